@@ -1,0 +1,39 @@
+"""Fixtures that every test may use: generated voices, and the real corpora where they are at hand."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real corpora; a test that asks for it is skipped, visibly, where EMOTONE_DATA does not name one."""
+    named = os.environ.get("EMOTONE_DATA")
+    if not named:
+        pytest.skip("EMOTONE_DATA does not name the folder of the corpora")
+    folder = Path(named)
+    if not (folder / "ravdess").is_dir():
+        pytest.fail(f"EMOTONE_DATA is {named!r}, which holds no folder 'ravdess'")
+    return folder
+
+
+def voice(
+    *, seconds: float = 1.0, pitch_hz: float = 150.0, sample_rate: int = 16_000, seed: int = 0, gain: float = 0.3
+) -> np.ndarray:
+    """A voice-like sound: gliding harmonics under a syllable-rate envelope, and a little noise; (n,) in [-1, 1]."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(round(seconds * sample_rate)) / sample_rate
+    phase = 2 * np.pi * np.cumsum(pitch_hz * (1 + 0.1 * np.sin(2 * np.pi * 1.5 * t))) / sample_rate
+    harmonics = sum(np.sin(k * phase) / k for k in range(1, 12))
+    envelope = 0.55 + 0.45 * np.sin(2 * np.pi * 4 * t)
+    sound = harmonics * envelope + 0.01 * rng.standard_normal(t.size)
+    return (gain * sound / np.abs(sound).max()).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def make_voice() -> Callable[..., np.ndarray]:
+    """The function `voice` above."""
+    return voice
