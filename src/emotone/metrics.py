@@ -1,0 +1,549 @@
+"""How good an answer is: pure functions of class numbers and probabilities, numpy only.
+
+Shapes throughout: ``truth`` (n,) and ``predicted`` (n,) int class numbers, ``scores`` (n, k) probabilities, and
+``speakers`` (n,) names.  Everything that is a rate lies in [0, 1].  A class that has no clip in ``truth`` has no recall
+and is not counted in the unweighted average recall.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emotone.errors import ConfigError
+
+Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Interval(TypedDict):
+    """A confidence interval, and what was drawn to get it: ``"speaker"`` or ``"clip"``."""
+
+    low: float
+    high: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class PairedResult:
+    """Two models on the same clips; ``difference`` is the first one's UAR minus the second one's.
+
+    Attributes
+    ----------
+    difference, low, high
+        UAR difference and its 95 % interval, in [-1, 1].
+    p_value
+        Two-sided, of the permutation test.
+    mcnemar_p
+        Two-sided, exact McNemar test on clips.  It takes clips for independent, which clips of one speaker are not.
+    unit
+        What was permuted and resampled, ``"speaker"`` or ``"clip"``.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    mcnemar_p: float
+    unit: str
+
+    def to_dict(self) -> dict[str, float | str]:
+        """As a dictionary that JSON can hold."""
+        return asdict(self)
+
+
+def confusion(truth: ArrayLike, predicted: ArrayLike, *, n_classes: int | None = None) -> Counts:
+    """Confusion matrix: ``[t, p]`` counts the clips of class t that were taken for class p.
+
+    Parameters
+    ----------
+    truth, predicted
+        (n,) class numbers, n >= 1.
+    n_classes
+        Size k of the matrix; None: the largest number that occurs, plus one.
+
+    Returns
+    -------
+    (k, k) counts, rows are the truth.
+
+    Raises
+    ------
+    ConfigError
+        The arrays are empty, differ in shape, or hold anything but class numbers in [0, k).
+
+    Examples
+    --------
+    >>> confusion([0, 0, 1], [0, 1, 1]).tolist()
+    [[1, 1], [0, 1]]
+    """
+    t, p = _classes(truth, name="truth"), _classes(predicted, name="predicted")
+    if t.shape != p.shape:
+        raise ConfigError(f"truth has {t.size} clips and predicted {p.size}; expected one prediction for each clip")
+    largest = int(max(t.max(), p.max()))
+    k = largest + 1 if n_classes is None else n_classes
+    if largest >= k:
+        raise ConfigError(f"class number {largest} found, expected numbers below n_classes = {k}")
+    return np.bincount(t * k + p, minlength=k * k).reshape(k, k).astype(np.int64)
+
+
+def accuracy(truth: ArrayLike, predicted: ArrayLike) -> float:
+    """Share of clips that are right: trace(C) / sum(C), C the confusion matrix.
+
+    Examples
+    --------
+    >>> accuracy([0, 0, 0, 1], [0, 0, 1, 1])
+    0.75
+    """
+    return float(_accuracy(confusion(truth, predicted)))
+
+
+def unweighted_average_recall(truth: ArrayLike, predicted: ArrayLike) -> float:
+    """Unweighted average recall (UAR, balanced accuracy): 1/K sum_c C[c, c] / sum_p C[c, p].
+
+    K counts the classes that occur in ``truth``.  The customary measure of emotion recognition, since corpora are
+    unbalanced: Schuller, Steidl, Batliner, "The INTERSPEECH 2009 Emotion Challenge", Interspeech 2009.
+
+    Examples
+    --------
+    >>> unweighted_average_recall([0, 0, 0, 1], [0, 0, 0, 0])
+    0.5
+    """
+    return float(_uar(confusion(truth, predicted)))
+
+
+def macro_f1(truth: ArrayLike, predicted: ArrayLike) -> float:
+    """Mean over classes of F1 = 2 TP / (2 TP + FP + FN).
+
+    Over the classes that occur in ``truth`` or ``predicted``.  The mean of F1 scores, not the F1 of mean precision and
+    recall: Opitz and Burst, "Macro F1 and Macro F1", arXiv:1911.03347.
+
+    Examples
+    --------
+    >>> macro_f1([0, 0, 1, 1], [0, 0, 1, 0])  # F1 of the classes: 4/5 and 2/3
+    0.7333333333333334
+    """
+    return float(_macro_f1(confusion(truth, predicted)))
+
+
+def per_class(truth: ArrayLike, predicted: ArrayLike, *, n_classes: int | None = None) -> dict[str, Floats]:
+    """Precision, recall, F1 and support of each class.
+
+    Returns
+    -------
+    ``precision``, ``recall``, ``f1`` and ``support`` (clips in truth), each (k,).  A ratio without a denominator
+    (precision of a class never predicted, recall of a class without clips) is 0; its support tells them apart.
+
+    Examples
+    --------
+    >>> per_class([0, 0, 1], [0, 1, 1])["recall"].tolist()
+    [0.5, 1.0]
+    """
+    counts = confusion(truth, predicted, n_classes=n_classes)
+    hits, support, taken = np.diagonal(counts), counts.sum(axis=1), counts.sum(axis=0)
+    return {
+        "precision": _ratio(hits, taken),
+        "recall": _ratio(hits, support),
+        "f1": _ratio(2 * hits, support + taken),
+        "support": support.astype(np.float64),
+    }
+
+
+def reliability(truth: ArrayLike, scores: ArrayLike, *, n_bins: int = 15) -> dict[str, Floats]:
+    """Confidence and accuracy in equal-width bins of the confidence, for a reliability diagram.
+
+    Bin m holds the clips whose largest score lies in (m / n_bins, (m + 1) / n_bins].
+
+    Returns
+    -------
+    ``confidence`` (mean largest score), ``accuracy`` and ``count``, each (n_bins,); 0 where the bin is empty.
+
+    Examples
+    --------
+    >>> reliability([0, 1], [[0.9, 0.1], [0.6, 0.4]], n_bins=2)["accuracy"].tolist()
+    [0.0, 0.5]
+    """
+    t, s = _scored(truth, scores)
+    confidence, hit = s.max(axis=1), s.argmax(axis=1) == t
+    # Rounding first: 0.55 * 100 is 55.00000000000001 in floats, and belongs in the bin that ends at 55 / 100.
+    bins = np.clip(np.ceil(np.round(confidence * n_bins, 9)).astype(np.int64) - 1, 0, n_bins - 1)
+    count = np.bincount(bins, minlength=n_bins).astype(np.float64)
+    return {
+        "confidence": _ratio(np.bincount(bins, weights=confidence, minlength=n_bins), count),
+        "accuracy": _ratio(np.bincount(bins, weights=hit, minlength=n_bins), count),
+        "count": count,
+    }
+
+
+def expected_calibration_error(truth: ArrayLike, scores: ArrayLike, *, n_bins: int = 15) -> float:
+    """Return the expected calibration error: sum_m |B_m| / n * |accuracy(B_m) - confidence(B_m)|.
+
+    Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", ICML 2017, equation 3 (15 bins).
+
+    Examples
+    --------
+    >>> expected_calibration_error([0, 0, 0, 1], [[0.75, 0.25]] * 4)
+    0.0
+    """
+    bins = reliability(truth, scores, n_bins=n_bins)
+    gap = np.abs(bins["accuracy"] - bins["confidence"])
+    return float((bins["count"] * gap).sum() / bins["count"].sum())
+
+
+def fit_temperature(scores: ArrayLike, truth: ArrayLike) -> float:
+    """Find the temperature T in [0.05, 20] at which softmax(log p / T) has the least negative log-likelihood.
+
+    Temperature scaling of Guo et al. 2017, section 4.2; T > 1 where the model is too sure of itself.  The
+    likelihood is convex in 1 / T, so golden-section search on log T finds the one minimum.
+
+    Examples
+    --------
+    >>> sure = [[0.99, 0.01]] * 4
+    >>> T = fit_temperature(sure, [0, 0, 0, 1])
+    >>> apply_temperature(sure, T)[0].round(3).tolist()
+    [0.75, 0.25]
+    """
+    t, s = _scored(truth, scores)
+    logits = _log(s)
+
+    def loss(log_t: float) -> float:
+        z = logits * math.exp(-log_t)
+        z = z - z.max(axis=1, keepdims=True)
+        return float((np.log(np.exp(z).sum(axis=1)) - z[np.arange(t.size), t]).mean())
+
+    return math.exp(_golden_section(loss, low=math.log(0.05), high=math.log(20.0)))
+
+
+def apply_temperature(scores: ArrayLike, temperature: float) -> Floats:
+    """softmax(log p / T), row by row: (n, k) probabilities in, (n, k) probabilities out.
+
+    Examples
+    --------
+    >>> apply_temperature([[0.8, 0.2]], 2.0).round(4).tolist()
+    [[0.6667, 0.3333]]
+    """
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise ConfigError(f"temperature is {temperature}, expected a finite number above 0")
+    z = _log(_probabilities(scores)) / temperature
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return np.asarray(e / e.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def bootstrap_intervals(
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    *,
+    speakers: Sequence[str] | None = None,
+    n_resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Percentile bootstrap intervals of accuracy, UAR and macro F1, over speakers.
+
+    Clips of one speaker resemble each other, so whole speakers are drawn with replacement (cluster bootstrap: Davison
+    and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8); an interval over clips would be too
+    narrow.  Where a resample misses a class, its UAR is over the classes that it has.  With few speakers (below
+    about ten) the interval is still somewhat too narrow.
+
+    Parameters
+    ----------
+    speakers
+        (n,) names.  None, an empty name among them, or a single speaker: clips are drawn, and ``unit`` says so.
+    n_resamples
+        How often to draw.
+    level
+        Coverage, in (0, 1).
+
+    Returns
+    -------
+    ``accuracy``, ``uar``, ``macro_f1`` -> {"low", "high", "unit"}.
+    """
+    if not 0 < level < 1 or n_resamples < 1:
+        raise ConfigError(f"level is {level} and n_resamples {n_resamples}; expected a level in (0, 1) and 1 or more")
+    t, p = _classes(truth, name="truth"), _classes(predicted, name="predicted")
+    total = confusion(t, p)
+    k = len(total)
+    owner = _owners(speakers, n_clips=t.size)
+    if owner is None:  # drawing clips is drawing cells of the confusion matrix
+        rows, copies = np.eye(k * k, dtype=np.int64), total.ravel()
+    else:
+        rows = np.zeros((owner.max() + 1, k * k), dtype=np.int64)
+        np.add.at(rows, (owner, t * k + p), 1)
+        copies = np.ones(len(rows), dtype=np.int64)
+    drawn = _resampled(rows, copies, n_resamples=n_resamples, seed=seed).reshape(-1, k, k)
+    unit = "clip" if owner is None else "speaker"
+    return {name: _interval(metric(drawn), level=level, unit=unit) for name, metric in _METRICS.items()}
+
+
+def bootstrap_interval(
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    *,
+    speakers: Sequence[str] | None = None,
+    metric: str = "uar",
+    n_resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Return the interval of one metric (``accuracy``, ``uar`` or ``macro_f1``); see `bootstrap_intervals`.
+
+    Examples
+    --------
+    >>> bootstrap_interval([0, 1, 0, 1], [0, 1, 0, 1], speakers=["a", "a", "b", "b"])
+    {'low': 1.0, 'high': 1.0, 'unit': 'speaker'}
+    """
+    if metric not in _METRICS:
+        raise ConfigError(f"unknown metric {metric!r}; known: {', '.join(_METRICS)}")
+    found = bootstrap_intervals(truth, predicted, speakers=speakers, n_resamples=n_resamples, level=level, seed=seed)
+    return found[metric]
+
+
+def paired_test(
+    truth: ArrayLike,
+    first: ArrayLike,
+    *,
+    second: ArrayLike,
+    speakers: Sequence[str] | None = None,
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> PairedResult:
+    """Test whether the first model's UAR differs from the second one's, on the same clips.
+
+    Under the null hypothesis the two models' answers to a speaker can be swapped.  The UAR difference is a sum over
+    speakers, and swapping one speaker flips the sign of its term, so the permutation test flips signs (all 2^g of them
+    where that is no more than ``n_resamples``, else that many at random; Good, "Permutation, Parametric and Bootstrap
+    Tests of Hypotheses", 2005).  The interval is a cluster bootstrap.  Speakers unknown: the same over clips.
+
+    Parameters
+    ----------
+    first, second
+        (n,) class numbers that the two models predicted.
+
+    Examples
+    --------
+    >>> result = paired_test([0, 1, 0, 1], [0, 1, 0, 1], second=[0, 0, 0, 1], speakers=["a", "a", "b", "b"])
+    >>> result.difference, result.p_value, result.mcnemar_p
+    (0.25, 1.0, 1.0)
+    """
+    t = _classes(truth, name="truth")
+    a, b = _classes(first, name="first"), _classes(second, name="second")
+    confusion(t, a), confusion(t, b)  # refuses what does not belong together
+    gain = (a == t).astype(np.int64) - (b == t)
+    k = int(t.max()) + 1
+    owner = _owners(speakers, n_clips=t.size)
+    support = np.bincount(t, minlength=k)
+    terms: Floats = gain / (support[t] * np.count_nonzero(support))
+    by_unit = terms[gain != 0] if owner is None else np.bincount(owner, weights=terms).astype(np.float64)
+    rows, copies = _gain_rows(t, gain, k=k) if owner is None else (_gain_by_owner(t, gain, owner, k=k), None)
+    drawn = _resampled(rows, copies, n_resamples=n_resamples, seed=seed).reshape(-1, 2, k)
+    unit = "clip" if owner is None else "speaker"
+    interval = _interval(_mean_recall(drawn[:, 0], drawn[:, 1]), level=0.95, unit=unit)
+    return PairedResult(
+        difference=float(terms.sum()),
+        low=interval["low"],
+        high=interval["high"],
+        p_value=_sign_flip_p(by_unit, n_resamples=n_resamples, seed=seed),
+        mcnemar_p=mcnemar(int((gain > 0).sum()), int((gain < 0).sum())),
+        unit=unit,
+    )
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Test whether the clips that only one of two models gets right split evenly: exact two-sided McNemar test.
+
+    McNemar 1947, with the binomial distribution: p = min(1, 2 P(X <= min)), X ~ B(only_first + only_second, 1/2).
+
+    Examples
+    --------
+    >>> mcnemar(0, 5)
+    0.0625
+    """
+    n = only_first + only_second
+    tail = sum(math.comb(n, i) for i in range(min(only_first, only_second) + 1))
+    return min(1.0, 2 * tail / int(2**n))
+
+
+def summary(
+    truth: ArrayLike,
+    scores: ArrayLike,
+    *,
+    emotions: Sequence[str],
+    speakers: Sequence[str] | None,
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Every figure of one set of predictions, in the shape that ``metrics.json`` holds.
+
+    Parameters
+    ----------
+    truth
+        (n,) numbers of the classes, in the order of ``emotions``.
+    scores
+        (n, k) probabilities, columns in the order of ``emotions``; the prediction is the largest.
+    emotions
+        The k names.
+    speakers
+        (n,) names, or None; see `bootstrap_intervals`.
+
+    Returns
+    -------
+    ``accuracy, uar, macro_f1, per_class, confusion, ece, interval`` (of the UAR), ``intervals`` (of all three),
+    ``n_clips`` and ``absent`` (the emotions without a clip in truth, which the UAR leaves out).
+    """
+    t, s = _scored(truth, scores)
+    if s.shape[1] != len(emotions):
+        raise ConfigError(f"scores have {s.shape[1]} columns and there are {len(emotions)} emotions; expected as many")
+    predicted = s.argmax(axis=1)
+    counts = confusion(t, predicted, n_classes=len(emotions))
+    classes = per_class(t, predicted, n_classes=len(emotions))
+    intervals = bootstrap_intervals(t, predicted, speakers=speakers, n_resamples=n_resamples, seed=seed)
+    named = {key: dict(zip(emotions, values.tolist(), strict=True)) for key, values in classes.items()}
+    named["support"] = {emotion: int(clips) for emotion, clips in named["support"].items()}
+    return {
+        **{name: float(metric(counts)) for name, metric in _METRICS.items()},
+        "per_class": named,
+        "confusion": counts.tolist(),
+        "ece": expected_calibration_error(t, s),
+        "interval": dict(intervals["uar"]),
+        "intervals": {name: dict(interval) for name, interval in intervals.items()},
+        "n_clips": int(t.size),
+        "absent": [emotion for emotion, clips in named["support"].items() if clips == 0],
+    }
+
+
+def _accuracy(counts: Counts) -> Floats:
+    """(..., k, k) -> (...)."""
+    return _ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
+
+
+def _uar(counts: Counts) -> Floats:
+    """(..., k, k) -> (...)."""
+    return _mean_recall(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1))
+
+
+def _macro_f1(counts: Counts) -> Floats:
+    """(..., k, k) -> (...)."""
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    mentions = counts.sum(axis=-1) + counts.sum(axis=-2)
+    return _ratio(_ratio(2 * hits, mentions).sum(axis=-1), (mentions > 0).sum(axis=-1))
+
+
+_METRICS: dict[str, Callable[[Counts], Floats]] = {"accuracy": _accuracy, "uar": _uar, "macro_f1": _macro_f1}
+
+
+def _mean_recall(hits: NDArray[Any], support: NDArray[Any]) -> Floats:
+    """(..., k) hits and supports -> (...): mean recall over the classes that have support."""
+    return _ratio(_ratio(hits, support).sum(axis=-1), (support > 0).sum(axis=-1))
+
+
+def _ratio(above: NDArray[Any], below: NDArray[Any]) -> Floats:
+    """Element by element; 0 where the denominator is 0."""
+    return np.asarray(np.where(below > 0, above / np.maximum(below, 1), 0.0), dtype=np.float64)
+
+
+def _classes(values: ArrayLike, *, name: str) -> Counts:
+    array = np.asarray(values)
+    if array.ndim != 1 or array.size == 0:
+        raise ConfigError(f"{name} has shape {array.shape}, expected (n,) with at least one clip")
+    if not np.issubdtype(array.dtype, np.integer) or array.min() < 0:
+        raise ConfigError(f"{name} holds {array.dtype} from {array.min()}, expected class numbers from 0 (integers)")
+    return array.astype(np.int64)
+
+
+def _probabilities(scores: ArrayLike) -> Floats:
+    array = np.asarray(scores, dtype=np.float64)
+    if array.ndim != 2 or 0 in array.shape:
+        raise ConfigError(f"scores have shape {array.shape}, expected (clips, classes)")
+    bad = ~np.isfinite(array).all(axis=1)
+    if bad.any():
+        raise ConfigError(f"scores of {bad.sum()} clips hold NaN or infinity, the first is clip {bad.argmax()}")
+    off = (array.min(axis=1) < -1e-6) | (np.abs(array.sum(axis=1) - 1) > 1e-3)
+    if off.any():
+        row = int(off.argmax())
+        found = f"clip {row} has {array[row].min():.4g} to {array[row].max():.4g}, sum {array[row].sum():.4g}"
+        raise ConfigError(f"scores are no probabilities: {found}; expected values from 0 with sum 1 (apply a softmax)")
+    return array
+
+
+def _scored(truth: ArrayLike, scores: ArrayLike) -> tuple[Counts, Floats]:
+    t, s = _classes(truth, name="truth"), _probabilities(scores)
+    if len(t) != len(s):
+        raise ConfigError(f"truth has {len(t)} clips and scores {len(s)}; expected one row of scores for each clip")
+    if t.max() >= s.shape[1]:
+        raise ConfigError(f"truth holds class number {t.max()}, and scores have only {s.shape[1]} columns")
+    return t, s
+
+
+def _log(probabilities: Floats) -> Floats:
+    return np.asarray(np.log(np.maximum(probabilities, 1e-12)), dtype=np.float64)  # float32 softmax gives exact zeros
+
+
+def _owners(speakers: Sequence[str] | None, *, n_clips: int) -> Counts | None:
+    """(n,) number of each clip's speaker; None where clips must be drawn instead."""
+    if speakers is None:
+        return None
+    names = np.asarray(speakers, dtype=str)
+    if names.shape != (n_clips,):
+        raise ConfigError(f"speakers have shape {names.shape}, expected ({n_clips},): one name for each clip")
+    known, owner = np.unique(names, return_inverse=True)
+    return None if len(known) < 2 or "" in known else owner.astype(np.int64)
+
+
+def _resampled(rows: Counts, copies: Counts | None, *, n_resamples: int, seed: int) -> Counts:
+    """Sum over units drawn with replacement, as many as there are: (u, m) rows, (u,) copies -> (n_resamples, m)."""
+    copies = np.ones(len(rows), dtype=np.int64) if copies is None else copies
+    rng = np.random.default_rng(seed)
+    times = rng.multinomial(copies.sum(), copies / copies.sum(), size=n_resamples)
+    return np.asarray(np.rint(times.astype(np.float64) @ rows), dtype=np.int64)  # floats: BLAS has no integer product
+
+
+def _gain_by_owner(truth: Counts, gain: Counts, owner: Counts, *, k: int) -> Counts:
+    """(g, 2 k): by speaker and class, what the first model gains in hits, and the support."""
+    rows = np.zeros((owner.max() + 1, 2, k), dtype=np.int64)
+    np.add.at(rows[:, 0], (owner, truth), gain)
+    np.add.at(rows[:, 1], (owner, truth), 1)
+    return rows.reshape(len(rows), 2 * k)
+
+
+def _gain_rows(truth: Counts, gain: Counts, *, k: int) -> tuple[Counts, Counts]:
+    """List the 3 k kinds of clip (class, and gain of -1, 0 or 1): (3 k, 2 k) rows, and (3 k,) clips of each kind."""
+    kinds = np.arange(3 * k)
+    rows = np.zeros((3 * k, 2, k), dtype=np.int64)
+    rows[kinds, 0, kinds // 3] = kinds % 3 - 1
+    rows[kinds, 1, kinds // 3] = 1
+    return rows.reshape(3 * k, 2 * k), np.bincount(truth * 3 + gain + 1, minlength=3 * k)
+
+
+def _interval(values: Floats, *, level: float, unit: str) -> Interval:
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(low=float(low), high=float(high), unit=unit)
+
+
+def _sign_flip_p(terms: Floats, *, n_resamples: int, seed: int) -> float:
+    """Two-sided p of sum(terms) among the sums with signs flipped; (g,) terms."""
+    observed, tolerance = abs(terms.sum()), 1e-12
+    if 2**terms.size <= n_resamples:
+        signs = 1 - 2 * ((np.arange(2**terms.size)[:, None] >> np.arange(terms.size)) & 1)
+        return float((np.abs(signs @ terms) >= observed - tolerance).mean())
+    signs = 1 - 2 * np.random.default_rng(seed).integers(0, 2, size=(n_resamples, terms.size), dtype=np.int8)
+    extreme = int((np.abs(signs @ terms) >= observed - tolerance).sum())
+    return (1 + extreme) / (1 + n_resamples)  # the observed order is one of the permutations (Phipson and Smyth 2010)
+
+
+def _golden_section(function: Callable[[float], float], *, low: float, high: float) -> float:
+    """Find the minimum of a function that has one, between ``low`` and ``high``, to 1e-7."""
+    ratio = (math.sqrt(5) - 1) / 2
+    a, b = high - ratio * (high - low), low + ratio * (high - low)
+    at_a, at_b = function(a), function(b)
+    while high - low > 1e-7:
+        if at_a <= at_b:
+            high, b, at_b = b, a, at_a
+            a = high - ratio * (high - low)
+            at_a = function(a)
+        else:
+            low, a, at_a = a, b, at_b
+            b = low + ratio * (high - low)
+            at_b = function(b)
+    return (low + high) / 2

@@ -1,0 +1,214 @@
+"""Pictures of results, in one style; made without a display and without matplotlib's global state.
+
+Each function returns a matplotlib ``Figure``; `save` writes it.
+"""
+
+import os
+import tempfile
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps, rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from emotone.errors import ConfigError
+from emotone.report.text import Result, chance_uar, percent, score_line, sorted_by_uar
+
+DPI = 150
+
+#: One colour an emotion, in every picture.  Paul Tol's "muted" scheme, made to be told apart with colour blindness:
+#: https://personal.sron.nl/~pault/ (Technical note SRON/EPS/TN/09-002).
+COLOURS: dict[str, str] = {
+    "neutral": "#44AA99",
+    "calm": "#88CCEE",
+    "happy": "#DDCC77",
+    "sad": "#332288",
+    "angry": "#882255",
+    "fearful": "#AA4499",
+    "disgust": "#117733",
+    "surprised": "#CC6677",
+    "boredom": "#999933",
+}
+
+INK = "#222222"
+FAINT = "#888888"
+ACCENT = "#332288"
+WARNING = "#882255"
+STYLE: Any = {  # Any: matplotlib types its keys as one enormous Literal
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.edgecolor": FAINT,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "savefig.facecolor": "white",
+}
+
+
+def canvas(*, width_inch: float, height_inch: float) -> Figure:
+    """Make an empty figure that needs no display; draw on it, and save it, inside ``rc_context(STYLE)``."""
+    figure = Figure(figsize=(width_inch, height_inch), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
+    """Write a figure as PNG with 150 dots an inch; a file that is there is replaced whole or not at all."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    os.close(handle)
+    try:
+        with rc_context(STYLE):
+            figure.savefig(temporary, dpi=DPI, format="png", metadata={"Software": None})
+        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner may read
+        os.replace(temporary, target)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return target
+
+
+def row_shares(counts: ArrayLike) -> NDArray[np.float64]:
+    """Divide each row of a confusion matrix by its sum: (k, k) counts -> (k, k) in [0, 1], an empty row stays 0.
+
+    Examples
+    --------
+    >>> row_shares([[3, 1], [0, 0]]).tolist()
+    [[0.75, 0.25], [0.0, 0.0]]
+    """
+    matrix = np.asarray(counts)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not matrix.size:
+        raise ConfigError(f"a confusion matrix has shape {matrix.shape}, expected (k, k)")
+    return np.asarray(matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1), dtype=np.float64)
+
+
+def confusion_picture(result: Result, *, protocol: Mapping[str, Any]) -> Figure:
+    """Draw a confusion matrix: the colour is the share of the row, the numbers are share and clips.
+
+    Parameters
+    ----------
+    result
+        What `emotone.metrics.summary` returns.
+    protocol
+        What `emotone.splits.Protocol.header` returns; its name and warning are in the title.
+    """
+    emotions = list(result["per_class"]["support"])
+    counts, shares = np.asarray(result["confusion"]), row_shares(result["confusion"])
+    k = len(emotions)
+    if counts.shape != (k, k):
+        raise ConfigError(f"the confusion matrix has shape {counts.shape} for {k} emotions, expected ({k}, {k})")
+    side_inch = max(3.6, 0.68 * k)
+    with rc_context(STYLE):
+        figure = canvas(width_inch=side_inch + 2.0, height_inch=side_inch + 1.6)
+        axes = figure.add_subplot()
+        image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        for row, column in np.ndindex(k, k):
+            _cell(axes, row, column, share=float(shares[row, column]), clips=int(counts[row, column]))
+        axes.set_xticks(range(k), emotions, rotation=40, ha="right", rotation_mode="anchor")
+        supports = [int(result["per_class"]["support"][emotion]) for emotion in emotions]
+        axes.set_yticks(range(k), [f"{e}\n{n} clips" for e, n in zip(emotions, supports, strict=True)])
+        axes.set_xticks(np.arange(k - 1) + 0.5, minor=True)
+        axes.set_yticks(np.arange(k - 1) + 0.5, minor=True)
+        axes.grid(which="minor", color="white", linewidth=1.5)
+        axes.tick_params(which="both", length=0)
+        axes.spines[:].set_visible(False)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("labelled")
+        bar = figure.colorbar(image, ax=axes, fraction=0.045, aspect=30, pad=0.03, ticks=[0, 0.25, 0.5, 0.75, 1])
+        bar.ax.set_yticklabels(["0", "25", "50", "75", "100 %"])
+        bar.ax.tick_params(length=0)
+        bar.outline.set_visible(False)
+        _title(figure, headline=score_line(result), protocol=protocol)
+    return figure
+
+
+def comparison_picture(results: Mapping[str, Result], *, protocol: Mapping[str, Any]) -> Figure:
+    """Draw each model's UAR as a dot with its 95 % interval, best on top, and a line where guessing is.
+
+    Parameters
+    ----------
+    results
+        Name of the model -> what `emotone.metrics.summary` returns.
+    protocol
+        The protocol that all share, as `emotone.splits.Protocol.header` gives it.
+    """
+    names = sorted_by_uar(results)
+    values = [100 * results[name]["uar"] for name in names]
+    spans = [results[name]["intervals"]["uar"] for name in names]
+    chance = 100 * chance_uar(results[names[0]])
+    with rc_context(STYLE):
+        figure = canvas(width_inch=7.0, height_inch=1.7 + 0.36 * len(names))
+        axes = figure.add_subplot()
+        for y, (value, span) in enumerate(zip(values, spans, strict=True)):
+            axes.plot(
+                [100 * span["low"], 100 * span["high"]], [y, y], color=ACCENT, linewidth=2, solid_capstyle="round"
+            )
+            axes.plot([value], [y], "o", color=ACCENT, markersize=7, markeredgecolor="white")
+            axes.annotate(f"{value:.1f}", (100 * span["high"], y), (6, 0), textcoords="offset points", va="center")
+        axes.axvline(chance, color=FAINT, linewidth=1, linestyle="--")
+        above: dict[str, Any] = {
+            "xytext": (0, 2),
+            "xycoords": ("data", "axes fraction"),
+            "textcoords": "offset points",
+            "ha": "center",
+        }
+        axes.annotate(f"chance {chance:.1f}", (chance, 1), color=FAINT, fontsize=8, **above)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_ylim(len(names) - 0.4, -0.6)  # best on top
+        axes.set_xlim(*_limits([chance, *(100 * span[end] for span in spans for end in ("low", "high"))]))
+        axes.set_xlabel(f"unweighted average recall (UAR), %, with 95 % interval over {_units(spans)}")
+        axes.grid(axis="x", color="#E6E6E6", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.tick_params(length=0)
+        axes.spines["left"].set_visible(False)
+        best = f"{names[0]}: UAR {percent(values[0] / 100)}"
+        headline = f"Best of {len(names)} models, {best}" if len(names) > 1 else best
+        _title(figure, headline=headline, protocol=protocol)
+    return figure
+
+
+def _cell(axes: Any, row: int, column: int, *, share: float, clips: int) -> None:
+    """Write share and clips into a cell, in a colour that stands out from the cell's own."""
+    if not clips:
+        return
+    red, green, blue, _ = colormaps["Blues"](share)
+    dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55  # ITU-R BT.601 luma
+    colour = "white" if dark else INK
+    told = (
+        (f"{100 * share:.0f} %", 4.0, 9),
+        (f"{clips}", -8.0, 7),
+    )  # text, distance from the middle and size in points
+    for text, up, size in told:
+        place: dict[str, Any] = {"xytext": (0, up), "textcoords": "offset points", "ha": "center", "va": "center"}
+        axes.annotate(text, (column, row), color=colour, fontsize=size, **place)
+
+
+def _title(figure: Figure, *, headline: str, protocol: Mapping[str, Any]) -> None:
+    """Put the headline, the protocol and its warning above the picture, broken to its width."""
+    columns = int(figure.get_figwidth() * 13.5)
+    kind = "speaker-disjoint" if protocol["speaker_disjoint"] else "NOT speaker-disjoint"
+    lines = [*textwrap.wrap(headline, columns), *textwrap.wrap(f"Protocol: {protocol['name']}, {kind}", columns)]
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10)
+    if protocol.get("warning"):
+        warning = "\n".join(textwrap.wrap(str(protocol["warning"]), int(columns * 1.2)))  # its letters are smaller
+        figure.supxlabel(warning, x=0.01, ha="left", fontsize=8, color=WARNING)
+
+
+def _units(spans: Sequence[Mapping[str, Any]]) -> str:
+    return " or ".join(sorted({f"{span['unit']}s" for span in spans}))
+
+
+def _limits(values: Sequence[float]) -> tuple[float, float]:
+    """Give an axis room for every value and for the number written beside it, within 0 to 106 %."""
+    return max(0.0, min(values) - 3.0), min(106.0, max(values) + 6.0)
