@@ -1,0 +1,56 @@
+"""An extractor as an ONNX graph: what the store runs for training and a bundle carries for prediction."""
+
+import contextlib
+import io
+import logging
+import warnings
+
+import onnx
+import torch
+
+from emotone.errors import ExportError
+from emotone.features.base import Extractor
+
+#: ai.onnx operator set of every exported graph.
+OPSET = 20
+MIN_SAMPLES = 3200  # 0.2 s
+_MAX_SAMPLES = 16_000 * 3600 * 10
+
+
+def extractor_graph(extractor: Extractor) -> onnx.ModelProto:
+    """The extractor as a graph: input ``waveform`` float32 [1, n], output ``embedding`` float32 [1, d].
+
+    Raises
+    ------
+    ExportError
+        The extractor can't be a graph (openSMILE), or the exporter failed.
+    """
+    if not extractor.is_graph:
+        raise ExportError(f"the extractor {extractor.name!r} can't be an ONNX graph; a bundle names it instead")
+    length = torch.export.Dim("n", min=MIN_SAMPLES, max=_MAX_SAMPLES)
+    example = torch.sin(torch.arange(3 * extractor.sample_rate) * 0.05)[None]
+    noise = io.StringIO()
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(noise), contextlib.redirect_stderr(noise):
+            warnings.simplefilter("ignore")  # deprecations inside the exporter
+            program = torch.onnx.export(
+                extractor.eval(),
+                (example,),
+                dynamo=True,
+                input_names=["waveform"],
+                output_names=["embedding"],
+                dynamic_shapes=({1: length},),
+                opset_version=OPSET,
+                verbose=False,
+            )
+    except Exception as error:  # the exporter raises many kinds
+        raise ExportError(f"the extractor {extractor.name!r} could not be exported: {error}") from error
+    if program is None:
+        raise ExportError(f"the extractor {extractor.name!r} could not be exported: the exporter returned nothing")
+    model: onnx.ModelProto = program.model_proto
+    del model.graph.value_info[:]  # half the nodes' shapes depend on n; runtimes infer them again
+    for node in model.graph.node:
+        del node.metadata_props[:]  # stack traces of the exporting machine
+        node.doc_string = ""
+    return model

@@ -1,0 +1,119 @@
+"""Pitch and voicing by YIN, as a torch module that also runs as an ONNX graph.
+
+de Cheveigne and Kawahara, "YIN, a fundamental frequency estimator for speech and music", JASA 111 (2002), in the form
+of `librosa.yin`: the autocorrelation of the whole frame, the first trough under the threshold, and a parabola for the
+fraction of a sample.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from emotone.features.spectral import frame
+
+
+class Decimate(nn.Module):
+    """Half the sample rate: a windowed-sinc low-pass filter, then every second sample, (n,) -> (ceil(n / 2),)."""
+
+    taps: Tensor
+
+    def __init__(self, *, half_width: int = 24) -> None:
+        super().__init__()
+        self.half_width = half_width
+        offset = np.arange(-half_width, half_width + 1)
+        taps = 0.5 * np.sinc(0.5 * offset) * np.hanning(2 * half_width + 3)[1:-1]
+        self.register_buffer("taps", torch.from_numpy(taps / taps.sum()).float()[None, None], persistent=False)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """(n,) -> (ceil(n / 2),)."""
+        padded = functional.pad(samples[None, None], (self.half_width, self.half_width))
+        return functional.conv1d(padded, self.taps, stride=2)[0, 0]
+
+
+class Yin(nn.Module):
+    """Fundamental frequency and aperiodicity of each frame.
+
+    Parameters
+    ----------
+    sample_rate
+        Hz.
+    frame_length, hop_length
+        Samples; a frame must hold the longest period.
+    fmin_hz, fmax_hz
+        The range searched.
+    threshold
+        The first trough of the normalised difference under this value is the period; without one, the lowest point is.
+    """
+
+    cosine: Tensor
+    sine: Tensor
+    back: Tensor
+    sums: Tensor
+    means: Tensor
+
+    def __init__(
+        self,
+        *,
+        sample_rate: int,
+        frame_length: int,
+        hop_length: int,
+        fmin_hz: float,
+        fmax_hz: float,
+        threshold: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.sample_rate, self.frame_length, self.hop_length = sample_rate, frame_length, hop_length
+        self.threshold = threshold
+        self.min_period = math.floor(sample_rate / fmax_hz)
+        self.max_period = min(math.ceil(sample_rate / fmin_hz), frame_length - 1)
+        # Long enough a transform that lags up to the longest period don't wrap around the frame.
+        size = frame_length + self.max_period + 1
+        size += size % 2
+        bins = np.arange(size // 2 + 1)
+        angle = 2 * np.pi * np.outer(np.arange(frame_length), bins) / size
+        weight = np.full(len(bins), 2.0 / size)
+        weight[[0, -1]] = 1.0 / size
+        back = np.cos(2 * np.pi * np.outer(bins, np.arange(self.max_period + 1)) / size) * weight[:, None]
+        self.register_buffer("cosine", torch.from_numpy(np.cos(angle)).float(), persistent=False)
+        self.register_buffer("sine", torch.from_numpy(np.sin(angle[:, 1:-1])).float(), persistent=False)
+        self.register_buffer("back", torch.from_numpy(back).float(), persistent=False)
+        # Sums up to each lag as a product with a triangle of ones, faster in onnxruntime than its cumulative sum.
+        triangle = np.triu(np.ones((self.max_period, self.max_period)))
+        means = triangle / np.arange(1, self.max_period + 1)
+        self.register_buffer("sums", torch.from_numpy(triangle).float(), persistent=False)
+        self.register_buffer("means", torch.from_numpy(means).float(), persistent=False)
+
+    def difference(self, frames: Tensor) -> Tensor:
+        """The cumulative mean normalised difference, (frames, frame_length) -> (frames, periods)."""
+        real = frames @ self.cosine
+        imaginary = functional.pad(frames @ self.sine, (1, 1))
+        correlation = (real * real + imaginary * imaginary) @ self.back
+        energy = frames[:, : self.max_period] ** 2 @ self.sums
+        raw = 2 * (correlation[:, :1] - correlation[:, 1:]) - energy
+        mean = raw @ self.means
+        raw, mean = raw[:, self.min_period - 1 :], mean[:, self.min_period - 1 :]
+        # Silence is as unlike itself at any lag: 1 everywhere rather than 0 / 0.
+        return torch.where(mean > 1e-12, raw / torch.clamp(mean, min=1e-12), torch.ones_like(mean))
+
+    def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """(n,) -> pitch in Hz and aperiodicity (about 0 voiced, about 1 not), each (1 + n // hop_length, 1)."""
+        half = self.frame_length // 2
+        padded = functional.pad(samples[None], (half, half))[0]
+        d = self.difference(frame(padded, length=self.frame_length, hop=self.hop_length))
+        left, middle, right = d[:, :-2], d[:, 1:-1], d[:, 2:]
+        inner = (middle < left) & (middle <= right)
+        trough = torch.cat([d[:, :1] < d[:, 1:2], inner, d[:, -1:] < d[:, -2:-1]], dim=-1)
+        position = torch.arange(d.shape[1], dtype=torch.int64)
+        beyond = torch.full_like(position, d.shape[1])
+        first = torch.where(trough & (d < self.threshold), position, beyond).amin(-1, keepdim=True)
+        index = torch.where(first < d.shape[1], first, d.argmin(-1, keepdim=True))
+        here = torch.gather(d, 1, index)
+        before = torch.gather(d, 1, torch.clamp(index - 1, min=0))
+        after = torch.gather(d, 1, torch.clamp(index + 1, max=d.shape[1] - 1))
+        curvature, slope = after + before - 2 * here, (after - before) / 2
+        inside = (slope.abs() < curvature.abs()) & (index > 0) & (index < d.shape[1] - 1)
+        shift = torch.where(inside, -slope / torch.where(inside, curvature, torch.ones_like(curvature)), 0.0)
+        return self.sample_rate / (self.min_period + index + shift), here

@@ -1,0 +1,38 @@
+"""Features computed by an extractor's ONNX graph; needs onnxruntime and nothing else.
+
+Features for training come from the graph, and not from the torch module that it was made of: so a model meets at
+prediction, to the last bit, the arithmetic that it was fitted to.  That matters for trees, whose thresholds turn a
+difference in the seventh digit into another leaf.  It is also two to three times faster.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+
+class GraphRunner:
+    """Runs an extractor's graph with onnxruntime on one thread.
+
+    Parameters
+    ----------
+    model
+        Bytes of the graph that `emotone.features.graph.extractor_graph` makes.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Clips differ in length; a pool sized for the longest so far only grows.
+        options.enable_mem_pattern = False
+        options.enable_cpu_mem_arena = False
+        self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    def __call__(self, waveform: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(n,) float32 at 16 kHz, n >= 3200 -> (d,) float32."""
+        (features,) = self._session.run(["embedding"], {"waveform": np.ascontiguousarray(waveform[None])})
+        row: npt.NDArray[np.float32] = features[0]
+        return row

@@ -1,0 +1,223 @@
+"""Short-time spectra and what is read off them, as torch functions that also run as an ONNX graph.
+
+Every function takes and gives frames along the first axis, ``(frames, bins)``.  The definitions are librosa's (McFee et
+al., "librosa: Audio and music signal analysis in Python", SciPy 2015), and the tests compare each of them with librosa
+on real recordings.  The discrete Fourier transform is two matrix products over the folded frame, because that is faster
+in onnxruntime than its own DFT operator (2.2 against 3.8 ms for three seconds and a transform of 512).
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# Small constants enter by clamp or where, never by adding them: the exporter's optimiser drops an addition of 1e-10.
+
+FloatArray = npt.NDArray[np.float64]
+
+#: Power below which librosa's decibel scales stop.
+POWER_FLOOR = 1e-10
+
+
+def frame(samples: Tensor, *, length: int, hop: int) -> Tensor:
+    """Overlapping frames, (n,) -> (1 + (n - length) // hop, length).
+
+    Put together from blocks of one hop, which onnxruntime copies several times faster than it gathers single samples
+    (what `Tensor.unfold` becomes).
+    """
+    n_frames = 1 + (samples.shape[0] - length) // hop
+    n_parts = -(-length // hop)
+    padded = functional.pad(samples[None], (0, n_parts * hop))[0]  # the last frames may need samples past the end
+    blocks = padded[: (n_frames + n_parts - 1) * hop].reshape(n_frames + n_parts - 1, hop)
+    parts = [blocks[k : k + n_frames] for k in range(n_parts)]
+    return torch.cat(parts, dim=-1)[:, :length]
+
+
+class PowerSpectrogram(nn.Module):
+    """Power of the short-time Fourier transform, frames centred and padded with zeros (librosa's ``center=True``).
+
+    Parameters
+    ----------
+    n_fft
+        Length of the transform in samples, even.
+    win_length
+        Length of the Hann window in samples, even, at most `n_fft`; zeros fill the rest.
+    hop_length
+        Samples from one frame to the next.
+
+    Notes
+    -----
+    A real frame is the sum of a part that is even and one that is odd about its middle sample.  The cosine sees only
+    the even part and the sine only the odd one, so that each needs half the multiplications.  Taking time from the
+    middle of the frame turns the phase and leaves the power.
+    """
+
+    cosine: Tensor
+    sine: Tensor
+
+    def __init__(self, *, n_fft: int, win_length: int, hop_length: int) -> None:
+        super().__init__()
+        self.n_fft, self.win_length, self.hop_length = n_fft, win_length, hop_length
+        half = win_length // 2
+        lag = np.arange(half + 1)  # distance from the middle sample
+        angle = 2 * np.pi * np.outer(lag, np.arange(n_fft // 2 + 1)) / n_fft
+        window = 0.5 + 0.5 * np.cos(2 * np.pi * lag / win_length)  # zero at `half`: that sample is left out below
+        cosine = window[:, None] * np.cos(angle)
+        sine = window[:, None] * np.sin(angle)
+        self.register_buffer("cosine", torch.from_numpy(cosine[:half]).float(), persistent=False)
+        self.register_buffer("sine", torch.from_numpy(sine[1:half]).float(), persistent=False)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """(n,) -> (1 + n // hop_length, 1 + n_fft // 2), power."""
+        half = self.win_length // 2
+        padded = functional.pad(samples[None], (half, half))[0]
+        frames = frame(padded, length=self.win_length, hop=self.hop_length)
+        before = frames[:, 1:half].flip(-1)  # samples 1, 2, ... before the middle one
+        after = frames[:, half + 1 :]
+        even = torch.cat([frames[:, half : half + 1], after + before], dim=-1)
+        real = even @ self.cosine
+        imaginary = (after - before) @ self.sine
+        return real * real + imaginary * imaginary
+
+
+def fft_frequencies(sample_rate: int, n_fft: int) -> FloatArray:
+    """The frequency in Hz of each bin, (1 + n_fft // 2,)."""
+    return np.arange(n_fft // 2 + 1, dtype=np.float64) * np.float64(sample_rate / n_fft)
+
+
+def _mel(frequency_hz: FloatArray) -> FloatArray:
+    """Slaney's mel scale (Auditory Toolbox, 1998): linear to 1 kHz, logarithmic above."""
+    linear = frequency_hz * 3 / 200
+    logarithmic = 15 + 27 * np.log(np.maximum(frequency_hz, 1e-9) / 1000) / np.log(6.4)
+    return np.where(frequency_hz < 1000, linear, logarithmic)
+
+
+def _mel_to_hz(mel: FloatArray) -> FloatArray:
+    return np.where(mel < 15, mel * 200 / 3, 1000 * np.exp((mel - 15) * np.log(6.4) / 27))
+
+
+def mel_filters(*, sample_rate: int, n_fft: int, n_mels: int) -> FloatArray:
+    """Triangular filters of equal area on Slaney's mel scale from 0 Hz to half the sample rate, (bins, n_mels)."""
+    bins = fft_frequencies(sample_rate, n_fft)
+    top = _mel(np.array([sample_rate / 2]))[0]
+    edges = _mel_to_hz(np.linspace(0.0, top, n_mels + 2))
+    low, middle, high = edges[:-2], edges[1:-1], edges[2:]
+    rising = (bins[:, None] - low) / (middle - low)
+    falling = (high - bins[:, None]) / (high - middle)
+    return np.maximum(0, np.minimum(rising, falling)) * (2 / (high - low))
+
+
+def chroma_filters(*, sample_rate: int, n_fft: int, n_chroma: int = 12) -> FloatArray:
+    """Weights that gather bins by pitch class, C first, A at 440 Hz, (bins, n_chroma).
+
+    A Gaussian over the distance on the circle of pitch classes, as wide as the bin is in octaves, each bin of unit
+    Euclidean norm, under a Gaussian over octaves about the fifth with a spread of two (Ellis, "Chroma feature analysis
+    and synthesis", 2007; librosa's defaults).
+    """
+    octave_of = np.log2(fft_frequencies(sample_rate, n_fft)[1:] / (440 / 16))
+    position = n_chroma * np.concatenate([[octave_of[0] - 1.5], octave_of])  # 0 Hz: an octave and a half below bin 1
+    width = np.concatenate([np.maximum(np.diff(position), 1), [1]])
+    distance = position[:, None] - np.arange(n_chroma)
+    half = round(n_chroma / 2)
+    distance = np.remainder(distance + half + 10 * n_chroma, n_chroma) - half
+    weights = np.exp(-0.5 * (2 * distance / width[:, None]) ** 2)
+    weights /= np.sqrt((weights**2).sum(axis=1, keepdims=True))
+    weights *= np.exp(-0.5 * ((position[:, None] / n_chroma - 5) / 2) ** 2)
+    return np.roll(weights, -3 * (n_chroma // 12), axis=1)  # from A first to C first
+
+
+def dct_basis(n_in: int, n_out: int) -> FloatArray:
+    """The orthonormal type-II discrete cosine transform, (n_in, n_out)."""
+    basis = np.cos(np.pi * np.outer(np.arange(n_in) + 0.5, np.arange(n_out)) / n_in) * math.sqrt(2 / n_in)
+    basis[:, 0] /= math.sqrt(2)
+    return basis
+
+
+def decibel(power: Tensor, *, top_db: float | None = 80.0) -> Tensor:
+    """10 log10 of power, floored at `POWER_FLOOR` and at ``top_db`` under the largest value of the whole recording."""
+    db = 10 * torch.log10(torch.clamp(power, min=POWER_FLOOR))
+    return db if top_db is None else torch.maximum(db, db.max() - top_db)
+
+
+def delta(values: Tensor, *, order: int = 1, width: int = 9) -> Tensor:
+    """The local derivative over time, (frames, d) -> (frames, d), per frame.
+
+    The polynomial of degree `order` that fits `width` frames best gives the derivative at their middle (Savitzky and
+    Golay, 1964); the first and last ``width // 2`` frames take it from the first and last full window.  At least
+    `width` frames are needed.
+    """
+    offset = np.arange(width) - width // 2
+    fit = np.linalg.pinv(np.vander(offset, order + 1, increasing=True))[order] * math.factorial(order)
+    kernel = torch.from_numpy(fit).to(values.dtype)[None, None]
+    inner = functional.conv1d(values.T[:, None], kernel)  # (d, 1, frames - width + 1)
+    return functional.pad(inner, (width // 2, width // 2), mode="replicate")[:, 0].T
+
+
+def spectral_moments(magnitude: Tensor, frequencies_hz: Tensor) -> tuple[Tensor, Tensor]:
+    """Centroid and bandwidth of the magnitude spectrum, each (frames, 1), Hz.
+
+    centroid = sum(f m) / sum(m); bandwidth = sqrt(sum((f - centroid)^2 m) / sum(m)).
+    """
+    share = magnitude / torch.clamp(magnitude.sum(-1, keepdim=True), min=1e-12)
+    centroid = share @ frequencies_hz[:, None]
+    # sum((f - c)^2 s) expanded to E[f^2] - c^2 would cancel in float32: f reaches 8000.
+    spread = ((frequencies_hz - centroid) ** 2 * share).sum(-1, keepdim=True)
+    return centroid, torch.sqrt(spread)
+
+
+def roll_off(magnitude: Tensor, frequencies_hz: Tensor, *, share: float = 0.85) -> Tensor:
+    """The lowest frequency under which `share` of the magnitude lies, (frames, 1), Hz."""
+    total = torch.cumsum(magnitude, dim=-1)
+    below = (total < share * total[:, -1:]).to(magnitude.dtype).sum(-1, keepdim=True)
+    return below * (frequencies_hz[1] - frequencies_hz[0])
+
+
+def contrast_bands(
+    *, sample_rate: int, n_fft: int, lowest_hz: float = 200.0, n_bands: int = 5
+) -> list[tuple[int, int]]:
+    """First and one past the last bin of each octave band of `spectral_contrast`; the first lies under `lowest_hz`."""
+    bins = fft_frequencies(sample_rate, n_fft)
+    edges = [0.0, *(lowest_hz * 2.0**k for k in range(n_bands + 1))]
+    bands = []
+    for k in range(n_bands + 1):
+        inside = np.flatnonzero((bins >= edges[k]) & (bins <= edges[k + 1]))
+        first = inside[0] - (1 if k > 0 else 0)  # neighbours overlap by a bin
+        last = len(bins) if k == n_bands else inside[-1]  # each but the last gives its top bin to the next
+        bands.append((int(first), int(last)))
+    return bands
+
+
+def spectral_contrast(magnitude: Tensor, bands: list[tuple[int, int]], *, quantile: float = 0.02) -> Tensor:
+    """Peaks over valleys in octave bands, (frames, bands), dB.
+
+    The mean of the largest against the mean of the smallest `quantile` of a band's bins (Jiang et al., "Music type
+    classification by spectral contrast feature", ICME 2002).
+    """
+    peaks, valleys = [], []
+    for first, last in bands:
+        band = magnitude[:, first:last]
+        count = max(1, round(quantile * (last - first)))
+        peaks.append(torch.topk(band, count, dim=-1, largest=True, sorted=False).values.mean(-1))
+        valleys.append(torch.topk(band, count, dim=-1, largest=False, sorted=False).values.mean(-1))
+    return decibel(torch.stack(peaks, dim=-1)) - decibel(torch.stack(valleys, dim=-1))
+
+
+def zero_crossing_rate(samples: Tensor, *, frame_length: int, hop_length: int) -> Tensor:
+    """The share of neighbouring samples with unlike signs, (frames, 1); the edges repeat the outermost sample."""
+    half = frame_length // 2
+    padded = functional.pad(samples[None, None], (half, half), mode="replicate")[0, 0]
+    negative = (padded < 0).to(samples.dtype)
+    crossed = functional.pad((negative[1:] - negative[:-1]).abs()[None], (1, 0))[0]
+    # librosa looks inside each frame only, so that a frame's first sample never counts as a crossing
+    frames = frame(crossed, length=frame_length, hop=hop_length)
+    return frames[:, 1:].sum(-1, keepdim=True) / frame_length
+
+
+def root_mean_square(samples: Tensor, *, frame_length: int, hop_length: int) -> Tensor:
+    """The root of each frame's mean square, (frames, 1)."""
+    half = frame_length // 2
+    squares = functional.pad((samples * samples)[None], (half, half))[0]
+    return torch.sqrt(frame(squares, length=frame_length, hop=hop_length).mean(-1, keepdim=True))
