@@ -1,0 +1,195 @@
+"""Estimators that scikit-learn lacks: probabilities for support vector machines, class balance for any classifier.
+
+scikit-learn conventions: ``__init__`` only stores, ``fit`` learns and returns self, learned names end in ``_``.
+"""
+
+from typing import Any, Self
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy.optimize import minimize_scalar
+from scipy.special import log_expit, log_softmax, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.model_selection import StratifiedKFold
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.validation import check_is_fitted
+
+from emotone.errors import CorpusError
+
+
+def pair_signs(n_classes: int) -> np.ndarray:
+    """Give the sides of the one-against-one machines, (k (k - 1) / 2, k): +1 a first class, -1 a second, 0 neither.
+
+    Examples
+    --------
+    >>> pair_signs(3)
+    array([[ 1., -1.,  0.],
+           [ 1.,  0., -1.],
+           [ 0.,  1., -1.]])
+    """
+    first, second = np.triu_indices(n_classes, k=1)
+    rows = np.arange(first.size)
+    signs = np.zeros((first.size, n_classes))
+    signs[rows, first], signs[rows, second] = 1.0, -1.0
+    return signs
+
+
+class MarginProbability(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Class probabilities from the margins of a support vector machine, by one learned scale.
+
+    One against the rest (`LinearSVC`, margins d_i): ``p = softmax(a d)``.  One against one (`SVC` with
+    ``decision_function_shape="ovo"``, margins d_ij): each machine gives the logistic probability of its first class,
+    and a class's score is the product over its machines, ``p = softmax_i(sum_j log sigmoid(a d_ij))``.  The scale
+    ``a`` minimises the log loss of margins predicted by cross-validation, so that one set of support vectors, fitted
+    on all the data, and one number are all there is: ``SVC(probability=True)``, which did this with two numbers a
+    pair, leaves scikit-learn in 1.11.
+
+    Parameters
+    ----------
+    estimator
+        An unfitted `SVC` or `LinearSVC`.
+    n_folds
+        Folds of the cross-validation that learns the scale; fewer where a class has fewer clips.
+    seed
+        Seeds the shuffle of those folds.
+    n_jobs
+        Folds fitted at once, on threads.
+
+    Attributes
+    ----------
+    estimator_
+        The machine fitted on all the data.
+    scale_
+        ``a`` above.
+    classes_
+        (k,) labels.
+
+    References
+    ----------
+    J. Platt, Probabilistic outputs for support vector machines, 1999.  G. Hinton, Products of experts, 1999.
+    """
+
+    def __init__(self, estimator: Any = None, *, n_folds: int = 4, seed: int = 0, n_jobs: int = 1) -> None:
+        self.estimator = estimator
+        self.n_folds = n_folds
+        self.seed = seed
+        self.n_jobs = n_jobs
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
+        """Fit the machine on all of X (n, d), y (n,), and the scale on cross-validated margins.
+
+        Raises
+        ------
+        CorpusError
+            There are fewer than two classes, or a class has a single clip.
+        """
+        self.classes_, encoded, counts = np.unique(y, return_inverse=True, return_counts=True)
+        if self.classes_.size < 2 or counts.min() < 2:
+            raise CorpusError(
+                f"clips per emotion are {counts.tolist()}; a support vector machine needs two emotions and "
+                "two clips of each: add clips or leave the emotion out with --emotions"
+            )
+        self.estimator_ = clone(self.estimator).fit(X, encoded)
+        folds = StratifiedKFold(min(self.n_folds, int(counts.min())), shuffle=True, random_state=self.seed)
+        parts = list(folds.split(X, encoded))
+        margins = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+            delayed(_held_out_margins)(self.estimator, X, encoded, train=train, held_out=held_out)
+            for train, held_out in parts
+        )
+        truth = np.concatenate([encoded[held_out] for _, held_out in parts])
+        self.scale_ = _best_scale(np.concatenate(margins), truth, pairwise=self.pairwise)
+        return self
+
+    @property
+    def pairwise(self) -> bool:
+        """Whether the margins are one against one (else one against the rest)."""
+        return getattr(self.estimator, "decision_function_shape", None) == "ovo"
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Compute the probabilities (n, k) of X (n, d)."""
+        check_is_fitted(self)
+        scores = _scores(self.estimator_.decision_function(X), scale=self.scale_, pairwise=self.pairwise)
+        return np.asarray(softmax(scores, axis=1))
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Choose the most probable label of each row of X, (n,)."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
+
+def _scores(margins: np.ndarray, *, scale: float, pairwise: bool) -> np.ndarray:
+    """Turn margins, (n, k), (n, k (k - 1) / 2) or of two classes (n,), into unnormalised log probabilities (n, k)."""
+    if margins.ndim == 1:  # two classes: positive is the second
+        return np.stack([np.zeros_like(margins), scale * margins], axis=1)
+    if not pairwise:
+        return scale * margins
+    n_classes = round((1 + np.sqrt(1 + 8 * margins.shape[1])) / 2)
+    signs = pair_signs(n_classes)
+    # log sigmoid(a d) where the class comes first in its pair, log sigmoid(-a d) where it comes second
+    return np.asarray(log_expit(scale * margins) @ (signs > 0) + log_expit(-scale * margins) @ (signs < 0))
+
+
+def _held_out_margins(
+    estimator: Any, X: np.ndarray, y: np.ndarray, *, train: np.ndarray, held_out: np.ndarray
+) -> np.ndarray:
+    return np.asarray(clone(estimator).fit(X[train], y[train]).decision_function(X[held_out]))
+
+
+def _best_scale(margins: np.ndarray, truth: np.ndarray, *, pairwise: bool) -> float:
+    """Find the scale in [1e-3, 1e3] under which ``margins`` explain ``truth`` (n,) with the least log loss."""
+    rows = np.arange(truth.size)
+
+    def log_loss(log_scale: float) -> float:
+        scores = _scores(margins, scale=float(np.exp(log_scale)), pairwise=pairwise)
+        return -float(log_softmax(scores, axis=1)[rows, truth].mean())
+
+    return float(np.exp(minimize_scalar(log_loss, bounds=(np.log(1e-3), np.log(1e3)), method="bounded").x))
+
+
+class Weighted(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """A classifier whose `fit` takes sample weights, given weights that make every class count the same.
+
+    For classifiers without a ``class_weight`` of their own.  Labels are numbered 0 to k - 1 for the inner classifier,
+    which XGBoost asks for, so a fold that lacks a class still fits.
+
+    Parameters
+    ----------
+    estimator
+        The unfitted classifier.
+    class_weight
+        "balanced", each class the same weight in sum, or None, each clip the same weight.
+
+    Attributes
+    ----------
+    estimator_
+        The fitted classifier.
+    classes_
+        (k,) labels.
+    """
+
+    def __init__(self, estimator: Any = None, *, class_weight: str | None = None) -> None:
+        self.estimator = estimator
+        self.class_weight = class_weight
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
+        """Fit on X (n, d), y (n,).
+
+        Raises
+        ------
+        CorpusError
+            There is a single class.
+        """
+        self.classes_, encoded = np.unique(y, return_inverse=True)
+        if self.classes_.size < 2:
+            raise CorpusError("all clips are of one emotion; a model needs two or more")
+        weights = None if self.class_weight is None else compute_sample_weight(self.class_weight, encoded)
+        self.estimator_ = clone(self.estimator).fit(X, encoded, sample_weight=weights)
+        return self
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Compute the probabilities (n, k) of X (n, d)."""
+        check_is_fitted(self)
+        return np.asarray(self.estimator_.predict_proba(X))
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Choose the most probable label of each row of X, (n,)."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])

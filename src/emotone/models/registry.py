@@ -1,0 +1,161 @@
+"""The models that ``--model`` can name: one table of name, builder, search grid and description.
+
+The table imports neither scikit-learn nor torch: a builder's module is imported when the model is built, so the names
+can be listed at once.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from emotone.errors import ConfigError
+
+
+class Estimator(Protocol):
+    """What every model is: a scikit-learn pipeline that learns classes from features (or from waveforms)."""
+
+    classes_: np.ndarray
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
+        """Learn from X (n, d) float32 and y (n,) int; returns self."""
+        ...
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        """Probabilities (n, k), rows sum to one, columns in the order of `classes_`."""
+        ...
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the settings by name, as scikit-learn writes them."""
+        ...
+
+    def set_params(self, **settings: Any) -> Self:
+        """Change settings, as scikit-learn names them (``classifier__C``)."""
+        ...
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One entry of the table.
+
+    Attributes
+    ----------
+    name
+        What ``--model`` calls it.
+    build
+        ``build(seed=0, n_jobs=1, class_weight=True)`` gives an unfitted `Estimator`.  ``class_weight`` weighs clips so
+        that every emotion counts the same.
+    grid
+        Settings that ``--tune`` tries, every combination: scikit-learn's name -> values.
+    description
+        A few words for tables and reports.
+    """
+
+    name: str
+    build: Callable[..., Estimator]
+    description: str
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+def deferred(target: str) -> Callable[..., Estimator]:
+    """Return a builder that is imported when it is first called.
+
+    Parameters
+    ----------
+    target
+        ``"module:function"``.
+    """
+
+    def build(*, seed: int, n_jobs: int = 1, class_weight: bool = False) -> Estimator:
+        module, function = target.split(":")
+        builder: Callable[..., Estimator] = getattr(importlib.import_module(module), function)
+        return builder(seed=seed, n_jobs=n_jobs, class_weight=class_weight)
+
+    return build
+
+
+def _classic(name: str, description: str, grid: Mapping[str, Sequence[Any]]) -> ModelSpec:
+    builder = deferred(f"emotone.models.classic:{name.replace('-', '_')}")
+    return ModelSpec(name=name, build=builder, description=description, grid=grid)
+
+
+#: Each name -> its entry, in the order in which tables list them.
+MODELS: dict[str, ModelSpec] = {
+    spec.name: spec
+    for spec in (
+        _classic(
+            "svm",
+            "support vector machine, RBF kernel",
+            {"classifier__estimator__C": (3.0, 10.0), "classifier__estimator__gamma": ("scale", 2e-4, 1e-4)},
+        ),
+        _classic(
+            "linear-svm", "support vector machine, linear", {"classifier__estimator__C": (3e-5, 1e-4, 3e-4, 1e-3)}
+        ),
+        _classic(
+            "logistic-regression",
+            "multinomial logistic regression, L2",
+            {"classifier__C": (1e-3, 3e-3, 1e-2, 3e-2, 0.1)},
+        ),
+        _classic(
+            "knn",
+            "nearest neighbours in principal components, by closeness",
+            {"classifier__n_neighbors": (3, 7, 15), "components__n_components": (0.8, 0.95)},
+        ),
+        _classic(
+            "random-forest",
+            "random forest of 500 trees",
+            {"classifier__min_samples_leaf": (1, 2, 4), "classifier__max_features": ("sqrt", 0.1)},
+        ),
+        _classic(
+            "extra-trees",
+            "500 extremely randomised trees",
+            {"classifier__min_samples_leaf": (1, 2, 4), "classifier__max_features": ("sqrt", 0.1)},
+        ),
+        _classic(
+            "xgboost",
+            "gradient-boosted trees (XGBoost)",
+            {"classifier__estimator__max_depth": (3, 5), "classifier__estimator__learning_rate": (0.05, 0.1)},
+        ),
+        _classic(
+            "mlp",
+            "multilayer perceptron 512-256-128",
+            {
+                "classifier__estimator__alpha": (1e-4, 1e-2, 1.0),
+                "classifier__estimator__hidden_layer_sizes": ((512, 256, 128), (256,)),
+            },
+        ),
+        _classic(
+            "ensemble",
+            "mean of svm, logistic-regression, mlp, extra-trees and xgboost",
+            {
+                "classifier__weights": (
+                    (1.0, 1.0, 1.0, 1.0, 1.0),
+                    (2.0, 1.0, 1.0, 1.0, 1.0),
+                    (2.0, 2.0, 2.0, 1.0, 1.0),
+                    (1.0, 1.0, 0.0, 1.0, 1.0),
+                    (1.0, 1.0, 1.0, 0.0, 0.0),
+                )
+            },
+        ),
+    )
+}
+
+
+def get(name: str) -> ModelSpec:
+    """Look up the entry of a model.
+
+    Raises
+    ------
+    ConfigError
+        No model has this name; the message lists those that exist.
+
+    Examples
+    --------
+    >>> get("svm").description
+    'support vector machine, RBF kernel'
+    """
+    if name not in MODELS:
+        raise ConfigError(f"unknown model {name!r}; known: {', '.join(MODELS)}")
+    return MODELS[name]

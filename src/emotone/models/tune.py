@@ -1,0 +1,131 @@
+"""Grid search over a model's settings, on folds of the training clips alone."""
+
+import time
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from emotone.errors import ConfigError, ProtocolError
+from emotone.metrics import unweighted_average_recall
+from emotone.models.registry import ModelSpec
+from emotone.progress import Progress
+
+Folds = Sequence[tuple[np.ndarray, np.ndarray]]
+
+
+def grid_search(
+    spec: ModelSpec,
+    X: np.ndarray,
+    y: np.ndarray,
+    *,
+    folds: Folds,
+    seed: int = 0,
+    n_jobs: int = 1,
+    class_weight: bool = True,
+    progress: Progress | None = None,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Find the settings of highest mean unweighted average recall (UAR) over the folds.
+
+    Every pair of settings and fold is one task on one core; ``n_jobs`` tasks run at once, each in a process of its own
+    with one thread, so the cores are never oversubscribed and the answer doesn't depend on their number.
+
+    Parameters
+    ----------
+    spec
+        The model and its grid.
+    X, y
+        Features (n, d) float32 and labels (n,) int of the training clips.
+    folds
+        Row numbers (train, held out) in X, as `emotone.splits.inner_folds` gives them.
+    seed
+        Seeds every fit alike.
+    n_jobs
+        Tasks at once.
+    class_weight
+        Whether every emotion counts the same in a fit.
+    progress
+        Told after each task.
+
+    Returns
+    -------
+    best : dict
+        scikit-learn's name -> value, for ``set_params``; among equals the first in the grid.
+    table : list of dict
+        One row a setting, in the grid's order: the settings, ``uar_mean``, ``uar_std``, ``uar_1`` ... and ``fit_s``,
+        the mean seconds of a fit.
+
+    Raises
+    ------
+    ConfigError
+        The model has no grid.
+    ProtocolError
+        There are no folds, or one trains on what it holds out.
+    """
+    if not spec.grid:
+        raise ConfigError(f"the model {spec.name!r} has no settings to search: leave --tune out")
+    _check(folds)
+    settings = [dict(zip(spec.grid, values, strict=True)) for values in product(*spec.grid.values())]
+    tasks = list(product(range(len(settings)), range(len(folds))))
+    results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
+        delayed(_score)(
+            spec,
+            X,
+            y,
+            fold=folds[fold],
+            settings=settings[row],
+            place=(row, fold),
+            seed=seed,
+            class_weight=class_weight,
+        )
+        for row, fold in tasks
+    )
+    uar = np.full((len(settings), len(folds)), np.nan)
+    fit_s = np.full_like(uar, np.nan)
+    for done, (place, score, seconds) in enumerate(results, start=1):
+        uar[place], fit_s[place] = score, seconds
+        if progress is not None:
+            progress(done, len(tasks), f"tuning {spec.name}")
+    table = [_row(setting, uar=uar[i], fit_s=fit_s[i]) for i, setting in enumerate(settings)]
+    return settings[int(uar.mean(axis=1).argmax())], table
+
+
+def _check(folds: Folds) -> None:
+    if not folds:
+        raise ProtocolError("a search needs one fold or more, found none: see splits.inner_folds")
+    for number, (train, held_out) in enumerate(folds, start=1):
+        shared = np.intersect1d(train, held_out).size
+        if shared or not len(train) or not len(held_out):
+            raise ProtocolError(
+                f"fold {number} of the search has {len(train)} training and {len(held_out)} held-out rows, {shared} "
+                "of them in both; each must have some and none may be in both"
+            )
+
+
+def _score(
+    spec: ModelSpec,
+    X: np.ndarray,
+    y: np.ndarray,
+    *,
+    fold: tuple[np.ndarray, np.ndarray],
+    settings: Mapping[str, Any],
+    place: tuple[int, int],
+    seed: int,
+    class_weight: bool,
+) -> tuple[tuple[int, int], float, float]:
+    """Fit one setting on one fold: its place in the table, the UAR of the held-out rows, and the seconds of the fit."""
+    train, held_out = fold
+    model = spec.build(seed=seed, n_jobs=1, class_weight=class_weight).set_params(**settings)
+    started = time.perf_counter()
+    model.fit(X[train], y[train])
+    seconds = time.perf_counter() - started
+    predicted = model.classes_[model.predict_proba(X[held_out]).argmax(axis=1)]
+    return place, float(unweighted_average_recall(y[held_out], predicted)), seconds
+
+
+def _row(settings: Mapping[str, Any], *, uar: np.ndarray, fit_s: np.ndarray) -> dict[str, Any]:
+    by_fold = {f"uar_{number}": float(value) for number, value in enumerate(uar, start=1)}
+    summary = {"uar_mean": float(uar.mean()), "uar_std": float(uar.std()), **by_fold, "fit_s": float(fit_s.mean())}
+    return {**settings, **summary}
