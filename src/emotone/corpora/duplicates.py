@@ -1,0 +1,85 @@
+"""Recordings that occur more than once: a copy in training and test makes a score too good to be true."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pandas as pd
+
+from emotone.corpora.table import Corpus
+from emotone.errors import CorpusError
+from emotone.progress import Progress
+
+
+def content_digests(corpus: Corpus, *, progress: Progress | None = None, workers: int = 2) -> list[str]:
+    """Digest the sound of each clip: equal for equal samples, whatever the file's name or container.
+
+    Parameters
+    ----------
+    corpus
+        n clips.
+    progress
+        Called after each clip.
+    workers
+        Threads that decode; decoders release the interpreter lock.
+
+    Returns
+    -------
+    list of str
+        (n,) SHA-256 in hexadecimal, of the clip decoded to 16 kHz mono and not trimmed.
+
+    Raises
+    ------
+    AudioError
+        A clip can't be decoded.
+    """
+    from emotone import audio  # decoders load only when sound is looked at
+
+    if workers < 1:
+        raise CorpusError(f"{workers} workers; expected at least 1")
+    table = corpus.table
+
+    def digest(row: tuple[str, float, float]) -> str:
+        path, start_s, end_s = row
+        end = None if pd.isna(end_s) else float(end_s)
+        return audio.content_digest(audio.read(path, start_s=float(start_s), end_s=end, trim=False))
+
+    rows = list(zip(table["path"], table["start_s"], table["end_s"], strict=True))
+    digests: list[str] = []
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        try:
+            for done, one in enumerate(pool.map(digest, rows), start=1):
+                digests.append(one)
+                if progress is not None:
+                    progress(done, len(rows), "comparing recordings")
+        finally:
+            # After an error or an interrupt, do not decode the rest first.
+            pool.shutdown(cancel_futures=True)
+    return digests
+
+
+def find_duplicates(corpus: Corpus, digests: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Rows that sound exactly alike.
+
+    Parameters
+    ----------
+    corpus
+        n clips.
+    digests
+        (n,) from `content_digests`.
+
+    Returns
+    -------
+    tuple of tuples of int
+        Groups of two or more row numbers, each ascending; groups ordered by their first row.
+
+    Raises
+    ------
+    CorpusError
+        There are not as many digests as clips.
+    """
+    if len(digests) != len(corpus):
+        raise CorpusError(f"{len(digests)} digests for {len(corpus)} clips of {corpus.name}; expected one a clip")
+    groups: dict[str, list[int]] = {}
+    for row, digest in enumerate(digests):
+        groups.setdefault(digest, []).append(row)
+    return tuple(tuple(rows) for rows in groups.values() if len(rows) > 1)
