@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import onnxruntime
 import pytest
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
@@ -14,7 +15,7 @@ from sklearn.svm import SVC
 from emotone.errors import ConfigError, CorpusError, ExportError, ProtocolError
 from emotone.metrics import unweighted_average_recall
 from emotone.models import registry
-from emotone.models.estimators import MarginProbability, pair_signs
+from emotone.models.estimators import DiscriminantAxes, MarginProbability, pair_signs
 from emotone.models.onnx import to_onnx
 from emotone.models.onnx_trees import _floor_float32
 from emotone.models.tune import grid_search
@@ -163,7 +164,8 @@ def test_rounding_a_threshold_down_changes_no_comparison():
 def test_forest_graph_leaves_the_zeros_of_its_leaves_out():
     X, y = blobs()
     pipeline = small("extra-trees").fit(X, y)
-    node = to_onnx(pipeline, N_FEATURES).graph.node[0]
+    nodes = to_onnx(pipeline, N_FEATURES).graph.node
+    (node,) = (node for node in nodes if node.op_type == "TreeEnsembleRegressor")
     attributes = {attribute.name: attribute for attribute in node.attribute}
     leaves = sum(tree.get_n_leaves() for tree in pipeline["classifier"].estimators_)
     # min_samples_leaf=2 lets a leaf hold two or three classes of the eight
@@ -282,3 +284,26 @@ def test_search_refuses_leaking_or_missing_folds_and_an_empty_grid():
         grid_search(spec, X, y, folds=[])
     with pytest.raises(ConfigError, match="no settings to search"):
         grid_search(replace(spec, grid={}), X, y, folds=folds_of(80))
+
+
+def test_discriminant_axes_span_what_sklearns_do():
+    rng = np.random.default_rng(4)
+    y = np.repeat(np.arange(4), 25)  # as many of each: then both weigh the classes alike
+    X = (rng.standard_normal((100, 150)) * rng.uniform(0.1, 50, 150) + 3 * rng.standard_normal((4, 150))[y]).astype("f")
+    axes = DiscriminantAxes(shrinkage=0.3).fit(X, y)
+    standard = (X - X.mean(0, dtype=float)) / X.std(0, dtype=float)
+    theirs = LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.3).fit(standard, y).transform(standard)
+    ours = axes.transform(X)
+    assert ours.dtype == np.float32 and ours.shape == (100, 3)
+    # the same axes up to sign and length
+    for mine, other in zip(ours.T, theirs.T, strict=True):
+        assert abs(np.corrcoef(mine, other)[0, 1]) == pytest.approx(1, abs=1e-4)
+
+
+def test_discriminant_axes_survive_a_constant_column_and_refuse_one_class():
+    X, y = np.ones((20, 3), dtype=np.float32), np.repeat([0, 1], 10)
+    X[:, 1] = y
+    projected = DiscriminantAxes().fit_transform(X, y)
+    assert projected[:10].max() < projected[10:].min() or projected[:10].min() > projected[10:].max()
+    with pytest.raises(CorpusError, match="one emotion"):
+        DiscriminantAxes().fit(X, np.zeros(20))

@@ -8,23 +8,24 @@ and is not counted in the unweighted average recall.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from emotone._resampling import (
+    Counts,
+    Floats,
+    Interval,
+    gain_by_owner,
+    gain_rows,
+    golden_section,
+    interval,
+    owners,
+    resampled,
+    sign_flip_p,
+)
 from emotone.errors import ConfigError
-
-Counts = NDArray[np.int64]
-Floats = NDArray[np.float64]
-
-
-class Interval(TypedDict):
-    """A confidence interval, and what was drawn to get it: ``"speaker"`` or ``"clip"``."""
-
-    low: float
-    high: float
-    unit: str
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ def fit_temperature(scores: ArrayLike, truth: ArrayLike) -> float:
         z = z - z.max(axis=1, keepdims=True)
         return float((np.log(np.exp(z).sum(axis=1)) - z[np.arange(t.size), t]).mean())
 
-    return math.exp(_golden_section(loss, low=math.log(0.05), high=math.log(20.0)))
+    return math.exp(golden_section(loss, low=math.log(0.05), high=math.log(20.0)))
 
 
 def apply_temperature(scores: ArrayLike, temperature: float) -> Floats:
@@ -265,16 +266,16 @@ def bootstrap_intervals(
     t, p = _classes(truth, name="truth"), _classes(predicted, name="predicted")
     total = confusion(t, p)
     k = len(total)
-    owner = _owners(speakers, n_clips=t.size)
+    owner = owners(speakers, n_clips=t.size)
     if owner is None:  # drawing clips is drawing cells of the confusion matrix
         rows, copies = np.eye(k * k, dtype=np.int64), total.ravel()
     else:
         rows = np.zeros((owner.max() + 1, k * k), dtype=np.int64)
         np.add.at(rows, (owner, t * k + p), 1)
         copies = np.ones(len(rows), dtype=np.int64)
-    drawn = _resampled(rows, copies, n_resamples=n_resamples, seed=seed).reshape(-1, k, k)
+    drawn = resampled(rows, copies, n_resamples=n_resamples, seed=seed).reshape(-1, k, k)
     unit = "clip" if owner is None else "speaker"
-    return {name: _interval(metric(drawn), level=level, unit=unit) for name, metric in _METRICS.items()}
+    return {name: interval(metric(drawn), level=level, unit=unit) for name, metric in _METRICS.items()}
 
 
 def bootstrap_interval(
@@ -332,19 +333,19 @@ def paired_test(
     confusion(t, a), confusion(t, b)  # refuses what does not belong together
     gain = (a == t).astype(np.int64) - (b == t)
     k = int(t.max()) + 1
-    owner = _owners(speakers, n_clips=t.size)
+    owner = owners(speakers, n_clips=t.size)
     support = np.bincount(t, minlength=k)
     terms: Floats = gain / (support[t] * np.count_nonzero(support))
     by_unit = terms[gain != 0] if owner is None else np.bincount(owner, weights=terms).astype(np.float64)
-    rows, copies = _gain_rows(t, gain, k=k) if owner is None else (_gain_by_owner(t, gain, owner, k=k), None)
-    drawn = _resampled(rows, copies, n_resamples=n_resamples, seed=seed).reshape(-1, 2, k)
+    rows, copies = gain_rows(t, gain, k=k) if owner is None else (gain_by_owner(t, gain, owner, k=k), None)
+    drawn = resampled(rows, copies, n_resamples=n_resamples, seed=seed).reshape(-1, 2, k)
     unit = "clip" if owner is None else "speaker"
-    interval = _interval(_mean_recall(drawn[:, 0], drawn[:, 1]), level=0.95, unit=unit)
+    spread = interval(_mean_recall(drawn[:, 0], drawn[:, 1]), level=0.95, unit=unit)
     return PairedResult(
         difference=float(terms.sum()),
-        low=interval["low"],
-        high=interval["high"],
-        p_value=_sign_flip_p(by_unit, n_resamples=n_resamples, seed=seed),
+        low=spread["low"],
+        high=spread["high"],
+        p_value=sign_flip_p(by_unit, n_resamples=n_resamples, seed=seed),
         mcnemar_p=mcnemar(int((gain > 0).sum()), int((gain < 0).sum())),
         unit=unit,
     )
@@ -478,72 +479,3 @@ def _scored(truth: ArrayLike, scores: ArrayLike) -> tuple[Counts, Floats]:
 
 def _log(probabilities: Floats) -> Floats:
     return np.asarray(np.log(np.maximum(probabilities, 1e-12)), dtype=np.float64)  # float32 softmax gives exact zeros
-
-
-def _owners(speakers: Sequence[str] | None, *, n_clips: int) -> Counts | None:
-    """(n,) number of each clip's speaker; None where clips must be drawn instead."""
-    if speakers is None:
-        return None
-    names = np.asarray(speakers, dtype=str)
-    if names.shape != (n_clips,):
-        raise ConfigError(f"speakers have shape {names.shape}, expected ({n_clips},): one name for each clip")
-    known, owner = np.unique(names, return_inverse=True)
-    return None if len(known) < 2 or "" in known else owner.astype(np.int64)
-
-
-def _resampled(rows: Counts, copies: Counts | None, *, n_resamples: int, seed: int) -> Counts:
-    """Sum over units drawn with replacement, as many as there are: (u, m) rows, (u,) copies -> (n_resamples, m)."""
-    copies = np.ones(len(rows), dtype=np.int64) if copies is None else copies
-    rng = np.random.default_rng(seed)
-    times = rng.multinomial(copies.sum(), copies / copies.sum(), size=n_resamples)
-    return np.asarray(np.rint(times.astype(np.float64) @ rows), dtype=np.int64)  # floats: BLAS has no integer product
-
-
-def _gain_by_owner(truth: Counts, gain: Counts, owner: Counts, *, k: int) -> Counts:
-    """(g, 2 k): by speaker and class, what the first model gains in hits, and the support."""
-    rows = np.zeros((owner.max() + 1, 2, k), dtype=np.int64)
-    np.add.at(rows[:, 0], (owner, truth), gain)
-    np.add.at(rows[:, 1], (owner, truth), 1)
-    return rows.reshape(len(rows), 2 * k)
-
-
-def _gain_rows(truth: Counts, gain: Counts, *, k: int) -> tuple[Counts, Counts]:
-    """List the 3 k kinds of clip (class, and gain of -1, 0 or 1): (3 k, 2 k) rows, and (3 k,) clips of each kind."""
-    kinds = np.arange(3 * k)
-    rows = np.zeros((3 * k, 2, k), dtype=np.int64)
-    rows[kinds, 0, kinds // 3] = kinds % 3 - 1
-    rows[kinds, 1, kinds // 3] = 1
-    return rows.reshape(3 * k, 2 * k), np.bincount(truth * 3 + gain + 1, minlength=3 * k)
-
-
-def _interval(values: Floats, *, level: float, unit: str) -> Interval:
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(low=float(low), high=float(high), unit=unit)
-
-
-def _sign_flip_p(terms: Floats, *, n_resamples: int, seed: int) -> float:
-    """Two-sided p of sum(terms) among the sums with signs flipped; (g,) terms."""
-    observed, tolerance = abs(terms.sum()), 1e-12
-    if 2**terms.size <= n_resamples:
-        signs = 1 - 2 * ((np.arange(2**terms.size)[:, None] >> np.arange(terms.size)) & 1)
-        return float((np.abs(signs @ terms) >= observed - tolerance).mean())
-    signs = 1 - 2 * np.random.default_rng(seed).integers(0, 2, size=(n_resamples, terms.size), dtype=np.int8)
-    extreme = int((np.abs(signs @ terms) >= observed - tolerance).sum())
-    return (1 + extreme) / (1 + n_resamples)  # the observed order is one of the permutations (Phipson and Smyth 2010)
-
-
-def _golden_section(function: Callable[[float], float], *, low: float, high: float) -> float:
-    """Find the minimum of a function that has one, between ``low`` and ``high``, to 1e-7."""
-    ratio = (math.sqrt(5) - 1) / 2
-    a, b = high - ratio * (high - low), low + ratio * (high - low)
-    at_a, at_b = function(a), function(b)
-    while high - low > 1e-7:
-        if at_a <= at_b:
-            high, b, at_b = b, a, at_a
-            a = high - ratio * (high - low)
-            at_a = function(a)
-        else:
-            low, a, at_a = a, b, at_b
-            b = low + ratio * (high - low)
-            at_b = function(b)
-    return (low + high) / 2

@@ -1,4 +1,4 @@
-"""Estimators that scikit-learn lacks: probabilities for support vector machines, class balance for any classifier.
+"""Estimators that scikit-learn lacks: exact discriminant axes, margins as probabilities, balance for any classifier.
 
 scikit-learn conventions: ``__init__`` only stores, ``fit`` learns and returns self, learned names end in ``_``.
 """
@@ -7,14 +7,83 @@ from typing import Any, Self
 
 import numpy as np
 from joblib import Parallel, delayed
+from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize_scalar
 from scipy.special import log_expit, log_softmax, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
 from emotone.errors import CorpusError
+
+
+class DiscriminantAxes(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """The k - 1 directions that part the classes best, by Fisher's discriminant with a shrunken covariance.
+
+    What scikit-learn's `LinearDiscriminantAnalysis(solver="eigen")` does on standardised columns, with two differences:
+    the projection is computed in double and rounded to float32 once, so that another implementation of the same product
+    gives a forest the same numbers to compare with its thresholds; and it takes one Cholesky factorisation in place of
+    a full eigendecomposition, a tenth of the time for two thousand columns.
+
+    Why trees want it: a tree asks about one column at a time, and here each of two thousand columns knows little.
+
+    Parameters
+    ----------
+    shrinkage
+        The share, in (0, 1], of a multiple of the identity in the covariance within classes.  High, because there are
+        more columns than clips.
+
+    Attributes
+    ----------
+    weights_, offset_
+        (d, k - 1) and (k - 1,), double: ``x @ weights_ - offset_``.
+
+    References
+    ----------
+    R. A. Fisher, The use of multiple measurements in taxonomic problems, 1936.  J. H. Friedman, Regularized
+    discriminant analysis, 1989.
+    """
+
+    def __init__(self, shrinkage: float = 0.5) -> None:
+        self.shrinkage = shrinkage
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
+        """Learn from X (n, d), y (n,).
+
+        Raises
+        ------
+        CorpusError
+            There is a single class.
+        """
+        classes, encoded, counts = np.unique(y, return_inverse=True, return_counts=True)
+        if classes.size < 2:
+            raise CorpusError("all clips are of one emotion; a model needs two or more")
+        X = np.asarray(X, dtype=np.float64)
+        mean, scale = X.mean(axis=0), X.std(axis=0)
+        scale[scale == 0] = 1.0  # a constant column
+        standard = (X - mean) / scale
+        centres = np.stack([standard[encoded == number].mean(axis=0) for number in range(classes.size)])
+        # Every class counts the same in either scatter, however many clips it has.
+        weights = 1.0 / (classes.size * counts[encoded])
+        within = standard - centres[encoded]
+        covariance = (within * weights[:, None]).T @ within
+        level = np.trace(covariance) / covariance.shape[0]
+        covariance *= 1 - self.shrinkage
+        covariance[np.diag_indices_from(covariance)] += self.shrinkage * max(level, 1e-12)
+        factor = cholesky(covariance, lower=True, overwrite_a=True)
+        whitened = solve_triangular(factor, (centres - centres.mean(axis=0)).T, lower=True)
+        directions = np.linalg.svd(whitened, full_matrices=False)[0][:, : classes.size - 1]
+        axes = solve_triangular(factor, directions, lower=True, trans="T")
+        self.weights_ = axes / scale[:, None]
+        self.offset_ = mean @ self.weights_
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X: np.ndarray) -> np.ndarray:
+        """Project X (n, d) onto the axes, (n, k - 1) float32."""
+        check_is_fitted(self)
+        return np.asarray(np.asarray(X, dtype=np.float64) @ self.weights_ - self.offset_, dtype=np.float32)
 
 
 def pair_signs(n_classes: int) -> np.ndarray:

@@ -23,7 +23,7 @@ from xgboost import XGBClassifier
 
 from emotone.errors import ExportError
 from emotone.models.classic import closeness
-from emotone.models.estimators import MarginProbability, Weighted, pair_signs
+from emotone.models.estimators import DiscriminantAxes, MarginProbability, Weighted, pair_signs
 from emotone.models.onnx_trees import booster_attributes, forest_attributes
 
 OPSET = 18
@@ -126,6 +126,12 @@ def _scaler(graph: _Graph, scaler: StandardScaler, x: str) -> str:
     if scaler.mean_ is not None:
         x = graph.node("Sub", x, graph.constant(scaler.mean_))
     return x if scaler.scale_ is None else graph.node("Div", x, graph.constant(scaler.scale_))
+
+
+def _axes(graph: _Graph, axes: DiscriminantAxes, x: str) -> str:
+    x = graph.node("Cast", x, to=TensorProto.DOUBLE)
+    projected = graph.affine(x, axes.weights_, -axes.offset_, dtype=np.float64)
+    return graph.node("Cast", projected, to=TensorProto.FLOAT)
 
 
 def _components(graph: _Graph, pca: PCA, x: str) -> str:
@@ -275,6 +281,7 @@ _WRITERS: dict[type, Callable[[_Graph, Any, str], str]] = {
     Pipeline: _pipeline,
     StandardScaler: _scaler,
     PCA: _components,
+    DiscriminantAxes: _axes,
     LogisticRegression: _logistic_regression,
     MLPClassifier: _mlp,
     MarginProbability: _margin_probability,
