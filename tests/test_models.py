@@ -16,6 +16,7 @@ from emotone.errors import ConfigError, CorpusError, ExportError, ProtocolError
 from emotone.metrics import unweighted_average_recall
 from emotone.models import registry
 from emotone.models.estimators import DiscriminantAxes, MarginProbability, pair_signs
+from emotone.models.kernel import KernelMachine
 from emotone.models.onnx import to_onnx
 from emotone.models.onnx_trees import _floor_float32
 from emotone.models.tune import grid_search
@@ -176,7 +177,7 @@ def test_forest_graph_leaves_the_zeros_of_its_leaves_out():
 def test_pair_signs_put_support_vector_machines_in_order():
     X, y = blobs(n_classes=4, spread=2.0)
     X = (X - X.mean(axis=0)) / X.std(axis=0)
-    model = MarginProbability(SVC(decision_function_shape="ovo"), seed=0).fit(X, y)
+    model = MarginProbability(KernelMachine(), seed=0).fit(X, y)
     votes = model.estimator_.predict(X)
     assert np.mean(model.predict(X) == votes) > 0.98  # the product of experts, against libsvm's voting
     assert pair_signs(4).sum() == 0 and pair_signs(4).shape == (6, 4)
@@ -307,3 +308,15 @@ def test_discriminant_axes_survive_a_constant_column_and_refuse_one_class():
     assert projected[:10].max() < projected[10:].min() or projected[:10].min() > projected[10:].max()
     with pytest.raises(CorpusError, match="one emotion"):
         DiscriminantAxes().fit(X, np.zeros(20))
+
+
+@pytest.mark.parametrize(("n_classes", "gamma"), [(2, "scale"), (5, "scale"), (8, 1e-3)])
+def test_kernel_machine_is_libsvms_rbf(n_classes, gamma):
+    X, y = blobs(n_classes=n_classes)
+    X = ((X - X.mean(0)) / X.std(0)).astype(np.float32)
+    ours = KernelMachine(C=3.0, gamma=gamma, class_weight="balanced").fit(X[:300], y[:300])
+    theirs = SVC(C=3.0, gamma=gamma, class_weight="balanced", decision_function_shape="ovo").fit(X[:300], y[:300])
+    margins = theirs.decision_function(X[300:])
+    np.testing.assert_allclose(ours.decision_function(X[300:]), margins, atol=2e-3 * np.abs(margins).max())
+    assert np.mean(ours.predict(X[300:]) == theirs.predict(X[300:])) > 0.98
+    assert ours.support_vectors_.shape == (ours.n_support_.sum(), N_FEATURES)

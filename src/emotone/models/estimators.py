@@ -106,8 +106,8 @@ def pair_signs(n_classes: int) -> np.ndarray:
 class MarginProbability(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Class probabilities from the margins of a support vector machine, by one learned scale.
 
-    One against the rest (`LinearSVC`, margins d_i): ``p = softmax(a d)``.  One against one (`SVC` with
-    ``decision_function_shape="ovo"``, margins d_ij): each machine gives the logistic probability of its first class,
+    One against the rest (`LinearSVC`, margins d_i): ``p = softmax(a d)``.  One against one
+    (`KernelMachine`, margins d_ij): each machine gives the logistic probability of its first class,
     and a class's score is the product over its machines, ``p = softmax_i(sum_j log sigmoid(a d_ij))``.  The scale
     ``a`` minimises the log loss of margins predicted by cross-validation, so that one set of support vectors, fitted
     on all the data, and one number are all there is: ``SVC(probability=True)``, which did this with two numbers a
@@ -116,7 +116,7 @@ class MarginProbability(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     Parameters
     ----------
     estimator
-        An unfitted `SVC` or `LinearSVC`.
+        An unfitted `KernelMachine` or `LinearSVC`.
     n_folds
         Folds of the cross-validation that learns the scale; fewer where a class has fewer clips.
     seed

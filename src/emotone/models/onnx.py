@@ -18,12 +18,12 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 from xgboost import XGBClassifier
 
 from emotone.errors import ExportError
 from emotone.models.classic import closeness
 from emotone.models.estimators import DiscriminantAxes, MarginProbability, Weighted, pair_signs
+from emotone.models.kernel import KernelMachine
 from emotone.models.onnx_trees import booster_attributes, forest_attributes
 
 OPSET = 18
@@ -164,7 +164,7 @@ def _mlp(graph: _Graph, network: MLPClassifier, x: str) -> str:
 def _margin_probability(graph: _Graph, model: MarginProbability, x: str) -> str:
     machine, scale = model.estimator_, model.scale_
     dtype: type[np.generic]
-    if isinstance(machine, SVC):
+    if isinstance(machine, KernelMachine):
         kernel, coefficients, dtype = _rbf_kernel(graph, machine, x), _pair_coefficients(machine), np.float64
     else:
         kernel, coefficients, dtype = x, machine.coef_.T, np.float32
@@ -182,16 +182,14 @@ def _margin_probability(graph: _Graph, model: MarginProbability, x: str) -> str:
     return graph.softmax(graph.node("Neg", graph.node("Add", first, second)))
 
 
-def _rbf_kernel(graph: _Graph, machine: SVC, x: str) -> str:
+def _rbf_kernel(graph: _Graph, machine: KernelMachine, x: str) -> str:
     """Append exp(-gamma |x - s|^2) for every support vector s, (N, s) in double, by 2 x.s - |x|^2 - |s|^2.
 
     Double, as libsvm computes: a broad kernel is near one everywhere, and margins are small differences of large sums.
     The vectors are stored as float32, which scaled features are, and widened when the graph is loaded.
     """
-    if machine.kernel != "rbf":
-        raise ExportError(f"kernel {machine.kernel!r} has no graph; use 'rbf', or the model linear-svm")
     vectors = machine.support_vectors_.astype(np.float32)
-    gamma = machine._gamma  # the number that gamma="scale" became; scikit-learn has no public name for it
+    gamma = machine.gamma_
     x = graph.node("Cast", x, to=TensorProto.DOUBLE)
     stored = graph.node("Cast", graph.constant(vectors), to=TensorProto.DOUBLE)
     lengths = graph.constant(-gamma * (vectors.astype(np.float64) ** 2).sum(axis=1), dtype=np.float64)
@@ -202,7 +200,7 @@ def _rbf_kernel(graph: _Graph, machine: SVC, x: str) -> str:
     )
 
 
-def _pair_coefficients(machine: SVC) -> np.ndarray:
+def _pair_coefficients(machine: KernelMachine) -> np.ndarray:
     """Weight of each support vector in each one-against-one machine, (s, k (k - 1) / 2).
 
     libsvm keeps, for a vector of class i, row j' of ``dual_coef_`` for the machine of i against its j'-th other class.

@@ -1,0 +1,80 @@
+"""A support vector machine with the RBF kernel whose kernel matrix comes from one matrix product."""
+
+from typing import Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.svm import SVC
+from sklearn.utils.validation import check_is_fitted
+
+
+def squared_distances(X: np.ndarray, Z: np.ndarray) -> np.ndarray:
+    """|x - z|^2 for every pair, (n, d) and (m, d) -> (n, m) double, by |x|^2 + |z|^2 - 2 x.z."""
+    X, Z = np.asarray(X, dtype=np.float64), np.asarray(Z, dtype=np.float64)
+    products = X @ Z.T
+    distances = np.maximum((X**2).sum(1)[:, None] + (Z**2).sum(1) - 2 * products, 0)
+    return np.asarray(distances)
+
+
+class KernelMachine(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """What `sklearn.svm.SVC(kernel="rbf")` is, many times faster for wide features.
+
+    libsvm computes each entry of the kernel by a loop over the columns.  Here all come from one matrix product, and
+    libsvm is given the matrix: for 3,600 clips of 2,022 features a fit takes seconds in place of minutes.
+
+    Parameters
+    ----------
+    C
+        Cost of an error.
+    gamma
+        In exp(-gamma |x - s|^2); "scale" is 1 / (d var(X)).
+    class_weight
+        "balanced" or None.
+
+    Attributes
+    ----------
+    support_vectors_
+        (s, d) of the type of X, in the order of `n_support_`, the number of each class.
+    dual_coef_, intercept_
+        As scikit-learn's.
+    gamma_
+        The number.
+    classes_
+        (k,) labels.
+    """
+
+    #: Margins are one against one.
+    decision_function_shape = "ovo"
+
+    def __init__(self, C: float = 1.0, gamma: float | str = "scale", class_weight: str | None = None) -> None:
+        self.C = C
+        self.gamma = gamma
+        self.class_weight = class_weight
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
+        """Fit on X (n, d), y (n,)."""
+        variance = float(np.asarray(X).var())
+        self.gamma_ = 1 / (X.shape[1] * variance) if self.gamma == "scale" else float(self.gamma)
+        kernel = np.exp(-self.gamma_ * squared_distances(X, X))
+        machine = SVC(C=self.C, kernel="precomputed", decision_function_shape="ovo", class_weight=self.class_weight)
+        machine.fit(kernel, y)
+        self.machine_ = machine
+        self.classes_ = machine.classes_
+        self.support_vectors_ = np.asarray(X)[machine.support_]
+        self.n_support_, self.dual_coef_, self.intercept_ = machine.n_support_, machine.dual_coef_, machine.intercept_
+        return self
+
+    def decision_function(self, X: np.ndarray) -> np.ndarray:
+        """Margins of X (n, d): (n, k (k - 1) / 2), of two classes (n,)."""
+        return np.asarray(self.machine_.decision_function(self._kernel(X)))
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Labels of X (n, d), by the votes of the machines, (n,)."""
+        return np.asarray(self.machine_.predict(self._kernel(X)))
+
+    def _kernel(self, X: np.ndarray) -> np.ndarray:
+        check_is_fitted(self)
+        # libsvm asks for a column for each training clip and reads those of the support vectors.
+        kernel = np.zeros((len(X), self.machine_.shape_fit_[0]))
+        kernel[:, self.machine_.support_] = np.exp(-self.gamma_ * squared_distances(X, self.support_vectors_))
+        return kernel
