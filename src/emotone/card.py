@@ -1,0 +1,296 @@
+"""The card of a bundle: ``card.json``, what it must hold, and the model card in Markdown that is made from it.
+
+Needs the standard library alone, since the recognizer reads it.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emotone.emotions import EMOTIONS
+from emotone.errors import BundleError
+
+#: Of bundles written by this version; a reader takes this one and older ones.
+FORMAT_VERSION = 1
+#: The files of a bundle.
+GRAPH, CARD, README = "model.onnx", "card.json", "README.md"
+
+#: Every key of ``card.json`` and the JSON type of its value.
+KEYS: dict[str, type | tuple[type, ...]] = {
+    "format_version": int,
+    "name": str,
+    "emotions": list,
+    "sample_rate": int,
+    "extractor": dict,
+    "features": int,
+    "model": str,
+    "parameters": dict,
+    "versions": dict,
+    "protocol": dict,
+    "scores": dict,
+    "calibration": dict,
+    "training": dict,
+    "preprocessing": dict,
+    "sha256": str,
+    "size_bytes": int,
+    "created": str,
+}
+_REMEDY = "get the bundle again, or train it again with 'emotone train'"
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Read and check the card of a bundle.
+
+    Parameters
+    ----------
+    folder
+        The bundle, which holds `CARD`.
+
+    Raises
+    ------
+    BundleError
+        The folder or the card is missing or damaged, or the card does not pass `check`.
+    """
+    path = folder / CARD
+    if not folder.is_dir():
+        found = "is a file" if folder.exists() else "does not exist"
+        raise BundleError(
+            f"the bundle {str(folder)!r} {found}; expected a folder that holds {CARD} and {GRAPH}, such as the "
+            "'model' folder of a training run"
+        )
+    try:
+        card = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        inner = folder / "model"
+        hint = f"; did you mean {str(inner)!r}?" if (inner / CARD).is_file() else f"; {_REMEDY}"
+        raise BundleError(f"{str(folder)!r} is no bundle: it holds no {CARD}{hint}") from error
+    except OSError as error:
+        raise BundleError(f"{path} can't be read ({error}); check its permissions") from error
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path} is no JSON ({error}); {_REMEDY}") from error
+    check(card, where=str(path))
+    checked: dict[str, Any] = card
+    return checked
+
+
+def check(card: object, *, where: str) -> None:
+    """Check what a card says, as far as predictions depend on it.
+
+    Parameters
+    ----------
+    card
+        The parsed JSON.
+    where
+        What to call it in messages.
+
+    Raises
+    ------
+    BundleError
+        A key is missing or of another type, a value is out of its range, or the format is newer than this program.
+    """
+    if not isinstance(card, dict):
+        raise BundleError(f"{where} holds a {type(card).__name__}, expected a JSON object; {_REMEDY}")
+    version = card.get("format_version")
+    if type(version) is not int or version < 1:
+        raise BundleError(f"{where}: format_version is {version!r}, expected a number from 1; {_REMEDY}")
+    if version > FORMAT_VERSION:
+        raise BundleError(
+            f"{where}: the bundle has format {version}, and this version of Emotone reads up to {FORMAT_VERSION}: "
+            "pip install --upgrade emotone"
+        )
+    missing = [key for key in KEYS if key not in card]
+    if missing:
+        raise BundleError(f"{where} lacks {', '.join(missing)}; {_REMEDY}")
+    for key, kind in KEYS.items():
+        if not isinstance(card[key], kind) or isinstance(card[key], bool):
+            raise BundleError(f"{where}: {key} is {_short(card[key])}, expected {_words(kind)}; {_REMEDY}")
+    _check_values(card, where=where)
+
+
+def _check_values(card: Mapping[str, Any], *, where: str) -> None:
+    emotions = card["emotions"]
+    strange = [emotion for emotion in emotions if emotion not in EMOTIONS]
+    if strange or len(emotions) < 2 or len(set(emotions)) < len(emotions):
+        raise BundleError(
+            f"{where}: emotions are {_short(emotions)}, expected two or more different ones of {', '.join(EMOTIONS)}; "
+            f"{_REMEDY}"
+        )
+    extractor, calibration, trim_db = card["extractor"], card["calibration"], card["preprocessing"].get("trim_db")
+    if not isinstance(extractor.get("name"), str) or not isinstance(extractor.get("graph"), bool):
+        raise BundleError(f"{where}: extractor is {_short(extractor)}, expected its name, digest and graph; {_REMEDY}")
+    if card["sample_rate"] != 16_000:
+        raise BundleError(f"{where}: sample_rate is {card['sample_rate']}, expected 16000; {_REMEDY}")
+    if not _number(calibration.get("threshold"), low=0.0, high=1.0):
+        raise BundleError(
+            f"{where}: calibration.threshold is {_short(calibration.get('threshold'))}, expected a number from 0 to 1; "
+            f"{_REMEDY}"
+        )
+    if trim_db is not None and not (_number(trim_db, low=0.0, high=200.0) and trim_db > 0):
+        raise BundleError(
+            f"{where}: preprocessing.trim_db is {_short(trim_db)}, expected decibels above 0, or null for no trim; "
+            f"{_REMEDY}"
+        )
+
+
+def _number(value: object, *, low: float, high: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _words(kind: type | tuple[type, ...]) -> str:
+    names = {int: "a whole number", str: "text", list: "a list", dict: "an object"}
+    return " or ".join(names[one] for one in (kind if isinstance(kind, tuple) else (kind,)))
+
+
+def readme(card: Mapping[str, Any]) -> str:
+    """Write the model card: licences first, then scores with their protocol, limits, and how to run the graph.
+
+    Parameters
+    ----------
+    card
+        What `check` passes.
+
+    Returns
+    -------
+    Markdown.
+    """
+    sections = [
+        [f"# {_line(card['name'])}", "", _opening(card)],
+        _licences(card),
+        _scores(card),
+        _limits(card),
+        _usage(card),
+        _facts(card),
+    ]
+    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+
+
+def _opening(card: Mapping[str, Any]) -> str:
+    emotions = ", ".join(card["emotions"])
+    return (
+        f"A model ({_line(card['model'])}) that tells which of {len(card['emotions'])} emotions a voice carries: "
+        f"{emotions}. Made with Emotone."
+    )
+
+
+def _licences(card: Mapping[str, Any]) -> list[str]:
+    corpora = [corpus for corpus in card["training"].get("corpora", []) if isinstance(corpus, Mapping)]
+    closed = [_title(corpus) for corpus in corpora if not corpus.get("commercial_use")]
+    lines = ["## Licence of the training recordings"]
+    if closed:
+        lines += [
+            "",
+            f"> **No commercial use.** {' and '.join(closed)}: the licence does not allow it, or none is known that "
+            "does. Ask whoever holds the rights before you build a product on this model.",
+        ]
+    if not corpora:
+        lines += ["", "> The card names no training corpus: find out what the model was trained on before you use it."]
+    lines += [""] if corpora else []
+    for corpus in corpora:
+        size = ", ".join(f"{corpus[key]} {key}" for key in ("clips", "speakers") if corpus.get(key) is not None)
+        licence = _line(corpus.get("licence") or "not known")
+        lines.append(f"- {_title(corpus)}: {size or 'size not told'}; {licence}")
+    if card["training"].get("note"):
+        lines += ["", _line(card["training"]["note"])]
+    return lines
+
+
+def _title(corpus: Mapping[str, Any]) -> str:
+    return _line(corpus.get("title") or corpus.get("name") or "a corpus without a name")
+
+
+def _scores(card: Mapping[str, Any]) -> list[str]:
+    protocol, scores = card["protocol"], card["scores"]
+    lines = ["## How good it is", "", f"Protocol: {_line(protocol.get('words') or protocol.get('name', 'not told'))}"]
+    if not protocol.get("speaker_disjoint"):
+        lines += ["", "> **Not speaker-disjoint.** Expect clearly less on voices that the model has not heard."]
+    named = [("uar", "UAR"), ("accuracy", "Accuracy"), ("macro_f1", "Macro F1")]
+    rows = [(label, scores[key], scores.get("intervals", {}).get(key)) for key, label in named if key in scores]
+    if rows:
+        lines += ["", "| score | % | 95 % interval |", "|:---|---:|---:|"]
+    for label, value, interval in rows:
+        span = f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f}" if interval else "not told"
+        lines.append(f"| {label} | {100 * value:.1f} | {span} |")
+    recall = scores.get("per_class", {}).get("recall")
+    if recall:
+        lines += ["", "| emotion | recall % |", "|:---|---:|"]
+        lines += [f"| {_line(emotion)} | {100 * value:.1f} |" for emotion, value in recall.items()]
+    return lines
+
+
+def _limits(card: Mapping[str, Any]) -> list[str]:
+    threshold = card["calibration"]["threshold"]
+    lines = [
+        "## Limits",
+        "",
+        "- It hears how a voice sounds, not what a person feels. Acted emotions, of which most corpora consist, are "
+        "stronger than those of daily life.",
+        "- Other languages, microphones, ages and rooms than the training's cost accuracy: measure it on your own "
+        "recordings ('emotone evaluate').",
+        "- One answer for one utterance of one speaker, best of one to five seconds.",
+        "- Not for decisions about people: hiring, policing, medicine, insurance, schooling.",
+    ]
+    if threshold > 0:
+        share = card["calibration"].get("coverage")
+        kept = f"; {100 * share:.0f} % of the validation answers reached it" if isinstance(share, int | float) else ""
+        lines.append(f"- Under a confidence of {threshold:.2f} the answer is 'unsure'{kept}.")
+    return lines
+
+
+def _usage(card: Mapping[str, Any]) -> list[str]:
+    lines = ["## Use", "", "```", "emotone predict clip.wav --model .", "```", ""]
+    if not card["extractor"]["graph"]:
+        return lines + [
+            f"The features ({_line(card['extractor']['name'])}) can't be part of an ONNX graph: `{GRAPH}` starts at "
+            f"`features` [1, {card['features']}], and Emotone computes them (extra `opensmile`)."
+        ]
+    return lines + [f"Or with onnxruntime alone, the trim of silence included:\n\n```python\n{snippet(card)}```"]
+
+
+def snippet(card: Mapping[str, Any]) -> str:
+    """Write the Python lines that run a bundle's graph with numpy, soundfile and onnxruntime alone.
+
+    They cut as `emotone.audio.trim_silence` does, but for sounds under 0.2 s.
+    """
+    trim_db = card["preprocessing"].get("trim_db")
+    lines = [
+        "import numpy as np, onnxruntime, soundfile",
+        'x, rate = soundfile.read("clip.wav", dtype="float32")  # must be 16 kHz, mono',
+    ]
+    if trim_db is not None:
+        lines += [
+            "energy = np.array([np.sum(x[i : i + 400] ** 2) for i in range(0, len(x), 160)])  # 25 ms every 10 ms",
+            f"loud = 160 * np.flatnonzero(energy >= energy.max() * 10 ** ({-trim_db:g} / 10))",
+            "x = x[max(0, loud[0] - 800) : loud[-1] + 1200]  # 50 ms around the sound",
+        ]
+    lines += [
+        f'scores = onnxruntime.InferenceSession("{GRAPH}").run(["scores"], {{"waveform": x[None]}})[0][0]',
+        f"print(dict(zip({json.dumps(card['emotions'])}, scores.tolist())))",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _facts(card: Mapping[str, Any]) -> list[str]:
+    temperature = card["calibration"].get("temperature", 1.0)
+    versions = ", ".join(f"{_line(name)} {_line(version)}" for name, version in card["versions"].items())
+    return [
+        "## Facts",
+        "",
+        f"- Input: `{'waveform' if card['extractor']['graph'] else 'features'}` float32; outputs: `scores` "
+        f"[1, {len(card['emotions'])}] in the order {', '.join(card['emotions'])}, and `embedding` "
+        f"[1, {card['features']}]",
+        f"- Features: {_line(card['extractor']['name'])}, {card['features']}",
+        f"- Calibration: temperature {temperature:.3g}, inside the graph",
+        f"- Size: {card['size_bytes'] / 1e6:.1f} MB; SHA-256 of `{GRAPH}`: `{card['sha256']}`",
+        f"- Made {_line(card['created'])} with {versions}",
+    ]
+
+
+def _line(value: object) -> str:
+    """Text on one line that can't break a Markdown table."""
+    return " ".join(str(value).split()).replace("|", "\\|")

@@ -1,0 +1,90 @@
+"""A bundle written by hand, whose answers can be worked out on paper: quiet is sad, loud is angry."""
+
+import hashlib
+import json
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+EMOTIONS = ["neutral", "happy", "sad", "angry"]
+MIDDLE = 0.1  # mean absolute amplitude at which all four are as likely
+
+
+def expected(samples):
+    """The scores of trimmed samples: softmax of (0, 0, s, -s), s = 40 (0.1 - mean |x|)."""
+    s = 40 * (MIDDLE - np.abs(samples).mean())
+    powers = np.exp([0, 0, s, -s])
+    return powers / powers.sum()
+
+
+def graph(*, emotions=EMOTIONS, sample_rate=16_000, scores="scores", nan=False):
+    signs = np.array([[0, 0, 1, -1]], np.float32) * 40
+    constants = [
+        numpy_helper.from_array(np.float32(MIDDLE), "middle"),
+        numpy_helper.from_array(signs * (np.nan if nan else 1), "signs"),
+        numpy_helper.from_array(np.array([1]), "axis"),
+    ]
+    nodes = [
+        helper.make_node("Abs", ["waveform"], ["absolute"]),
+        helper.make_node("ReduceMean", ["absolute", "axis"], ["embedding"], keepdims=1),
+        helper.make_node("Sub", ["middle", "embedding"], ["s"]),
+        helper.make_node("MatMul", ["s", "signs"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], [scores], axis=1),
+    ]
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "handmade",
+            [helper.make_tensor_value_info("waveform", TensorProto.FLOAT, [1, "n"])],
+            [
+                helper.make_tensor_value_info(scores, TensorProto.FLOAT, [1, 4]),
+                helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, 1]),
+            ],
+            constants,
+        ),
+        opset_imports=[helper.make_opsetid("", 20)],
+        ir_version=10,
+    )
+    properties = {"emotions": emotions, "sample_rate": sample_rate, "extractor": "loudness"}
+    helper.set_model_props(model, {key: json.dumps(value) for key, value in properties.items()})
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def card(content, **changes):
+    return {
+        "format_version": 1,
+        "name": "loudness",
+        "emotions": EMOTIONS,
+        "sample_rate": 16_000,
+        "extractor": {"name": "loudness", "digest": "0" * 64, "graph": True},
+        "features": 1,
+        "model": "by hand",
+        "parameters": {},
+        "versions": {"emotone": "0.1.0"},
+        "protocol": {"name": "none", "words": "none", "speaker_disjoint": False},
+        "scores": {},
+        "calibration": {"temperature": 1.0, "threshold": 0.5},
+        "training": {"corpora": [], "note": ""},
+        "preprocessing": {"trim_db": 40.0},
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size_bytes": len(content),
+        "created": "2026-01-01T00:00:00+00:00",
+        **changes,
+    }
+
+
+def write(folder, *, content=None, **changes):
+    """Write the bundle; ``changes`` are put into its card."""
+    content = graph() if content is None else content
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(content)
+    (folder / "card.json").write_text(json.dumps(card(content, **changes)), encoding="utf-8")
+    return folder
+
+
+def tone(level, *, seconds=1.0):
+    """A tone of that mean absolute amplitude, (n,) float32 at 16 kHz."""
+    wave = np.sin(2 * np.pi * 200 * np.arange(round(seconds * 16_000)) / 16_000)
+    return (level * wave / np.abs(wave).mean()).astype(np.float32)
