@@ -1,0 +1,209 @@
+"""Several models under identical folds: which is best, by how much, and whether that could be chance."""
+
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from emotone import corpora, metrics
+from emotone.audio import SAMPLE_RATE, Waveform
+from emotone.errors import ConfigError
+from emotone.experiment import files, outputs
+from emotone.experiment.config import Config
+from emotone.experiment.run import MODEL, run, waveforms
+from emotone.experiment.steps import part
+from emotone.models import registry
+from emotone.progress import Progress
+from emotone.recognizer import Recognizer
+
+MARKER = "comparison.toml"
+ALL = "all"
+N_TIMED_CLIPS = 20
+#: A difference is called significant where its p, corrected for the number of comparisons, is below this.
+LEVEL = 0.05
+_SCORES = ("uar", "accuracy", "macro_f1")
+
+
+def compare(config: Config, models: Sequence[str], progress: Progress | None = None) -> Path:
+    """Run every model under the same protocol, folds and features, and write the comparison.
+
+    Each model has a whole run directory in ``config.out/<model>``; those that are finished are taken as they are, so
+    an interrupted comparison goes on and a finished one can be given more models.
+
+    Parameters
+    ----------
+    config
+        The experiment; its ``model`` does not matter.
+    models
+        Names; ``"all"`` stands for every registered one.
+    progress
+        Told of steps, out of `emotone.experiment.steps.TOTAL`.
+
+    Returns
+    -------
+    Path
+        ``config.out``, which holds ``comparison.csv``, ``.json``, ``.png`` and ``.html`` and a folder a model.
+
+    Raises
+    ------
+    ConfigError
+        A model is unknown, or a folder holds something else.
+
+    See Also
+    --------
+    emotone.experiment.run : what else may be raised.
+    """
+    names = _names(models)
+    folder = config.out
+    files.is_finished(folder, config.to_dict(), marker=MARKER, ignored=("model",))
+    settings = config.to_toml().splitlines(keepends=True)
+    files.write_text(folder / MARKER, "".join(line for line in settings if not line.startswith("model = ")))
+    results = {}
+    for place, name in enumerate(names):
+        stage = part(progress, 0.98 * place / len(names), 0.98 * (place + 1) / len(names))
+        results[name] = run(replace(config, model=name, out=folder / name), _named(stage, name)).metrics
+    corpus = corpora.load(config.corpora, config.data, channel=config.channel, emotions=config.emotions)
+    clips = waveforms(corpus, n_clips=N_TIMED_CLIPS)
+    told = _comparison(folder, results, clips)
+    _write(folder, told, results)
+    part(progress, 0.98, 1.0)(1, 1, "done")
+    return folder
+
+
+def _names(models: Sequence[str]) -> list[str]:
+    """Settle the models' names: each once, all of them known."""
+    given = [models] if isinstance(models, str) else list(models)
+    names = list(dict.fromkeys(name for one in given for name in (registry.MODELS if one == ALL else [one])))
+    if not names:
+        raise ConfigError(f"no model is named; expected some of {', '.join(registry.MODELS)}, or 'all'")
+    for name in names:
+        registry.get(name)
+    return names
+
+
+def _named(progress: Progress, name: str) -> Progress:
+    """Put the model's name before what is told."""
+
+    def told(done: int, total: int, what: str, /) -> None:
+        progress(done, total, f"{name}: {what}")
+
+    return told
+
+
+def _comparison(folder: Path, results: Mapping[str, dict[str, Any]], clips: Sequence[Waveform]) -> dict[str, Any]:
+    """Compose what ``comparison.json`` holds; rows come best UAR first, ``low`` and ``high`` are of the UAR."""
+    names = sorted(results, key=lambda name: (-results[name]["test"]["uar"], name))
+    tables = {name: _test_table(folder, name) for name in names}
+    _check_same(folder, results, tables)
+    best = names[0]
+    tests = {name: _paired(tables[best], tables[name], emotions=_emotions(results[best])) for name in names[1:]}
+    corrected = holm({name: test.p_value for name, test in tests.items()})
+    told = []
+    for name in names:
+        paired = {**tests[name].to_dict(), "p_holm": corrected[name]} if name in tests else None
+        told.append(
+            {
+                "model": name,
+                "description": registry.get(name).description,
+                "best": name == best,
+                "significant": None if paired is None else corrected[name] < LEVEL,
+                "paired": paired,
+                **{score: results[name]["test"][score] for score in _SCORES},
+                **{end: results[name]["test"]["interval"][end] for end in ("low", "high")},
+                "test": results[name]["test"],
+                "validation": {score: results[name]["validation"][score] for score in _SCORES},
+                **_costs(folder / name, clips),
+            }
+        )
+    return {"protocol": results[best]["protocol"], "best": best, "level": LEVEL, "rows": told}
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Correct p values for their number, so that the chance of one false alarm among all stays at the level.
+
+    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979: the
+    i-th smallest of m is multiplied by m - i + 1, and is no smaller than the one before it.
+
+    Examples
+    --------
+    >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
+    {'a': 0.03, 'c': 0.06, 'b': 0.06}
+    """
+    corrected, least = {}, 0.0
+    for place, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        least = max(least, min(1.0, (len(p_values) - place) * p_values[name]))
+        corrected[name] = least
+    return corrected
+
+
+def _emotions(told: Mapping[str, Any]) -> list[str]:
+    return list(told["test"]["per_class"]["support"])
+
+
+def _test_table(folder: Path, name: str) -> pd.DataFrame:
+    table = pd.read_parquet(folder / name / files.PREDICTIONS)
+    return table[table["subset"] == "test"].sort_values("row").reset_index(drop=True)
+
+
+def _check_same(folder: Path, results: Mapping[str, dict[str, Any]], tables: Mapping[str, pd.DataFrame]) -> None:
+    """Refuse to compare models that were not asked about the same clips in the same folds."""
+    (first, table), *others = tables.items()
+    same = ["row", "path", "speaker", "emotion", "fold"]
+    for name, other in others:
+        if results[name]["protocol"] != results[first]["protocol"] or not other[same].equals(table[same]):
+            raise ConfigError(
+                f"{folder / first} and {folder / name} were tested on different clips or folds, though their settings "
+                "are the same: the corpus changed between the two. Delete both folders and run again"
+            )
+
+
+def _paired(first: pd.DataFrame, second: pd.DataFrame, *, emotions: Sequence[str]) -> metrics.PairedResult:
+    """Test the difference in UAR of two models on the same clips."""
+    truth, scores = outputs.truth_and_scores(first, emotions)
+    other = outputs.truth_and_scores(second, emotions)[1]
+    speakers = list(first["speaker"])
+    return metrics.paired_test(truth, scores.argmax(axis=1), second=other.argmax(axis=1), speakers=speakers)
+
+
+def _costs(run_folder: Path, clips: Sequence[Waveform]) -> dict[str, float]:
+    """Seconds of a fit, megabytes of the bundle, and milliseconds of a recognition (features and model)."""
+    seconds = pd.read_csv(run_folder / "timing.csv")["fit_s"]
+    size = sum(path.stat().st_size for path in (run_folder / MODEL).iterdir())
+    recognizer = Recognizer(run_folder / MODEL)
+    took = []
+    for clip in (clips[0], *clips):  # the first one once more: the runtime allocates on its first call
+        started = time.perf_counter()
+        recognizer.predict((clip, SAMPLE_RATE))
+        took.append(1000 * (time.perf_counter() - started))
+    return {"fit_s": float(np.mean(seconds)), "bundle_mb": size / 1e6, "recognition_ms": statistics.median(took[1:])}
+
+
+def _row(told: Mapping[str, Any]) -> dict[str, Any]:
+    """One line of ``comparison.csv``."""
+    row = {name: told[name] for name in ("model", "description", "best")}
+    for score in _SCORES:
+        interval = told["test"]["intervals"][score]
+        row |= {score: told["test"][score], f"{score}_low": interval["low"], f"{score}_high": interval["high"]}
+    paired = told["paired"] or {}
+    row |= {"ece": told["test"]["ece"], "best_minus_this": paired.get("difference")}
+    row |= {"best_minus_this_low": paired.get("low"), "best_minus_this_high": paired.get("high")}
+    row |= {name: paired.get(name) for name in ("p_value", "p_holm")}
+    return row | {name: told[name] for name in ("significant", "fit_s", "bundle_mb", "recognition_ms")}
+
+
+def _write(folder: Path, told: dict[str, Any], results: Mapping[str, dict[str, Any]]) -> None:
+    """Write the comparison as JSON, table, picture and page."""
+    from emotone.report import compare_html, plots
+
+    files.write_json(folder / "comparison.json", told)
+    files.write_table(folder / "comparison.csv", pd.DataFrame([_row(model) for model in told["rows"]]))
+    tests = {name: result["test"] for name, result in results.items()}
+    picture = plots.save(plots.comparison_picture(tests, protocol=told["protocol"]), folder / "comparison.png")
+    best = folder / told["best"] / "figures" / "confusion_test.png"
+    page = compare_html.page(told, comparison_png=picture.read_bytes(), confusion_png=best.read_bytes())
+    files.write_text(folder / "comparison.html", page)

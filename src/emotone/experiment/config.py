@@ -1,0 +1,239 @@
+"""What an experiment is: every setting in one frozen object, checked when it is made, kept as TOML."""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+from emotone import augment as augmentation
+from emotone import splits
+from emotone.emotions import in_order
+from emotone.errors import ConfigError, CorpusError
+from emotone.models import registry
+
+CHANNELS = ("speech", "song", "all")
+BALANCES = ("weights", "augment", "none")
+FEATURE_FILES = ("none", "csv", "parquet")
+#: Settings that change no result: where it is written and where features are kept.
+PLACES = frozenset({"out", "cache"})
+
+_TUPLES = ("corpora", "emotions", "augment")
+_PATHS = ("data", "out", "cache")
+_TEXTS = ("model", "protocol", "channel", "balance", "extractor", "features")
+_NUMBERS = ("copies", "seed")
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment.
+
+    Attributes
+    ----------
+    corpora
+        Names or paths, as `emotone.corpora.load` takes them; one or more.
+    data
+        The folder that holds the corpora by name, or the corpus itself.
+    out
+        The run directory.
+    model
+        A name in `emotone.models.registry.MODELS`.
+    protocol
+        A name in `emotone.splits.PROTOCOLS`, or the path of a JSON file.
+    emotions
+        Names to keep, at least two; None keeps all.
+    channel
+        ``"speech"``, ``"song"`` or ``"all"``.
+    augment
+        Names of transforms, applied in this order to every augmented copy of a training clip; empty: no copies.
+    copies
+        Augmented copies of each training clip, where ``augment`` names transforms.  0 only with balance="augment".
+    balance
+        What makes every emotion count the same in training: ``"weights"`` of clips, more augmented copies of the rarer
+        emotions (``"augment"``), or nothing (``"none"``).
+    tune
+        Whether to search the model's grid, on folds of each fold's training part.
+    seed
+        Of everything that chance decides, 0 or more.
+    extractor
+        A name in `emotone.features.registry.EXTRACTORS`.
+    features
+        Whether the run directory gets the features, and as what: ``"none"``, ``"csv"`` or ``"parquet"``.
+    cache
+        The folder of the feature store; None: its default.
+
+    Raises
+    ------
+    ConfigError
+        A setting is of the wrong type, unknown, or out of range.
+    """
+
+    corpora: tuple[str, ...]
+    data: Path
+    out: Path
+    model: str = "svm"
+    protocol: str = "speaker-6fold"
+    emotions: tuple[str, ...] | None = None
+    channel: str = "speech"
+    augment: tuple[str, ...] = ()
+    copies: int = 1
+    balance: str = "weights"
+    tune: bool = False
+    seed: int = 0
+    extractor: str = "functionals"
+    features: str = "none"
+    cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        self._settle_types()
+        if not self.corpora:
+            raise ConfigError("no corpus is named; expected one or more, such as 'ravdess'")
+        if not self.protocol.endswith(".json"):
+            _choice("protocol", self.protocol, tuple(splits.PROTOCOLS), more=", or the path of a JSON file")
+        _choice("model", self.model, tuple(registry.MODELS))
+        _choice("channel", self.channel, CHANNELS)
+        _choice("balance", self.balance, BALANCES)
+        _choice("features", self.features, FEATURE_FILES)
+        self._check_emotions()
+        self._check_augment()
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}; expected 0 or more")
+
+    def _settle_types(self) -> None:
+        """Turn lists into tuples and texts into paths; refuse what is of another type."""
+        for name in _TUPLES:
+            value = getattr(self, name)
+            if value is None and name == "emotions":
+                continue
+            if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(v, str) for v in value):
+                raise ConfigError(f"{name} is {value!r}; expected a list of names")
+            object.__setattr__(self, name, tuple(value))
+        for name in _PATHS:
+            value = getattr(self, name)
+            if value is None and name == "cache":
+                continue
+            if not isinstance(value, str | Path) or not str(value):
+                raise ConfigError(f"{name} is {value!r}; expected the path of a folder")
+            object.__setattr__(self, name, Path(value))
+        for names, kind, words in ((_TEXTS, str, "a name"), (_NUMBERS, int, "a whole number")):
+            for name in names:
+                value = getattr(self, name)
+                if not isinstance(value, kind) or isinstance(value, bool):
+                    raise ConfigError(f"{name} is {value!r}; expected {words}")
+        if not isinstance(self.tune, bool):
+            raise ConfigError(f"tune is {self.tune!r}; expected true or false")
+
+    def _check_emotions(self) -> None:
+        if self.emotions is None:
+            return
+        try:
+            emotions = in_order(self.emotions)
+        except CorpusError as error:
+            raise ConfigError(str(error)) from error
+        if len(emotions) < 2:
+            raise ConfigError(f"emotions are {list(self.emotions)}; expected at least two to tell apart")
+        object.__setattr__(self, "emotions", emotions)
+
+    def _check_augment(self) -> None:
+        augmentation.parse(",".join(self.augment))
+        least = 0 if self.balance == "augment" else 1
+        if self.copies < least:
+            raise ConfigError(f"copies is {self.copies}; expected {least} or more")
+        if self.balance == "augment" and not self.augment:
+            raise ConfigError(
+                "balance is 'augment' and augment names no transform to make copies with; name some "
+                f"({', '.join(augmentation.TRANSFORMS)}), or set balance to 'weights'"
+            )
+
+    @property
+    def transforms(self) -> tuple[augmentation.Transform, ...]:
+        """The transforms that ``augment`` names."""
+        return augmentation.parse(",".join(self.augment))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every setting as JSON and TOML can hold it; those that are None are left out."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+            for name, value in values.items()
+            if value is not None
+        }
+
+    @classmethod
+    def from_dict(cls, settings: Mapping[str, Any]) -> Self:
+        """Make one from settings by name.
+
+        Raises
+        ------
+        ConfigError
+            A name is unknown (the message gives the nearest known one), one that is needed is missing, or a value is
+            wrong.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in settings:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+                raise ConfigError(
+                    f"unknown setting {name!r}; the nearest known one is {near!r}. Known: {_listed(known)}"
+                )
+        missing = [name for name in ("corpora", "data", "out") if name not in settings]
+        if missing:
+            raise ConfigError(f"the settings lack {_listed(missing)}; expected them always")
+        return cls(**settings)
+
+    def to_toml(self) -> str:
+        """Write the settings as TOML, one a line."""
+        return "".join(f"{name} = {_toml(value)}\n" for name, value in self.to_dict().items())
+
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        """Read what `to_toml` wrote, or what somebody wrote by hand.
+
+        Examples
+        --------
+        >>> config = Config(corpora=("ravdess",), data=Path("data"), out=Path("runs/first"), tune=True)
+        >>> Config.from_toml(config.to_toml()) == config
+        True
+        """
+        try:
+            settings = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"the configuration is no TOML: {error}") from error
+        return cls.from_dict(settings)
+
+
+def differing(first: Mapping[str, Any], second: Mapping[str, Any], *, ignored: frozenset[str] = PLACES) -> list[str]:
+    """List the settings in which two experiments differ; of paths, what they lead to counts.
+
+    Examples
+    --------
+    >>> differing({"seed": 0, "out": "a", "data": "x"}, {"seed": 1, "out": "b", "data": "x/../x"})
+    ['seed']
+    """
+
+    def settled(settings: Mapping[str, Any], name: str) -> Any:
+        value = settings.get(name)
+        return str(Path(value).resolve()) if name == "data" and value is not None else value
+
+    names = [*first, *(name for name in second if name not in first)]
+    return [name for name in names if name not in ignored and settled(first, name) != settled(second, name)]
+
+
+def _choice(name: str, value: str, known: Sequence[str], *, more: str = "") -> None:
+    if value not in known:
+        near = difflib.get_close_matches(value, known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ";"
+        raise ConfigError(f"{name} is {value!r}{hint} expected one of {_listed(known)}{more}")
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(_toml(item) for item in value)}]"
+    # A TOML basic string escapes as JSON does; numbers and booleans are written alike.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

@@ -1,0 +1,230 @@
+"""What a run writes: its predictions as a table, scores, figures, and the card of its model."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from emotone import metrics, splits
+from emotone.corpora import CORPORA, Corpus
+from emotone.experiment import files
+from emotone.experiment.config import Config
+from emotone.experiment.folds import FoldResult, Plan, Scores, validation_words
+from emotone.experiment.material import Material, Rows
+from emotone.models import registry
+
+#: The share of validation answers, the least certain ones, that the final model calls "unsure".
+UNSURE_SHARE = 0.1
+SUBSETS = ("validation", "test")
+#: Said by every bundle that `run` writes.
+NOTE = (
+    "The model in this bundle was fitted on all clips. The scores are of models of the same kind that never "
+    "saw the clips they were asked about{disjoint}."
+)
+
+
+def predictions(plans: Sequence[Plan], results: Sequence[FoldResult], material: Material) -> pd.DataFrame:
+    """Table of all predictions: validation and test of each fold, calibrated by the fold's own temperature.
+
+    Columns ``row, path, corpus, speaker, emotion, fold, subset, predicted, confidence`` and one ``score_<emotion>``
+    for each emotion; sorted by subset (validation first), fold and row.
+    """
+    parts = []
+    for subset in SUBSETS:
+        for plan, result in zip(plans, results, strict=True):
+            if subset == "test":
+                rows, scores = result.test_rows, result.calibrated(result.test_scores)
+            else:
+                rows, scores = result.validation_rows, result.calibrated(result.validation_scores)
+            order = np.argsort(rows, kind="stable")
+            parts.append(_part(rows[order], scores[order], material, fold=plan.number, subset=subset))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _part(rows: Rows, scores: Scores, material: Material, *, fold: int, subset: str) -> pd.DataFrame:
+    clips = material.corpus.table.iloc[rows].reset_index(drop=True)
+    emotions = np.asarray(material.emotions)
+    told: dict[str, Any] = {"row": rows}
+    told |= {name: clips[name] for name in ("path", "corpus", "speaker", "emotion")}
+    told |= {"fold": fold, "subset": subset, "predicted": emotions[scores.argmax(axis=1)]}
+    told |= {"confidence": scores.max(axis=1)}
+    told |= {f"score_{emotion}": scores[:, column] for column, emotion in enumerate(emotions)}
+    return pd.DataFrame(told)
+
+
+def truth_and_scores(table: pd.DataFrame, emotions: Sequence[str]) -> tuple[Rows, Scores]:
+    """Class numbers (n,) and probabilities (n, k) of a table that `predictions` made."""
+    number = {emotion: index for index, emotion in enumerate(emotions)}
+    truth = np.asarray([number[emotion] for emotion in table["emotion"]], dtype=np.int64)
+    return truth, table[[f"score_{emotion}" for emotion in emotions]].to_numpy(dtype=np.float64)
+
+
+def summarise(
+    table: pd.DataFrame, *, protocol: splits.Protocol, plans: Sequence[Plan], emotions: Sequence[str], seed: int
+) -> dict[str, Any]:
+    """Compute what ``metrics.json`` holds, from the predictions."""
+    header = protocol.header()
+    told: dict[str, Any] = {
+        "protocol": {**header, "words": header["description"], "validation": validation_words(plans)}
+    }
+    for subset in SUBSETS:
+        part = table[table["subset"] == subset]
+        truth, scores = truth_and_scores(part, emotions)
+        told[subset] = metrics.summary(truth, scores, emotions=emotions, speakers=list(part["speaker"]), seed=seed)
+    told["folds"] = [_fold(table, plan, emotions=emotions) for plan in plans]
+    return told
+
+
+def _fold(table: pd.DataFrame, plan: Plan, *, emotions: Sequence[str]) -> dict[str, Any]:
+    """Scores of one fold; without intervals, since a fold has too few speakers for any."""
+    part = table[(table["subset"] == "test") & (table["fold"] == plan.number)]
+    truth, scores = truth_and_scores(part, emotions)
+    found = metrics.summary(truth, scores, emotions=emotions, speakers=None, n_resamples=1)
+    return {
+        "fold": plan.number,
+        "test_speakers": list(plan.fold.test_speakers),
+        "shared_speakers": list(plan.fold.shared),
+        "n_train_clips": int(plan.fold.train.size),
+        **{name: value for name, value in found.items() if name not in ("interval", "intervals")},
+    }
+
+
+def write_figures(folder: Path, told: Mapping[str, Any]) -> None:
+    """Write the two confusion matrices, and the report as text."""
+    from emotone.report import plots, text
+
+    reports = []
+    for subset in SUBSETS:
+        picture = plots.confusion_picture(told[subset], protocol=told["protocol"])
+        plots.save(picture, folder / "figures" / f"confusion_{subset}.png")
+        report = text.classification_report(told[subset], protocol=told["protocol"])
+        reports.append(f"{subset.capitalize()}\n{'=' * len(subset)}\n\n{report}")
+    how = f"Validation: {told['protocol']['validation']}.\n"
+    files.write_text(folder / "classification_report.txt", "\n".join([*reports, how]))
+
+
+def write_scaler(folder: Path, model: registry.Estimator, material: Material) -> None:
+    """Write mean and scale of every feature, where the model scales at all."""
+    scaler = getattr(model, "named_steps", {}).get("scaler")
+    if scaler is not None:
+        told = {"features": list(material.names), "mean": scaler.mean_.tolist(), "scale": scaler.scale_.tolist()}
+        files.write_json(folder / "scaler.json", told)
+
+
+def write_features(folder: Path, material: Material, *, kind: str) -> None:
+    """Write the features of the clips (not of copies), with path, speaker and emotion first; kind csv or parquet."""
+    clips = material.corpus.table[["path", "speaker", "emotion"]]
+    values = pd.DataFrame(material.values[: len(material.corpus)], columns=list(material.names))
+    files.write_table(folder / f"features.{kind}", pd.concat([clips, values], axis=1))
+
+
+def write_left_out(folder: Path, material: Material) -> None:
+    """Write what was left out and why, and which recordings are there twice; no file where there is nothing to say."""
+    if material.left_out:
+        rows = [(one.path, one.reason) for one in material.left_out]
+        files.write_table(folder / "rejected.csv", pd.DataFrame(rows, columns=["path", "reason"]))
+    twins = [(group, path) for group, paths in enumerate(material.duplicates(), start=1) for path in paths]
+    if twins:
+        files.write_table(folder / "duplicates.csv", pd.DataFrame(twins, columns=["group", "path"]))
+
+
+def write_search(folder: Path, results: Sequence[FoldResult]) -> None:
+    """Write how long each fold's fit took, apart from the scores since it never comes out the same, and the search."""
+    seconds = [(number, result.fit_s) for number, result in enumerate(results, start=1)]
+    files.write_table(folder / "timing.csv", pd.DataFrame(seconds, columns=["fold", "fit_s"]))
+    found = [
+        {"fold": number, **row, "chosen": all(row[name] == value for name, value in result.settings.items())}
+        for number, result in enumerate(results, start=1)
+        for row in result.search
+    ]
+    if found:
+        files.write_table(folder / "tuning.csv", pd.DataFrame(found))
+
+
+def calibration(results: Sequence[FoldResult], material: Material) -> dict[str, Any]:
+    """Temperature and threshold of the final model, from the validation predictions of all folds.
+
+    Returns
+    -------
+    ``temperature``; ``threshold``, the confidence under which the least certain `UNSURE_SHARE` of the validation
+    answers lie, rounded down to thousandths; ``coverage``, the share of answers at or above it; ``accuracy_above`` and
+    ``accuracy_below`` (None where no answer is below); ``ece``; ``n_predictions``.
+    """
+    truth = np.concatenate([material.labels[result.validation_rows] for result in results])
+    raw = np.concatenate([result.validation_scores for result in results])
+    temperature = metrics.fit_temperature(raw, truth)
+    scores = metrics.apply_temperature(raw, temperature)
+    confidence, right = scores.max(axis=1), scores.argmax(axis=1) == truth
+    # Rounded, so that an answer doesn't hang on the last bit where a model is always sure; down, so that 1 is none.
+    threshold = max(0.0, float(np.ceil(1000 * np.quantile(confidence, UNSURE_SHARE)) - 1) / 1000)
+    above = confidence >= threshold
+    return {
+        "temperature": temperature,
+        "threshold": threshold,
+        "coverage": float(above.mean()),
+        "accuracy_above": float(right[above].mean()),
+        "accuracy_below": float(right[~above].mean()) if not above.all() else None,
+        "ece": metrics.expected_calibration_error(truth, scores),
+        "n_predictions": int(truth.size),
+    }
+
+
+def card(
+    config: Config,
+    told: Mapping[str, Any],
+    *,
+    material: Material,
+    settings: Mapping[str, Any],
+    measured: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Compose what the bundle says of its training; `emotone.export.bundle` adds what it knows itself.
+
+    Parameters
+    ----------
+    told
+        What ``metrics.json`` holds.
+    settings
+        What the search chose for the final model.
+    measured
+        What `calibration` returns.
+    """
+    disjoint = ", nor their speakers" if told["protocol"]["speaker_disjoint"] else ""
+    augmented = {"transforms": [transform.spec for transform in config.transforms], "copies": config.copies}
+    return {
+        "name": f"{config.model} on {material.corpus.name}",
+        "emotions": list(material.emotions),
+        "model": config.model,
+        "parameters": {**settings, "seed": config.seed, "balance": config.balance},
+        "protocol": dict(told["protocol"]),
+        "scores": dict(told["test"]),
+        "calibration": dict(measured),
+        "training": {
+            "corpora": training_corpora(material.corpus),
+            "n_clips": len(material.corpus),
+            "channel": config.channel,
+            "augmentation": augmented if config.augment else None,
+            "note": NOTE.format(disjoint=disjoint),
+        },
+    }
+
+
+def training_corpora(corpus: Corpus) -> list[dict[str, Any]]:
+    """Name each corpus with its size and licence; of an unknown one, no licence is known and none is presumed."""
+    told = []
+    for name, clips in corpus.table.groupby("corpus", sort=True):
+        info = CORPORA.get(str(name))
+        told.append(
+            {
+                "name": str(name),
+                "title": info.title if info else str(name),
+                "clips": len(clips),
+                "speakers": len(set(clips["speaker"]) - {""}),
+                "language": info.language if info else ", ".join(sorted(set(clips["language"]) - {""})),
+                "licence": info.licence if info else "not known",
+                "url": info.url if info else "",
+                "commercial_use": info.commercial_use if info else False,
+            }
+        )
+    return told

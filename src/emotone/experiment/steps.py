@@ -1,0 +1,29 @@
+"""One progress count over stages of unequal length."""
+
+from emotone.progress import Progress
+
+#: Steps that an experiment counts, whatever it does.
+TOTAL = 1000
+
+
+def part(progress: Progress | None, start: float, end: float) -> Progress:
+    """Make a progress that moves another one from ``start`` to ``end``, shares in [0, 1] of its whole.
+
+    Parameters
+    ----------
+    progress
+        The one to move; None: nobody listens.
+
+    Examples
+    --------
+    >>> half = part(lambda done, total, what: print(done, total, what), 0.5, 1.0)
+    >>> half(1, 2, "folds")
+    750 1000 folds
+    """
+
+    def told(done: int, total: int, what: str, /) -> None:
+        if progress is not None:
+            share = start + (end - start) * done / max(total, 1)
+            progress(round(TOTAL * share), TOTAL, what)
+
+    return told

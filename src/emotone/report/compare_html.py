@@ -1,0 +1,127 @@
+"""The comparison of models as one HTML file: no script, and nothing that is fetched from anywhere."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from emotone.errors import ConfigError, MissingExtraError
+from emotone.report.text import chance_uar, percent, protocol_lines
+
+TEMPLATE = "compare.html.j2"
+_SCORES = {"uar": "UAR", "accuracy": "Accuracy", "macro_f1": "Macro F1"}
+
+
+def page(told: Mapping[str, Any], *, comparison_png: bytes, confusion_png: bytes) -> str:
+    """Write the page.
+
+    Parameters
+    ----------
+    told
+        What ``comparison.json`` holds.
+    comparison_png
+        The picture of all models.
+    confusion_png
+        The confusion matrix of the best one.
+
+    Returns
+    -------
+    HTML, to be written as UTF-8.
+
+    Raises
+    ------
+    ConfigError
+        There is no model to compare.
+    MissingExtraError
+        jinja2 is not installed.
+    """
+    try:
+        import jinja2
+    except ImportError as error:
+        raise MissingExtraError("the page of a comparison", extra="train") from error
+    models = list(told["rows"])
+    if not models:
+        raise ConfigError("there are no results to compare; expected at least one model")
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("emotone.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["percent"] = percent
+    best = models[0]
+    protocol, *warnings = protocol_lines(told["protocol"])
+    return environment.get_template(TEMPLATE).render(
+        models=[_row(model, level=told["level"]) for model in models],
+        best=best,
+        best_line=_score(best, "uar"),
+        scores=_SCORES,
+        protocol=protocol,
+        warnings=warnings,
+        chance=chance_uar(best["test"]),
+        n_clips=best["test"]["n_clips"],
+        unit=best["test"]["interval"]["unit"],
+        level=told["level"],
+        emotions=[emotion for emotion, clips in best["test"]["per_class"]["support"].items() if clips],
+        equals=[model["model"] for model in models if model["significant"] is False],
+        comparison_png=_embedded(comparison_png),
+        confusion_png=_embedded(confusion_png),
+    )
+
+
+def verdict(model: Mapping[str, Any], *, level: float) -> str:
+    """Say in words how a model stands to the best one.
+
+    Examples
+    --------
+    >>> verdict({"best": False, "significant": False, "paired": {"p_holm": 0.2}}, level=0.05)
+    'not significantly below the best (p = 0.200)'
+    """
+    if model["best"]:
+        return "best"
+    p_value = model["paired"]["p_holm"]
+    p = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+    return f"{'below' if model['significant'] else 'not significantly below'} the best ({p})"
+
+
+def _row(model: Mapping[str, Any], *, level: float) -> dict[str, Any]:
+    """Texts of one line of the tables."""
+    paired = model["paired"]
+    difference = ""
+    if paired is not None:
+        low, high = 100 * paired["low"], 100 * paired["high"]
+        difference = f"{100 * paired['difference']:+.1f} ({low:+.1f} to {high:+.1f})"
+    return {
+        "name": model["model"],
+        "description": model["description"],
+        "best": model["best"],
+        "equal": model["significant"] is False,
+        "scores": {score: _score(model, score) for score in _SCORES},
+        "difference": difference,
+        "verdict": verdict(model, level=level),
+        "fit": _seconds(model["fit_s"]),
+        "size": f"{model['bundle_mb']:.1f}",
+        "recognition": f"{model['recognition_ms']:.0f}",
+        "recall": model["test"]["per_class"]["recall"],
+    }
+
+
+def _score(model: Mapping[str, Any], score: str) -> dict[str, str]:
+    interval = model["test"]["intervals"][score]
+    span = f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f}"
+    return {"value": f"{100 * model['test'][score]:.1f}", "span": span}
+
+
+def _seconds(value: float) -> str:
+    """Write seconds with as many digits as mean something.
+
+    Examples
+    --------
+    >>> _seconds(0.123), _seconds(12.34)
+    ('0.12', '12')
+    """
+    return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
+def _embedded(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
