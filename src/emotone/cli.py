@@ -1,0 +1,325 @@
+"""The command line: parse, call, print.
+
+Everything that takes long to import is imported inside the command that needs it.
+"""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+import emotone
+from emotone import _cli_output as output
+from emotone.errors import EmotoneError, MissingExtraError
+
+_RESUMABLE = ("train", "compare", "fetch")
+
+
+class _Group(TyperGroup):
+    """Turns what a user can mend into one line and an exit status, never a traceback."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except EmotoneError as error:
+            output.error(error)
+        except BrokenPipeError:
+            # The reader of a pipe (head) has what it wanted; Python must not complain when it flushes at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            output.error(f"{error}; check the path, its permissions and the space on the disk")
+        except MemoryError:
+            output.error("out of memory; close other programs, or take fewer or shorter recordings")
+        except ImportError as error:
+            output.error(_missing(error))
+        except KeyboardInterrupt as error:
+            resumes = ctx.invoked_subcommand in _RESUMABLE
+            output.note("interrupted" + ("; run the same command again, and it goes on from here" if resumes else ""))
+            raise typer.Exit(130) from error
+        raise typer.Exit(1)
+
+
+app = typer.Typer(
+    cls=_Group,
+    help="Which emotion a voice carries, and how far that answer can be trusted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _missing(error: ImportError) -> str:
+    """Say which extra brings a package; one that no extra brings is a defect, and stays a traceback."""
+    from importlib import metadata
+
+    name = (error.name or "").partition(".")[0]
+    distribution = {"sklearn": "scikit-learn", "xgboost": "xgboost-cpu"}.get(name, name)
+    for requirement in metadata.requires("emotone") or ():
+        required, _, marker = requirement.partition(";")
+        if name and required.strip().startswith(distribution) and "extra ==" in marker:
+            extra = marker.split("extra ==")[1].strip(" '\"")
+            return str(MissingExtraError(f"this command ({name})", extra=extra))
+    raise error
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"emotone {emotone.__version__}")
+        raise typer.Exit()
+
+
+def _names(value: str) -> tuple[str, ...]:
+    """Split ``a,b,c``."""
+    return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
+
+
+Bundle = Annotated[
+    str, typer.Option("--model", metavar="BUNDLE", help="A bundle's folder, or 'default', the built-in.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Draw no progress bar.")]
+Corpora = Annotated[
+    list[str], typer.Argument(metavar="CORPUS", help="Names (ravdess, tess, ...), CSV manifests or folders.")
+]
+Data = Annotated[
+    Path,
+    typer.Option(
+        metavar="DIR", envvar="EMOTONE_DATA", help="The folder that holds the corpora by name, or the corpus itself."
+    ),
+]
+ProtocolName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="How to split: speaker-6fold, speaker-5fold, leave-one-speaker-out, statement-disjoint, "
+        "random-70-15-15, random-80-20, cross-corpus, or a JSON file.",
+    ),
+]
+Emotions = Annotated[str, typer.Option(metavar="A,B,C", help="Only these emotions.", show_default="all")]
+Channel = Annotated[Literal["speech", "song", "all"], typer.Option(help="Which recordings of the corpora.")]
+Augment = Annotated[
+    str, typer.Option(metavar="NAMES", help="Transforms for copies of training clips: noise,reverb,pitch ...")
+]
+Copies = Annotated[int, typer.Option(metavar="N", min=0, help="Augmented copies of each training clip.")]
+Balance = Annotated[
+    Literal["weights", "augment", "none"], typer.Option(help="What makes every emotion count the same.")
+]
+Tune = Annotated[bool, typer.Option("--tune", help="Search the model's settings, inside the training folds.")]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of everything that chance decides.")]
+ExtractorName = Annotated[str, typer.Option(metavar="NAME", help="Features: functionals, egemaps or compare.")]
+KeepFeatures = Annotated[
+    Literal["none", "csv", "parquet"], typer.Option(help="Also write the features into the run, as this.")
+]
+Cache = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where features are kept.", show_default="user's cache")
+]
+RunFolder = Annotated[Path, typer.Option(metavar="RUN", help="The run directory to write.")]
+OutFolder = Annotated[Path, typer.Option(metavar="DIR", help="The folder to write.")]
+
+
+@app.command()
+def predict(
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings, or folders of them.")],
+    model: Bundle = "default",
+    format: Annotated[Literal["table", "json", "csv"], typer.Option(help="How to print the answers.")] = "table",
+    quiet: Quiet = False,
+) -> None:
+    """Tell the emotion of recordings, each taken as one utterance.
+
+    A file that can't be read costs the others nothing; the exit status is then 1.
+    """
+    from emotone import _cli_predict
+    from emotone.recognizer import Recognizer
+
+    recognizer = Recognizer(model)
+    with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
+        told = _cli_predict.answers(recognizer, files, progress=progress)
+    if format == "json":
+        _cli_predict.print_json(told)
+    elif format == "csv":
+        _cli_predict.print_csv(told, emotions=recognizer.emotions)
+    else:
+        _cli_predict.print_table(told, threshold=recognizer.threshold)
+    if any(answer.prediction is None for answer in told):
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    corpora: Corpora,
+    data: Data,
+    out: RunFolder,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="svm, linear-svm, logistic-regression, knn, random-forest, extra-trees, xgboost, mlp or ensemble.",
+        ),
+    ] = "svm",
+    protocol: ProtocolName = "speaker-6fold",
+    emotions: Emotions = "",
+    channel: Channel = "speech",
+    augment: Augment = "",
+    copies: Copies = 1,
+    balance: Balance = "weights",
+    tune: Tune = False,
+    seed: Seed = 0,
+    extractor: ExtractorName = "functionals",
+    features: KeepFeatures = "none",
+    cache: Cache = None,
+    quiet: Quiet = False,
+) -> None:
+    """Train a model on corpora, with its honest score, and write it as a bundle."""
+    from emotone import experiment
+
+    config = experiment.Config(
+        corpora=tuple(corpora),
+        data=data,
+        out=out,
+        model=model,
+        protocol=protocol,
+        emotions=_names(emotions) or None,
+        channel=channel,
+        augment=_names(augment),
+        copies=copies,
+        balance=balance,
+        tune=tune,
+        seed=seed,
+        extractor=extractor,
+        features=features,
+        cache=cache,
+    )
+    _tell_licences(corpora)
+    with output.ProgressBar(quiet=quiet) as progress:
+        summary = experiment.run(config, progress=progress)
+    console = output.console()
+    console.print(output.protocol(summary.metrics["protocol"]), soft_wrap=True)
+    console.print("", *output.scores(summary.metrics["test"]), "", sep="\n")
+    bundle = summary.folder / "model"
+    console.print(f"Model: {bundle}", markup=False, soft_wrap=True)
+    command = shlex.join(["emotone", "predict", "clip.wav", "--model", str(bundle)])
+    console.print(f"Try it: {command}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def compare(
+    corpora: Corpora,
+    data: Data,
+    models: Annotated[str, typer.Option(metavar="A,B,C", help="Names of models, as train takes them; or 'all'.")],
+    out: OutFolder,
+    protocol: ProtocolName = "speaker-6fold",
+    emotions: Emotions = "",
+    channel: Channel = "speech",
+    augment: Augment = "",
+    copies: Copies = 1,
+    balance: Balance = "weights",
+    tune: Tune = False,
+    seed: Seed = 0,
+    extractor: ExtractorName = "functionals",
+    cache: Cache = None,
+    quiet: Quiet = False,
+) -> None:
+    """Compare models on the same folds: a table as CSV, picture and HTML."""
+    import json
+
+    from emotone import experiment
+
+    config = experiment.Config(
+        corpora=tuple(corpora),
+        data=data,
+        out=out,
+        protocol=protocol,
+        emotions=_names(emotions) or None,
+        channel=channel,
+        augment=_names(augment),
+        copies=copies,
+        balance=balance,
+        tune=tune,
+        seed=seed,
+        extractor=extractor,
+        cache=cache,
+    )
+    _tell_licences(corpora)
+    with output.ProgressBar(quiet=quiet) as progress:
+        folder = experiment.compare(config, _names(models), progress=progress)
+    told = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    console = output.console()
+    console.print(output.protocol(told["protocol"]), "", sep="\n", soft_wrap=True)
+    console.print(output.comparison(told["rows"]), "", sep="\n")
+    console.print(f"Table, picture and page: {folder}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def evaluate(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A bundle's folder, or 'default'.")],
+    corpora: Corpora,
+    data: Data,
+    channel: Channel = "speech",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write metrics and predictions here.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Measure a bundle on another corpus, over the emotions that both know."""
+    from emotone import experiment
+
+    with output.ProgressBar(quiet=quiet) as progress:
+        result = experiment.evaluate(bundle, tuple(corpora), data, channel=channel, out=out, progress=progress)
+    console = output.console()
+    console.print(output.protocol(result["protocol"]), soft_wrap=True)
+    console.print("", *output.scores(result), "", sep="\n")
+    console.print(f"{100 * result['unsure']:.1f} % of the answers are under the model's threshold: unsure")
+    if result["unknown"]:
+        left_out = ", ".join(f"{clips} clips {emotion}" for emotion, clips in result["unknown"].items())
+        output.note(f"left out, since the model does not know the emotion: {left_out}")
+    if result["rejected"]:
+        first = result["rejected"][0]
+        output.note(f"{len(result['rejected'])} recordings left out; the first: {first['path']}: {first['reason']}")
+    if out is not None:
+        console.print(f"Written to {out}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def fetch(
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="A name, such as ravdess.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="The data folder; the corpus gets a folder in it.")] = Path(
+        "data"
+    ),
+    quiet: Quiet = False,
+) -> None:
+    """Download a corpus from its authors, verified; an interrupted download goes on where it stopped."""
+    from emotone.corpora import fetch as fetching
+
+    for line in fetching.notice(corpus).splitlines():
+        output.note(line)
+    with output.ProgressBar(quiet=quiet) as progress:
+        folder = fetching.fetch(corpus, to=to, progress=progress)
+    typer.echo(output.one_line(folder))
+
+
+def _tell_licences(corpora: list[str]) -> None:
+    """Warn, before anything is computed, where a model must not become a product."""
+    from emotone.corpora import registry
+
+    for name in dict.fromkeys(corpora):
+        info = registry.find(name)
+        if info is not None and not info.commercial_use:
+            output.note(f"licence of {info.name}: {info.licence}; a model trained on it is not for commercial use")
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    app(prog_name="emotone")
