@@ -88,7 +88,7 @@ MODELS: dict[str, ModelSpec] = {
         _classic(
             "svm",
             "support vector machine, RBF kernel",
-            {"classifier__estimator__C": (3.0, 10.0), "classifier__estimator__gamma": ("scale", 2e-4, 1e-4)},
+            {"classifier__estimator__C": (3.0, 10.0), "classifier__estimator__gamma": ("scale", 1e-4, 5e-5)},
         ),
         _classic(
             "linear-svm", "support vector machine, linear", {"classifier__estimator__C": (3e-5, 1e-4, 3e-4, 1e-3)}
@@ -128,14 +128,13 @@ MODELS: dict[str, ModelSpec] = {
         ),
         _classic(
             "ensemble",
-            "mean of svm, logistic-regression, mlp, extra-trees and xgboost",
+            "mean of svm, logistic-regression and extra-trees",
             {
                 "classifier__weights": (
-                    (1.0, 1.0, 1.0, 1.0, 1.0),
-                    (2.0, 1.0, 1.0, 1.0, 1.0),
-                    (2.0, 2.0, 2.0, 1.0, 1.0),
-                    (1.0, 1.0, 0.0, 1.0, 1.0),
-                    (1.0, 1.0, 1.0, 0.0, 0.0),
+                    (1.0, 1.0, 1.0),
+                    (0.0, 1.0, 1.0),
+                    (1.0, 0.0, 1.0),
+                    (1.0, 1.0, 0.0),
                 )
             },
         ),
