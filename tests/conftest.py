@@ -1,11 +1,26 @@
 """Fixtures that every test may use: generated voices, and the real corpora where they are at hand."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+
+def required() -> bool:
+    """Whether EMOTONE_REQUIRE_DATA says (1, as in CI) that no test on real corpora may be skipped."""
+    return os.environ.get("EMOTONE_REQUIRE_DATA", "0") not in ("", "0")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skipped corpus test into a failed one where the corpora are required."""
+    report = yield
+    if report.skipped and required() and item.get_closest_marker("corpus") is not None:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, and EMOTONE_REQUIRE_DATA forbids it for corpus tests: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -13,7 +28,7 @@ def data() -> Path:
     """The folder of real corpora; a test that asks for it is skipped, visibly, where EMOTONE_DATA does not name one."""
     named = os.environ.get("EMOTONE_DATA")
     if not named:
-        pytest.skip("EMOTONE_DATA does not name the folder of the corpora")
+        (pytest.fail if required() else pytest.skip)("EMOTONE_DATA does not name the folder of the corpora")
     folder = Path(named)
     if not (folder / "ravdess").is_dir():
         pytest.fail(f"EMOTONE_DATA is {named!r}, which holds no folder 'ravdess'")

@@ -17,7 +17,7 @@ EMOTIONS: tuple[str, ...] = (
     "boredom",
 )
 
-#: Alias -> canonical name.  English names that corpora and manifests use, German and Italian codes stay in their readers.
+#: Alias -> canonical name: the English ones of corpora and manifests.  German and Italian codes stay in their readers.
 ALIASES: dict[str, str] = {
     "neu": "neutral",
     "normal": "neutral",

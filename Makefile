@@ -1,0 +1,73 @@
+# `make help` lists the verbs.  A second run installs nothing: stamps in the virtual environment say what is there.
+# EMOTONE_DATA=DIR names the folder of the corpora; without it the tests that need real recordings are skipped.
+PYTHON ?= python3
+VENV ?= .venv
+# Processes that run tests.
+JOBS ?= 2
+
+BIN := $(VENV)/bin
+BASE := $(VENV)/.installed-base
+DEV := $(VENV)/.installed-dev
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+SOURCES := src tests scripts benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types pytest format samples benchmark results need-data clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(BASE)  ## install what prediction needs, and recognise the sample clips
+	$(BIN)/emotone predict samples/*.wav
+
+test: lint types pytest  ## everything that CI checks: style, types, import layers, tests and doctests
+
+lint: $(DEV)  ## style and formatting (ruff), and which module may import which (import-linter)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/lint-imports
+
+types: $(DEV)  ## mypy, strict
+	$(BIN)/mypy
+	$(BIN)/mypy scripts
+
+# One thread a process: more would only fight over the cores.  A file's tests stay together, since they share fixtures.
+pytest: $(DEV)  ## tests and doctests alone; corpus tests run where EMOTONE_DATA names the corpora
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile
+
+format: $(DEV)  ## rewrite the code in the project's format
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+samples: $(BASE)  ## speak the sample clips again (needs espeak-ng)
+	$(BIN)/python scripts/make_samples.py
+
+benchmark: need-data $(DEV)  ## speed and memory beside librosa, on one core (needs EMOTONE_DATA)
+	$(BIN)/python benchmarks/speed.py --data "$(EMOTONE_DATA)" --model default
+
+results: need-data $(DEV)  ## compare all models on RAVDESS (needs EMOTONE_DATA, takes long; an interrupted run goes on)
+	$(BIN)/emotone compare ravdess --data "$(EMOTONE_DATA)" --models all --out runs/results
+
+need-data:
+	@test -n "$(EMOTONE_DATA)" || { \
+		echo "EMOTONE_DATA is not set; expected the folder that holds ravdess/: EMOTONE_DATA=DIR make $(MAKECMDGOALS)"; exit 1; }
+
+clean:  ## remove the virtual environment, caches and build outputs; runs/ is left alone
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find $(SOURCES) -type d -name __pycache__ -exec rm -rf {} +
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "$(PYTHON) is $$($(PYTHON) --version 2>&1 | tail -n 1); expected Python 3.11 or newer."; \
+		echo "Install one, and name it: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(BASE): pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing Emotone into $(VENV) (about a minute)"
+	@$(PIP) -e .
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing Emotone, its training side and the tools into $(VENV) (a few minutes)"
+	@$(PIP) -e '.[train,opensmile,dev]'
+	@touch $(BASE) $@

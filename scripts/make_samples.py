@@ -1,0 +1,120 @@
+"""Make the clips in ``samples/``: synthetic speech by espeak-ng, written as WAV, FLAC, Ogg Vorbis and MP3.
+
+Run as ``python scripts/make_samples.py [FOLDER]``; needs the program espeak-ng (``apt-get install espeak-ng``), the
+same version of which speaks the same samples.  Nobody spoke them, so the project ships no one's voice.
+"""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from emotone import audio
+
+FOLDER = Path(__file__).resolve().parent.parent / "samples"
+SENTENCE = "The blue box is on the kitchen table."
+VOICES = {"woman": "en-us+f3", "man": "en-us+m3"}
+PAUSE_S = 0.6
+
+
+@dataclass(frozen=True)
+class Style:
+    """How espeak-ng speaks.
+
+    Attributes
+    ----------
+    words_per_minute
+        Option ``-s``.
+    pitch
+        Option ``-p``, 0 to 99; 50 is the voice's own.
+    amplitude
+        Option ``-a``, 0 to 200; 100 is the voice's own.
+    range_percent
+        SSML's ``prosody range``: how far the pitch moves, 100 is the voice's own.
+    """
+
+    words_per_minute: int
+    pitch: int
+    amplitude: int
+    range_percent: int
+
+
+STYLES = {
+    "plain": Style(words_per_minute=165, pitch=50, amplitude=100, range_percent=100),
+    "lively": Style(words_per_minute=195, pitch=75, amplitude=140, range_percent=200),
+    "subdued": Style(words_per_minute=120, pitch=30, amplitude=50, range_percent=25),
+    "tense": Style(words_per_minute=210, pitch=60, amplitude=180, range_percent=50),
+}
+#: File -> who speaks, and how.
+CLIPS = {
+    "woman_plain.wav": ("woman", "plain"),
+    "woman_lively.wav": ("woman", "lively"),
+    "woman_subdued.wav": ("woman", "subdued"),
+    "man_plain.wav": ("man", "plain"),
+    "man_lively.wav": ("man", "lively"),
+    "man_subdued.flac": ("man", "subdued"),
+    "man_tense.mp3": ("man", "tense"),
+}
+#: One long recording, for timelines: (voice, style, text), with a pause after each.
+CONVERSATION = (
+    ("woman", "plain", "Good morning. Did you find the blue box that I left in the kitchen?"),
+    ("man", "plain", "Yes, it is on the table, next to the letters."),
+    ("woman", "lively", "Wonderful! Then we can go to the station right away!"),
+    ("man", "subdued", "The train was cancelled. There is no other one today."),
+    ("woman", "tense", "Why did nobody tell us? We have been waiting since nine!"),
+    ("man", "plain", "Let us call them, and ask for the bus."),
+)
+
+
+def command(voice: str, style: Style, text: str) -> list[str]:
+    """Give the command that speaks ``text`` and writes a WAV file to its standard output."""
+    marked_up = f'<speak><prosody range="{style.range_percent}%">{text}</prosody></speak>'
+    settings = ["-s", style.words_per_minute, "-p", style.pitch, "-a", style.amplitude]
+    return ["espeak-ng", "--stdout", "-m", "-v", VOICES[voice], *map(str, settings), marked_up]
+
+
+def speak(voice: str, style: str, text: str) -> np.ndarray:
+    """Speak a text: (n,) float32 at 16 kHz, without silence at its ends."""
+    try:
+        spoken = subprocess.run(command(voice, STYLES[style], text), capture_output=True, check=True).stdout
+    except FileNotFoundError:
+        sys.exit("espeak-ng is not installed, and the samples are made by it: apt-get install espeak-ng")
+    return audio.read(spoken)
+
+
+def write(path: Path, samples: np.ndarray) -> None:
+    """Write samples (n,) at 16 kHz in the format that the suffix names, whole or not at all."""
+    if path.suffix == ".wav":
+        audio.write_wav(path, samples)
+        return
+    temporary = path.with_name(f".{path.name}.part")
+    kind = {".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS"), ".mp3": ("MP3", "MPEG_LAYER_III")}[path.suffix]
+    soundfile.write(temporary, samples, audio.SAMPLE_RATE, format=kind[0], subtype=kind[1])
+    os.replace(temporary, path)
+
+
+def conversation() -> np.ndarray:
+    """Speak the long recording, (n,) float32 at 16 kHz."""
+    pause = np.zeros(round(PAUSE_S * audio.SAMPLE_RATE), dtype=np.float32)
+    turns = [part for voice, style, text in CONVERSATION for part in (speak(voice, style, text), pause)]
+    return np.concatenate(turns[:-1])
+
+
+def main() -> None:
+    """Write every clip, and print its name, length and size."""
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    clips = {name: speak(voice, style, SENTENCE) for name, (voice, style) in CLIPS.items()}
+    clips["conversation.ogg"] = conversation()
+    for name, samples in clips.items():
+        write(folder / name, samples)
+        size_kb = (folder / name).stat().st_size / 1000
+        print(f"{name:20} {samples.size / audio.SAMPLE_RATE:6.2f} s {size_kb:6.1f} kB")
+
+
+if __name__ == "__main__":
+    main()
