@@ -232,3 +232,22 @@ def test_prediction_loads_no_training_library(bundle, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_of_a_long_recording_the_windows_are_averaged_and_silence_does_not_count(recognizer):
+    # 40 s soft, 20 s of nothing, 10 s loud: seven windows, of which two are silent
+    samples = np.concatenate(
+        [np.tile(handmade.tone(0.02), 40), np.zeros(20 * RATE, "f"), np.tile(handmade.tone(0.18), 10)]
+    )
+    prediction = recognizer.predict((samples, RATE))
+    soft, loud = handmade.expected(handmade.tone(0.02)), handmade.expected(handmade.tone(0.18))
+    np.testing.assert_allclose(list(prediction.scores.values()), (4 * soft + loud) / 5, atol=2e-3)
+    assert prediction.emotion == "sad"
+    assert prediction.end_s == 70.0
+    part = recognizer.predict((samples, RATE), start_s=60.0)
+    np.testing.assert_allclose(list(part.scores.values()), loud, atol=2e-3)
+
+
+def test_a_long_silence_is_an_error(recognizer):
+    with pytest.raises(AudioError, match="70 s is silent"):
+        recognizer.predict((np.zeros(70 * RATE, "f"), RATE))

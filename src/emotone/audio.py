@@ -25,6 +25,7 @@ from emotone.errors import AudioError
 __all__ = [
     "MIN_DURATION_S",
     "SAMPLE_RATE",
+    "SILENT_PEAK",
     "AudioInfo",
     "AudioSource",
     "Waveform",
@@ -38,7 +39,7 @@ __all__ = [
 
 MIN_DURATION_S = 0.2
 #: A peak below this is digital silence (the smallest step of 16 bits is three times as large).
-_SILENT_PEAK = 1e-5
+SILENT_PEAK = 1e-5
 # An annotation's end is often rounded: this much beyond the recording's end is still its end.
 _END_TOLERANCE_S = 0.05
 _CELL, _CELLS_PER_FRAME, _CELLS_PER_HOP = 80, 5, 2  # 5 ms cells: 25 ms frames every 10 ms at 16 kHz
@@ -117,9 +118,9 @@ def read(
             f"{MIN_DURATION_S} s; record a longer utterance"
         )
     peak = peak_of(samples)
-    if peak < _SILENT_PEAK:
+    if peak < SILENT_PEAK:
         raise AudioError(
-            f"{name}: the recording is silent (its peak is {peak:.1e}, expected {_SILENT_PEAK:g} or more); "
+            f"{name}: the recording is silent (its peak is {peak:.1e}, expected {SILENT_PEAK:g} or more); "
             "check the microphone and record again"
         )
     return trim_silence(samples) if trim else samples

@@ -17,13 +17,16 @@ import onnxruntime
 
 from emotone import audio, card
 from emotone.audio import SAMPLE_RATE, AudioSource
-from emotone.errors import BundleError, ConfigError, EmotoneError, FeatureError, MissingExtraError
+from emotone.errors import AudioError, BundleError, ConfigError, EmotoneError, FeatureError, MissingExtraError
 
 #: What `Recognizer` calls the built-in bundle, and where it is.
 DEFAULT = "default"
 DEFAULT_FOLDER = Path(__file__).parent / "data" / "default"
 #: How an emotion of None is shown.
 UNSURE = "unsure"
+
+#: A recording longer than this is no utterance: it is taken in windows, and their scores are averaged.
+UTTERANCE_S, WINDOW_S = 60.0, 10.0
 
 Vector = npt.NDArray[np.float32]
 
@@ -102,7 +105,11 @@ class Recognizer:
         return f"Recognizer({str(self.folder)!r}, model={self.card['model']!r}, emotions={self.emotions})"
 
     def predict(self, source: AudioSource, *, start_s: float = 0.0, end_s: float | None = None) -> Prediction:
-        """Tell the emotion of a recording, or of a segment of it, taken as one utterance.
+        """Tell the emotion of a recording, or of a segment of it.
+
+        Up to a minute is taken as one utterance.  Of what is longer, windows of ten seconds are taken one by one, in
+        bounded memory, and the answer is the mean of their scores, weighted by how much sound each holds: what prevails
+        in the whole recording, not what happens in it.
 
         Parameters
         ----------
@@ -116,8 +123,15 @@ class Recognizer:
         AudioError
             The source can't be read, or is silent or too short.
         """
-        samples = audio.read(source, start_s=start_s, end_s=end_s, trim=False)
-        probabilities, _ = self.run(self._trimmed(samples))
+        if start_s == 0 and end_s is None and audio.info(source).duration_s > UTTERANCE_S:
+            probabilities, n_samples = self._prevailing(source)
+        else:
+            samples = audio.read(source, start_s=start_s, end_s=end_s, trim=False)
+            n_samples = len(samples)
+            if n_samples > UTTERANCE_S * SAMPLE_RATE:
+                probabilities, _ = self._prevailing((samples, SAMPLE_RATE))
+            else:
+                probabilities, _ = self.run(self._trimmed(samples))
         scores = dict(zip(self.emotions, probabilities.tolist(), strict=True))
         best = max(scores, key=lambda emotion: scores[emotion])
         return Prediction(
@@ -125,7 +139,7 @@ class Recognizer:
             confidence=scores[best],
             scores=scores,
             start_s=float(start_s),
-            end_s=float(start_s) + len(samples) / SAMPLE_RATE,
+            end_s=float(start_s) + n_samples / SAMPLE_RATE,
         )
 
     def predict_many(self, sources: Iterable[AudioSource]) -> Iterator[Prediction | EmotoneError]:
@@ -179,6 +193,23 @@ class Recognizer:
                 "sound; leave this recording out and report it"
             )
         return scores[0], embedding[0]
+
+    def _prevailing(self, source: AudioSource) -> tuple[Vector, int]:
+        """Mean scores (k,) over the windows of a long recording, and its length in samples."""
+        total, weight, n_samples = np.zeros(len(self.emotions)), 0, 0
+        for window in audio.blocks(source, block_s=WINDOW_S):
+            n_samples += len(window)
+            if len(window) < audio.MIN_DURATION_S * SAMPLE_RATE or np.abs(window).max() < audio.SILENT_PEAK:
+                continue
+            sound = self._trimmed(window)
+            total += len(sound) * self.run(sound)[0]
+            weight += len(sound)
+        if not weight:
+            raise AudioError(
+                f"the recording of {n_samples / SAMPLE_RATE:.0f} s is silent throughout; check the microphone and "
+                "record again"
+            )
+        return np.asarray(total / weight, dtype=np.float32), n_samples
 
     def _trimmed(self, samples: Vector) -> Vector:
         trim_db = self.card["preprocessing"].get("trim_db")

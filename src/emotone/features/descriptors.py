@@ -14,7 +14,7 @@ N_FFT, WIN_LENGTH, HOP_LENGTH = (
     512,
     160,
 )  # 32 ms windows each 10 ms; the longer transform leaves no mel band empty
-N_MELS, N_MFCC, N_CHROMA = 128, 40, 12
+N_MELS, N_MFCC, N_CHROMA, N_CONTRAST = 128, 40, 12, 6
 PITCH_RANGE_HZ = (65.0, 600.0)
 PITCH_FRAME, PITCH_HOP = 400, 80  # at 8 kHz: 50 ms, each 10 ms
 #: Edges in Hz of the bands whose levels tell the tilt of the spectrum.

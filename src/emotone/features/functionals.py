@@ -5,7 +5,15 @@ from torch import Tensor
 
 from emotone.features import descriptors, pitch, spectral, statistics
 from emotone.features.base import Extractor
-from emotone.features.descriptors import N_CHROMA, N_MELS, N_MFCC, PROSODY_NAMES, DescriptorFrames
+from emotone.features.descriptors import (
+    N_CHROMA,
+    N_CONTRAST,
+    N_MELS,
+    N_MFCC,
+    PROSODY_NAMES,
+    DescriptorFrames,
+    Descriptors,
+)
 
 SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 N_COSINES, N_COSINE_MFCC = 5, 20
@@ -15,6 +23,53 @@ BAND_GROUP = 4  # neighbouring mel bands are averaged by four where 128 would on
 
 def _numbered(name: str, count: int) -> list[str]:
     return [f"{name}{number:0{len(str(count - 1))}d}" for number in range(count)]
+
+
+_NAMES = {
+    "mfcc": _numbered("mfcc", N_MFCC),
+    "logmel": _numbered("logmel", N_MELS),
+    "mel": _numbered("mel", N_MELS),
+    "chroma": _numbered("chroma", N_CHROMA),
+    "contrast": _numbered("contrast", N_CONTRAST),
+    "band": _numbered("band", N_MELS // BAND_GROUP),
+    "prosody": list(PROSODY_NAMES),
+}
+_NAMES |= {
+    f"{stream}-{derivative}": [f"{name}-{derivative}" for name in _NAMES[stream]]
+    for stream in ("mfcc", "prosody")
+    for derivative in ("delta", "delta2")
+}
+_QUANTILES = [f"q{round(100 * share):02d}" for share in SHARES]
+_PITCH_LABELS = [f"{label}-voiced" for label in _QUANTILES] + ["range90", "range50", "slope-voiced", "step-voiced"]
+_RHYTHM_LABELS = ["voiced-share", "active-share", "voiced-runs", "voiced-run-s", "active-runs", "log-length"]
+_COSINES = [f"cos{k}" for k in range(1, N_COSINES + 1)]
+_OCTAVES = [f"mod{octave}" for octave in range(N_OCTAVES)]
+#: Streams in the order of the columns, and the frames that their means and standard deviations are taken over.
+_MOMENTS = {
+    "mfcc": ("", "-voiced", "-unvoiced"),
+    "mfcc-delta": ("", "-voiced", "-unvoiced"),
+    "mfcc-delta2": ("", "-voiced"),
+    "logmel": ("",),
+    "chroma": ("",),
+    "contrast": ("", "-voiced"),
+    "prosody": ("", "-voiced"),
+    "prosody-delta": ("", "-voiced"),
+}
+
+
+def _column_names() -> tuple[str, ...]:
+    """All columns in their order, ``descriptor_statistic``."""
+    tables = [
+        (stream, [f"{statistic}{suffix}" for suffix in suffixes for statistic in ("mean", "std")])
+        for stream, suffixes in _MOMENTS.items()
+    ]
+    tables += [("mel", ["power"])]
+    tables += [(stream, [*_QUANTILES, "min", "max"]) for stream in ("prosody", "prosody-delta", "mfcc")]
+    columns = [f"{name}_{label}" for stream, labels in tables for label in labels for name in _NAMES[stream]]
+    columns += [f"pitch_{label}" for label in _PITCH_LABELS] + [f"rhythm_{label}" for label in _RHYTHM_LABELS]
+    rest = [(_NAMES["mfcc"][:N_COSINE_MFCC], _COSINES), (_NAMES["prosody"], _COSINES)]
+    rest += [(_NAMES["band"], _OCTAVES), (_NAMES["prosody"], _OCTAVES)]
+    return tuple(columns + [f"{name}_{label}" for names, labels in rest for label in labels for name in names])
 
 
 class Functionals(Extractor):
@@ -27,83 +82,91 @@ class Functionals(Extractor):
 
     name = "functionals"
 
+    order: Tensor
+
     def __init__(self) -> None:
         super().__init__({"sample_rate": self.sample_rate})
         self.frames = DescriptorFrames(sample_rate=self.sample_rate)
-        self._names: list[str] = []
+        self._names = _column_names()
+        self._computed: list[str] = []
         # The names are collected by running once, so that they can't come apart from the values.
         self._collecting = True
         with torch.inference_mode():
             tone = torch.sin(torch.arange(self.sample_rate) * 0.1)
-            width = self.forward(tone[None]).shape[1]
+            values = self._statistics(self.frames(tone))
         self._collecting = False
-        if width != len(set(self._names)):
-            raise AssertionError(f"{width} features but {len(set(self._names))} distinct names")
+        if len(values) != len(self._computed) or sorted(self._names) != sorted(self._computed):
+            computed = f"{len(values)} values under {len(self._computed)} names"
+            raise AssertionError(f"{computed}, expected those of {len(self._names)} columns")
+
+        place = {name: number for number, name in enumerate(self._computed)}
+        order = torch.tensor([place[name] for name in self._names])
+        self.register_buffer("order", order, persistent=False)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
         """``descriptor_statistic``, one a column."""
-        return tuple(self._names)
+        return self._names
 
     def sources(self) -> tuple[object, ...]:
         """All modules that the values depend on."""
         return (*super().sources(), descriptors, pitch, spectral, statistics)
 
-    def _note(self, statistic: str, names: list[str]) -> None:
-        if self._collecting:
-            self._names += [f"{name}_{statistic}" for name in names]
-
     def forward(self, waveform: Tensor) -> Tensor:
         """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32."""
-        d = self.frames(waveform[0])
-        unvoiced = d.active - d.voiced
-        masks = {"": None, "-voiced": d.voiced, "-unvoiced": unvoiced}
-        mfcc_names, prosody_names = _numbered("mfcc", N_MFCC), list(PROSODY_NAMES)
-        first, second = spectral.delta(d.mfcc), spectral.delta(d.mfcc, order=2)
-        first_prosody = spectral.delta(d.prosody)
-        bands = d.log_mel.reshape(-1, N_MELS // BAND_GROUP, BAND_GROUP).mean(-1)
+        # Computed by statistic, which needs few large operations, and put in the order by descriptor.
+        return torch.index_select(self._statistics(self.frames(waveform[0])), 0, self.order)[None]
+
+    def _note(self, names: list[str], labels: list[str]) -> None:
+        if self._collecting:
+            self._computed += [f"{name}_{label}" for label in labels for name in names]
+
+    def _statistics(self, d: Descriptors) -> Tensor:
+        """All columns in the order in which they are noted, (d,)."""
+        first, second = spectral.deltas(torch.cat([d.mfcc, d.prosody], dim=-1))
+        # In an order in which what a statistic is taken of lies side by side.
+        streams = {
+            "logmel": d.log_mel,
+            "chroma": d.chroma,
+            "contrast": d.contrast,
+            "mfcc-delta2": second[:, :N_MFCC],
+            "prosody-delta": first[:, N_MFCC:],
+            "prosody": d.prosody,
+            "mfcc": d.mfcc,
+            "mfcc-delta": first[:, :N_MFCC],
+        }
+        names = [name for stream in streams for name in _NAMES[stream]]
+        start = {stream: names.index(_NAMES[stream][0]) for stream in streams}
+        everything = torch.cat(list(streams.values()), dim=-1)
         parts: list[Tensor] = []
 
-        def moments(values: Tensor, names: list[str], which: tuple[str, ...]) -> None:
-            for suffix in which:
-                for statistic, value in zip(("mean", "std"), statistics.mean_std(values, masks[suffix]), strict=True):
-                    parts.append(value)
-                    self._note(statistic + suffix, names)
+        def moments(values: Tensor, columns: list[str], suffix: str, mask: Tensor | None = None) -> None:
+            parts.extend(statistics.mean_std(values, mask))
+            self._note(columns, [f"mean{suffix}", f"std{suffix}"])
 
-        def table(values: Tensor, names: list[str], labels: list[str]) -> None:
+        def table(values: Tensor, columns: list[str], labels: list[str]) -> None:
             parts.append(values.reshape(-1))
-            for label in labels:
-                self._note(label, names)
+            self._note(columns, labels)
 
-        everywhere = ("", "-voiced", "-unvoiced")
-        moments(d.mfcc, mfcc_names, everywhere)
-        moments(first, [f"{name}-delta" for name in mfcc_names], everywhere)
-        moments(second, [f"{name}-delta2" for name in mfcc_names], ("", "-voiced"))
-        moments(d.log_mel, _numbered("logmel", N_MELS), ("",))
-        moments(d.chroma, _numbered("chroma", N_CHROMA), ("",))
-        moments(d.contrast, _numbered("contrast", d.contrast.shape[1]), ("", "-voiced"))
-        moments(d.prosody, prosody_names, ("", "-voiced"))
-        moments(first_prosody, [f"{name}-delta" for name in prosody_names], ("", "-voiced"))
-        table(spectral.decibel(d.mel.mean(0), top_db=None), _numbered("mel", N_MELS), ["power"])
+        voiced, unvoiced = start["contrast"], start["mfcc"]  # the first columns of which these means are taken
+        moments(everything, names, "")
+        moments(everything[:, voiced:], names[voiced:], "-voiced", d.voiced)
+        moments(everything[:, unvoiced:], names[unvoiced:], "-unvoiced", d.active - d.voiced)
+        table(spectral.decibel(d.mel.mean(0), top_db=None), _NAMES["mel"], ["power"])
 
-        q_labels = [f"q{round(100 * share):02d}" for share in SHARES]
-        for values, names in ((d.prosody, prosody_names), (first_prosody, [f"{n}-delta" for n in prosody_names])):
-            table(statistics.quantiles(values, SHARES), names, q_labels)
-            table(torch.stack([values.amin(0), values.amax(0)]), names, ["min", "max"])
-        table(statistics.quantiles(d.mfcc, SHARES), mfcc_names, q_labels)
-        table(torch.stack([d.mfcc.amin(0), d.mfcc.amax(0)]), mfcc_names, ["min", "max"])
+        low, high = start["prosody-delta"], start["mfcc-delta"]
+        ordered = statistics.quantiles(everything[:, low:high], (0.0, *SHARES, 1.0))
+        table(ordered, names[low:high], ["min", *_QUANTILES, "max"])
         semitones = d.prosody[:, :1]
         voiced_q = statistics.quantiles(semitones, SHARES, d.voiced)
-        table(voiced_q, ["pitch"], [f"{label}-voiced" for label in q_labels])
-        table(torch.cat([voiced_q[4] - voiced_q[0], voiced_q[3] - voiced_q[1]]), ["pitch"], ["range90", "range50"])
-        table(statistics.contour(semitones[:, 0], d.voiced), ["pitch"], ["slope-voiced", "step-voiced"])
-        labels = ["voiced-share", "active-share", "voiced-runs", "voiced-run-s", "active-runs", "log-length"]
-        table(statistics.rhythm(d.voiced, d.active), ["rhythm"], labels)
+        table(voiced_q, ["pitch"], _PITCH_LABELS[:5])
+        table(torch.cat([voiced_q[4] - voiced_q[0], voiced_q[3] - voiced_q[1]]), ["pitch"], _PITCH_LABELS[5:7])
+        table(statistics.contour(semitones[:, 0], d.voiced), ["pitch"], _PITCH_LABELS[7:])
+        table(statistics.rhythm(d.voiced, d.active), ["rhythm"], _RHYTHM_LABELS)
 
-        c_labels = [f"cos{k}" for k in range(1, N_COSINES + 1)]
-        table(statistics.temporal_cosines(d.mfcc[:, :N_COSINE_MFCC], N_COSINES), mfcc_names[:N_COSINE_MFCC], c_labels)
-        table(statistics.temporal_cosines(d.prosody, N_COSINES), prosody_names, c_labels)
-        m_labels = [f"mod{octave}" for octave in range(N_OCTAVES)]
-        table(statistics.modulation_energies(bands, N_OCTAVES), _numbered("band", bands.shape[1]), m_labels)
-        table(statistics.modulation_energies(d.prosody, N_OCTAVES), prosody_names, m_labels)
-        return torch.cat(parts)[None]
+        low, high = start["prosody"], start["mfcc"] + N_COSINE_MFCC
+        table(statistics.temporal_cosines(everything[:, low:high], N_COSINES), names[low:high], _COSINES)
+        bands = d.log_mel.reshape(-1, N_MELS // BAND_GROUP, BAND_GROUP).mean(-1)
+        moving = torch.cat([bands, d.prosody], dim=-1)
+        table(statistics.modulation_energies(moving, N_OCTAVES), _NAMES["band"] + _NAMES["prosody"], _OCTAVES)
+        return torch.cat(parts)

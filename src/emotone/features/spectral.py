@@ -20,6 +20,7 @@ FloatArray = npt.NDArray[np.float64]
 
 #: Power below which librosa's decibel scales stop.
 POWER_FLOOR = 1e-10
+_WIDE_BAND = 200  # bins
 
 
 def frame(samples: Tensor, *, length: int, hop: int) -> Tensor:
@@ -28,11 +29,12 @@ def frame(samples: Tensor, *, length: int, hop: int) -> Tensor:
     Put together from blocks of one hop, which onnxruntime copies several times faster than it gathers single samples
     (what `Tensor.unfold` becomes).
     """
-    n_frames = 1 + (samples.shape[0] - length) // hop
     n_parts = -(-length // hop)
+    n_blocks = (samples.shape[0] - length) // hop + n_parts
     padded = functional.pad(samples[None], (0, n_parts * hop))[0]  # the last frames may need samples past the end
-    blocks = padded[: (n_frames + n_parts - 1) * hop].reshape(n_frames + n_parts - 1, hop)
-    parts = [blocks[k : k + n_frames] for k in range(n_parts)]
+    blocks = padded[: n_blocks * hop].reshape(-1, hop)
+    # Ends counted from the end are constants of the graph; those counted in frames would be computed by ten nodes each.
+    parts = [blocks[k : k - n_parts + 1 or None] for k in range(n_parts)]
     return torch.cat(parts, dim=-1)[:, :length]
 
 
@@ -50,37 +52,64 @@ class PowerSpectrogram(nn.Module):
 
     Notes
     -----
-    A real frame is the sum of a part that is even and one that is odd about its middle sample.  The cosine sees only
-    the even part and the sine only the odd one, so that each needs half the multiplications.  Taking time from the
-    middle of the frame turns the phase and leaves the power.
+    Two symmetries leave a quarter of the multiplications.  A real frame is the sum of a part that is even and one that
+    is odd about its middle sample; the cosine sees only the even part and the sine only the odd one.  And as
+    cos(2 pi l (N/2 - k) / N) = (-1)^l cos(2 pi l k / N), what even and odd distances l give bin k gives, added and
+    subtracted, bins k and N/2 - k.  Taking time from the middle of the frame turns the phase and leaves the power.
     """
 
-    cosine: Tensor
-    sine: Tensor
+    cosine_even: Tensor
+    cosine_odd: Tensor
+    sine_even: Tensor
+    sine_odd: Tensor
 
     def __init__(self, *, n_fft: int, win_length: int, hop_length: int) -> None:
         super().__init__()
         self.n_fft, self.win_length, self.hop_length = n_fft, win_length, hop_length
         half = win_length // 2
-        lag = np.arange(half + 1)  # distance from the middle sample
-        angle = 2 * np.pi * np.outer(lag, np.arange(n_fft // 2 + 1)) / n_fft
-        window = 0.5 + 0.5 * np.cos(2 * np.pi * lag / win_length)  # zero at `half`: that sample is left out below
-        cosine = window[:, None] * np.cos(angle)
-        sine = window[:, None] * np.sin(angle)
-        self.register_buffer("cosine", torch.from_numpy(cosine[:half]).float(), persistent=False)
-        self.register_buffer("sine", torch.from_numpy(sine[1:half]).float(), persistent=False)
+        lag = np.arange(half)  # distance from the middle sample; the window is zero at `half`
+        window = 0.5 + 0.5 * np.cos(2 * np.pi * lag / win_length)
+        tables = fold_tables(lag, n_fft=n_fft, window=window)
+        for name, table in zip(("cosine_even", "cosine_odd", "sine_even", "sine_odd"), tables, strict=True):
+            self.register_buffer(name, torch.from_numpy(table).float(), persistent=False)
 
     def forward(self, samples: Tensor) -> Tensor:
         """(n,) -> (1 + n // hop_length, 1 + n_fft // 2), power."""
         half = self.win_length // 2
         padded = functional.pad(samples[None], (half, half))[0]
         frames = frame(padded, length=self.win_length, hop=self.hop_length)
-        before = frames[:, 1:half].flip(-1)  # samples 1, 2, ... before the middle one
-        after = frames[:, half + 1 :]
-        even = torch.cat([frames[:, half : half + 1], after + before], dim=-1)
-        real = even @ self.cosine
-        imaginary = (after - before) @ self.sine
-        return real * real + imaginary * imaginary
+        low, high = folded_power(frames, (self.cosine_even, self.cosine_odd, self.sine_even, self.sine_odd))
+        return torch.cat([low, high[:, :-1].flip(-1)], dim=-1)
+
+
+def fold_tables(lag: npt.NDArray[np.int64], *, n_fft: int, window: FloatArray) -> tuple[FloatArray, ...]:
+    """Tables for `folded_power`: cosines of even and odd distances, sines of even and odd ones, (distances, n_fft/4+1).
+
+    `lag` counts 0, 1, ... from the middle of the frame, and `window` weighs each distance.  `n_fft` is a multiple of 4.
+    """
+    angle = 2 * np.pi * np.outer(lag, np.arange(n_fft // 4 + 1)) / n_fft
+    cosine, sine = window[:, None] * np.cos(angle), window[:, None] * np.sin(angle)
+    return cosine[::2], cosine[1::2], sine[2::2], sine[1::2]
+
+
+def folded_power(frames: Tensor, tables: tuple[Tensor, Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Power of bins 0, 1, ... n_fft/4 and of bins n_fft/2, n_fft/2 - 1, ... n_fft/4 of each frame.
+
+    Frames are (frames, length) of even length; the first sample, at the distance length/2, is left out.
+    """
+    cosine_even, cosine_odd, sine_even, sine_odd = tables
+    half = frames.shape[1] // 2
+    before = frames[:, 1:half].flip(-1)  # samples 1, 2, ... before the middle one
+    after = frames[:, half + 1 :]
+    both, apart = after + before, after - before
+    # Column c holds distance c + 1.
+    even = torch.cat([frames[:, half : half + 1], both[:, 1::2]], dim=-1)
+    real_even, real_odd = even @ cosine_even, both[:, ::2] @ cosine_odd
+    imaginary_even, imaginary_odd = apart[:, 1::2] @ sine_even, apart[:, ::2] @ sine_odd
+    low, high = real_even + real_odd, real_even - real_odd
+    # sin(2 pi l (N/2 - k) / N) = (-1)^(l + 1) sin(2 pi l k / N)
+    low_imaginary, high_imaginary = imaginary_odd + imaginary_even, imaginary_odd - imaginary_even
+    return low * low + low_imaginary * low_imaginary, high * high + high_imaginary * high_imaginary
 
 
 def fft_frequencies(sample_rate: int, n_fft: int) -> FloatArray:
@@ -149,11 +178,22 @@ def delta(values: Tensor, *, order: int = 1, width: int = 9) -> Tensor:
     Golay, 1964); the first and last ``width // 2`` frames take it from the first and last full window.  At least
     `width` frames are needed.
     """
+    return _derivatives(values, orders=(order,), width=width)[:, 0]
+
+
+def deltas(values: Tensor, *, width: int = 9) -> tuple[Tensor, Tensor]:
+    """First and second `delta` at once, each (frames, d)."""
+    both = _derivatives(values, orders=(1, 2), width=width)
+    return both[:, 0], both[:, 1]
+
+
+def _derivatives(values: Tensor, *, orders: tuple[int, ...], width: int) -> Tensor:
+    """(frames, d) -> (frames, orders, d)."""
     offset = np.arange(width) - width // 2
-    fit = np.linalg.pinv(np.vander(offset, order + 1, increasing=True))[order] * math.factorial(order)
-    kernel = torch.from_numpy(fit).to(values.dtype)[None, None]
-    inner = functional.conv1d(values.T[:, None], kernel)  # (d, 1, frames - width + 1)
-    return functional.pad(inner, (width // 2, width // 2), mode="replicate")[:, 0].T
+    fits = [np.linalg.pinv(np.vander(offset, k + 1, increasing=True))[k] * math.factorial(k) for k in orders]
+    kernels = torch.from_numpy(np.stack(fits)).to(values.dtype)[:, None]
+    inner = functional.conv1d(values.T[:, None], kernels)  # (d, orders, frames - width + 1)
+    return functional.pad(inner, (width // 2, width // 2), mode="replicate").permute(2, 1, 0)
 
 
 def spectral_moments(magnitude: Tensor, frequencies_hz: Tensor) -> tuple[Tensor, Tensor]:
@@ -161,18 +201,29 @@ def spectral_moments(magnitude: Tensor, frequencies_hz: Tensor) -> tuple[Tensor,
 
     centroid = sum(f m) / sum(m); bandwidth = sqrt(sum((f - centroid)^2 m) / sum(m)).
     """
-    share = magnitude / torch.clamp(magnitude.sum(-1, keepdim=True), min=1e-12)
-    centroid = share @ frequencies_hz[:, None]
-    # sum((f - c)^2 s) expanded to E[f^2] - c^2 would cancel in float32: f reaches 8000.
-    spread = ((frequencies_hz - centroid) ** 2 * share).sum(-1, keepdim=True)
-    return centroid, torch.sqrt(spread)
+    total = torch.clamp(magnitude.sum(-1, keepdim=True), min=1e-12)
+    centroid = magnitude @ frequencies_hz[:, None] / total
+    # sum((f - c)^2 m) expanded to E[f^2] - c^2 would cancel in float32: f reaches 8000.
+    away = frequencies_hz - centroid
+    return centroid, torch.sqrt((away * away * magnitude).sum(-1, keepdim=True) / total)
 
 
 def roll_off(magnitude: Tensor, frequencies_hz: Tensor, *, share: float = 0.85) -> Tensor:
     """The lowest frequency under which `share` of the magnitude lies, (frames, 1), Hz."""
-    total = torch.cumsum(magnitude, dim=-1)
-    below = (total < share * total[:, -1:]).to(magnitude.dtype).sum(-1, keepdim=True)
-    return below * (frequencies_hz[1] - frequencies_hz[0])
+    # A cumulative sum over all bins is slow in onnxruntime: sum up blocks first, then look into the one that counts.
+    n_bins, size = magnitude.shape[1], 16
+    n_blocks = -(-n_bins // size)
+    ends = np.minimum(size * (np.arange(n_blocks) + 1), n_bins)
+    until = torch.from_numpy((np.arange(n_bins)[:, None] < ends).astype(np.float32))
+    within = torch.from_numpy(np.triu(np.ones((size, size), np.float32)))
+    block_total = magnitude @ until  # (frames, blocks), up to the end of each block
+    wanted = share * block_total[:, -1:]
+    full = (block_total < wanted).to(torch.int64).sum(-1, keepdim=True)  # blocks that lie under it as a whole
+    place = torch.clamp(full * size + torch.arange(size), max=n_bins - 1)  # the last block may be shorter
+    before = torch.where(full > 0, torch.gather(block_total, 1, torch.clamp(full - 1, min=0)), 0.0)
+    total = before + torch.gather(magnitude, 1, place) @ within
+    below = full * size + (total < wanted).to(torch.int64).sum(-1, keepdim=True)
+    return below.to(magnitude.dtype) * (frequencies_hz[1] - frequencies_hz[0])
 
 
 def contrast_bands(
@@ -201,23 +252,35 @@ def spectral_contrast(magnitude: Tensor, bands: list[tuple[int, int]], *, quanti
         band = magnitude[:, first:last]
         count = max(1, round(quantile * (last - first)))
         peaks.append(torch.topk(band, count, dim=-1, largest=True, sorted=False).values.mean(-1))
-        valleys.append(torch.topk(band, count, dim=-1, largest=False, sorted=False).values.mean(-1))
+        # A voice's spectrum falls: the softest first, and the heap is seldom rebuilt.  It pays in a wide band.
+        rising = band.flip(-1) if last - first > _WIDE_BAND else band
+        valleys.append(torch.topk(rising, count, dim=-1, largest=False, sorted=False).values.mean(-1))
     return decibel(torch.stack(peaks, dim=-1)) - decibel(torch.stack(valleys, dim=-1))
+
+
+def _frame_sums(padded: Tensor, *, n_samples: int, frame_length: int, hop_length: int) -> Tensor:
+    """Sums over frames, (m,) -> (1 + n_samples // hop_length, 1); m >= n_samples + frame_length."""
+    cell = math.gcd(frame_length, hop_length)  # each value is added up once, not once for each frame that holds it
+    n_cells = (n_samples + frame_length) // cell
+    cells = padded[: n_cells * cell].reshape(-1, cell).sum(-1)
+    return frame(cells, length=frame_length // cell, hop=hop_length // cell).sum(-1, keepdim=True)
 
 
 def zero_crossing_rate(samples: Tensor, *, frame_length: int, hop_length: int) -> Tensor:
     """The share of neighbouring samples with unlike signs, (frames, 1); the edges repeat the outermost sample."""
-    half = frame_length // 2
-    padded = functional.pad(samples[None, None], (half, half), mode="replicate")[0, 0]
-    negative = (padded < 0).to(samples.dtype)
-    crossed = functional.pad((negative[1:] - negative[:-1]).abs()[None], (1, 0))[0]
+    half, n_samples = frame_length // 2, samples.shape[0]
+    negative = samples < 0
+    crossed = (negative[1:] ^ negative[:-1]).to(samples.dtype)
+    padded = functional.pad(crossed[None], (half + 1, half))[0]
+    count = _frame_sums(padded, n_samples=n_samples, frame_length=frame_length, hop_length=hop_length)
     # librosa looks inside each frame only, so that a frame's first sample never counts as a crossing
-    frames = frame(crossed, length=frame_length, hop=hop_length)
-    return frames[:, 1:].sum(-1, keepdim=True) / frame_length
+    first = padded[: n_samples + 1 : hop_length, None]
+    return (count - first) / frame_length
 
 
 def root_mean_square(samples: Tensor, *, frame_length: int, hop_length: int) -> Tensor:
     """The root of each frame's mean square, (frames, 1)."""
-    half = frame_length // 2
-    squares = functional.pad((samples * samples)[None], (half, half))[0]
-    return torch.sqrt(frame(squares, length=frame_length, hop=hop_length).mean(-1, keepdim=True))
+    half, n_samples = frame_length // 2, samples.shape[0]
+    padded = functional.pad((samples * samples)[None], (half, half))[0]
+    total = _frame_sums(padded, n_samples=n_samples, frame_length=frame_length, hop_length=hop_length)
+    return torch.sqrt(total / frame_length)

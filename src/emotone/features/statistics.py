@@ -20,12 +20,16 @@ def mean_std(values: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Ten
     share = torch.full_like(values[:, 0], 1.0) if weights is None else weights_or_all(weights)
     share = (share / share.sum())[None]  # (1, frames)
     mean = share @ values
-    variance = share @ (values - mean) ** 2
+    away = values - mean
+    variance = share @ (away * away)
     return mean[0], torch.sqrt(variance[0])
 
 
 def quantiles(values: Tensor, shares: tuple[float, ...], weights: Tensor | None = None) -> Tensor:
-    """Quantiles of each column by linear interpolation, over the frames with weight 1, (len(shares), d)."""
+    """Quantiles of each column by linear interpolation, over the frames with weight 1, (len(shares), d).
+
+    The shares 0 and 1 give the smallest and the largest value.
+    """
     if weights is None:
         count = torch.ones_like(values[:, 0]).sum()
         filled = values
@@ -64,14 +68,18 @@ def modulation_energies(values: Tensor, n_octaves: int) -> Tensor:
     At 100 frames a second octave 0 is about 25 to 50 Hz, octave 5 about 0.8 to 1.6 Hz (cf. modulation spectra,
     Greenberg and Kingsbury, ICASSP 1997; the a-trous algorithm, Holschneider et al., 1989).
     """
-    smooth = values.T[None]
+    reach = 2**n_octaves - 1
+    # Sums instead of means, so that only the energies are scaled; past the end, where all is still, energy is zero.
+    smooth = torch.cat([values, values[-1:].expand(reach, -1)])
     energies = []
     for octave in range(n_octaves):
         step = 2**octave
-        shifted = functional.pad(smooth, (0, step), mode="replicate")[:, :, step:]
-        energies.append((((smooth - shifted) / 2) ** 2).mean(-1)[0])
-        smooth = (smooth + shifted) / 2
-    return torch.log(torch.clamp(torch.stack(energies), min=1e-3))
+        earlier, later = smooth[:-step], smooth[step:]
+        change = earlier - later
+        energies.append((change * change).sum(0) * 0.25 ** (octave + 1))
+        smooth = earlier + later
+    n_frames = torch.ones_like(values[:, 0]).sum()
+    return torch.log(torch.clamp(torch.stack(energies) / n_frames, min=1e-3))
 
 
 def contour(pitch: Tensor, voiced: Tensor) -> Tensor:
