@@ -167,8 +167,8 @@ def test_forest_graph_leaves_the_zeros_of_its_leaves_out():
     (node,) = (node for node in nodes if node.op_type == "TreeEnsembleRegressor")
     attributes = {attribute.name: attribute for attribute in node.attribute}
     leaves = sum(tree.get_n_leaves() for tree in pipeline["classifier"].estimators_)
-    # min_samples_leaf=2 lets a leaf hold two or three classes of the eight
-    assert leaves <= len(attributes["target_weights"].floats) < 3 * leaves
+    # a leaf of ten clips holds some classes of the eight, rarely all
+    assert leaves <= len(attributes["target_weights"].floats) < 6 * leaves
     assert 0.0 not in attributes["target_weights"].floats
 
 

@@ -21,7 +21,8 @@ from xgboost import XGBClassifier
 from emotone.models.estimators import DiscriminantAxes, MarginProbability, Weighted
 from emotone.models.kernel import KernelMachine
 
-N_TREES = 500
+# Leaves of ten clips in three hundred trees are as good as leaves of two in five hundred, in an eighth of the size.
+N_TREES, MIN_LEAF_CLIPS = 300, 10
 #: The members of `ensemble`, in the order of its weights: three families that err differently.
 ENSEMBLE_MEMBERS = ("svm", "logistic-regression", "extra-trees")
 
@@ -96,7 +97,7 @@ def _forest(*, seed: int, n_jobs: int, class_weight: bool) -> dict[str, object]:
     return {
         "n_estimators": N_TREES,
         "max_features": "sqrt",
-        "min_samples_leaf": 2,
+        "min_samples_leaf": MIN_LEAF_CLIPS,
         "class_weight": _balance(class_weight),
         "n_jobs": n_jobs,
         "random_state": seed,

@@ -105,13 +105,13 @@ MODELS: dict[str, ModelSpec] = {
         ),
         _classic(
             "random-forest",
-            "random forest of 500 trees on discriminant axes",
-            {"axes__shrinkage": (0.3, 0.5, 0.7), "classifier__min_samples_leaf": (1, 2, 4)},
+            "random forest of 300 trees on discriminant axes",
+            {"axes__shrinkage": (0.3, 0.5, 0.7), "classifier__min_samples_leaf": (3, 10, 20)},
         ),
         _classic(
             "extra-trees",
-            "500 extremely randomised trees on discriminant axes",
-            {"axes__shrinkage": (0.3, 0.5, 0.7), "classifier__min_samples_leaf": (1, 2, 4)},
+            "300 extremely randomised trees on discriminant axes",
+            {"axes__shrinkage": (0.3, 0.5, 0.7), "classifier__min_samples_leaf": (3, 10, 20)},
         ),
         _classic(
             "xgboost",
