@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -332,9 +333,11 @@ def test_fetch_shows_the_licence_first_and_prints_the_folder(monkeypatch, tmp_pa
     ("option", "names"), [("--model", MODELS), ("--protocol", PROTOCOLS), ("--extractor", EXTRACTORS)]
 )
 def test_help_of_train_names_what_there_is(option, names, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "400")
-    line = next(line for line in run("train", "--help").stdout.splitlines() if option in line)
-    assert [name for name in names if name not in line] == []
+    monkeypatch.setenv("COLUMNS", "80")
+    options = re.split(r"\n(?=  -)", run("train", "--help").stdout)
+    told = next(told for told in options if told.startswith(f"  {option} "))
+    assert [name for name in names if name not in told] == []
+    assert max(len(line) for line in told.splitlines()) <= 80
 
 
 # ---- progress, and what is imported ----

@@ -119,6 +119,18 @@ def test_confusion_picture_shows_shares_and_clips():
     ]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["neutral", "calm", "happy"]
     assert "UAR 77.5 %" in words(figure) and "Protocol: speaker-6fold, speaker-disjoint" in words(figure)
+    assert "Validation" not in words(figure)
+    validation = plots.confusion_picture(result(counts), protocol=DISJOINT, subset="validation")
+    assert "Validation: UAR 77.5 %" in words(validation)
+
+
+@pytest.mark.parametrize("protocol", [DISJOINT, LEAKING], ids=["disjoint", "leaking"])
+def test_no_text_of_a_confusion_picture_is_cut_off(tmp_path, protocol):
+    counts = 120 * np.eye(8, dtype=int) + 10
+    picture = plots.confusion_picture(result(counts, speakers=10), protocol=protocol, subset="validation")
+    pixels = image.imread(plots.save(picture, tmp_path / "picture.png"))
+    edges = [pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]
+    assert all((edge == 1).all() for edge in edges)  # white: nothing goes on beyond
 
 
 @pytest.mark.parametrize(
@@ -161,7 +173,7 @@ def test_comparison_picture_has_each_dot_and_interval_at_its_value():
     assert list(drawn[-1]) == [50, 50]  # chance
     left, right = axes.get_xlim()
     assert left < 50 and right > 100 * results["better"]["interval"]["high"]
-    assert "Best of 2 models, better: UAR 95.0 %" in words(axes.figure)
+    assert "Best of 2 models: better, UAR 95.0 %" in words(axes.figure)
     assert "over clips" in words(axes.figure)
 
 

@@ -99,10 +99,10 @@ class ProgressBar:
         from rich.console import Console
 
         self._drawn = progress.Progress(
-            progress.TextColumn("{task.description}", markup=False),
             progress.BarColumn(bar_width=30),
             progress.TaskProgressColumn(),
             progress.TimeRemainingColumn(compact=True),
+            progress.TextColumn("{task.description}", markup=False),  # last: its length changes, the bar must not jump
             console=Console(stderr=True),
             transient=True,
         )
@@ -164,8 +164,8 @@ def scores(result: Mapping[str, Any]) -> list["RenderableType"]:
     return [table, "", recalls]
 
 
-def protocol(told: Mapping[str, Any]) -> "Text":
-    """Write a protocol in words, with its warning, where it has one, in yellow."""
+def print_protocol(console: "Console", told: Mapping[str, Any]) -> None:
+    """Print a protocol in words, with its warning, where it has one, in yellow; broken at words on a terminal alone."""
     from rich.text import Text
 
     from emotone.report.text import protocol_lines
@@ -174,7 +174,7 @@ def protocol(told: Mapping[str, Any]) -> "Text":
     text = Text(one_line(words))
     for line in warning:
         text.append(f"\n{one_line(line)}", style="yellow")
-    return text
+    console.print(text, soft_wrap=not console.is_terminal)
 
 
 def comparison(rows: Sequence[Mapping[str, Any]]) -> "Table":

@@ -150,6 +150,7 @@ def _confidence(prediction: Prediction) -> str:
 
 
 def _runners_up(prediction: Prediction) -> str:
-    """Name the emotions that come next; of an unsure answer, those that come first."""
+    """Name the emotions that come next, if they have a percent to show; of an unsure answer, those that come first."""
     names = prediction.ranking[1:3] if prediction.emotion else prediction.ranking[:2]
-    return ", ".join(f"{emotion} {100 * prediction.scores[emotion]:.0f}" for emotion in names)
+    told = [(emotion, round(100 * prediction.scores[emotion])) for emotion in names]
+    return ", ".join(f"{emotion} {share}" for emotion, share in told if share > 0)

@@ -341,7 +341,8 @@ def _describe(start: bytes) -> str:
         return "this is a zip archive or an office document, not a recording; unpack it first"
     known = start[:4] in (b"RIFF", b"RIFX", b"FORM", b"fLaC", b"OggS")
     if not known and start.isascii() and all(byte >= 32 or byte in b"\t\r\n" for byte in start):
-        return f"this is text, not a recording (it begins with {start!r}); give the audio file itself"
+        text = start.decode("ascii").strip()
+        return f"this is text, not a recording (it begins with {text!r}); give the audio file itself"
     what = "this recording's header is damaged" if known else "this is no recording in a known format"
     return f"{what} (it begins with {start!r}); {'copy it again, or ' if known else ''}{_CONVERT}"
 

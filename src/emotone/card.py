@@ -195,8 +195,6 @@ def _licences(card: Mapping[str, Any]) -> list[str]:
         size = ", ".join(f"{corpus[key]} {key}" for key in ("clips", "speakers") if corpus.get(key) is not None)
         licence = _line(corpus.get("licence") or "not known")
         lines.append(f"- {_title(corpus)}: {size or 'size not told'}; {licence}")
-    if card["training"].get("note"):
-        lines += ["", _line(card["training"]["note"])]
     return lines
 
 
@@ -207,6 +205,8 @@ def _title(corpus: Mapping[str, Any]) -> str:
 def _scores(card: Mapping[str, Any]) -> list[str]:
     protocol, scores = card["protocol"], card["scores"]
     lines = ["## How good it is", "", f"Protocol: {_line(protocol.get('words') or protocol.get('name', 'not told'))}"]
+    if card["training"].get("note"):
+        lines += ["", _line(card["training"]["note"])]
     if not protocol.get("speaker_disjoint"):
         lines += ["", "> **Not speaker-disjoint.** Expect clearly less on voices that the model has not heard."]
     named = [("uar", "UAR"), ("accuracy", "Accuracy"), ("macro_f1", "Macro F1")]

@@ -51,6 +51,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # without boxes the help of train is half as long
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -184,7 +185,7 @@ def train(
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
-    """Train a model on corpora, with its honest score, and write it as a bundle."""
+    """Train a model, score it honestly, and write it as a bundle."""
     from emotone import experiment
 
     config = experiment.Config(
@@ -208,7 +209,7 @@ def train(
     with output.ProgressBar(quiet=quiet) as progress:
         summary = experiment.run(config, progress=progress)
     console = output.console()
-    console.print(output.protocol(summary.metrics["protocol"]), soft_wrap=True)
+    output.print_protocol(console, summary.metrics["protocol"])
     console.print("", *output.scores(summary.metrics["test"]), "", sep="\n")
     bundle = summary.folder / "model"
     console.print(f"Model: {bundle}", markup=False, soft_wrap=True)
@@ -234,7 +235,7 @@ def compare(
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
-    """Compare models on the same folds: a table as CSV, picture and HTML."""
+    """Compare models on the same folds: CSV, picture and HTML page."""
     import json
 
     from emotone import experiment
@@ -259,8 +260,8 @@ def compare(
         folder = experiment.compare(config, _names(models), progress=progress)
     told = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
     console = output.console()
-    console.print(output.protocol(told["protocol"]), "", sep="\n", soft_wrap=True)
-    console.print(output.comparison(told["rows"]), "", sep="\n")
+    output.print_protocol(console, told["protocol"])
+    console.print("", output.comparison(told["rows"]), "", sep="\n")
     console.print(f"Table, picture and page: {folder}", markup=False, soft_wrap=True)
 
 
@@ -273,13 +274,16 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write metrics and predictions here.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Measure a bundle on another corpus, over the emotions that both know."""
+    """Measure a bundle on another corpus.
+
+    Over the emotions that both know.
+    """
     from emotone import experiment
 
     with output.ProgressBar(quiet=quiet) as progress:
         result = experiment.evaluate(bundle, tuple(corpora), data, channel=channel, out=out, progress=progress)
     console = output.console()
-    console.print(output.protocol(result["protocol"]), soft_wrap=True)
+    output.print_protocol(console, result["protocol"])
     console.print("", *output.scores(result), "", sep="\n")
     console.print(f"{100 * result['unsure']:.1f} % of the answers are under the model's threshold: unsure")
     if result["unknown"]:
@@ -300,7 +304,10 @@ def fetch(
     ),
     quiet: Quiet = False,
 ) -> None:
-    """Download a corpus from its authors, verified; an interrupted download goes on where it stopped."""
+    """Download a corpus from its authors, and verify it.
+
+    An interrupted download goes on where it stopped.
+    """
     from emotone.corpora import fetch as fetching
 
     for line in fetching.notice(corpus).splitlines():

@@ -191,6 +191,6 @@ def _write(out: Path, result: dict[str, Any], table: pd.DataFrame, settings: dic
 
     files.write_json(out / SETTINGS, settings)
     files.write_table(out / files.PREDICTIONS, table)
-    picture = plots.confusion_picture(result, protocol=result["protocol"])
+    picture = plots.confusion_picture(result, protocol=result["protocol"], subset="test")
     plots.save(picture, out / "figures" / "confusion_test.png")
     files.write_json(out / files.METRICS, result)

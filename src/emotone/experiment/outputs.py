@@ -97,12 +97,12 @@ def write_figures(folder: Path, told: Mapping[str, Any]) -> None:
 
     reports = []
     for subset in SUBSETS:
-        picture = plots.confusion_picture(told[subset], protocol=told["protocol"])
+        picture = plots.confusion_picture(told[subset], protocol=told["protocol"], subset=subset)
         plots.save(picture, folder / "figures" / f"confusion_{subset}.png")
         report = text.classification_report(told[subset], protocol=told["protocol"])
-        reports.append(f"{subset.capitalize()}\n{'=' * len(subset)}\n\n{report}")
-    how = f"Validation: {told['protocol']['validation']}.\n"
-    files.write_text(folder / "classification_report.txt", "\n".join([*reports, how]))
+        how = f"What these clips are: {told['protocol']['validation']}.\n\n" if subset == "validation" else ""
+        reports.append(f"{subset.capitalize()}\n{'=' * len(subset)}\n\n{how}{report}")
+    files.write_text(folder / "classification_report.txt", "\n".join(reports))
 
 
 def write_scaler(folder: Path, model: registry.Estimator, material: Material) -> None:

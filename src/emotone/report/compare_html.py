@@ -8,6 +8,7 @@ from emotone.errors import ConfigError, MissingExtraError
 from emotone.report.text import chance_uar, percent, protocol_lines
 
 TEMPLATE = "compare.html.j2"
+MINUS = "\N{MINUS SIGN}"  # as wide as the plus
 _SCORES = {"uar": "UAR", "accuracy": "Accuracy", "macro_f1": "Macro F1"}
 
 
@@ -52,7 +53,7 @@ def page(told: Mapping[str, Any], *, comparison_png: bytes, confusion_png: bytes
     best = models[0]
     protocol, *warnings = protocol_lines(told["protocol"])
     return environment.get_template(TEMPLATE).render(
-        models=[_row(model, level=told["level"]) for model in models],
+        models=[_row(model) for model in models],
         best=best,
         best_line=_score(best, "uar"),
         scores=_SCORES,
@@ -69,41 +70,41 @@ def page(told: Mapping[str, Any], *, comparison_png: bytes, confusion_png: bytes
     )
 
 
-def verdict(model: Mapping[str, Any], *, level: float) -> str:
+def verdict(model: Mapping[str, Any]) -> str:
     """Say in words how a model stands to the best one.
 
     Examples
     --------
-    >>> verdict({"best": False, "significant": False, "paired": {"p_holm": 0.2}}, level=0.05)
-    'not significantly below the best (p = 0.200)'
+    >>> verdict({"best": False, "significant": False})
+    'not told apart'
     """
-    if model["best"]:
-        return "best"
-    p_value = model["paired"]["p_holm"]
-    p = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
-    return f"{'below' if model['significant'] else 'not significantly below'} the best ({p})"
+    return "best" if model["best"] else "below" if model["significant"] else "not told apart"
 
 
-def _row(model: Mapping[str, Any], *, level: float) -> dict[str, Any]:
+def _row(model: Mapping[str, Any]) -> dict[str, Any]:
     """Texts of one line of the tables."""
-    paired = model["paired"]
-    difference = ""
-    if paired is not None:
-        low, high = 100 * paired["low"], 100 * paired["high"]
-        difference = f"{100 * paired['difference']:+.1f} ({low:+.1f} to {high:+.1f})"
     return {
         "name": model["model"],
         "description": model["description"],
         "best": model["best"],
-        "equal": model["significant"] is False,
         "scores": {score: _score(model, score) for score in _SCORES},
-        "difference": difference,
-        "verdict": verdict(model, level=level),
+        **_difference(model["paired"]),
+        "verdict": verdict(model),
         "fit": _seconds(model["fit_s"]),
         "size": f"{model['bundle_mb']:.1f}",
         "recognition": f"{model['recognition_ms']:.0f}",
         "recall": model["test"]["per_class"]["recall"],
     }
+
+
+def _difference(paired: Mapping[str, float] | None) -> dict[str, Any]:
+    """Texts of the paired test with the best model; nothing for the best itself."""
+    if paired is None:
+        return {}
+    low, high, p_value = 100 * paired["low"], 100 * paired["high"], paired["p_holm"]
+    span = f"{low:+.1f} to {high:+.1f}".replace("-", MINUS)
+    p = "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+    return {"difference": {"value": f"{100 * paired['difference']:+.1f}".replace("-", MINUS), "span": span}, "p": p}
 
 
 def _score(model: Mapping[str, Any], score: str) -> dict[str, str]:

@@ -58,7 +58,7 @@ STYLE: Any = {  # Any: matplotlib types its keys as one enormous Literal
 
 def canvas(*, width_inch: float, height_inch: float) -> Figure:
     """Make an empty figure that needs no display; draw on it, and save it, inside ``rc_context(STYLE)``."""
-    figure = Figure(figsize=(width_inch, height_inch), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(width_inch, height_inch), layout="compressed", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
@@ -93,7 +93,7 @@ def row_shares(counts: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1), dtype=np.float64)
 
 
-def confusion_picture(result: Result, *, protocol: Mapping[str, Any]) -> Figure:
+def confusion_picture(result: Result, *, protocol: Mapping[str, Any], subset: str = "") -> Figure:
     """Draw a confusion matrix: the colour is the share of the row, the numbers are share and clips.
 
     Parameters
@@ -102,6 +102,8 @@ def confusion_picture(result: Result, *, protocol: Mapping[str, Any]) -> Figure:
         What `emotone.metrics.summary` returns.
     protocol
         What `emotone.splits.Protocol.header` returns; its name and warning are in the title.
+    subset
+        Which clips these are, "validation" or "test", where the title shall say it.
     """
     emotions = list(result["per_class"]["support"])
     counts, shares = np.asarray(result["confusion"]), row_shares(result["confusion"])
@@ -129,7 +131,8 @@ def confusion_picture(result: Result, *, protocol: Mapping[str, Any]) -> Figure:
         bar.ax.set_yticklabels(["0", "25", "50", "75", "100 %"])
         bar.ax.tick_params(length=0)
         bar.outline.set_visible(False)
-        _title(figure, headline=score_line(result), protocol=protocol)
+        whose = f"{subset.capitalize()}: " if subset else ""
+        _title(figure, headline=whose + score_line(result), protocol=protocol)
     return figure
 
 
@@ -172,8 +175,8 @@ def comparison_picture(results: Mapping[str, Result], *, protocol: Mapping[str, 
         axes.set_axisbelow(True)
         axes.tick_params(length=0)
         axes.spines["left"].set_visible(False)
-        best = f"{names[0]}: UAR {percent(values[0] / 100)}"
-        headline = f"Best of {len(names)} models, {best}" if len(names) > 1 else best
+        best = f"{names[0]}, UAR {percent(values[0] / 100)}"
+        headline = f"Best of {len(names)} models: {best}" if len(names) > 1 else best
         _title(figure, headline=headline, protocol=protocol)
     return figure
 
@@ -201,7 +204,7 @@ def _title(figure: Figure, *, headline: str, protocol: Mapping[str, Any]) -> Non
     lines = [*textwrap.wrap(headline, columns), *textwrap.wrap(f"Protocol: {protocol['name']}, {kind}", columns)]
     figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10)
     if protocol.get("warning"):
-        warning = "\n".join(textwrap.wrap(str(protocol["warning"]), int(columns * 1.2)))  # its letters are smaller
+        warning = "\n".join(textwrap.wrap(str(protocol["warning"]), int(columns * 1.25)))  # its letters are smaller
         figure.supxlabel(warning, x=0.01, ha="left", fontsize=8, color=WARNING)
 
 

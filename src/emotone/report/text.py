@@ -4,6 +4,7 @@
 two parts of ``metrics.json``.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,7 +60,7 @@ def classification_report(result: Result, *, protocol: Mapping[str, Any]) -> str
         support = int(classes["support"][emotion])
         rates = [f"{100 * classes[name][emotion]:.1f}" if support else "-" for name in ("precision", "recall", "f1")]
         rows.append([emotion, *rates, str(support)])
-    lines = protocol_lines(protocol)
+    lines = [part for line in protocol_lines(protocol) for part in textwrap.wrap(line, _WIDTH, break_on_hyphens=False)]
     lines += ["", *(score_line(result, metric=metric) for metric in _NAMES)]
     lines += [f"Expected calibration error {percent(result['ece'])}, {sum(int(row[-1]) for row in rows)} clips", ""]
     lines += _columns(["emotion", "precision %", "recall %", "F1 %", "clips"], rows)
@@ -134,6 +135,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [head, "|" + "|".join(marks) + "|", *body]
 
 
+_WIDTH = 100  # of a line of the report as text
 _NAMES = {"uar": "UAR", "accuracy": "Accuracy", "macro_f1": "Macro F1"}
 
 
