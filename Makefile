@@ -2,6 +2,8 @@
 # EMOTONE_DATA=DIR names the folder of the corpora; without it the tests that need real recordings are skipped.
 PYTHON ?= python3
 VENV ?= .venv
+# The built-in model: the best on validation of those under 8 MB (docs/results.md).
+BUILTIN ?= extra-trees
 # Processes that run tests.
 JOBS ?= 2
 
@@ -12,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 SOURCES := src tests scripts benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types pytest format samples benchmark results need-data clean
+.PHONY: help demo test lint types pytest format samples benchmark results ablation builtin need-data clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,8 +47,17 @@ samples: $(BASE)  ## speak the sample clips again (needs espeak-ng)
 benchmark: need-data $(DEV)  ## speed and memory beside librosa, on one core (needs EMOTONE_DATA)
 	$(BIN)/python benchmarks/speed.py --data "$(EMOTONE_DATA)" --model default
 
-results: need-data $(DEV)  ## compare all models on RAVDESS (needs EMOTONE_DATA, takes long; an interrupted run goes on)
-	$(BIN)/emotone compare ravdess --data "$(EMOTONE_DATA)" --models all --out runs/results
+results: need-data $(DEV)  ## every figure of docs/results.md on RAVDESS (needs EMOTONE_DATA, an hour; an interrupted run goes on)
+	$(BIN)/python benchmarks/results.py --data "$(EMOTONE_DATA)"
+
+ablation: need-data $(DEV)  ## the table of docs/tried.md (needs EMOTONE_DATA, a quarter of an hour)
+	$(BIN)/python benchmarks/ablation.py --data "$(EMOTONE_DATA)"
+
+builtin: need-data $(DEV)  ## train the built-in model again and put it into the package (needs EMOTONE_DATA)
+	$(BIN)/emotone train ravdess --data "$(EMOTONE_DATA)" --model $(BUILTIN) --augment speed --copies 2 \
+		--out runs/speaker-6fold/$(BUILTIN)
+	rm -rf src/emotone/data/default
+	cp -r runs/speaker-6fold/$(BUILTIN)/model src/emotone/data/default
 
 need-data:
 	@test -n "$(EMOTONE_DATA)" || { \
