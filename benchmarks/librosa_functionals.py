@@ -1,11 +1,12 @@
 """The standard feature set once more, by librosa and numpy: the opponent in `speed.py`, and a second implementation.
 
-Written to be as fast as librosa and numpy allow without a compiler of one's own: one short-time Fourier transform for
-everything, no Python loop over frames or columns, streams stacked so that each statistic is one numpy call, one sort
-for all quantiles.  Two kinds of use:
+Three ways, each from one short-time Fourier transform and without a Python loop over frames or columns:
 
-* `LibrosaFunctionals()` calls librosa's feature functions with the shared spectrum, as its documentation shows;
-* `LibrosaFunctionals(keep_filters=True)` makes the mel and chroma filter banks once and multiplies by them itself,
+* `LibrosaFunctionals(separately=True)` is what one writes: librosa's public functions, `librosa.yin` among them, and
+  numpy's mean, std and quantile of each descriptor in turn;
+* `LibrosaFunctionals()` is as fast as librosa and numpy allow without a compiler of one's own: streams are stacked so
+  that each statistic is one numpy call, one sort serves all quantiles, and the body of `librosa.yin` runs once;
+* `LibrosaFunctionals(keep_filters=True)` also makes the mel and chroma filter banks once and multiplies by them itself,
   because librosa makes them anew in each call.
 """
 
@@ -37,11 +38,14 @@ class LibrosaFunctionals:
 
     Parameters
     ----------
+    separately
+        Compute the statistics of each descriptor by calls of its own, and the pitch by the public function.
     keep_filters
         Make the mel and chroma filter banks once instead of in each call, which librosa's functions don't offer.
     """
 
-    def __init__(self, *, keep_filters: bool = False) -> None:
+    def __init__(self, *, separately: bool = False, keep_filters: bool = False) -> None:
+        self.separately = separately
         self.keep_filters = keep_filters
         offset = np.arange(-24, 25)
         taps = 0.5 * np.sinc(0.5 * offset) * np.hanning(51)[1:-1]
@@ -70,8 +74,9 @@ class LibrosaFunctionals:
         prosody = np.stack(
             [semitones, level, *_shape(samples, magnitude), aperiodicity, *self._tilt(power)], dtype=np.float32
         )
+        statistics = _statistics_separately if self.separately else _statistics
         return np.concatenate(
-            _statistics(mfcc, log_mel, mel, chroma, contrast, prosody, voiced=voiced, active=active), dtype=np.float32
+            statistics(mfcc, log_mel, mel, chroma, contrast, prosody, voiced=voiced, active=active), dtype=np.float32
         )
 
     def _mel_and_chroma(self, power: Array) -> tuple[Array, Array, Array, Array]:
@@ -89,7 +94,8 @@ class LibrosaFunctionals:
     def _pitch(self, samples: Array, *, n_frames: int) -> tuple[Array, Array]:
         """`librosa.yin` on the signal at half the rate, which also keeps the trough's depth: semitones, aperiodicity.
 
-        The body is that of `librosa.yin`, because the public function gives the frequency only.
+        The body is that of `librosa.yin`, because the public function gives the frequency only: with it the trough's
+        depth takes a second pass.
         """
         # np.convolve would compute the samples that are left out, too.
         halved = scipy.signal.upfirdn(self.halving_filter, np.pad(samples, (0, 24)), down=2)[12:]
@@ -97,6 +103,9 @@ class LibrosaFunctionals:
         frames = librosa.util.frame(np.pad(halved, PITCH_FRAME // 2), frame_length=PITCH_FRAME, hop_length=PITCH_HOP)
         frames = frames[:, :n_frames]
         low, high = int(RATE / 2 / PITCH_HIGH_HZ), int(np.ceil(RATE / 2 / PITCH_LOW_HZ))
+        if self.separately:
+            settings = {"frame_length": PITCH_FRAME, "hop_length": PITCH_HOP}
+            librosa.yin(halved, fmin=PITCH_LOW_HZ, fmax=PITCH_HIGH_HZ, sr=RATE // 2, **settings)
         d = librosa_pitch._cumulative_mean_normalized_difference(frames, low, high)
         shifts = librosa_pitch._parabolic_interpolation(d)
         trough = librosa.util.localmin(d, axis=-2)
@@ -219,3 +228,41 @@ def _statistics(
     bands = log_mel.reshape(N_MELS // BAND_GROUP, BAND_GROUP, -1).mean(axis=1)
     modulation = np.split(_modulation(np.concatenate([bands, prosody])), [len(bands)], axis=1)
     return [np.ravel(part) for part in (*parts, *cosines, *modulation)]
+
+
+def _statistics_separately(
+    mfcc: Array,
+    log_mel: Array,
+    mel: Array,
+    chroma: Array,
+    contrast: Array,
+    prosody: Array,
+    *,
+    voiced: Mask,
+    active: Mask,
+) -> list[Any]:
+    """What `_statistics` gives, descriptor by descriptor."""
+    first, second = librosa.feature.delta(mfcc), librosa.feature.delta(mfcc, order=2)
+    first_prosody = librosa.feature.delta(prosody)
+    unvoiced = active & ~voiced
+    parts: list[Any] = []
+    for values, masks in (
+        (mfcc, (None, voiced, unvoiced)),
+        (first, (None, voiced, unvoiced)),
+        (second, (None, voiced)),
+        (log_mel, (None,)),
+        (chroma, (None,)),
+        (contrast, (None, voiced)),
+        (prosody, (None, voiced)),
+        (first_prosody, (None, voiced)),
+    ):
+        parts += [_moments(values, mask) for mask in masks]
+    parts.append(10 * np.log10(np.maximum(mel.mean(axis=1), FLOOR)))
+    for values in (prosody, first_prosody, mfcc):
+        parts += [np.quantile(values, SHARES, axis=1), values.min(axis=1), values.max(axis=1)]
+    of_pitch = np.quantile(prosody[0, _or_all(voiced)], SHARES)
+    parts += [of_pitch, [of_pitch[4] - of_pitch[0], of_pitch[3] - of_pitch[1]]]
+    parts += [_contour(prosody[0], voiced), _rhythm(voiced, active)]
+    bands = log_mel.reshape(N_MELS // BAND_GROUP, BAND_GROUP, -1).mean(axis=1)
+    parts += [_cosines(mfcc[:N_COSINE_MFCC]), _cosines(prosody), _modulation(bands), _modulation(prosody)]
+    return [np.ravel(part) for part in parts]
