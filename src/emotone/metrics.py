@@ -13,19 +13,44 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from emotone._arrays import classes, ratio, scored
+from emotone._calibration import (
+    apply_temperature,
+    expected_calibration_error,
+    fit_temperature,
+    reliability,
+)
 from emotone._resampling import (
     Counts,
     Floats,
     Interval,
     gain_by_owner,
     gain_rows,
-    golden_section,
     interval,
     owners,
     resampled,
     sign_flip_p,
 )
 from emotone.errors import ConfigError
+
+__all__ = [
+    "Interval",
+    "PairedResult",
+    "accuracy",
+    "apply_temperature",
+    "bootstrap_interval",
+    "bootstrap_intervals",
+    "confusion",
+    "expected_calibration_error",
+    "fit_temperature",
+    "macro_f1",
+    "mcnemar",
+    "paired_test",
+    "per_class",
+    "reliability",
+    "summary",
+    "unweighted_average_recall",
+]
 
 
 @dataclass(frozen=True)
@@ -80,7 +105,7 @@ def confusion(truth: ArrayLike, predicted: ArrayLike, *, n_classes: int | None =
     >>> confusion([0, 0, 1], [0, 1, 1]).tolist()
     [[1, 1], [0, 1]]
     """
-    t, p = _classes(truth, name="truth"), _classes(predicted, name="predicted")
+    t, p = classes(truth, name="truth"), classes(predicted, name="predicted")
     if t.shape != p.shape:
         raise ConfigError(f"truth has {t.size} clips and predicted {p.size}; expected one prediction for each clip")
     largest = int(max(t.max(), p.max()))
@@ -145,91 +170,11 @@ def per_class(truth: ArrayLike, predicted: ArrayLike, *, n_classes: int | None =
     counts = confusion(truth, predicted, n_classes=n_classes)
     hits, support, taken = np.diagonal(counts), counts.sum(axis=1), counts.sum(axis=0)
     return {
-        "precision": _ratio(hits, taken),
-        "recall": _ratio(hits, support),
-        "f1": _ratio(2 * hits, support + taken),
+        "precision": ratio(hits, taken),
+        "recall": ratio(hits, support),
+        "f1": ratio(2 * hits, support + taken),
         "support": support.astype(np.float64),
     }
-
-
-def reliability(truth: ArrayLike, scores: ArrayLike, *, n_bins: int = 15) -> dict[str, Floats]:
-    """Confidence and accuracy in equal-width bins of the confidence, for a reliability diagram.
-
-    Bin m holds the clips whose largest score lies in (m / n_bins, (m + 1) / n_bins].
-
-    Returns
-    -------
-    ``confidence`` (mean largest score), ``accuracy`` and ``count``, each (n_bins,); 0 where the bin is empty.
-
-    Examples
-    --------
-    >>> reliability([0, 1], [[0.9, 0.1], [0.6, 0.4]], n_bins=2)["accuracy"].tolist()
-    [0.0, 0.5]
-    """
-    t, s = _scored(truth, scores)
-    confidence, hit = s.max(axis=1), s.argmax(axis=1) == t
-    # Rounding first: 0.55 * 100 is 55.00000000000001 in floats, and belongs in the bin that ends at 55 / 100.
-    bins = np.clip(np.ceil(np.round(confidence * n_bins, 9)).astype(np.int64) - 1, 0, n_bins - 1)
-    count = np.bincount(bins, minlength=n_bins).astype(np.float64)
-    return {
-        "confidence": _ratio(np.bincount(bins, weights=confidence, minlength=n_bins), count),
-        "accuracy": _ratio(np.bincount(bins, weights=hit, minlength=n_bins), count),
-        "count": count,
-    }
-
-
-def expected_calibration_error(truth: ArrayLike, scores: ArrayLike, *, n_bins: int = 15) -> float:
-    """Return the expected calibration error: sum_m |B_m| / n * |accuracy(B_m) - confidence(B_m)|.
-
-    Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", ICML 2017, equation 3 (15 bins).
-
-    Examples
-    --------
-    >>> expected_calibration_error([0, 0, 0, 1], [[0.75, 0.25]] * 4)
-    0.0
-    """
-    bins = reliability(truth, scores, n_bins=n_bins)
-    gap = np.abs(bins["accuracy"] - bins["confidence"])
-    return float((bins["count"] * gap).sum() / bins["count"].sum())
-
-
-def fit_temperature(scores: ArrayLike, truth: ArrayLike) -> float:
-    """Find the temperature T in [0.05, 20] at which softmax(log p / T) has the least negative log-likelihood.
-
-    Temperature scaling of Guo et al. 2017, section 4.2; T > 1 where the model is too sure of itself.  The
-    likelihood is convex in 1 / T, so golden-section search on log T finds the one minimum.
-
-    Examples
-    --------
-    >>> sure = [[0.99, 0.01]] * 4
-    >>> T = fit_temperature(sure, [0, 0, 0, 1])
-    >>> apply_temperature(sure, T)[0].round(3).tolist()
-    [0.75, 0.25]
-    """
-    t, s = _scored(truth, scores)
-    logits = _log(s)
-
-    def loss(log_t: float) -> float:
-        z = logits * math.exp(-log_t)
-        z = z - z.max(axis=1, keepdims=True)
-        return float((np.log(np.exp(z).sum(axis=1)) - z[np.arange(t.size), t]).mean())
-
-    return math.exp(golden_section(loss, low=math.log(0.05), high=math.log(20.0)))
-
-
-def apply_temperature(scores: ArrayLike, temperature: float) -> Floats:
-    """softmax(log p / T), row by row: (n, k) probabilities in, (n, k) probabilities out.
-
-    Examples
-    --------
-    >>> apply_temperature([[0.8, 0.2]], 2.0).round(4).tolist()
-    [[0.6667, 0.3333]]
-    """
-    if not (math.isfinite(temperature) and temperature > 0):
-        raise ConfigError(f"temperature is {temperature}, expected a finite number above 0")
-    z = _log(_probabilities(scores)) / temperature
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(e / e.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 def bootstrap_intervals(
@@ -263,7 +208,7 @@ def bootstrap_intervals(
     """
     if not 0 < level < 1 or n_resamples < 1:
         raise ConfigError(f"level is {level} and n_resamples {n_resamples}; expected a level in (0, 1) and 1 or more")
-    t, p = _classes(truth, name="truth"), _classes(predicted, name="predicted")
+    t, p = classes(truth, name="truth"), classes(predicted, name="predicted")
     total = confusion(t, p)
     k = len(total)
     owner = owners(speakers, n_clips=t.size)
@@ -328,8 +273,8 @@ def paired_test(
     >>> result.difference, result.p_value, result.mcnemar_p
     (0.25, 1.0, 1.0)
     """
-    t = _classes(truth, name="truth")
-    a, b = _classes(first, name="first"), _classes(second, name="second")
+    t = classes(truth, name="truth")
+    a, b = classes(first, name="first"), classes(second, name="second")
     confusion(t, a), confusion(t, b)  # refuses what does not belong together
     gain = (a == t).astype(np.int64) - (b == t)
     k = int(t.max()) + 1
@@ -393,7 +338,7 @@ def summary(
     ``accuracy, uar, macro_f1, per_class, confusion, ece, interval`` (of the UAR), ``intervals`` (of all three),
     ``n_clips`` and ``absent`` (the emotions without a clip in truth, which the UAR leaves out).
     """
-    t, s = _scored(truth, scores)
+    t, s = scored(truth, scores)
     if s.shape[1] != len(emotions):
         raise ConfigError(f"scores have {s.shape[1]} columns and there are {len(emotions)} emotions; expected as many")
     predicted = s.argmax(axis=1)
@@ -416,7 +361,7 @@ def summary(
 
 def _accuracy(counts: Counts) -> Floats:
     """(..., k, k) -> (...)."""
-    return _ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
+    return ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
 
 
 def _uar(counts: Counts) -> Floats:
@@ -428,7 +373,7 @@ def _macro_f1(counts: Counts) -> Floats:
     """(..., k, k) -> (...)."""
     hits = np.diagonal(counts, axis1=-2, axis2=-1)
     mentions = counts.sum(axis=-1) + counts.sum(axis=-2)
-    return _ratio(_ratio(2 * hits, mentions).sum(axis=-1), (mentions > 0).sum(axis=-1))
+    return ratio(ratio(2 * hits, mentions).sum(axis=-1), (mentions > 0).sum(axis=-1))
 
 
 _METRICS: dict[str, Callable[[Counts], Floats]] = {"accuracy": _accuracy, "uar": _uar, "macro_f1": _macro_f1}
@@ -436,46 +381,4 @@ _METRICS: dict[str, Callable[[Counts], Floats]] = {"accuracy": _accuracy, "uar":
 
 def _mean_recall(hits: NDArray[Any], support: NDArray[Any]) -> Floats:
     """(..., k) hits and supports -> (...): mean recall over the classes that have support."""
-    return _ratio(_ratio(hits, support).sum(axis=-1), (support > 0).sum(axis=-1))
-
-
-def _ratio(above: NDArray[Any], below: NDArray[Any]) -> Floats:
-    """Element by element; 0 where the denominator is 0."""
-    return np.asarray(np.where(below > 0, above / np.maximum(below, 1), 0.0), dtype=np.float64)
-
-
-def _classes(values: ArrayLike, *, name: str) -> Counts:
-    array = np.asarray(values)
-    if array.ndim != 1 or array.size == 0:
-        raise ConfigError(f"{name} has shape {array.shape}, expected (n,) with at least one clip")
-    if not np.issubdtype(array.dtype, np.integer) or array.min() < 0:
-        raise ConfigError(f"{name} holds {array.dtype} from {array.min()}, expected class numbers from 0 (integers)")
-    return array.astype(np.int64)
-
-
-def _probabilities(scores: ArrayLike) -> Floats:
-    array = np.asarray(scores, dtype=np.float64)
-    if array.ndim != 2 or 0 in array.shape:
-        raise ConfigError(f"scores have shape {array.shape}, expected (clips, classes)")
-    bad = ~np.isfinite(array).all(axis=1)
-    if bad.any():
-        raise ConfigError(f"scores of {bad.sum()} clips hold NaN or infinity, the first is clip {bad.argmax()}")
-    off = (array.min(axis=1) < -1e-6) | (np.abs(array.sum(axis=1) - 1) > 1e-3)
-    if off.any():
-        row = int(off.argmax())
-        found = f"clip {row} has {array[row].min():.4g} to {array[row].max():.4g}, sum {array[row].sum():.4g}"
-        raise ConfigError(f"scores are no probabilities: {found}; expected values from 0 with sum 1 (apply a softmax)")
-    return array
-
-
-def _scored(truth: ArrayLike, scores: ArrayLike) -> tuple[Counts, Floats]:
-    t, s = _classes(truth, name="truth"), _probabilities(scores)
-    if len(t) != len(s):
-        raise ConfigError(f"truth has {len(t)} clips and scores {len(s)}; expected one row of scores for each clip")
-    if t.max() >= s.shape[1]:
-        raise ConfigError(f"truth holds class number {t.max()}, and scores have only {s.shape[1]} columns")
-    return t, s
-
-
-def _log(probabilities: Floats) -> Floats:
-    return np.asarray(np.log(np.maximum(probabilities, 1e-12)), dtype=np.float64)  # float32 softmax gives exact zeros
+    return ratio(ratio(hits, support).sum(axis=-1), (support > 0).sum(axis=-1))
