@@ -19,6 +19,7 @@ import handmade
 from emotone import _cli_output as output
 from emotone import _cli_predict, cli
 from emotone.audio import write_wav
+from emotone.augment import TRANSFORMS
 from emotone.corpora.scan import AUDIO_SUFFIXES
 from emotone.errors import BundleError, CorpusError, FetchError
 from emotone.features.registry import EXTRACTORS
@@ -330,7 +331,8 @@ def test_fetch_shows_the_licence_first_and_prints_the_folder(monkeypatch, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("option", "names"), [("--model", MODELS), ("--protocol", PROTOCOLS), ("--extractor", EXTRACTORS)]
+    ("option", "names"),
+    [("--model", MODELS), ("--protocol", PROTOCOLS), ("--extractor", EXTRACTORS), ("--augment", TRANSFORMS)],
 )
 def test_help_of_train_names_what_there_is(option, names, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")

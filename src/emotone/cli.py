@@ -114,7 +114,8 @@ ProtocolName = Annotated[
 Emotions = Annotated[str, typer.Option(metavar="A,B,C", help="Only these emotions.", show_default="all")]
 Channel = Annotated[Literal["speech", "song", "all"], typer.Option(help="Which recordings of the corpora.")]
 Augment = Annotated[
-    str, typer.Option(metavar="NAMES", help="Transforms for copies of training clips: noise,reverb,pitch ...")
+    str,
+    typer.Option(metavar="NAMES", help="For copies of training clips: speed, noise, pitch, stretch, room, gain."),
 ]
 Copies = Annotated[int, typer.Option(metavar="N", min=0, help="Augmented copies of each training clip.")]
 Balance = Annotated[
