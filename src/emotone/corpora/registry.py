@@ -1,6 +1,7 @@
 """The corpora that have a reader, with their licences, and where in a data folder each is."""
 
 import difflib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,10 +170,10 @@ def _finding(info: CorpusInfo, root: Path, corpus: Corpus) -> str:
 def _root(info: CorpusInfo, data: Path) -> Path:
     """Find the subfolder of the corpus's name, in any case, or else take ``data``; absolute, links not resolved."""
     if (data / info.name).is_dir():
-        return (data / info.name).absolute()
+        return Path(os.path.abspath(data / info.name))
     names = {_plain(name) for name in (info.name, *info.aliases)}
     named = sorted(path for path in data.iterdir() if _plain(path.name) in names and path.is_dir())
-    return (named[0] if named else data).absolute()
+    return Path(os.path.abspath(named[0] if named else data))
 
 
 def _remedy(info: CorpusInfo, data: Path) -> str:
