@@ -2,7 +2,7 @@
 
     python benchmarks/ablation.py --data DIR
 
-Every choice behind the classic models was made on these two sets of folds and on nothing else:
+Folds of training clips on which the parts of the classic models are judged (docs/tried.md says how they were chosen):
 
 - "new voices": the 20 actors that fold 1 of the speaker-6fold protocol trains on, in 5 speaker-disjoint folds; UAR.
 - "random": the training 70 % of random-70-15-15, seed 0, in 5 stratified folds; accuracy.

@@ -1,9 +1,9 @@
 """The figures of docs/results.md: runs every experiment that they come from, and writes the tables.
 
-    python benchmarks/results.py --data DIR [--out runs] [--seeds 5]
+    python benchmarks/results.py --data DIR [--out runs] [--seeds 3]
 
 Every experiment is a run directory under --out, the same one that the command in the table makes; what is finished is
-not done again, and an interrupted one goes on.  Nothing here looks at a test score to choose anything: "best" is the
+not done again, and an interrupted one goes on.  No test score decides anything here: "best" is the
 model with the best score on the validation predictions.  On two cores all of it takes about an hour.
 """
 
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds ravdess/")
     parser.add_argument("--out", type=Path, default=Path("runs"), help="where the run directories are")
     parser.add_argument("--page", type=Path, default=Path("docs/results.md"), help="the page to write into")
-    parser.add_argument("--seeds", type=int, default=5, help="how many random splits")
+    parser.add_argument("--seeds", type=int, default=3, help="how many random splits")
     chosen = parser.parse_args()
     base = Config(corpora=("ravdess",), data=chosen.data, out=chosen.out, **AUGMENT)
     with _Bar() as bar:
@@ -127,7 +127,8 @@ def _over_seeds(values: list[float]) -> str:
 
 def _line(target: Target, model: str, told: dict, score: str, command: str, values: list[float]) -> str:
     value, interval = told["test"][score], told["test"]["intervals"][score]
-    reached = "hoped for" if 100 * value >= target.hoped else "required" if 100 * value >= target.required else "**no**"
+    judged = 100 * (mean(values) if values else value)  # several splits are judged by their mean
+    reached = "hoped for" if judged >= target.hoped else "required" if judged >= target.required else "**no**"
     shown = f"**{_percent(value)}**, {_percent(interval['low'])} to {_percent(interval['high'])}{_over_seeds(values)}"
     what = target.what.format(model=model)
     cells = [target.protocol, what, target.known, f"{target.required:g}", f"{target.hoped:g}", shown, reached, command]
@@ -153,7 +154,7 @@ def _targets(random: dict, speakers: dict, seven: list[dict], spread: dict[str, 
     lines.append(_line(SPEAKERS, best, speakers[best], "uar", _command(best, "speaker-6fold"), []))
     first = speakers[best]["folds"][0]["uar"]
     lines.append(
-        f"| the same | fold 1 alone: its four actors were in none of the folds on which settings were chosen | | | | "
+        f"| the same | fold 1 alone: its four actors were held out of all inner folds for new voices | | | | "
         f"{_percent(first)} | | the same |"
     )
     command = _command("mlp", "random-80-20", "--channel", "all", "--emotions", ",".join(SEVEN))
@@ -163,7 +164,8 @@ def _targets(random: dict, speakers: dict, seven: list[dict], spread: dict[str, 
         lines.append(_line(target, "mlp", seven[0], score, command, values))
     weakest = [min(run["test"]["per_class"]["recall"].items(), key=lambda item: item[1]) for run in seven]
     emotion, recall = weakest[0]
-    reached = "required" if recall > 0.75 else "**no**"
+    above = sum(recall > 0.75 for _, recall in weakest)
+    reached = "required" if above == len(weakest) else f"on {above} of {len(weakest)} splits" if above else "**no**"
     listed = ", ".join(f"{name} {_percent(value)}" for name, value in weakest[1:])
     lines.append(
         f"| the same | mlp, recall of the weakest class | neutral 67 % | 75 | | **{_percent(recall)}** ({emotion}); "

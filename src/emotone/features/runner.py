@@ -2,7 +2,7 @@
 
 Features for training come from the graph, and not from the torch module that it was made of: so a model meets at
 prediction, to the last bit, the arithmetic that it was fitted to.  That matters for trees, whose thresholds turn a
-difference in the seventh digit into another leaf.  It is also two to three times faster.
+difference in the seventh digit into another leaf.  It is also about twice as fast.
 """
 
 from typing import Any

@@ -24,7 +24,7 @@ class DiscriminantAxes(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
     What scikit-learn's `LinearDiscriminantAnalysis(solver="eigen")` does on standardised columns, with two differences:
     the projection is computed in double and rounded to float32 once, so that another implementation of the same product
     gives a forest the same numbers to compare with its thresholds; and it takes one Cholesky factorisation in place of
-    a full eigendecomposition, a tenth of the time for two thousand columns.
+    a full eigendecomposition.
 
     Why trees want it: a tree asks about one column at a time, and here each of two thousand columns knows little.
 
