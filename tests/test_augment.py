@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import betainc
 
 from emotone import augment
-from emotone.errors import AudioError, ConfigError
+from emotone.errors import AudioError, ConfigError, FeatureError
 
 RATE = 16_000
 
@@ -128,6 +129,116 @@ def test_room_is_the_convolution_with_its_response_at_equal_rms_and_length(make_
     np.testing.assert_allclose(wet, expected * np.sqrt(np.mean(clean**2) / np.mean(expected**2)), atol=1e-6)
 
 
+def gain_db(changed, clean):
+    """Gain of each sample where the sound has a value to divide by."""
+    return 20 * np.log10(np.abs(changed / clean))
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 1.0])
+def test_time_mask_takes_its_span_down_by_40_db_and_leaves_the_rest(share):
+    clean = np.full(RATE, 0.4, np.float32)
+    masked = augment.TimeMask(1, 1, share, share)(clean, rng=rng(3))
+    changed = np.flatnonzero(masked < clean - 1e-6)
+    length = round(share * RATE)
+    assert masked.size == clean.size
+    # the gain of an edge's outermost sample differs from 1 by 1e-4, so the whole span can be seen
+    assert changed[0] + length - 1 == changed[-1] and changed.size == length
+    np.testing.assert_allclose(gain_db(masked, clean)[changed[80:-80]], -40, atol=1e-5)
+    np.testing.assert_array_equal(np.delete(masked, changed), np.delete(clean, changed))
+
+
+def test_time_mask_fades_over_5_ms_along_a_raised_cosine():
+    clean = np.ones(RATE, np.float32)
+    masked = augment.TimeMask(1, 1, 0.1, 0.1)(clean, rng=rng())
+    first, last = np.flatnonzero(masked < 1)[[0, -1]]
+    edge = 1 - 0.99 * np.sin(np.pi * (np.arange(80) + 0.5) / 160) ** 2
+    np.testing.assert_allclose(masked[first : first + 80], edge, atol=1e-6)
+    np.testing.assert_allclose(masked[last - 79 : last + 1][::-1], edge, atol=1e-6)
+
+
+def test_time_mask_draws_count_length_and_place_from_their_whole_ranges():
+    clean = np.ones(RATE // 2, np.float32)
+    lengths, starts, counts = [], [], []
+    for seed in range(400):
+        held = np.concatenate([[False], augment.TimeMask()(clean, rng=rng(seed)) < 1, [False]])
+        edges = np.flatnonzero(np.diff(held.astype(int)))
+        counts.append(edges.size // 2)
+        if edges.size == 2:
+            starts.append(edges[0])
+            lengths.append((edges[1] - edges[0]) / clean.size)
+    assert set(counts) == {1, 2}
+    # two spans of a tenth on average touch one another in about a fifth of the clips
+    assert 0.35 < np.mean(np.equal(counts, 2)) < 0.45
+    assert 0.05 <= min(lengths) < 0.055 and 0.15 < max(lengths) <= 0.3
+    assert min(starts) < 0.02 * clean.size and max(starts) > 0.85 * clean.size
+
+
+def test_overlapping_spans_count_once():
+    clean = np.ones(RATE, np.float32)
+    masked = augment.TimeMask(5, 5, 0.9, 0.9)(clean, rng=rng())
+    assert masked.min() == pytest.approx(0.01, abs=1e-8)
+
+
+def windowed_tone(frequency_hz):
+    """A tone that starts and ends so softly that all its power is within a few hertz."""
+    return tone(frequency_hz) * np.hanning(RATE).astype(np.float32)
+
+
+def hz(mels):
+    return 700 * (10 ** (mels / 2595) - 1)
+
+
+@pytest.mark.parametrize(
+    ("from_centre_mel", "expected_db"),
+    [
+        (-200.0, 0.0),
+        (-151.0, 0.0),
+        (-137.5, 20 * np.log10(0.505)),  # amid the edge, halfway from 1 to 0.01
+        (-120.0, -40.0),
+        (0.0, -40.0),
+        (120.0, -40.0),
+        (137.5, 20 * np.log10(0.505)),
+        (151.0, 0.0),
+        (200.0, 0.0),
+    ],
+)
+@pytest.mark.parametrize("centre_hz", [1000.0, 3000.0])
+def test_frequency_mask_takes_its_band_down_by_40_db(centre_hz, from_centre_mel, expected_db):
+    mask = augment.FrequencyMask(centre_hz, centre_hz, 300.0, 300.0)
+    clean = windowed_tone(hz(2595 * np.log10(1 + centre_hz / 700) + from_centre_mel))
+    masked = mask(clean, rng=rng())
+    assert masked.size == clean.size
+    assert level_db(masked) - level_db(clean) == pytest.approx(expected_db, abs=0.05)
+    if abs(from_centre_mel) == 200:
+        np.testing.assert_allclose(masked, clean, atol=1e-5)
+
+
+def test_what_a_frequency_mask_rings_after_the_end_does_not_wrap_round_to_the_start():
+    click = np.zeros(1 << 14, np.float32)  # a power of two, where no zeros are added to reach one
+    click[-1] = 1.0
+    masked = augment.FrequencyMask(400.0, 400.0, 200.0, 200.0)(click, rng=rng())
+    assert np.abs(masked[: RATE // 2]).max() < 1e-4 < np.abs(masked[-800:-400]).max()
+
+
+def test_frequency_mask_draws_bands_evenly_on_the_mel_scale():
+    noise = rng(5).standard_normal(4 * RATE).astype(np.float32)
+    power = np.abs(np.fft.rfft(noise)) ** 2
+    mels = 2595 * np.log10(1 + np.fft.rfftfreq(noise.size, 1 / RATE) / 700)
+    centres, widths = [], []
+    for seed in range(150):
+        gain = np.abs(np.fft.rfft(augment.FrequencyMask()(noise, rng=rng(seed)))) ** 2 / power
+        # bands of 10 mel whose power is halved or less
+        bins = np.bincount((mels / 10).astype(int), gain * power) / np.bincount((mels / 10).astype(int), power)
+        low = np.flatnonzero(bins < 0.5)
+        assert np.all(np.diff(low) == 1)
+        centres.append(10 * (low[0] + low[-1] + 1) / 2)
+        widths.append(10 * low.size + 2 * 12.5)
+    least, most = (2595 * np.log10(1 + f / 700) for f in (200, 6000))
+    assert 90 < min(widths) < 130 and 370 < max(widths) < 410
+    assert least - 15 < min(centres) < least + 80 and most - 80 < max(centres) < most + 15
+    assert np.mean(centres) == pytest.approx((least + most) / 2, abs=4 * (most - least) / np.sqrt(12 * 150))
+
+
 @pytest.mark.parametrize("name", augment.TRANSFORMS)
 def test_every_transform_is_seeded_float32_and_leaves_its_input_alone(make_voice, name):
     clean = make_voice()
@@ -162,13 +273,36 @@ def test_other_shapes_and_nan_are_refused(make_voice):
 def test_parse_keeps_the_order_and_names_what_it_does_not_know():
     assert augment.parse("speed,noise") == (augment.Speed(), augment.Noise())
     assert augment.parse("") == ()
-    with pytest.raises(ConfigError, match=r"'echo'; known: noise, gain, speed, pitch, stretch, room"):
+    with pytest.raises(ConfigError, match=r"'echo'; known: noise, gain, speed, pitch, stretch, room, time-mask, freq"):
         augment.parse("noise,echo")
     with pytest.raises(ConfigError, match="2 times"):
         augment.parse("noise,noise")
 
 
+def test_names_are_parted_into_transforms_and_mixup():
+    assert augment.NAMES == (*augment.TRANSFORMS, "mixup")
+    assert augment.split_names(("speed", "mixup", "time-mask")) == (("speed", "time-mask"), True)
+    assert augment.split_names(["frequency-mask"]) == (("frequency-mask",), False)
+    assert augment.split_names(()) == ((), False)
+    assert augment.parse(",".join(augment.split_names(augment.NAMES)[0])) == tuple(augment.TRANSFORMS.values())
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [(["mixup", "speed", "mixup"], "'mixup' is named 2 times"), (["echo"], "unknown transform 'echo'.* mixup$")],
+)
+def test_split_names_refuses_what_it_does_not_know_and_repeats(names, message):
+    with pytest.raises(ConfigError, match=message):
+        augment.split_names(names)
+
+
+def test_mixup_is_refused_as_a_transform_of_one_waveform():
+    with pytest.raises(ConfigError, match="'mixup' mixes two clips.* split_names"):
+        augment.parse("noise,mixup")
+
+
 def test_spec_tells_every_setting():
+    assert augment.TimeMask().spec == "time-mask(min_spans=1,max_spans=2,min_share=0.05,max_share=0.15)"
     assert augment.Gain().spec == "gain(min_gain_db=-12.0,max_gain_db=6.0)"
     assert replace(augment.Gain(), max_gain_db=3.0).spec == "gain(min_gain_db=-12.0,max_gain_db=3.0)"
 
@@ -180,6 +314,14 @@ def test_spec_tells_every_setting():
         (lambda: augment.Speed(0.0, 1.0), "more than 0"),
         (lambda: augment.Room(min_decay_s=-1.0), "more than 0"),
         (lambda: augment.Noise(max_snr_db=float("nan")), "in order"),
+        (lambda: augment.TimeMask(2, 1), "in order"),
+        (lambda: augment.TimeMask(0, 1), "more than 0"),
+        (lambda: augment.TimeMask(1, 1.5), "whole numbers"),
+        (lambda: augment.TimeMask(max_share=1.01), "expected 0 to 1"),
+        (lambda: augment.TimeMask(min_share=-0.01), "expected 0 to 1"),
+        (lambda: augment.FrequencyMask(max_centre_hz=8001.0), "expected 0 to 8000"),
+        (lambda: augment.FrequencyMask(min_centre_hz=-1.0), "expected 0 to 8000"),
+        (lambda: augment.FrequencyMask(min_width_mel=0.0), "more than 0"),
     ],
 )
 def test_impossible_ranges_are_refused(build, message):
@@ -204,3 +346,60 @@ def test_apply_chains_in_order(make_voice):
     chained = augment.apply(clean, transforms=augment.parse("speed,noise"), rng=rng(3))
     draws = rng(3)
     np.testing.assert_array_equal(chained, augment.Noise()(augment.Speed()(clean, rng=draws), rng=draws))
+
+
+def folded_mean(alpha):
+    """Mean of max(s, 1 - s) with s from Beta(alpha, alpha)."""
+    return 1 - betainc(alpha + 1, alpha, 0.5)
+
+
+@pytest.mark.parametrize("alpha", [0.3, 1.0])
+def test_mixed_rows_lie_between_their_own_row_and_another_nearer_their_own(alpha):
+    m = 2000
+    X = np.eye(m, dtype=np.float32)  # so that a mixed row tells both shares and the partner
+    y = np.arange(m) % 7
+    mixed, labels = augment.mixed_rows(X, y, alpha=alpha, rng=rng())
+    own = mixed.diagonal().astype(float)
+    others = mixed - np.diag(mixed.diagonal())
+    assert mixed.dtype == np.float32
+    np.testing.assert_array_equal(labels, y)
+    assert np.all((own >= 0.5) & (own <= 1))
+    np.testing.assert_allclose(others.sum(axis=1), 1 - own, atol=1e-6)
+    assert np.all((others > 0).sum(axis=1) <= 1)
+    assert np.unique(others.argmax(axis=1)).size > 0.6 * m  # partners are drawn from all rows: 1 - 1/e are met
+    assert own.mean() == pytest.approx(folded_mean(alpha), abs=4 * own.std() / np.sqrt(m))
+
+
+def test_mixed_rows_never_mix_a_row_with_itself():
+    X = np.array([[0.0], [1.0]])
+    mixed, _ = augment.mixed_rows(X, np.array([4, 5]), alpha=1.0, rng=rng())
+    own = rng()
+    own.integers(1, 2, size=2)
+    share = np.abs(own.beta(1.0, 1.0, size=(2, 1)) - 0.5) + 0.5
+    np.testing.assert_allclose(mixed, [1 - share[0], share[1]], rtol=1e-12)
+
+
+def test_mixed_rows_are_seeded_and_leave_their_input_alone():
+    X, y = rng(1).standard_normal((9, 4)), np.arange(9)
+    before = X.copy()
+    first, again, other = (augment.mixed_rows(X, y, alpha=0.3, rng=rng(seed))[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    augment.mixed_rows(X, y, alpha=0.3, rng=rng())[1][:] = -1
+    np.testing.assert_array_equal(X, before)
+    np.testing.assert_array_equal(y, np.arange(9))
+
+
+@pytest.mark.parametrize(
+    ("shape", "n_labels", "alpha", "error", "message"),
+    [
+        ((4, 2), 4, 0.0, ConfigError, "alpha is 0.0; expected a number above 0"),
+        ((4, 2), 4, float("nan"), ConfigError, "alpha is nan"),
+        ((1, 2), 1, 0.3, FeatureError, "two rows or more"),
+        ((4,), 4, 0.3, FeatureError, r"\(4,\)"),
+        ((4, 2), 3, 0.3, FeatureError, r"labels of shape \(3,\)"),
+    ],
+)
+def test_rows_that_cannot_be_mixed_are_refused(shape, n_labels, alpha, error, message):
+    with pytest.raises(error, match=message):
+        augment.mixed_rows(np.zeros(shape), np.zeros(n_labels, int), alpha=alpha, rng=rng())

@@ -1,33 +1,30 @@
-"""Waveform transforms that widen the training folds: the same words and emotion, another room, voice or microphone.
+"""Augmentation that widens the training folds: the same words and emotion, another room, voice or microphone.
 
 Every transform is a frozen dataclass of the ranges it draws from, called with a waveform and a random generator;
 nothing random is global.  `seed_for` gives each augmented copy its generator from the recording's content, so that a
-copy is the same whatever was processed before it.
-
-Pitch and time are changed here with WSOLA and a resampler rather than by pedalboard or audiomentations: forty lines of
-numpy against a compiled audio host or a tree of dependencies, and, overlapping whole pitch periods of the waveform
-itself, WSOLA keeps a voice's transients, which a phase vocoder smears.
+copy is the same whatever was processed before it.  Mixup takes two clips, so it is no transform: `mixed_rows` is its
+form for feature vectors.
 
 References
 ----------
-W. Verhelst and M. Roelands, An overlap-add technique based on waveform similarity (WSOLA), ICASSP 1993.
 T. Ko et al., Audio augmentation for speech recognition, Interspeech 2015 (speed).
+D. S. Park et al., SpecAugment: A simple data augmentation method for automatic speech recognition, Interspeech 2019
+(time-mask, frequency-mask; here on waveforms, so that every kind of features meets them).
+H. Zhang et al., mixup: Beyond empirical risk minimization, ICLR 2018.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
 import numpy as np
-import soxr
 
+from emotone._waveforms import band_gain, fitted, impulse_response, mel, resampled, span_gain, stretched
 from emotone.audio import MIN_DURATION_S, SAMPLE_RATE
-from emotone.errors import AudioError, ConfigError
+from emotone.errors import AudioError, ConfigError, FeatureError
 
-_FRAME = 512  # samples, 32 ms: two periods or more of nearly every voice
-_HOP = _FRAME // 2  # a Hann window overlapped by half sums to one
-_SEARCH = 160  # samples, 10 ms either way: 20 ms hold a whole period of 50 Hz
-_POSITIVE = {"min_factor", "min_rate", "min_decay_s"}
+_POSITIVE = {"min_factor", "min_rate", "min_decay_s", "min_width_mel", "min_spans"}
+_MIXUP = "mixup"
 
 
 @dataclass(frozen=True)
@@ -146,7 +143,7 @@ class Pitch(Transform):
 
     def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
         ratio = 2 ** (rng.uniform(self.min_semitones, self.max_semitones) / 12)
-        return _fitted(resampled(stretched(waveform, rate=1 / ratio), factor=ratio), length=waveform.size)
+        return fitted(resampled(stretched(waveform, rate=1 / ratio), factor=ratio), length=waveform.size)
 
 
 @dataclass(frozen=True)
@@ -187,71 +184,68 @@ class Room(Transform):
         return wet * np.sqrt(np.mean(waveform**2) / power) if power > 0 else wet
 
 
-def impulse_response(*, decay_s: float, direct_db: float, rng: np.random.Generator) -> np.ndarray:
-    """Synthesise a room: one, then Gaussian noise under an exponential.
+@dataclass(frozen=True)
+class TimeMask(Transform):
+    """One or a few spans taken down by 40 dB; each is at a drawn place and lasts a drawn share of the clip."""
 
-    Parameters
-    ----------
-    decay_s
-        Seconds in which the tail decays by 60 dB (T60), positive.
-    direct_db
-        Energy of the direct path to that of the tail, dB.
-    rng
-        What the tail is drawn from.
+    name: ClassVar[str] = "time-mask"
+    min_spans: int = 1
+    max_spans: int = 2
+    min_share: float = 0.05
+    max_share: float = 0.15
 
-    Returns
-    -------
-    numpy.ndarray
-        (1 + decay_s in samples,) float64; the first sample is 1.
-    """
-    steps = np.arange(1, round(decay_s * SAMPLE_RATE) + 1)
-    tail = rng.standard_normal(steps.size) * 10 ** (-3 * steps / (decay_s * SAMPLE_RATE))
-    tail *= np.sqrt(10 ** (-direct_db / 10) / np.sum(tail**2))
-    return np.concatenate([[1.0], tail])
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (isinstance(self.min_spans, int) and isinstance(self.max_spans, int)):
+            raise ConfigError(f"{self.name}: {self.min_spans} to {self.max_spans} spans; expected whole numbers")
+        if not 0 <= self.min_share <= self.max_share <= 1:
+            raise ConfigError(f"{self.name}: shares {self.min_share} to {self.max_share}; expected 0 to 1")
 
-
-def resampled(waveform: np.ndarray, *, factor: float) -> np.ndarray:
-    """Play ``waveform`` (n,) ``factor`` times as fast: (round(n / factor),)."""
-    faster = soxr.resample(waveform, SAMPLE_RATE * factor, SAMPLE_RATE, quality="HQ")
-    return _fitted(faster, length=round(waveform.size / factor))
+    def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+        spans = []
+        for _ in range(rng.integers(self.min_spans, self.max_spans, endpoint=True)):
+            length = round(rng.uniform(self.min_share, self.max_share) * waveform.size)
+            spans.append((int(rng.integers(waveform.size - length, endpoint=True)), length))
+        return np.asarray(waveform * span_gain(waveform.size, spans=spans))
 
 
-def _fitted(waveform: np.ndarray, *, length: int) -> np.ndarray:
-    """Cut ``waveform``, or add zeros, to ``length`` samples: resamplers round their own way."""
-    return np.pad(waveform[:length], (0, max(0, length - waveform.size)))
+@dataclass(frozen=True)
+class FrequencyMask(Transform):
+    """A band taken down by 40 dB; its centre and width are drawn evenly on the mel scale."""
 
+    name: ClassVar[str] = "frequency-mask"
+    min_centre_hz: float = 200.0
+    max_centre_hz: float = 6000.0
+    min_width_mel: float = 100.0
+    max_width_mel: float = 400.0
 
-def stretched(waveform: np.ndarray, *, rate: float) -> np.ndarray:
-    """Speak ``waveform`` (n,) ``rate`` times as fast at the same pitch, by WSOLA: (round(n / rate),).
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.min_centre_hz <= self.max_centre_hz <= SAMPLE_RATE / 2:
+            raise ConfigError(
+                f"{self.name}: centres {self.min_centre_hz} to {self.max_centre_hz} Hz; "
+                f"expected 0 to {SAMPLE_RATE // 2}"
+            )
 
-    Output frames stand half a frame apart.  Each is taken from about where the rate says, slid by up to 10 ms to where
-    the waveform is most like the natural continuation of the frame before (the greatest normalised cross-correlation).
-    """
-    length = round(waveform.size / rate)
-    margin = _FRAME + _SEARCH
-    padded = np.pad(waveform, (margin, margin + _FRAME))
-    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_FRAME) / _FRAME)
-    out = np.zeros(length + 2 * _FRAME)
-    energy = np.concatenate([[0.0], np.cumsum(padded**2)])
-    position = (
-        margin - _HOP
-    )  # where in `padded` the frame of output time -_HOP begins: the first sample is fully covered
-    for start in range(0, length + _HOP, _HOP):
-        out[start : start + _FRAME] += window * padded[position : position + _FRAME]
-        follows = padded[position + _HOP : position + _HOP + _FRAME]
-        wanted = margin + round(start * rate)  # of the next frame, whose output time is `start`
-        first = int(np.clip(wanted - _SEARCH, 0, padded.size - 2 * margin))
-        likeness = np.correlate(padded[first : first + _FRAME + 2 * _SEARCH], follows, mode="valid")
-        starts = first + np.arange(likeness.size)
-        strength = np.sqrt(np.maximum(energy[starts + _FRAME] - energy[starts], 1e-12))
-        position = int(starts[np.argmax(likeness / strength)])
-    return out[_HOP : _HOP + length]
+    def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+        low, high = mel(np.array([self.min_centre_hz, self.max_centre_hz]))
+        centre_mel = float(rng.uniform(low, high))
+        half_mel = rng.uniform(self.min_width_mel, self.max_width_mel) / 2
+        # a power of two is the fastest, and the 0.1 s keep what rings after the end from wrapping round to the start
+        size = 1 << (waveform.size + SAMPLE_RATE // 10 - 1).bit_length()
+        hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
+        gain = band_gain(hz, low_mel=centre_mel - half_mel, high_mel=centre_mel + half_mel)
+        return np.fft.irfft(np.fft.rfft(waveform, size) * gain, size)[: waveform.size]
 
 
 #: Name -> transform with its default ranges.
 TRANSFORMS: dict[str, Transform] = {
-    transform.name: transform for transform in (Noise(), Gain(), Speed(), Pitch(), Stretch(), Room())
+    transform.name: transform
+    for transform in (Noise(), Gain(), Speed(), Pitch(), Stretch(), Room(), TimeMask(), FrequencyMask())
 }
+
+#: Every name that an experiment may give: the transforms, and mixup.
+NAMES: tuple[str, ...] = (*TRANSFORMS, _MIXUP)
 
 
 def parse(names: str) -> tuple[Transform, ...]:
@@ -260,7 +254,7 @@ def parse(names: str) -> tuple[Transform, ...]:
     Raises
     ------
     ConfigError
-        A name is unknown or comes twice.
+        A name is unknown or comes twice, or is mixup, which no single waveform can go through.
 
     Examples
     --------
@@ -268,12 +262,38 @@ def parse(names: str) -> tuple[Transform, ...]:
     ['speed', 'noise']
     """
     wanted = [name.strip() for name in names.split(",") if name.strip()]
-    for name in wanted:
-        if name not in TRANSFORMS:
-            raise ConfigError(f"unknown transform {name!r}; known: {', '.join(TRANSFORMS)}")
-        if wanted.count(name) > 1:
-            raise ConfigError(f"transform {name!r} is named {wanted.count(name)} times; name it once")
+    if _MIXUP in wanted:
+        raise ConfigError(
+            f"{_MIXUP!r} mixes two clips, so it can't change a waveform; expected names among "
+            f"{', '.join(TRANSFORMS)}: part the names with split_names first"
+        )
+    _check_names(wanted, known=TRANSFORMS)
     return tuple(TRANSFORMS[name] for name in wanted)
+
+
+def split_names(names: Sequence[str]) -> tuple[tuple[str, ...], bool]:
+    """Part names among `NAMES` into those of the transforms, in their order, and whether mixup is one of them.
+
+    Raises
+    ------
+    ConfigError
+        A name is unknown or comes twice.
+
+    Examples
+    --------
+    >>> split_names(["speed", "mixup", "noise"])
+    (('speed', 'noise'), True)
+    """
+    _check_names(names, known=NAMES)
+    return tuple(name for name in names if name != _MIXUP), _MIXUP in names
+
+
+def _check_names(names: Sequence[str], *, known: Iterable[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"unknown transform {name!r}; known: {', '.join(known)}")
+        if names.count(name) > 1:
+            raise ConfigError(f"transform {name!r} is named {names.count(name)} times; name it once")
 
 
 def apply(waveform: np.ndarray, *, transforms: Iterable[Transform], rng: np.random.Generator) -> np.ndarray:
@@ -314,3 +334,49 @@ def seed_for(base_seed: int, *, digest: str, copy_index: int) -> np.random.Gener
     if min(base_seed, copy_index, content) < 0:
         raise ConfigError(f"seed {base_seed} and copy {copy_index} must be 0 or more")
     return np.random.default_rng([base_seed, copy_index, content])
+
+
+def mixed_rows(
+    X: np.ndarray, y: np.ndarray, *, alpha: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mix each row of a training set with another: mixup for models that take one label a clip.
+
+    The row's own share is max(s, 1 - s), s drawn from Beta(alpha, alpha) for each row; the label is that of the larger
+    share, which is the row's own.
+
+    Parameters
+    ----------
+    X
+        (m, d) features of m >= 2 clips.
+    y
+        (m,) labels.
+    alpha
+        Strength, positive: near 0 hardly anything is mixed in; 1 draws the share evenly from [0.5, 1].
+    rng
+        What partners and shares are drawn from.
+
+    Returns
+    -------
+    mixed
+        (m, d), of the type of X where that is a floating one, else float64.
+    labels
+        (m,), a copy of y.
+
+    Raises
+    ------
+    ConfigError
+        alpha isn't positive.
+    FeatureError
+        X isn't a table of two rows or more with a label for each.
+    """
+    if not (np.isfinite(alpha) and alpha > 0):
+        raise ConfigError(f"alpha is {alpha}; expected a number above 0")
+    if X.ndim != 2 or len(X) < 2 or y.shape != (len(X),):
+        raise FeatureError(
+            f"features of shape {X.shape} with labels of shape {y.shape} can't be mixed; "
+            "expected (m, d) and (m,), two rows or more"
+        )
+    partners = (np.arange(len(X)) + rng.integers(1, len(X), size=len(X))) % len(X)  # never the row itself
+    drawn = rng.beta(alpha, alpha, size=(len(X), 1))
+    own = np.maximum(drawn, 1 - drawn).astype(np.result_type(X.dtype, np.float16))
+    return own * X + (1 - own) * X[partners], y.copy()
