@@ -13,7 +13,7 @@ from emotone.audio import SAMPLE_RATE
 
 
 class Extractor(nn.Module):
-    """A waveform in, one row of named features out.
+    """A waveform in, one row of named features out; or, of a sequence, one such row a frame.
 
     Subclasses set `name` and implement `feature_names` and `forward`.  An extractor learns nothing, so it may run
     before the split, once for all folds.
@@ -26,11 +26,14 @@ class Extractor(nn.Module):
         Of the waveform that it takes, Hz.
     is_graph
         Whether it can be part of an ONNX graph.  One that can't (openSMILE) is named by the bundle instead.
+    is_sequence
+        Whether it gives frames, as many as the clip is long, in place of one row.
     """
 
     name: str = "extractor"
     sample_rate: int = SAMPLE_RATE
     is_graph: bool = True
+    is_sequence: bool = False
 
     def __init__(self, settings: Mapping[str, object] | None = None) -> None:
         super().__init__()
@@ -42,7 +45,7 @@ class Extractor(nn.Module):
         raise NotImplementedError
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32."""
+        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32; a sequence (1, frames, d)."""
         raise NotImplementedError
 
     def sources(self) -> tuple[object, ...]:

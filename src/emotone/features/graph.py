@@ -7,6 +7,8 @@ import warnings
 
 import onnx
 import torch
+from torch import Tensor, nn
+from torch.export import Dim
 
 from emotone.errors import ExportError
 from emotone.features.base import Extractor
@@ -18,7 +20,7 @@ _MAX_SAMPLES = 16_000 * 3600 * 10
 
 
 def extractor_graph(extractor: Extractor) -> onnx.ModelProto:
-    """The extractor as a graph: input ``waveform`` float32 [1, n], output ``embedding`` float32 [1, d].
+    """The extractor as a graph: ``waveform`` float32 [1, n] -> ``embedding`` float32 [1, d] or [1, frames, d].
 
     Raises
     ------
@@ -27,29 +29,60 @@ def extractor_graph(extractor: Extractor) -> onnx.ModelProto:
     """
     if not extractor.is_graph:
         raise ExportError(f"the extractor {extractor.name!r} can't be an ONNX graph; a bundle names it instead")
-    length = torch.export.Dim("n", min=MIN_SAMPLES, max=_MAX_SAMPLES)
-    example = torch.sin(torch.arange(3 * extractor.sample_rate) * 0.05)[None]
+    return module_graph(
+        extractor,
+        torch.sin(torch.arange(3 * extractor.sample_rate) * 0.05)[None],
+        length=torch.export.Dim("n", min=MIN_SAMPLES, max=_MAX_SAMPLES),
+        input_name="waveform",
+        output_names=["embedding"],
+        what=f"the extractor {extractor.name!r}",
+    )
+
+
+def module_graph(
+    module: nn.Module, example: Tensor, *, length: Dim, input_name: str, output_names: list[str], what: str
+) -> onnx.ModelProto:
+    """Export a torch module of one input whose second axis may be of any length.
+
+    Parameters
+    ----------
+    module
+        It is put into evaluation mode.
+    example
+        An input, (1, n, ...).
+    length
+        Name and range of n.
+    input_name, output_names
+        Of the graph.
+    what
+        What it is, for the message if it fails.
+
+    Raises
+    ------
+    ExportError
+        The exporter failed.
+    """
     noise = io.StringIO()
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(noise), contextlib.redirect_stderr(noise):
             warnings.simplefilter("ignore")  # deprecations inside the exporter
             program = torch.onnx.export(
-                extractor.eval(),
+                module.eval(),
                 (example,),
                 dynamo=True,
-                input_names=["waveform"],
-                output_names=["embedding"],
+                input_names=[input_name],
+                output_names=output_names,
                 dynamic_shapes=({1: length},),
                 opset_version=OPSET,
                 verbose=False,
             )
     except Exception as error:  # the exporter raises many kinds
-        raise ExportError(f"the extractor {extractor.name!r} could not be exported: {error}") from error
+        raise ExportError(f"{what} could not be exported: {error}") from error
     if program is None:
-        raise ExportError(f"the extractor {extractor.name!r} could not be exported: the exporter returned nothing")
+        raise ExportError(f"{what} could not be exported: the exporter returned nothing")
     model: onnx.ModelProto = program.model_proto
-    del model.graph.value_info[:]  # half the nodes' shapes depend on n; runtimes infer them again
+    del model.graph.value_info[:]  # half the nodes' shapes depend on the length; runtimes infer them again
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces of the exporting machine
         node.doc_string = ""

@@ -24,12 +24,28 @@ def _compare() -> Extractor:
     return OpenSmile("ComParE_2016")
 
 
+def _log_mel() -> Extractor:
+    from emotone.features.frames import LogMel
+
+    return LogMel()
+
+
+def _mfcc_frames() -> Extractor:
+    from emotone.features.frames import MfccFrames
+
+    return MfccFrames()
+
+
 #: Name -> how to make it.  The two of openSMILE need the extra of that name and can't be part of a graph.
 EXTRACTORS: dict[str, Callable[[], Extractor]] = {
     "functionals": _functionals,
     "egemaps": _egemaps,
     "compare": _compare,
+    "log-mel": _log_mel,
+    "mfcc-frames": _mfcc_frames,
 }
+#: Those that give frames: what networks learn from, and nothing else can.
+SEQUENCES = frozenset({"log-mel", "mfcc-frames"})
 DEFAULT = "functionals"
 
 

@@ -7,7 +7,7 @@ One SQLite file, which survives a process that dies and two that write at once. 
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -66,12 +66,14 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Features:
-    """A feature matrix and what it was computed from.
+    """Features of clips, one row a clip, and what they were computed from.
 
     Attributes
     ----------
     values
-        (rows, d) float32; a rejected clip's row is NaN.
+        (rows,), one row a clip.  Of an extractor that gives one row of numbers a clip, (rows, d) float32, a rejected
+        clip's row being NaN; of a sequence, (rows,) objects, each the clip's frames (frames, d) float32, a rejected
+        clip's being None.
     names
         d column names.
     digests
@@ -80,7 +82,7 @@ class Features:
         Row -> why the clip could not be read.
     """
 
-    values: npt.NDArray[np.float32]
+    values: npt.NDArray[Any]
     names: tuple[str, ...]
     digests: tuple[str, ...]
     rejected: dict[int, str] = field(default_factory=dict)
@@ -146,6 +148,7 @@ class FeatureStore:
             extractor=extractor.name,
             graph=self.graph(extractor) if extractor.is_graph else None,
             extractor_digest=extractor.digest,
+            width=len(extractor.feature_names) if extractor.is_sequence else None,
             augmentation=augmentation,
         )
         found: dict[int, tuple[str, npt.NDArray[np.float32]]] = {}
@@ -159,10 +162,7 @@ class FeatureStore:
         if clips and not found:
             first = next(iter(rejected.values()))
             raise FeatureError(f"not one of {len(clips)} clips could be read; the first: {first}")
-        width = len(extractor.feature_names)
-        values = np.full((len(clips), width), np.nan, dtype=np.float32)
-        for number, (_, row) in found.items():
-            values[number] = row
+        values = _gathered({number: row for number, (_, row) in found.items()}, len(clips), extractor)
         digests = tuple(found[number][0] if number in found else "" for number in range(len(clips)))
         return Features(values, extractor.feature_names, digests, rejected)
 
@@ -234,7 +234,7 @@ class FeatureStore:
         if row is None:
             return None
         kept = database.execute("SELECT row FROM features WHERE key=?", (job.key(row[0]),)).fetchone()
-        return None if kept is None else (row[0], np.frombuffer(kept[0], dtype=np.float32))
+        return None if kept is None else (row[0], job.shaped(np.frombuffer(kept[0], dtype=np.float32)))
 
     def _keep(
         self,
@@ -255,16 +255,36 @@ class FeatureStore:
 
 @dataclass(frozen=True)
 class _Job:
-    """What a worker process needs to know."""
+    """What a worker process needs to know; ``width`` is that of a frame, None where a clip has one row."""
 
     extractor: str
     graph: bytes | None
     extractor_digest: str
+    width: int | None
     augmentation: Augmentation | None
 
     def key(self, digest: str) -> str:
         spec = "" if self.augmentation is None else self.augmentation.spec
         return hashlib.sha256(f"{digest}|{self.extractor_digest}|{spec}".encode()).hexdigest()
+
+    def shaped(self, numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Give numbers as they are kept, (d,), the shape of the features: (d,), or (frames, d) of a sequence.
+
+        Frames are copied, since what a database gives is read-only and torch wants what it may write to.
+        """
+        return numbers if self.width is None else numbers.reshape(-1, self.width).copy()
+
+
+def _gathered(rows: Mapping[int, npt.NDArray[np.float32]], n_clips: int, extractor: "Extractor") -> npt.NDArray[Any]:
+    """Put the rows of those clips that have one into an array over all clips, as `Features.values` says."""
+    values: npt.NDArray[Any]
+    if extractor.is_sequence:
+        values = np.empty(n_clips, dtype=object)
+    else:
+        values = np.full((n_clips, len(extractor.feature_names)), np.nan, dtype=np.float32)
+    for number, row in rows.items():
+        values[number] = row
+    return values
 
 
 _Result = tuple[str, npt.NDArray[np.float32]] | str
