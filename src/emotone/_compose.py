@@ -26,9 +26,10 @@ def compose(
     Parameters
     ----------
     front
-        ``waveform`` [1, n] -> ``embedding`` [1, d]; without it the graph starts at ``features`` [1, d].
+        ``waveform`` [1, n] -> ``embedding`` [1, d], or frames [1, T, d]; without it the graph starts at ``features``
+        [1, d].
     classifier
-        ``features`` [N, d] -> ``probabilities`` [N, k].
+        ``features`` [N, d] -> ``probabilities`` [N, k].  One of networks takes frames, and gives ``embedding`` too.
     temperature
         T of softmax(log p / T).
     n_features
@@ -58,16 +59,24 @@ def compose(
         start = helper.make_tensor_value_info("waveform", float32, [1, "n"])
         _rename(prefixed.graph, {"features/waveform": "waveform"})
         link = helper.make_node("Identity", [prefixed.graph.output[0].name], ["embedding"], name="embedding")
-    _rename(parts[-1].graph, {"classifier/features": "embedding"})
+    probabilities, *embedding = parts[-1].graph.output
+    width = n_features
+    if embedding:
+        width = embedding[0].type.tensor_type.shape.dim[1].dim_value
+        link.output[0] = link.name = "frames"
+        _rename(parts[-1].graph, {"classifier/features": "frames"})
+        parts[-1].graph.node.append(helper.make_node("Identity", [embedding[0].name], ["embedding"], name="embedding"))
+    else:
+        _rename(parts[-1].graph, {"classifier/features": "embedding"})
     nodes = [*(parts[0].graph.node if front is not None else ()), link, *parts[-1].graph.node]
-    tail, constants = _temperature_nodes(parts[-1].graph.output[0].name, temperature)
+    tail, constants = _temperature_nodes(probabilities.name, temperature)
     merged = helper.make_graph(
         [*nodes, *tail],
         "emotone",
         [start],
         [
             helper.make_tensor_value_info("scores", float32, [1, n_classes]),
-            helper.make_tensor_value_info("embedding", float32, [1, n_features]),
+            helper.make_tensor_value_info("embedding", float32, [1, width]),
         ],
         _deduplicated([constant for part in parts for constant in part.graph.initializer] + constants, [*nodes, *tail]),
     )

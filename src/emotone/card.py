@@ -278,13 +278,14 @@ def snippet(card: Mapping[str, Any]) -> str:
 def _facts(card: Mapping[str, Any]) -> list[str]:
     temperature = card["calibration"].get("temperature", 1.0)
     versions = ", ".join(f"{_line(name)} {_line(version)}" for name, version in card["versions"].items())
+    a_frame = " a frame" if card["extractor"].get("sequence") else ""
     return [
         "## Facts",
         "",
         f"- Input: `{'waveform' if card['extractor']['graph'] else 'features'}` float32; outputs: `scores` "
         f"[1, {len(card['emotions'])}] in the order {', '.join(card['emotions'])}, and `embedding` "
-        f"[1, {card['features']}]",
-        f"- Features: {_line(card['extractor']['name'])}, {card['features']}",
+        f"[1, {card.get('embedding', card['features'])}]",
+        f"- Features: {_line(card['extractor']['name'])}, {card['features']}{a_frame}",
         f"- Calibration: temperature {temperature:.3g}, inside the graph",
         f"- Size: {card['size_bytes'] / 1e6:.1f} MB; SHA-256 of `{GRAPH}`: `{card['sha256']}`",
         f"- Made {_line(card['created'])} with {versions}",

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-4
 #: Keys of the card that only the caller can know.
 CALLERS_KEYS = ("name", "emotions", "model", "protocol", "scores", "training")
-_PACKAGES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "torch", "xgboost-cpu")
+_PACKAGES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skorch", "torch", "xgboost-cpu")
 
 Waveforms = Sequence[npt.NDArray[np.float32]]
 
@@ -113,6 +113,7 @@ def bundle(
         content, pipeline, extractor, front=front, temperature=temperature, waveforms=check_waveforms or _probes()
     )
     filled = _filled_card(card, extractor, content=content, temperature=temperature, threshold=threshold)
+    filled["embedding"] = model.graph.output[1].type.tensor_type.shape.dim[1].dim_value
     filled["calibration"]["greatest_difference"] = difference
     _write(target, content, filled)
     return Path(out)
@@ -199,7 +200,12 @@ def _filled_card(
         "emotions": list(card["emotions"]),
         "protocol": {"words": card["protocol"].get("description", ""), **card["protocol"]},
         "sample_rate": SAMPLE_RATE,
-        "extractor": {"name": extractor.name, "digest": extractor.digest, "graph": bool(extractor.is_graph)},
+        "extractor": {
+            "name": extractor.name,
+            "digest": extractor.digest,
+            "graph": bool(extractor.is_graph),
+            "sequence": bool(extractor.is_sequence),
+        },
         "features": len(extractor.feature_names),
         "calibration": {
             **card.get("calibration", {}),

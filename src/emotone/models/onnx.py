@@ -24,6 +24,8 @@ from emotone.errors import ExportError
 from emotone.models.classic import closeness
 from emotone.models.estimators import DiscriminantAxes, MarginProbability, Weighted, pair_signs
 from emotone.models.kernel import KernelMachine
+from emotone.models.neural import NeuralClassifier
+from emotone.models.onnx_networks import network_graph
 from emotone.models.onnx_trees import booster_attributes, forest_attributes
 
 OPSET = 18
@@ -37,7 +39,7 @@ def to_onnx(pipeline: Pipeline, n_features: int) -> onnx.ModelProto:
     Parameters
     ----------
     pipeline
-        A fitted pipeline that `emotone.models.classic` built.
+        A fitted pipeline that `emotone.models.classic` or `emotone.models.neural` built.
     n_features
         d, the number of columns that it was fitted on.
 
@@ -45,12 +47,15 @@ def to_onnx(pipeline: Pipeline, n_features: int) -> onnx.ModelProto:
     -------
     onnx.ModelProto
         Input ``features`` float32 [N, d]; output ``probabilities`` float32 [N, k], columns in the order of `classes_`.
+        Of networks: see `emotone.models.onnx_networks.network_graph`.
 
     Raises
     ------
     ExportError
         A step is of a kind that has no graph here, or was fitted on another number of columns.
     """
+    if isinstance(pipeline[-1], NeuralClassifier):
+        return network_graph(pipeline[-1], n_features)
     found = getattr(pipeline, "n_features_in_", n_features)
     if found != n_features:
         raise ExportError(

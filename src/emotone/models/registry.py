@@ -51,12 +51,19 @@ class ModelSpec:
         Settings that ``--tune`` tries, every combination: scikit-learn's name -> values.
     description
         A few words for tables and reports.
+    extractor
+        The features that it learns from unless told otherwise, a name in `emotone.features.registry.EXTRACTORS`.
+    family
+        ``"classic"``, of one row of features a clip, or ``"deep"``, of frames.  A deep model's last step is an
+        `emotone.models.neural.NeuralClassifier`.
     """
 
     name: str
     build: Callable[..., Estimator]
     description: str
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    extractor: str = "functionals"
+    family: str = "classic"
 
 
 def deferred(target: str) -> Callable[..., Estimator]:
@@ -79,6 +86,12 @@ def deferred(target: str) -> Callable[..., Estimator]:
 def _classic(name: str, description: str, grid: Mapping[str, Sequence[Any]]) -> ModelSpec:
     builder = deferred(f"emotone.models.classic:{name.replace('-', '_')}")
     return ModelSpec(name=name, build=builder, description=description, grid=grid)
+
+
+def _deep(name: str, description: str, *, extractor: str) -> ModelSpec:
+    grid = {"classifier__learning_rate": (1e-3, 2e-3), "classifier__dropout": (0.2, 0.4)}
+    builder = deferred(f"emotone.models.neural:{name.replace('-', '_')}")
+    return ModelSpec(name=name, build=builder, description=description, grid=grid, extractor=extractor, family="deep")
 
 
 #: Each name -> its entry, in the order in which tables list them.
@@ -138,6 +151,11 @@ MODELS: dict[str, ModelSpec] = {
                 )
             },
         ),
+        _deep("cnn-bilstm", "two 1-D convolutions, then a bidirectional LSTM, over MFCCs", extractor="mfcc-frames"),
+        _deep("lstm", "two layers of LSTM over MFCCs", extractor="mfcc-frames"),
+        _deep("cnn1d", "three 1-D convolutions over MFCCs", extractor="mfcc-frames"),
+        _deep("cnn2d", "three 2-D convolutions over the log-mel spectrogram", extractor="log-mel"),
+        _deep("resnet", "residual network over the log-mel spectrogram", extractor="log-mel"),
     )
 }
 

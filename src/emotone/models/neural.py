@@ -1,0 +1,344 @@
+"""The deep models: networks over frames, with the same interface as the classic pipelines.
+
+`NeuralClassifier` is the estimator; the functions under it build the pipelines that `emotone.models.registry` lists.
+The networks are in `emotone.models.networks`, their training in `emotone.models.training`.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, cast
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from emotone.errors import ConfigError, CorpusError
+from emotone.models import networks
+from emotone.models.training import Clips, Frames, Recipe, padded, train
+from emotone.progress import Progress
+
+_PREDICTED_AT_ONCE = 32
+
+
+class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+    """Networks of one kind, trained with different seeds, whose probabilities are averaged.
+
+    Parameters
+    ----------
+    network
+        The class, one of `emotone.models.networks`.
+    n_members
+        Networks; each is trained by itself, with a seed of its own.
+    max_epochs, patience, batch_size, learning_rate, weight_decay, label_smoothing
+        See `emotone.models.training.Recipe`.
+    dropout
+        Share of values that dropout zeroes, in [0, 1).
+    mixup
+        Strength of mixing two clips of a batch, the alpha of H. Zhang et al., mixup: Beyond empirical risk
+        minimization, ICLR 2018; 0 for none.
+    n_time_masks, max_time_share, n_frequency_masks, max_bands
+        Masks of every clip of every batch, D. S. Park et al., SpecAugment, Interspeech 2019.
+    window
+        Frames that a training clip shows at most.
+    averaging
+        Decay of the running mean of the weights.
+    class_weight
+        "balanced": every emotion counts the same; None: every clip does.
+    precision
+        "float32", "bfloat16" (mixed), or "auto": mixed where the processor has instructions for it.  Predictions are
+        always float32.
+    device
+        "cpu", "cuda", or "auto": a GPU if there is one.
+    seed
+        Of everything drawn.
+    n_jobs
+        Threads of torch while it trains and predicts.
+
+    Attributes
+    ----------
+    classes_
+        (k,) labels.
+    mean_, scale_
+        (d,) of the training frames; what the networks see is (frame - mean) / scale.
+    members_
+        The networks.
+    n_epochs_
+        (members,) the epoch whose weights were kept.
+    history_
+        One row an epoch and member: member (from 1), best, and what `emotone.models.training.train` tells.
+    """
+
+    def __init__(
+        self,
+        network: type[networks.FrameNetwork] = networks.ResNet,
+        *,
+        n_members: int = 1,
+        max_epochs: int = 40,
+        patience: int = 15,
+        batch_size: int = 32,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 0.05,
+        label_smoothing: float = 0.05,
+        dropout: float = 0.3,
+        mixup: float = 0.3,
+        n_time_masks: int = 2,
+        max_time_share: float = 0.15,
+        n_frequency_masks: int = 2,
+        max_bands: int = 20,
+        window: int = 160,
+        averaging: float = 0.99,
+        class_weight: str | None = "balanced",
+        precision: str = "auto",
+        device: str = "auto",
+        seed: int = 0,
+        n_jobs: int = 1,
+    ) -> None:
+        self.network = network
+        self.n_members = n_members
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
+        self.dropout = dropout
+        self.mixup = mixup
+        self.n_time_masks = n_time_masks
+        self.max_time_share = max_time_share
+        self.n_frequency_masks = n_frequency_masks
+        self.max_bands = max_bands
+        self.window = window
+        self.averaging = averaging
+        self.class_weight = class_weight
+        self.precision = precision
+        self.device = device
+        self.seed = seed
+        self.n_jobs = n_jobs
+
+    def fit(
+        self,
+        X: Sequence[Frames],
+        y: np.ndarray,
+        *,
+        held_out: tuple[Sequence[Frames], np.ndarray] | None = None,
+        epoch_size: int | None = None,
+        checkpoint: Path | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Train the networks.
+
+        Parameters
+        ----------
+        X
+            (n,) clips, each (T, d) float32; T may differ.
+        y
+            (n,) int.
+        held_out
+            Clips and labels to stop early by; those of a class that y lacks are passed over.  Never a test.
+        epoch_size
+            Clips that an epoch shows, drawn anew each time: with augmented copies among X, an epoch need not show every
+            copy of every clip.  None: all of X.
+        checkpoint
+            A file to write after each epoch and to go on from; each member appends its number.
+        progress
+            Told of each epoch.
+
+        Raises
+        ------
+        CorpusError
+            There are fewer than two classes, or too few clips.
+        ConfigError
+            A setting is out of range.
+        """
+        self.classes_, encoded, counts = np.unique(y, return_inverse=True, return_counts=True)
+        if self.classes_.size < 2 or len(X) < 4:
+            raise CorpusError(
+                f"{len(X)} clips of {self.classes_.size} emotion(s); a network needs two emotions and four clips or "
+                "more: add clips"
+            )
+        if self.n_members < 1 or self.max_epochs < 1:
+            raise ConfigError(
+                f"n_members is {self.n_members} and max_epochs {self.max_epochs}; expected 1 or more of each"
+            )
+        every = np.concatenate(list(X))
+        self.mean_ = every.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self.scale_ = np.maximum(every.std(axis=0, dtype=np.float64), 1e-6).astype(np.float32)
+        clips = Clips(self._standardised(X), encoded)
+        others = None if held_out is None else self._held_out(*held_out)
+        weights = np.ones(self.classes_.size) if self.class_weight is None else counts.sum() / counts.size / counts
+        self.members_, self.n_epochs_, self.history_ = [], [], []
+        for member in range(1, self.n_members + 1):
+            told = None if progress is None else _of_member(progress, member, n_members=self.n_members)
+            with _threads(self.n_jobs), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+                torch.manual_seed(self.seed * 1009 + member)
+                network, rows, epoch = train(
+                    self._network(every.shape[1]),
+                    clips,
+                    self._recipe(member, epoch_size),
+                    class_weights=torch.as_tensor(weights, dtype=torch.float32),
+                    held_out=others,
+                    checkpoint=None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}-{member}.pt"),
+                    progress=told,
+                )
+            self.members_.append(network)
+            self.n_epochs_.append(epoch)
+            self.history_ += [{"member": member, **row, "best": row["epoch"] == epoch} for row in rows]
+        return self
+
+    def predict_proba(self, X: Sequence[Frames]) -> np.ndarray:
+        """Compute the probabilities (n, k) of n clips, each (T, d) float32."""
+        check_is_fitted(self)
+        whole = self.deployed()
+        order = np.argsort([len(clip) for clip in X], kind="stable").tolist()
+        result = np.zeros((len(X), self.classes_.size), dtype=np.float32)
+        with _threads(self.n_jobs), torch.inference_mode():
+            for start in range(0, len(order), _PREDICTED_AT_ONCE):
+                rows = order[start : start + _PREDICTED_AT_ONCE]
+                result[rows] = whole(**padded([X[row] for row in rows]))[0].numpy()
+        return result
+
+    def predict(self, X: Sequence[Frames]) -> np.ndarray:
+        """Give the most probable class (n,) of n clips."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
+    def deployed(self) -> "Deployed":
+        """All that prediction takes, as one torch module."""
+        check_is_fitted(self)
+        return Deployed(self.members_, torch.from_numpy(self.mean_), torch.from_numpy(self.scale_)).eval()
+
+    def _standardised(self, X: Sequence[Frames]) -> list[Frames]:
+        return [np.asarray((clip - self.mean_) / self.scale_, dtype=np.float32) for clip in X]
+
+    def _held_out(self, X: Sequence[Frames], y: np.ndarray) -> Clips | None:
+        known = np.flatnonzero(np.isin(y, self.classes_))
+        if not known.size:
+            return None
+        labels = np.searchsorted(self.classes_, np.asarray(y)[known])
+        return Clips(self._standardised([X[int(row)] for row in known]), labels)
+
+    def _network(self, n_columns: int) -> networks.FrameNetwork:
+        build: Any = self.network
+        network: networks.FrameNetwork = build(n_columns, self.classes_.size, dropout=self.dropout)
+        return network
+
+    def _recipe(self, member: int, epoch_size: int | None) -> Recipe:
+        device = self.device if self.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+        precision = self.precision if self.precision != "auto" else _precision(device)
+        shared = {name: getattr(self, name) for name in _RECIPE_SETTINGS}
+        seed = self.seed * 1009 + member
+        return Recipe(
+            n_classes=self.classes_.size,
+            seed=seed,
+            device=device,
+            precision=precision,
+            epoch_size=epoch_size,
+            **shared,
+        )
+
+
+_RECIPE_SETTINGS = (
+    "max_epochs",
+    "patience",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "label_smoothing",
+    "mixup",
+    "n_time_masks",
+    "max_time_share",
+    "n_frequency_masks",
+    "max_bands",
+    "window",
+    "averaging",
+)
+
+
+class Deployed(nn.Module):
+    """Frames to probabilities and embedding: standardisation, the networks, the mean of their answers."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, members: Sequence[networks.FrameNetwork], mean: Tensor, scale: Tensor) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", scale)
+
+    def forward(self, frames: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(b, T, d), (b,) -> probabilities (b, k), and what the heads see, (b, members * e)."""
+        standard = (frames - self.mean) / self.scale
+        seen = [cast("networks.FrameNetwork", member).embed(standard, lengths) for member in self.members]
+        heads = [cast("networks.FrameNetwork", member).head for member in self.members]
+        answers = [torch.softmax(head(one), dim=1) for head, one in zip(heads, seen, strict=True)]
+        return torch.stack(answers).mean(dim=0), torch.cat(seen, dim=1)
+
+
+def _precision(device: str) -> str:
+    """bfloat16 where it is computed natively; elsewhere it would be slower than float32, not faster."""
+    if device == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    capabilities = torch.cpu.get_capabilities()
+    return "bfloat16" if capabilities.get("avx512_bf16") or capabilities.get("amx_bf16") else "float32"
+
+
+@contextmanager
+def _threads(n_jobs: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_jobs)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _of_member(progress: Progress, member: int, *, n_members: int) -> Progress:
+    """Tell of one member's epochs as a part of all members'."""
+    which = f"network {member} of {n_members}, " if n_members > 1 else ""
+
+    def told(done: int, total: int, what: str, /) -> None:
+        progress((member - 1) * total + done, n_members * total, f"{which}{what}")
+
+    return told
+
+
+#: MFCCs and their differences are no picture: bands beside each other don't belong together, so none are masked.
+_MFCC_RECIPE = {"n_frequency_masks": 0, "window": 130}
+
+
+def _pipeline(
+    network: type[networks.FrameNetwork], *, seed: int, n_jobs: int, class_weight: bool, **settings: Any
+) -> Pipeline:
+    classifier = NeuralClassifier(
+        network, seed=seed, n_jobs=n_jobs, class_weight="balanced" if class_weight else None, **settings
+    )
+    return Pipeline([("classifier", classifier)])
+
+
+def cnn_bilstm(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
+    """See `networks.CnnBiLstm`; windows of (130, 120)."""
+    return _pipeline(networks.CnnBiLstm, seed=seed, n_jobs=n_jobs, class_weight=class_weight, **_MFCC_RECIPE)
+
+
+def lstm(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
+    """See `networks.Lstm`; windows of (130, 120)."""
+    return _pipeline(networks.Lstm, seed=seed, n_jobs=n_jobs, class_weight=class_weight, **_MFCC_RECIPE)
+
+
+def cnn1d(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
+    """See `networks.Cnn1d`; windows of (130, 120)."""
+    return _pipeline(networks.Cnn1d, seed=seed, n_jobs=n_jobs, class_weight=class_weight, **_MFCC_RECIPE)
+
+
+def cnn2d(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
+    """See `networks.Cnn2d`; windows of 128 x 128."""
+    return _pipeline(networks.Cnn2d, seed=seed, n_jobs=n_jobs, class_weight=class_weight, window=128)
+
+
+def resnet(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
+    """See `networks.ResNet`."""
+    return _pipeline(networks.ResNet, seed=seed, n_jobs=n_jobs, class_weight=class_weight)
