@@ -4,23 +4,27 @@ import difflib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
 from emotone import augment as augmentation
-from emotone import splits
+from emotone import corpora, splits
 from emotone.emotions import in_order
 from emotone.errors import ConfigError, CorpusError
 from emotone.models import registry
 
-CHANNELS = ("speech", "song", "all")
+CHANNELS = (*corpora.CHANNELS, "all")
 BALANCES = ("weights", "augment", "none")
 FEATURE_FILES = ("none", "csv", "parquet")
+#: Stands for the extractor that suits the model.
+AUTO = "auto"
+#: What models learn from where nothing says otherwise.
+CLASSIC_EXTRACTOR = registry.ModelSpec.extractor
 #: Settings that change no result: where it is written and where features are kept.
 PLACES = frozenset({"out", "cache"})
 
-_TUPLES = ("corpora", "emotions", "augment")
+_TUPLES = ("corpora", "emotions", "augment", "train_also")
 _PATHS = ("data", "out", "cache")
 _TEXTS = ("model", "protocol", "channel", "balance", "extractor", "features")
 _NUMBERS = ("copies", "seed")
@@ -46,8 +50,12 @@ class Config:
         Names to keep, at least two; None keeps all.
     channel
         ``"speech"``, ``"song"`` or ``"all"``.
+    train_also
+        Another channel than ``channel``, whose clips of the training speakers are learnt from too and never validated
+        or tested on; empty: none.
     augment
-        Names of transforms, applied in this order to every augmented copy of a training clip; empty: no copies.
+        Names in `emotone.augment.NAMES`.  Transforms are applied in this order to every augmented copy of a training
+        clip; where none is named there are no copies.  ``"mixup"`` mixes clips of a training set.
     copies
         Augmented copies of each training clip, where ``augment`` names transforms.  0 only with balance="augment".
     balance
@@ -58,9 +66,10 @@ class Config:
     seed
         Of everything that chance decides, 0 or more.
     extractor
-        A name in `emotone.features.registry.EXTRACTORS`.
+        A name in `emotone.features.registry.EXTRACTORS` of the kind that the model learns from, or ``"auto"``: the
+        model's own.
     features
-        Whether the run directory gets the features, and as what: ``"none"``, ``"csv"`` or ``"parquet"``.
+        Whether the run directory gets the features, and as what: ``"none"``, ``"csv"`` or ``"parquet"``; not of frames.
     cache
         The folder of the feature store; None: its default.
 
@@ -77,12 +86,13 @@ class Config:
     protocol: str = "speaker-6fold"
     emotions: tuple[str, ...] | None = None
     channel: str = "speech"
+    train_also: tuple[str, ...] = ()
     augment: tuple[str, ...] = ()
     copies: int = 1
     balance: str = "weights"
     tune: bool = False
     seed: int = 0
-    extractor: str = "functionals"
+    extractor: str = AUTO
     features: str = "none"
     cache: Path | None = None
 
@@ -96,7 +106,9 @@ class Config:
         _choice("channel", self.channel, CHANNELS)
         _choice("balance", self.balance, BALANCES)
         _choice("features", self.features, FEATURE_FILES)
+        self._check_extractor()
         self._check_emotions()
+        self._check_train_also()
         self._check_augment()
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; expected 0 or more")
@@ -125,6 +137,39 @@ class Config:
         if not isinstance(self.tune, bool):
             raise ConfigError(f"tune is {self.tune!r}; expected true or false")
 
+    def _check_extractor(self) -> None:
+        spec = registry.get(self.model)
+        # Whether the name is known at all is for the registry of extractors to say, which brings torch.
+        sequences = tuple(sorted({one.extractor for one in registry.MODELS.values() if one.family == "deep"}))
+        if self.extractor != AUTO and (self.extractor in sequences) != (spec.family == "deep"):
+            wanted = f"frames ({_listed(sequences)})" if spec.family == "deep" else "one row of features a clip"
+            raise ConfigError(
+                f"extractor is {self.extractor!r}, and the model {self.model!r} learns from {wanted}; set extractor to "
+                f"{AUTO!r} (here {spec.extractor!r}), or choose another model"
+            )
+        if self.features != "none" and spec.family == "deep":
+            raise ConfigError(
+                f"features is {self.features!r} and the model {self.model!r} learns from {self.extractor_name!r}; a "
+                "file of frames, as many as a clip is long, is not written: set features to 'none'"
+            )
+
+    def _check_train_also(self) -> None:
+        known = tuple(channel for channel in corpora.CHANNELS if channel != self.channel)
+        if self.train_also and self.channel == "all":
+            raise ConfigError(
+                f"train_also names {_listed(self.train_also)} and channel is 'all', which has it already; name no "
+                f"train_also, or set channel to {' or '.join(corpora.CHANNELS)}"
+            )
+        if self.train_also and self.protocol == "statement-disjoint":
+            raise ConfigError(
+                f"train_also names {_listed(self.train_also)} and protocol is 'statement-disjoint', which those clips "
+                "would undo: training speakers say the tested statements in them. Choose a speaker-disjoint protocol, "
+                "or name no train_also"
+            )
+        for name in self.train_also:
+            _choice("train_also", name, known, more=f", since channel is {self.channel!r}")
+        object.__setattr__(self, "train_also", tuple(dict.fromkeys(self.train_also)))
+
     def _check_emotions(self) -> None:
         if self.emotions is None:
             return
@@ -137,20 +182,42 @@ class Config:
         object.__setattr__(self, "emotions", emotions)
 
     def _check_augment(self) -> None:
-        augmentation.parse(",".join(self.augment))
+        transforms = self.transforms
         least = 0 if self.balance == "augment" else 1
         if self.copies < least:
             raise ConfigError(f"copies is {self.copies}; expected {least} or more")
-        if self.balance == "augment" and not self.augment:
+        if self.balance == "augment" and not transforms:
             raise ConfigError(
                 "balance is 'augment' and augment names no transform to make copies with; name some "
-                f"({', '.join(augmentation.TRANSFORMS)}), or set balance to 'weights'"
+                f"({_listed(tuple(augmentation.TRANSFORMS))}), or set balance to 'weights'"
             )
 
     @property
     def transforms(self) -> tuple[augmentation.Transform, ...]:
-        """The transforms that ``augment`` names."""
-        return augmentation.parse(",".join(self.augment))
+        """The transforms of waveforms that ``augment`` names."""
+        names, _ = augmentation.split_names(self.augment)
+        return augmentation.parse(",".join(names))
+
+    @property
+    def mixup(self) -> bool:
+        """Whether clips of a training set are mixed with one another."""
+        return augmentation.split_names(self.augment)[1]
+
+    @property
+    def n_copies(self) -> int:
+        """Augmented copies of each training clip: ``copies``, or 0 where ``augment`` names no transform."""
+        return self.copies if self.transforms else 0
+
+    @property
+    def extractor_name(self) -> str:
+        """The extractor that ``extractor`` stands for.
+
+        Examples
+        --------
+        >>> Config(corpora=("ravdess",), data=Path("data"), out=Path("run"), model="svm").extractor_name
+        'functionals'
+        """
+        return _extractor_of({"extractor": self.extractor, "model": self.model})
 
     def to_dict(self) -> dict[str, Any]:
         """Every setting as JSON and TOML can hold it; those that are None are left out."""
@@ -205,20 +272,42 @@ class Config:
 
 
 def differing(first: Mapping[str, Any], second: Mapping[str, Any], *, ignored: frozenset[str] = PLACES) -> list[str]:
-    """List the settings in which two experiments differ; of paths, what they lead to counts.
+    """List the settings in which two experiments differ, of those that either names.
+
+    What counts is what a setting means: of paths, what they lead to; of the extractor ``"auto"``, which one that is; of
+    one that is not named, its default, so that a run stays valid when a later version knows more settings.
 
     Examples
     --------
     >>> differing({"seed": 0, "out": "a", "data": "x"}, {"seed": 1, "out": "b", "data": "x/../x"})
     ['seed']
+    >>> differing({"model": "svm", "extractor": "functionals"}, {"model": "svm", "extractor": "auto", "train_also": []})
+    []
     """
 
     def settled(settings: Mapping[str, Any], name: str) -> Any:
-        value = settings.get(name)
+        if name == "extractor":
+            return _extractor_of(settings)
+        value = settings.get(name, _DEFAULTS.get(name))
         return str(Path(value).resolve()) if name == "data" and value is not None else value
 
     names = [*first, *(name for name in second if name not in first)]
     return [name for name in names if name not in ignored and settled(first, name) != settled(second, name)]
+
+
+#: Settings that need not be named -> what they are then, as TOML holds it.
+_DEFAULTS = {
+    field.name: list(field.default) if isinstance(field.default, tuple) else field.default
+    for field in fields(Config)
+    if field.default is not MISSING
+}
+
+
+def _extractor_of(settings: Mapping[str, Any]) -> str:
+    """Name the extractor of an experiment; without a model (a comparison's settings) ``"auto"`` is the classic one."""
+    named = settings.get("extractor", AUTO)
+    spec = registry.MODELS.get(settings.get("model", ""))
+    return str(named) if named != AUTO else spec.extractor if spec else CLASSIC_EXTRACTOR
 
 
 def _choice(name: str, value: str, known: Sequence[str], *, more: str = "") -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotone import __version__, metrics, splits
+from emotone import __version__, augment, metrics, splits
 from emotone.experiment import files
 from emotone.experiment.config import Config
 from emotone.experiment.material import Material, Rows
@@ -28,6 +28,10 @@ Scores = NDArray[np.float64]
 
 #: Folds within a training part, for validation and for the search of settings.
 N_INNER_FOLDS = 4
+#: The fits of a fold that hold clips out inside its training part.
+FITS = ("validation", "test")
+#: Of the Beta distribution that the shares of mixed rows come from; networks have theirs in their settings.
+MIXUP_ALPHA = 0.3
 _N_CORES = os.cpu_count() or 1
 
 
@@ -81,6 +85,11 @@ class FoldResult:
         One row a setting.
     fit_s
         Seconds that the fit on the training part took.
+    epochs
+        For how many epochs a deep model was trained on the training part, one number a network of it; empty of others.
+    history
+        Of a deep model, one row an epoch of every fit: fit ("validation": on part of the training clips; "test": the
+        model that was tested), and what `emotone.models.neural.NeuralClassifier.history_` holds.
     """
 
     test_rows: Rows
@@ -92,6 +101,8 @@ class FoldResult:
     settings: dict[str, Any] = field(default_factory=dict)
     search: list[dict[str, Any]] = field(default_factory=list)
     fit_s: float = 0.0
+    epochs: list[int] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
 
     def calibrated(self, scores: Scores) -> Scores:
         """Apply the temperature to the classes that the model knows: (n, k) -> (n, k)."""
@@ -102,7 +113,8 @@ class FoldResult:
     def save(self, path: Path) -> None:
         """Write it, atomically."""
         names = ("test_rows", "test_scores", "validation_rows", "validation_scores", "classes")
-        told = {"temperature": self.temperature, "settings": self.settings, "search": self.search, "fit_s": self.fit_s}
+        plain = ("temperature", "settings", "search", "fit_s", "epochs", "history")
+        told = {name: getattr(self, name) for name in plain}
         arrays = {name: np.asarray(getattr(self, name)) for name in names}
         files.write_arrays(path, {**arrays, "told": np.asarray(json.dumps(told))})
 
@@ -159,12 +171,13 @@ def _inner(material: Material, rows: Rows, *, disjoint: bool, seed: int) -> tupl
     return tuple(folds)
 
 
-def validation_words(plans: Sequence[Plan]) -> str:
-    """Say how the validation predictions of these folds come about."""
+def validation_words(plans: Sequence[Plan], *, deep: bool = False) -> str:
+    """Say how the validation predictions of these folds come about; a deep model's number of epochs goes by them."""
+    chosen = "; its number of epochs was chosen on them" if deep else ""
     if any(plan.fold.dev.size for plan in plans):
-        return "development clips, predicted by a model of the training clips"
+        return f"development clips, predicted by a model of the training clips{chosen}"
     shared = [str(plan.number) for plan in plans if not plan.speaker_disjoint]
-    how = "clips of each training part that a model of its other clips predicts"
+    how = f"clips of each training part that a model of its other clips predicts{chosen}"
     if not shared:
         return f"{how}; no voice is both learnt from and held out"
     where = "" if len(shared) == len(plans) else f" in fold {', '.join(shared)}"
@@ -177,7 +190,7 @@ def fingerprint(plan: Plan, material: Material, config: Config, *, extractor_dig
     described = {
         "version": __version__,
         "model": [spec.name, {name: list(values) for name, values in spec.grid.items()}],
-        "settings": [config.balance, config.tune, config.seed, config.copies],
+        "settings": [config.balance, config.tune, config.seed, config.copies, config.mixup, *config.train_also],
         "transforms": [transform.spec for transform in config.transforms],
         "extractor": extractor_digest,
         "recordings": list(material.digests),
@@ -189,27 +202,51 @@ def fingerprint(plan: Plan, material: Material, config: Config, *, extractor_dig
     return hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def run_fold(plan: Plan, material: Material, config: Config, *, progress: Progress | None = None) -> FoldResult:
+def run_fold(
+    plan: Plan,
+    material: Material,
+    config: Config,
+    *,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> FoldResult:
     """Choose settings, predict the validation clips, fit on the training part, and predict the test.
 
-    Every step sees rows of ``plan.fold.train`` alone, except the two predictions themselves.
+    Every step sees rows of ``plan.fold.train`` alone, except the two predictions themselves; and a deep model sees
+    development rows, to stop early by.  Where there are none, it stops early by the validation clips, and is then
+    trained on the whole training part for as many epochs as it did best with.
     """
     what = f"fold {plan.number}"
     settings: dict[str, Any] = {}
     search: list[dict[str, Any]] = []
     if config.tune:
-        settings, search = _search(plan, material, config, progress=part(progress, 0, 0.8))
-    n_fits = 2
-    stage = part(progress, 0.8 if config.tune else 0, 1)
-    model, fit_s = fit(plan.fold.train, material, config, settings=settings)
-    test_scores = scores(model, plan.fold.test, material)
-    stage(1, n_fits, what)
+        settings, search = _search(plan, material, config, progress=part(progress, 0, 0.7))
+    stage = part(progress, 0.7 if config.tune else 0, 1)
+    halves = [_named(part(stage, start, start + 0.5), what) for start in (0, 0.5)]
+    keep = [None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}-{fit}") for fit in FITS]
     if plan.validated is None:
-        rows, held_out_scores = plan.fold.dev, scores(model, plan.fold.dev, material)
+        rows = plan.fold.dev
+        fitted = fit(
+            plan.fold.train, material, config, settings=settings, held_out=rows, checkpoint=keep[1], progress=stage
+        )
+        held_out_scores = scores(fitted.model, rows, material)
+        history = fitted.history("test")
     else:
         train, rows = plan.validated
-        held_out_scores = scores(fit(train, material, config, settings=settings)[0], rows, material)
-    stage(2, n_fits, what)
+        first = fit(train, material, config, settings=settings, held_out=rows, checkpoint=keep[0], progress=halves[0])
+        held_out_scores = scores(first.model, rows, material)
+        halves[0](1, 1, "validated")
+        fitted = fit(
+            plan.fold.train,
+            material,
+            config,
+            settings=settings | epochs_setting(first.epochs),
+            checkpoint=keep[1],
+            progress=halves[1],
+        )
+        history = first.history("validation") + fitted.history("test")
+    test_scores = scores(fitted.model, plan.fold.test, material)
+    stage(1, 1, what)
     classes = np.unique(material.labels[plan.fold.train])
     known = np.isin(material.labels[rows], classes)
     number = np.searchsorted(classes, material.labels[rows[known]])
@@ -223,21 +260,94 @@ def run_fold(plan: Plan, material: Material, config: Config, *, progress: Progre
         temperature=temperature,
         settings=settings,
         search=search,
-        fit_s=fit_s,
+        fit_s=fitted.seconds,
+        epochs=fitted.epochs,
+        history=history,
     )
 
 
+def _named(progress: Progress, what: str) -> Progress:
+    """Put the fold before what a fit tells."""
+
+    def told(done: int, total: int, words: str, /) -> None:
+        progress(done, total, f"{what}: {words}")
+
+    return told
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A fitted model and the seconds that its fit took."""
+
+    model: registry.Estimator
+    seconds: float
+
+    @property
+    def epochs(self) -> list[int]:
+        """For how many epochs each network of a deep model was trained; empty of others."""
+        return list(getattr(_classifier(self.model), "n_epochs_", []))
+
+    def history(self, fit: str) -> list[dict[str, Any]]:
+        """One row an epoch of a deep model; empty of others."""
+        return [{"fit": fit, **row} for row in getattr(_classifier(self.model), "history_", [])]
+
+
+def _classifier(model: registry.Estimator) -> Any:
+    return getattr(model, "named_steps", {}).get("classifier")
+
+
+def epochs_setting(epochs: Sequence[int]) -> dict[str, Any]:
+    """Settings that train for as many epochs as others found best, the middle one of them; none of a classic model."""
+    return {"classifier__max_epochs": int(np.median(epochs))} if len(epochs) else {}
+
+
 def fit(
-    rows: Rows, material: Material, config: Config, *, settings: dict[str, Any]
-) -> tuple[registry.Estimator, float]:
-    """Fit the model on these clips and their augmented copies; returns it, and the seconds that it took."""
+    rows: Rows,
+    material: Material,
+    config: Config,
+    *,
+    settings: dict[str, Any],
+    held_out: Rows | None = None,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+) -> Fitted:
+    """Fit the model on these clips and their augmented copies.
+
+    Parameters
+    ----------
+    held_out
+        Rows that a deep model stops early by; a classic one doesn't see them.
+    checkpoint
+        Where a deep model keeps its state after each epoch, and goes on from.
+    """
     taken = material.training(rows, balanced=config.balance == "augment", seed=config.seed)
     weighted = config.balance == "weights"
-    model = registry.get(config.model).build(seed=config.seed, n_jobs=_N_CORES, class_weight=weighted)
+    spec = registry.get(config.model)
+    model = spec.build(seed=config.seed, n_jobs=_N_CORES, class_weight=weighted)
     model.set_params(**settings)
+    X, y = material.values[taken], material.labels[material.origin[taken]]
+    given: dict[str, Any] = {}
+    if spec.family == "deep":
+        # an epoch shows as many rows as there are clips, whatever copies they have
+        n_clips = int((material.copy[taken] == 0).sum())
+        given = {
+            "classifier__epoch_size": n_clips,
+            "classifier__checkpoint": checkpoint,
+            "classifier__progress": progress,
+        }
+        if held_out is not None:
+            given["classifier__held_out"] = (material.values[held_out], material.labels[held_out])
+    elif config.mixup:
+        X, y = _with_mixed(X, y, seed=config.seed)
     started = time.perf_counter()
-    model.fit(material.values[taken], material.labels[material.origin[taken]])
-    return model, time.perf_counter() - started
+    model.fit(X, y, **given)
+    return Fitted(model, time.perf_counter() - started)
+
+
+def _with_mixed(X: NDArray[np.float32], y: Rows, *, seed: int) -> tuple[NDArray[np.float32], Rows]:
+    """Append a mixed row for each row of a training set; networks mix every batch afresh instead."""
+    mixed, labels = augment.mixed_rows(X, y, alpha=MIXUP_ALPHA, rng=np.random.default_rng(seed))
+    return np.concatenate([X, mixed]), np.concatenate([y, labels])
 
 
 def scores(model: registry.Estimator, rows: Rows, material: Material) -> Scores:

@@ -3,16 +3,18 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from emotone import corpora
 from emotone.corpora import Corpus, Rejected, find_duplicates
-from emotone.errors import CorpusError
+from emotone.errors import CorpusError, LeakError
 from emotone.experiment.config import Config
 from emotone.experiment.steps import part
-from emotone.features.store import Augmentation, FeatureStore
+from emotone.features.store import Augmentation, Features, FeatureStore
 from emotone.progress import Progress
 
 if TYPE_CHECKING:
@@ -23,18 +25,24 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """Clips and their augmented copies, as the rows of one feature matrix.
+    """Clips and their augmented copies, as the rows of one array of features.
+
+    The experiment's own clips come first in the corpus; protocols know those alone.  Extra clips, of the channels that
+    ``Config.train_also`` names, follow, and are learnt from wherever their speaker is.
 
     Attributes
     ----------
     corpus
         n clips, each of which could be read.
+    n_own
+        How many of them, the first ones, are the experiment's own.
     names
         d names of features.
     digests
         (n,) content digests of the recordings.
     values
-        (m, d) float32: first the n clips in the order of the corpus, then copies.
+        (m, d) float32, or (m,) objects, each the (frames, d) float32 of a sequence: first the n clips in the order of
+        the corpus, then copies.
     origin
         (m,) row of the corpus that a row of ``values`` was made from.
     copy
@@ -46,13 +54,24 @@ class Material:
     """
 
     corpus: Corpus
+    n_own: int
     names: tuple[str, ...]
     digests: tuple[str, ...]
-    values: NDArray[np.float32]
+    values: NDArray[Any]
     origin: Rows
     copy: Rows
     copies: int
     left_out: tuple[Rejected, ...]
+
+    @cached_property
+    def own(self) -> Corpus:
+        """The experiment's own clips: what protocols are laid over, and what is validated and tested on."""
+        return Corpus(self.corpus.table.iloc[: self.n_own], self.corpus.name, self.corpus.rejected)
+
+    @property
+    def own_digests(self) -> tuple[str, ...]:
+        """(n_own,) content digests of the own clips."""
+        return self.digests[: self.n_own]
 
     @cached_property
     def emotions(self) -> tuple[str, ...]:
@@ -70,13 +89,22 @@ class Material:
         """(n,) speaker of each clip."""
         return [str(name) for name in self.corpus.table["speaker"]]
 
+    def learnt(self, rows: Rows) -> Rows:
+        """Rows of the corpus that serve a model which may see these own clips: they, and their speakers' extra clips.
+
+        A speaker of whom ``rows`` has no clip, since all are held out, has no extra clip in the result either.
+        """
+        speakers = np.asarray(self.speakers)
+        heard = np.isin(speakers[self.n_own :], speakers[rows])
+        return np.concatenate([rows, self.n_own + np.flatnonzero(heard)])
+
     def training(self, rows: Rows, *, balanced: bool = False, seed: int = 0) -> Rows:
-        """Choose what a model learns from that may see these clips and no others.
+        """Choose what a model learns from that may see these own clips and no others.
 
         Parameters
         ----------
         rows
-            (r,) rows of the corpus.
+            (r,) rows of own clips.
         balanced
             Whether rarer emotions get further copies, until each is as frequent as the most frequent.
         seed
@@ -84,14 +112,15 @@ class Material:
 
         Returns
         -------
-        Rows of ``values``, ascending: the clips, their copies, and no row made from any other clip.
+        Rows of ``values``, ascending: the clips, the extra clips of their speakers, the copies of both, and no row made
+        from any other clip.
         """
-        own = np.isin(self.origin, rows)
-        base = np.flatnonzero(own & (self.copy <= self.copies))
+        learnt = np.isin(self.origin, self.learnt(rows))
+        base = np.flatnonzero(learnt & (self.copy <= self.copies))
         if not balanced:
             return base
         labels = self.labels[self.origin]
-        spare = np.flatnonzero(own & (self.copy > self.copies))
+        spare = np.flatnonzero(learnt & (self.copy > self.copies))
         missing = _missing(labels[base], n_classes=len(self.emotions))
         chosen = [base]
         for emotion in np.flatnonzero(missing):
@@ -106,7 +135,7 @@ class Material:
         """(k,) how many further copies of a clip of each emotion balance the most unbalanced of the training sets."""
         k, most = len(self.emotions), np.zeros(len(self.emotions), dtype=np.int64)
         for rows in training_sets:
-            clips = np.bincount(self.labels[rows], minlength=k)
+            clips = np.bincount(self.labels[self.learnt(rows)], minlength=k)
             missing = _missing(self.labels[self.origin[self.training(rows)]], n_classes=k)
             most = np.maximum(most, -(-missing // np.maximum(clips, 1)))
         return most
@@ -123,33 +152,71 @@ def _missing(labels: Rows, *, n_classes: int) -> Rows:
     return np.where(counts > 0, counts.max() - counts, 0)
 
 
-def gather(
-    corpus: Corpus, extractor: "Extractor", config: Config, *, store: FeatureStore, progress: Progress | None = None
-) -> Material:
-    """Compute the features of the clips and of ``config.copies`` augmented copies of each.
-
-    Features learn nothing from other clips, so they may be computed before the split.
+def load(config: Config) -> tuple[Corpus, Corpus | None]:
+    """Read the experiment's own clips, and the extra clips of ``config.train_also`` or None.
 
     Raises
     ------
     CorpusError
-        Fewer than two emotions are left once the clips that can't be read are out.
+        As `emotone.corpora.load`; also where no corpus has a clip of a channel to learn from too.
+    """
+    own = corpora.load(config.corpora, config.data, channel=config.channel, emotions=config.emotions)
+    if not config.train_also:
+        return own, None
+    table = corpora.load(config.corpora, config.data, channel="all").table
+    extra = table[table["channel"].isin(config.train_also)]
+    if extra.empty:
+        raise CorpusError(
+            f"{own.name} has no clip of channel {' or '.join(map(repr, config.train_also))}, which --train-also names; "
+            "train without it"
+        )
+    # Not every emotion asked for need occur in that channel (surprise is not sung), so these are not asked for again.
+    wanted = extra if config.emotions is None else extra[extra["emotion"].isin(config.emotions)]
+    return own, Corpus(wanted, own.name)
+
+
+def gather(
+    corpus: Corpus,
+    extractor: "Extractor",
+    config: Config,
+    *,
+    store: FeatureStore,
+    extra: Corpus | None = None,
+    progress: Progress | None = None,
+) -> Material:
+    """Compute the features of the clips and of ``config.n_copies`` augmented copies of each.
+
+    Features learn nothing from other clips, so they may be computed before the split.
+
+    Parameters
+    ----------
+    corpus
+        The experiment's own clips.
+    extra
+        Clips of another channel to learn from too.  Those that could serve nothing, or harm, are left out: of an
+        emotion or a speaker that no own clip has, of an unknown speaker, and whose recording is an own clip's.
+
+    Raises
+    ------
+    CorpusError
+        Fewer than two emotions are left once the clips that can't be read are out, or no extra clip.
     FeatureError
         No clip can be read.
     """
-    n_copies = config.copies if config.augment else 0
-    found = store.compute(corpus, extractor, progress=part(progress, 0, 1 / (1 + n_copies)))
-    kept = np.asarray([row for row in range(len(corpus)) if row not in found.rejected], dtype=np.int64)
-    table = corpus.table
-    left_out = [*corpus.rejected, *(Rejected(str(table["path"][row]), why) for row, why in found.rejected.items())]
-    usable = Corpus(table.iloc[kept], corpus.name, left_out)
-    if len(usable.emotions) < 2:
-        raise CorpusError(
-            f"the clips of {corpus.name} that can be read are of {', '.join(usable.emotions)} only; expected two "
-            "emotions or more to tell apart"
-        )
+    n_copies = config.n_copies
+    both = corpus if extra is None else _joined(corpus, extra)
+    found = store.compute(both, extractor, progress=part(progress, 0, 1 / (1 + n_copies)))
+    paths = both.table["path"]
+    unfit = _unfit(both, found, n_own=len(corpus))
+    kept = np.asarray([row for row in range(len(both)) if row not in unfit], dtype=np.int64)
+    n_own = int((kept < len(corpus)).sum())
+    if extra is not None and n_own == kept.size:
+        why = f"the first: {unfit[len(corpus)]}" if len(extra) else "none is of an emotion asked for"
+        raise CorpusError(f"not one of {len(extra)} extra clips can be learnt from; {why}. Train without --train-also")
+    left_out = [*corpus.rejected, *(Rejected(str(paths[row]), unfit[row]) for row in sorted(unfit))]
     material = Material(
-        corpus=usable,
+        corpus=Corpus(both.table.iloc[kept], corpus.name, left_out),
+        n_own=n_own,
         names=found.names,
         digests=tuple(found.digests[row] for row in kept),
         values=found.values[kept],
@@ -163,6 +230,63 @@ def gather(
     return _with_copies(
         material, extractor, config, wanted, store=store, progress=part(progress, 1 / (1 + n_copies), 1)
     )
+
+
+def _joined(corpus: Corpus, extra: Corpus) -> Corpus:
+    """Put the extra clips behind the own ones, so that row numbers of own clips stay what they are."""
+    return Corpus(pd.concat([corpus.table, extra.table], ignore_index=True), corpus.name, corpus.rejected)
+
+
+def _unfit(both: Corpus, found: Features, *, n_own: int) -> dict[int, str]:
+    """Row -> why a clip can't be used: it can't be read, or is an extra clip that nothing should be learnt from."""
+    unfit, table = dict(found.rejected), both.table
+    own = table.iloc[[row for row in range(n_own) if row not in unfit]]
+    emotions, speakers = set(own["emotion"]), set(own["speaker"])
+    if len(emotions) < 2:
+        raise CorpusError(
+            f"the clips of {both.name} that can be read are of {', '.join(emotions) or 'no emotion'} only; expected "
+            "two emotions or more to tell apart"
+        )
+    paths = {found.digests[row]: path for row, path in zip(own.index, own["path"], strict=True)}
+    extra = table.iloc[n_own:]
+    for row, emotion, speaker in zip(extra.index, extra["emotion"], extra["speaker"], strict=True):
+        if row in unfit:
+            continue
+        if emotion not in emotions:
+            unfit[row] = f"not learnt from: no clip that is tested is {emotion}"
+        elif not speaker:
+            unfit[row] = "not learnt from: its speaker is not known, and might be one who is tested"
+        elif speaker not in speakers:
+            unfit[row] = f"not learnt from: {speaker} has no clip of the channel that is tested"
+        elif found.digests[row] in paths:
+            unfit[row] = f"not learnt from: the same recording as {paths[found.digests[row]]}"
+    return unfit
+
+
+def check_extra(material: Material, train: Rows, *, held_out: Rows) -> None:
+    """Refuse training rows that bring an extra clip of a held-out voice.
+
+    `Material.learnt` keeps to this; it is checked on its result all the same, since a score that breaks it looks good.
+
+    Parameters
+    ----------
+    train, held_out
+        Rows of own clips that share no speaker.
+
+    Raises
+    ------
+    LeakError
+        A model of ``train`` would learn from an extra clip of a speaker in ``held_out``.
+    """
+    speakers = np.asarray(material.speakers)
+    rows = material.origin[material.training(train)]
+    extra = np.unique(rows[rows >= material.n_own])
+    shared = sorted(set(speakers[extra]) & set(speakers[held_out]))
+    if shared:
+        raise LeakError(
+            f"extra clips of {', '.join(shared)} are learnt from, and {shared[0]} is held out; expected extra clips of "
+            "training speakers alone. This is a defect of the program: train without --train-also, and report it"
+        )
 
 
 def gather_balance(

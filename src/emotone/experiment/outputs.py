@@ -11,7 +11,7 @@ from emotone import metrics, splits
 from emotone.corpora import CORPORA, Corpus
 from emotone.experiment import files
 from emotone.experiment.config import Config
-from emotone.experiment.folds import FoldResult, Plan, Scores, validation_words
+from emotone.experiment.folds import Fitted, FoldResult, Plan, Scores, validation_words
 from emotone.experiment.material import Material, Rows
 from emotone.models import registry
 
@@ -62,31 +62,41 @@ def truth_and_scores(table: pd.DataFrame, emotions: Sequence[str]) -> tuple[Rows
 
 
 def summarise(
-    table: pd.DataFrame, *, protocol: splits.Protocol, plans: Sequence[Plan], emotions: Sequence[str], seed: int
+    table: pd.DataFrame, *, protocol: splits.Protocol, plans: Sequence[Plan], material: Material, config: Config
 ) -> dict[str, Any]:
     """Compute what ``metrics.json`` holds, from the predictions."""
-    header = protocol.header()
-    told: dict[str, Any] = {
-        "protocol": {**header, "words": header["description"], "validation": validation_words(plans)}
-    }
+    emotions = material.emotions
+    told: dict[str, Any] = {"protocol": _protocol(protocol, plans, config)}
     for subset in SUBSETS:
         part = table[table["subset"] == subset]
         truth, scores = truth_and_scores(part, emotions)
-        told[subset] = metrics.summary(truth, scores, emotions=emotions, speakers=list(part["speaker"]), seed=seed)
-    told["folds"] = [_fold(table, plan, emotions=emotions) for plan in plans]
+        speakers = list(part["speaker"])
+        told[subset] = metrics.summary(truth, scores, emotions=emotions, speakers=speakers, seed=config.seed)
+    told["folds"] = [_fold(table, plan, material) for plan in plans]
     return told
 
 
-def _fold(table: pd.DataFrame, plan: Plan, *, emotions: Sequence[str]) -> dict[str, Any]:
+def _protocol(protocol: splits.Protocol, plans: Sequence[Plan], config: Config) -> dict[str, Any]:
+    """Say how the scores came about; ``train_also`` is named only where there is such a channel."""
+    header = protocol.header()
+    more: dict[str, Any] = {}
+    if config.train_also:
+        also = f"{' and '.join(config.train_also).capitalize()} clips of the training speakers were learnt from too"
+        header["description"] += f" {also}, and none was validated or tested on."
+        more["train_also"] = list(config.train_also)
+    return {**header, "words": header["description"], "validation": validation_words(plans), **more}
+
+
+def _fold(table: pd.DataFrame, plan: Plan, material: Material) -> dict[str, Any]:
     """Scores of one fold; without intervals, since a fold has too few speakers for any."""
     part = table[(table["subset"] == "test") & (table["fold"] == plan.number)]
-    truth, scores = truth_and_scores(part, emotions)
-    found = metrics.summary(truth, scores, emotions=emotions, speakers=None, n_resamples=1)
+    truth, scores = truth_and_scores(part, material.emotions)
+    found = metrics.summary(truth, scores, emotions=material.emotions, speakers=None, n_resamples=1)
     return {
         "fold": plan.number,
         "test_speakers": list(plan.fold.test_speakers),
         "shared_speakers": list(plan.fold.shared),
-        "n_train_clips": int(plan.fold.train.size),
+        "n_train_clips": int(material.learnt(plan.fold.train).size),
         **{name: value for name, value in found.items() if name not in ("interval", "intervals")},
     }
 
@@ -114,7 +124,10 @@ def write_scaler(folder: Path, model: registry.Estimator, material: Material) ->
 
 
 def write_features(folder: Path, material: Material, *, kind: str) -> None:
-    """Write the features of the clips (not of copies), with path, speaker and emotion first; kind csv or parquet."""
+    """Write the features of the clips, extra ones last, but not of copies; kind csv or parquet.
+
+    Path, speaker and emotion come first.
+    """
     clips = material.corpus.table[["path", "speaker", "emotion"]]
     values = pd.DataFrame(material.values[: len(material.corpus)], columns=list(material.names))
     files.write_table(folder / f"features.{kind}", pd.concat([clips, values], axis=1))
@@ -141,6 +154,22 @@ def write_search(folder: Path, results: Sequence[FoldResult]) -> None:
     ]
     if found:
         files.write_table(folder / "tuning.csv", pd.DataFrame(found))
+
+
+def write_curves(folder: Path, results: Sequence[FoldResult], *, final: Fitted, title: str) -> None:
+    """Write how every network of a deep model was trained, a row an epoch and a picture; nothing of a classic model.
+
+    Columns ``fold`` (0: the final model), ``fit`` ("validation", "test" or "final"), and what
+    `emotone.models.neural.NeuralClassifier.history_` holds.
+    """
+    rows = [{"fold": number, **row} for number, result in enumerate(results, start=1) for row in result.history]
+    if not rows:
+        return
+    from emotone.report import curves, plots
+
+    table = pd.DataFrame([*rows, *({"fold": 0, **row} for row in final.history("final"))])
+    files.write_table(folder / "curves.csv", table)
+    plots.save(curves.curves_picture(table, title=title), folder / "figures" / "curves.png")
 
 
 def calibration(results: Sequence[FoldResult], material: Material) -> dict[str, Any]:
@@ -191,12 +220,13 @@ def card(
         What `calibration` returns.
     """
     disjoint = ", nor their speakers" if told["protocol"]["speaker_disjoint"] else ""
-    augmented = {"transforms": [transform.spec for transform in config.transforms], "copies": config.copies}
+    augmented = {"transforms": [transform.spec for transform in config.transforms], "copies": config.n_copies}
+    parameters = {**settings, "seed": config.seed, "balance": config.balance}
     return {
         "name": f"{config.model} on {material.corpus.name}",
         "emotions": list(material.emotions),
         "model": config.model,
-        "parameters": {**settings, "seed": config.seed, "balance": config.balance},
+        "parameters": parameters | ({"train_also": list(config.train_also)} if config.train_also else {}),
         "protocol": dict(told["protocol"]),
         "scores": dict(told["test"]),
         "calibration": dict(measured),
@@ -204,7 +234,7 @@ def card(
             "corpora": training_corpora(material.corpus),
             "n_clips": len(material.corpus),
             "channel": config.channel,
-            "augmentation": augmented if config.augment else None,
+            "augmentation": augmented | {"mixup": config.mixup} if config.augment else None,
             "note": NOTE.format(disjoint=disjoint),
         },
     }

@@ -1,5 +1,6 @@
 """A configuration in, a run directory out: every score from models that never saw the clips they are asked about."""
 
+import hashlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from emotone import audio, corpora, splits
+from emotone import audio, splits
 from emotone.corpora import Corpus
 from emotone.errors import AudioError, CorpusError, EmotoneError
 from emotone.experiment import files, folds, outputs
 from emotone.experiment.config import Config
 from emotone.experiment.folds import FoldResult, Plan
-from emotone.experiment.material import Material, gather, gather_balance
+from emotone.experiment.material import Material, check_extra, gather, gather_balance, load
 from emotone.experiment.steps import part
 from emotone.features.store import FeatureStore
 from emotone.progress import Progress
@@ -66,14 +67,15 @@ def run(config: Config, progress: Progress | None = None) -> RunSummary:
         return RunSummary(folder, files.read_json(folder / files.METRICS))
     from emotone.features import registry as extractors  # brings torch, which a finished run does without
 
-    extractor = extractors.get(config.extractor)
+    extractor = extractors.get(config.extractor_name)
     store = FeatureStore(config.cache)
-    corpus = corpora.load(config.corpora, config.data, channel=config.channel, emotions=config.emotions)
-    material = gather(corpus, extractor, config, store=store, progress=part(progress, 0.0, 0.4))
-    protocol = splits.build(config.protocol, material.corpus, seed=config.seed, digests=material.digests)
-    splits.check_leaks(protocol, material.corpus, digests=material.digests)
+    corpus, extra = load(config)
+    material = gather(corpus, extractor, config, store=store, extra=extra, progress=part(progress, 0.0, 0.4))
+    protocol = splits.build(config.protocol, material.own, seed=config.seed, digests=material.own_digests)
+    splits.check_leaks(protocol, material.own, digests=material.own_digests)
     plans = folds.plan(protocol, material, config)
-    every = np.arange(len(material.corpus), dtype=np.int64)
+    _check_extra(protocol, plans, material)
+    every = np.arange(material.n_own, dtype=np.int64)
     training_sets = [every, *(rows for plan in plans for rows in plan.training_sets())]
     material = gather_balance(
         material, extractor, config, training_sets=training_sets, store=store, progress=part(progress, 0.4, 0.5)
@@ -89,6 +91,16 @@ def run(config: Config, progress: Progress | None = None) -> RunSummary:
     return RunSummary(folder, told)
 
 
+def _check_extra(protocol: splits.Protocol, plans: Sequence[Plan], material: Material) -> None:
+    """Check every pair of training and held-out clips that share no speaker: no extra clip may bring one back."""
+    for plan in plans:
+        if protocol.speaker_disjoint:
+            check_extra(material, plan.fold.train, held_out=plan.fold.test)
+        if plan.speaker_disjoint:
+            for train, held_out in (*plan.inner, *([plan.validated] if plan.validated else [])):
+                check_extra(material, train, held_out=held_out)
+
+
 def _all_folds(
     plans: Sequence[Plan], material: Material, config: Config, *, extractor_digest: str, progress: Progress
 ) -> list[FoldResult]:
@@ -100,22 +112,23 @@ def _all_folds(
         result = FoldResult.load(path)
         if result is None:
             stage = part(progress, done / len(plans), (done + 1) / len(plans))
-            result = _run_fold(plan, material, config, progress=stage)
+            result = _run_fold(plan, material, config, checkpoint=path.with_suffix(""), progress=stage)
             result.save(path)
         results.append(result)
         progress(done + 1, len(plans), f"fold {plan.number} of {len(plans)} done")
     return results
 
 
-def _run_fold(plan: Plan, material: Material, config: Config, *, progress: Progress) -> FoldResult:
+def _run_fold(plan: Plan, material: Material, config: Config, *, checkpoint: Path, progress: Progress) -> FoldResult:
     """Run a fold; what scikit-learn has against the clips (too few neighbours, a single clip) is told as such."""
     try:
-        return folds.run_fold(plan, material, config, progress=progress)
+        return folds.run_fold(plan, material, config, checkpoint=checkpoint, progress=progress)
     except EmotoneError:
         raise
     except ValueError as error:
+        n_clips = material.learnt(plan.fold.train).size
         raise CorpusError(
-            f"the model {config.model!r} can't learn fold {plan.number} from {plan.fold.train.size} clips: {error}; "
+            f"the model {config.model!r} can't learn fold {plan.number} from {n_clips} clips: {error}; "
             "add clips, or choose another model"
         ) from error
 
@@ -130,7 +143,7 @@ def _write_scores(
     """Pool the folds and write all that they tell, but for ``metrics.json``, whose content is returned."""
     folder = config.out
     table = outputs.predictions(plans, results, material)
-    told = outputs.summarise(table, protocol=protocol, plans=plans, emotions=material.emotions, seed=config.seed)
+    told = outputs.summarise(table, protocol=protocol, plans=plans, material=material, config=config)
     files.write_table(folder / files.PREDICTIONS, table)
     outputs.write_search(folder, results)
     outputs.write_figures(folder, told)
@@ -149,13 +162,23 @@ def _export(
     store: FeatureStore,
     progress: Progress,
 ) -> None:
-    """Fit the final model on all clips and write its bundle."""
+    """Fit the final model on all clips, extra ones too, and write its bundle."""
     from emotone import export
 
     progress(0, 2, "fitting the final model")
     settings = folds.best_settings(results)
-    every = np.arange(len(material.corpus), dtype=np.int64)
-    model, _ = folds.fit(every, material, config, settings=settings)
+    epochs = folds.epochs_setting([epoch for result in results for epoch in result.epochs])
+    every = np.arange(material.n_own, dtype=np.int64)
+    fitted = folds.fit(
+        every,
+        material,
+        config,
+        settings=settings | epochs,
+        checkpoint=config.out / files.WORK / f"final-{_identity(config, material)}",
+        progress=part(progress, 0, 0.5),
+    )
+    model = fitted.model
+    outputs.write_curves(config.out, results, final=fitted, title=f"{config.model}: training")
     outputs.write_scaler(config.out, model, material)
     progress(1, 2, "exporting the final model")
     measured = outputs.calibration(results, material)
@@ -170,6 +193,12 @@ def _export(
         graph=store.graph(extractor) if extractor.is_graph else None,
     )
     progress(2, 2, "done")
+
+
+def _identity(config: Config, material: Material) -> str:
+    """Digest what the final model is fitted on, so that no other model's checkpoint is taken for its own."""
+    described = [config.to_toml(), *material.digests, *material.corpus.table["emotion"]]
+    return hashlib.sha256("|".join(described).encode()).hexdigest()[:32]
 
 
 def waveforms(corpus: Corpus, *, n_clips: int) -> list[audio.Waveform]:
