@@ -19,7 +19,7 @@ import handmade
 from emotone import _cli_output as output
 from emotone import _cli_predict, cli
 from emotone.audio import write_wav
-from emotone.augment import TRANSFORMS
+from emotone.augment import NAMES
 from emotone.corpora.scan import AUDIO_SUFFIXES
 from emotone.errors import BundleError, CorpusError, FetchError
 from emotone.features.registry import EXTRACTORS
@@ -230,12 +230,22 @@ def experiment(monkeypatch, tmp_path):
         (tmp_path / "comparison.json").write_text(text, encoding="utf-8")
         return tmp_path
 
+    def side_by_side(config, models, *, protocols, progress=None):
+        calls.update(config=config, models=tuple(models), protocols=protocols)
+        entries = [{"name": name, "protocol": metrics(shared=name.startswith("r"))["protocol"]} for name in protocols]
+        found = {"uar": 0.61, "intervals": {"uar": {"low": 0.5, "high": 0.7}}}
+        row = {"leak": {"uar": -0.012}, "recognition_ms": 21.4, "protocols": dict.fromkeys(protocols, found)}
+        told = {"protocols": entries, "leaking": protocols[1], "rows": [{"model": name, **row} for name in models]}
+        (tmp_path / "comparison.json").write_text(json.dumps(told), encoding="utf-8")
+        return tmp_path
+
     def evaluate(bundle, names, data, *, channel, out, progress):
         calls.update(bundle=bundle, names=tuple(names), data=data, channel=channel, out=out)
         more = {"unknown": {"calm": 3}, "unsure": 0.125, "rejected": [{"path": "x.wav", "reason": "damaged"}]}
         return metrics()["test"] | {"protocol": metrics()["protocol"]} | more
 
     module = SimpleNamespace(Config=lambda **settings: settings, run=run_, compare=compare, evaluate=evaluate)
+    module.side_by_side = side_by_side
     monkeypatch.setitem(sys.modules, "emotone.experiment", module)
     monkeypatch.setattr(emotone, "experiment", module, raising=False)
     return calls
@@ -243,7 +253,7 @@ def experiment(monkeypatch, tmp_path):
 
 def test_train_passes_every_option_on(experiment):
     options = "--data d --out o --model mlp --protocol random-80-20 --emotions happy,sad --channel song --augment a,b"
-    more = "--copies 3 --balance none --tune --seed 7 --extractor egemaps --features csv --cache c"
+    more = "--copies 3 --balance none --tune --seed 7 --extractor egemaps --features csv --cache c --train-also speech"
     result = run("train", "ravdess", "tess", *options.split(), *more.split())
     assert result.exit_code == 0, result.stderr
     assert experiment["config"] == {
@@ -254,6 +264,7 @@ def test_train_passes_every_option_on(experiment):
         "protocol": "random-80-20",
         "emotions": ("happy", "sad"),
         "channel": "song",
+        "train_also": ("speech",),
         "augment": ("a", "b"),
         "copies": 3,
         "balance": "none",
@@ -300,11 +311,24 @@ def test_errors_of_the_layer_below_are_one_line(experiment, monkeypatch):
 
 
 def test_compare_prints_the_table(experiment, tmp_path):
-    result = run("compare", "my.csv", "--data", "d", "--models", "svm, knn", "--out", "o")
-    assert experiment["models"] == ("svm", "knn")
+    result = run("compare", "my.csv", "--data", "d", "--models", "svm, knn", "--out", "o", "--protocol", "random-80-20")
+    assert experiment["models"] == ("svm", "knn") and experiment["config"]["protocol"] == "random-80-20"
+    assert "protocols" not in experiment
     rows = [line.split() for line in result.stdout.splitlines() if line.startswith(("svm", "knn"))]
     assert rows == [[name, "61.0", "50.0", "to", "70.0", "60.0", "59.0", "2.5", "21"] for name in ("svm", "knn")]
     assert all(len(line.rstrip()) <= 80 for line in result.stdout.splitlines()[:5])
+    assert result.stdout.endswith(f"page: {tmp_path}\n")
+
+
+def test_compare_sets_protocols_side_by_side(experiment, tmp_path):
+    options = ("--extractor", "log-mel", "--train-also", "song")
+    result = run("compare", "my.csv", "--data", "d", "--models", "all,cnn2d", "--out", "o", *options)
+    assert (experiment["models"], experiment["protocols"]) == (("all", "cnn2d"), ("speaker-6fold", "random-70-15-15"))
+    config = experiment["config"]
+    assert (config["model"], config["extractor"], config["train_also"]) == ("cnn2d", "log-mel", ("song",))
+    assert result.stdout.count("WARNING: random split: 5 of 5 test speakers are also in training.") == 1
+    rows = [line.split() for line in result.stdout.splitlines() if line.startswith("cnn2d")]
+    assert rows == [["cnn2d", *2 * ["61.0", "(50.0", "to", "70.0)"], "-1.2", "21"]]
     assert result.stdout.endswith(f"page: {tmp_path}\n")
 
 
@@ -332,7 +356,7 @@ def test_fetch_shows_the_licence_first_and_prints_the_folder(monkeypatch, tmp_pa
 
 @pytest.mark.parametrize(
     ("option", "names"),
-    [("--model", MODELS), ("--protocol", PROTOCOLS), ("--extractor", EXTRACTORS), ("--augment", TRANSFORMS)],
+    [("--model", MODELS), ("--protocol", PROTOCOLS), ("--extractor", EXTRACTORS), ("--augment", NAMES)],
 )
 def test_help_of_train_names_what_there_is(option, names, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -13,7 +15,7 @@ import toy_experiment as toy
 from emotone import corpora, metrics
 from emotone.errors import ConfigError, CorpusError
 from emotone.experiment import compare, evaluate, folds
-from emotone.experiment.compare import _names, holm
+from emotone.experiment.compare import MARKER, _names, configs, holm, open_folder
 from emotone.models import registry
 from emotone.recognizer import Recognizer
 from emotone.report import compare_html
@@ -62,6 +64,7 @@ def test_the_table_repeats_the_runs_scores_best_first(compared):
     assert sorted(table["model"]) == sorted(MODELS)
     assert table["uar"].is_monotonic_decreasing
     assert table["best"].tolist() == [True, False, False]
+    assert set(table["family"]) == {"classic"} and set(table["extractor"]) == {"bands"}
     for _, row in table.iterrows():
         told = json.loads((folder / row["model"] / "metrics.json").read_text())["test"]
         for score in ("uar", "accuracy", "macro_f1"):
@@ -128,6 +131,43 @@ def test_runs_of_different_clips_are_not_compared(compared, manifest, tmp_path, 
         compare(config, ["knn", "linear-svm"])
 
 
+def test_models_may_use_the_validation_clips_differently_but_not_other_folds(compared, tmp_path):
+    config, folder = compared
+    shutil.copytree(folder, tmp_path / "copy")
+    copy = replace(config, out=tmp_path / "copy")
+    path = copy.out / "knn" / "metrics.json"
+    told = json.loads(path.read_text())
+    told["protocol"]["validation"] += "; its number of epochs was chosen on them"
+    path.write_text(json.dumps(told))
+    assert compare(copy, MODELS) == copy.out
+    told["protocol"]["description"] += " Others."
+    path.write_text(json.dumps(told))
+    with pytest.raises(ConfigError, match="different clips or folds"):
+        compare(copy, MODELS)
+
+
+def test_each_model_learns_from_its_own_features_unless_some_are_named(manifest, tmp_path):
+    config = toy.config(manifest, tmp_path / "out", extractor="auto")
+    made = configs(config, ["svm", "cnn2d"])
+    assert {name: one.extractor_name for name, one in made.items()} == {"svm": "functionals", "cnn2d": "log-mel"}
+    assert {name: one.out for name, one in made.items()} == {name: tmp_path / "out" / name for name in made}
+    frames = replace(config, model="lstm", extractor="mfcc-frames")
+    assert configs(frames, ["cnn2d"])["cnn2d"].extractor_name == "mfcc-frames"
+    with pytest.raises(ConfigError, match="extractor is 'mfcc-frames'.*the model 'knn' learns from.*to 'auto'"):
+        compare(frames, ["cnn2d", "knn"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_comparison_that_was_begun_with_the_classic_features_by_name_goes_on(tmp_path, manifest):
+    config = toy.config(manifest, tmp_path / "out", extractor="functionals")
+    open_folder(config.out, config, marker=MARKER, free=("model",))
+    again = replace(config, model="cnn2d", extractor="auto")  # the model does not count, and "auto" is each one's own
+    open_folder(config.out, again, marker=MARKER, free=("model",))
+    assert 'extractor = "auto"' in (config.out / MARKER).read_text()
+    with pytest.raises(ConfigError, match="extractor is 'auto' there and 'egemaps' here"):
+        open_folder(config.out, replace(config, extractor="egemaps"), marker=MARKER, free=("model",))
+
+
 def test_all_stands_for_every_model_and_an_unknown_one_is_refused_before_any_work(tmp_path, manifest):
     assert _names("all") == list(registry.MODELS)
     assert _names(["svm", "all"])[0] == "svm"
@@ -192,6 +232,7 @@ def comparison(*, p_values, warning=""):
         paired = None if p is None else {"difference": 0.1, "low": 0.02, "high": 0.2, "p_holm": p}
         row = {"model": "abc"[place], "description": "<b>bold</b> & brave", "best": p is None, "test": test}
         row |= {"significant": None if p is None else p < 0.05, "paired": paired}
+        row |= {"family": "deep" if place == 2 else "classic", "extractor": "functionals"}
         rows.append(row | {"fit_s": 0.5, "bundle_mb": 2.0, "recognition_ms": 20.0})
     description = "name: 1 fold. Folds: drawn." + (f" {warning}." if warning else "")
     protocol = {"name": "name", "description": description, "warning": warning, "speaker_disjoint": not warning}
@@ -203,6 +244,8 @@ def test_a_difference_is_called_what_it_is_and_text_is_escaped():
     assert 'below<span class="span">p &lt; 0.001</span>' in html
     assert 'not told apart<span class="span">p = 0.200</span>' in html
     assert html.count("not told apart<") == 1
+    assert html.count('<span class="tag">network</span>') == 1
+    assert html.index(">c <span") < html.index('"tag">network<') < html.index("Recall of each")
     assert "c: the difference from a is not significant at 0.05" in " ".join(html.split())
     assert "<b>bold" not in html and "&lt;b&gt;bold&lt;/b&gt; &amp; brave" in html
     assert '+10.0<span class="span">+2.0 to +20.0</span>' in html

@@ -192,3 +192,27 @@ def comparison(rows: Sequence[Mapping[str, Any]]) -> "Table":
             f"{row['recognition_ms']:.0f}",
         )
     return table
+
+
+def side_by_side(told: Mapping[str, Any]) -> "Table":
+    """Lay out the models under several protocols: UAR in % with its 95 % interval, the leak in points, ms.
+
+    Parameters
+    ----------
+    told
+        What the ``comparison.json`` of several protocols holds.
+    """
+    names = [one["name"] for one in told["protocols"]]
+    leak = ["leak"] if told["leaking"] is not None else []
+    columns = {name: f"UAR %, {name}" for name in names}
+    table = plain_table("model", *columns.values(), *leak, "ms", numbers=(*columns.values(), "leak", "ms"))
+    for row in told["rows"]:
+        cells = []
+        for name in names:
+            found = row["protocols"][name]
+            low, high = (100 * found["intervals"]["uar"][end] for end in ("low", "high"))
+            cells.append(f"{100 * found['uar']:.1f} ({low:.1f} to {high:.1f})")
+        if leak:
+            cells.append(f"{100 * row['leak']['uar']:+.1f}")
+        table.add_row(one_line(row["model"]), *cells, f"{row['recognition_ms']:.0f}")
+    return table

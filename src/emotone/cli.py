@@ -113,9 +113,22 @@ ProtocolName = Annotated[
 ]
 Emotions = Annotated[str, typer.Option(metavar="A,B,C", help="Only these emotions.", show_default="all")]
 Channel = Annotated[Literal["speech", "song", "all"], typer.Option(help="Which recordings of the corpora.")]
+TrainAlso = Annotated[
+    str,
+    typer.Option(
+        "--train-also",
+        metavar="CHANNEL",
+        help="Learn from this channel's clips of the training speakers too, and test none: speech or song.",
+        show_default="none",
+    ),
+]
 Augment = Annotated[
     str,
-    typer.Option(metavar="NAMES", help="For copies of training clips: speed, noise, pitch, stretch, room, gain."),
+    typer.Option(
+        metavar="NAMES",
+        help="For copies of training clips: speed, noise, pitch, stretch, room, gain, time-mask, frequency-mask; "
+        "and mixup, which mixes clips.",
+    ),
 ]
 Copies = Annotated[int, typer.Option(metavar="N", min=0, help="Augmented copies of each training clip.")]
 Balance = Annotated[
@@ -123,7 +136,14 @@ Balance = Annotated[
 ]
 Tune = Annotated[bool, typer.Option("--tune", help="Search the model's settings, inside the training folds.")]
 Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of everything that chance decides.")]
-ExtractorName = Annotated[str, typer.Option(metavar="NAME", help="Features: functionals, egemaps or compare.")]
+ExtractorName = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="Features: auto, which is the model's own; functionals, egemaps or compare; log-mel or mfcc-frames for "
+        "networks.",
+    ),
+]
 KeepFeatures = Annotated[
     Literal["none", "csv", "parquet"], typer.Option(help="Also write the features into the run, as this.")
 ]
@@ -170,18 +190,20 @@ def train(
         str,
         typer.Option(
             metavar="NAME",
-            help="svm, linear-svm, logistic-regression, knn, random-forest, extra-trees, xgboost, mlp or ensemble.",
+            help="svm, linear-svm, logistic-regression, knn, random-forest, extra-trees, xgboost, mlp or ensemble; "
+            "networks: cnn-bilstm, lstm, cnn1d, cnn2d or resnet.",
         ),
     ] = "svm",
     protocol: ProtocolName = "speaker-6fold",
     emotions: Emotions = "",
     channel: Channel = "speech",
+    train_also: TrainAlso = "",
     augment: Augment = "",
     copies: Copies = 1,
     balance: Balance = "weights",
     tune: Tune = False,
     seed: Seed = 0,
-    extractor: ExtractorName = "functionals",
+    extractor: ExtractorName = "auto",
     features: KeepFeatures = "none",
     cache: Cache = None,
     quiet: Quiet = False,
@@ -197,6 +219,7 @@ def train(
         protocol=protocol,
         emotions=_names(emotions) or None,
         channel=channel,
+        train_also=_names(train_also),
         augment=_names(augment),
         copies=copies,
         balance=balance,
@@ -224,30 +247,42 @@ def compare(
     data: Data,
     models: Annotated[str, typer.Option(metavar="A,B,C", help="Names of models, as train takes them; or 'all'.")],
     out: OutFolder,
-    protocol: ProtocolName = "speaker-6fold",
+    protocol: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,C", help="One or more, as train takes them; of several, what the speaker leak costs is told."
+        ),
+    ] = "speaker-6fold,random-70-15-15",
     emotions: Emotions = "",
     channel: Channel = "speech",
+    train_also: TrainAlso = "",
     augment: Augment = "",
     copies: Copies = 1,
     balance: Balance = "weights",
     tune: Tune = False,
     seed: Seed = 0,
-    extractor: ExtractorName = "functionals",
+    extractor: ExtractorName = "auto",
     cache: Cache = None,
     quiet: Quiet = False,
 ) -> None:
-    """Compare models on the same folds: CSV, picture and HTML page."""
+    """Compare models on the same folds: CSV, picture and HTML page.
+
+    Under several protocols, each gets a folder, and the comparison is over all of them.
+    """
     import json
 
     from emotone import experiment
 
+    names, protocols = _names(models), _names(protocol)
     config = experiment.Config(
         corpora=tuple(corpora),
         data=data,
         out=out,
-        protocol=protocol,
+        model=next((name for name in names if name != "all"), "svm"),  # none counts, but it must suit the extractor
+        protocol=protocols[0] if protocols else "",
         emotions=_names(emotions) or None,
         channel=channel,
+        train_also=_names(train_also),
         augment=_names(augment),
         copies=copies,
         balance=balance,
@@ -258,11 +293,16 @@ def compare(
     )
     _tell_licences(corpora)
     with output.ProgressBar(quiet=quiet) as progress:
-        folder = experiment.compare(config, _names(models), progress=progress)
+        if len(set(protocols)) > 1:
+            folder = experiment.side_by_side(config, names, protocols=protocols, progress=progress)
+        else:
+            folder = experiment.compare(config, names, progress=progress)
     told = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
     console = output.console()
-    output.print_protocol(console, told["protocol"])
-    console.print("", output.comparison(told["rows"]), "", sep="\n")
+    for one in told.get("protocols", [told]):
+        output.print_protocol(console, one["protocol"])
+    table = output.side_by_side(told) if "protocols" in told else output.comparison(told["rows"])
+    console.print("", table, "", sep="\n")
     console.print(f"Table, picture and page: {folder}", markup=False, soft_wrap=True)
 
 

@@ -23,10 +23,13 @@ from emotone.recognizer import Recognizer
 
 MARKER = "comparison.toml"
 ALL = "all"
+DEEP = "deep"
 N_TIMED_CLIPS = 20
 #: A difference is called significant where its p, corrected for the number of comparisons, is below this.
 LEVEL = 0.05
-_SCORES = ("uar", "accuracy", "macro_f1")
+SCORES = ("uar", "accuracy", "macro_f1")
+#: Columns of the predictions that are the same for every model.
+_SAME = ["row", "path", "speaker", "emotion", "fold"]
 
 
 def compare(config: Config, models: Sequence[str], progress: Progress | None = None) -> Path:
@@ -52,27 +55,53 @@ def compare(config: Config, models: Sequence[str], progress: Progress | None = N
     Raises
     ------
     ConfigError
-        A model is unknown, or a folder holds something else.
+        A model is unknown or can't learn from ``config.extractor``, or a folder holds something else.
 
     See Also
     --------
     emotone.experiment.run : what else may be raised.
+    emotone.experiment.side_by_side : the same under several protocols.
     """
-    names = _names(models)
+    runs = configs(config, models)  # all of them, before any is trained: the last may be the one that can't be
     folder = config.out
-    files.is_finished(folder, config.to_dict(), marker=MARKER, ignored=("model",))
-    settings = config.to_toml().splitlines(keepends=True)
-    files.write_text(folder / MARKER, "".join(line for line in settings if not line.startswith("model = ")))
+    open_folder(folder, config, marker=MARKER, free=("model",))
     results = {}
-    for place, name in enumerate(names):
-        stage = part(progress, 0.98 * place / len(names), 0.98 * (place + 1) / len(names))
-        results[name] = run(replace(config, model=name, out=folder / name), _named(stage, name)).metrics
+    for place, (name, one) in enumerate(runs.items()):
+        stage = part(progress, 0.98 * place / len(runs), 0.98 * (place + 1) / len(runs))
+        results[name] = run(one, named(stage, name)).metrics
     corpus = corpora.load(config.corpora, config.data, channel=config.channel, emotions=config.emotions)
     clips = waveforms(corpus, n_clips=N_TIMED_CLIPS)
-    told = _comparison(folder, results, clips)
+    told = _comparison(runs, results, clips)
     _write(folder, told, results)
     part(progress, 0.98, 1.0)(1, 1, "done")
     return folder
+
+
+def configs(config: Config, models: Sequence[str]) -> dict[str, Config]:
+    """Make the experiment of each model, by its name, each in a folder of its own in ``config.out``.
+
+    Raises
+    ------
+    ConfigError
+        A model is unknown, or can't learn from the extractor that ``config`` names.
+    """
+    return {name: replace(config, model=name, out=config.out / name) for name in _names(models)}
+
+
+def open_folder(folder: Path, config: Config, *, marker: str, free: Sequence[str]) -> None:
+    """Refuse a folder that holds something else, and put the settings into it as ``marker``.
+
+    Parameters
+    ----------
+    marker
+        Name of the file that holds the settings.
+    free
+        Settings that do not matter, and may differ from one time to the next.
+    """
+    settings = {name: value for name, value in config.to_dict().items() if name not in free}
+    files.is_finished(folder, settings, marker=marker, ignored=free)
+    lines = config.to_toml().splitlines(keepends=True)
+    files.write_text(folder / marker, "".join(line for line in lines if line.partition(" = ")[0] not in free))
 
 
 def _names(models: Sequence[str]) -> list[str]:
@@ -86,8 +115,8 @@ def _names(models: Sequence[str]) -> list[str]:
     return names
 
 
-def _named(progress: Progress, name: str) -> Progress:
-    """Put the model's name before what is told."""
+def named(progress: Progress, name: str) -> Progress:
+    """Put a name before what is told."""
 
     def told(done: int, total: int, what: str, /) -> None:
         progress(done, total, f"{name}: {what}")
@@ -95,29 +124,33 @@ def _named(progress: Progress, name: str) -> Progress:
     return told
 
 
-def _comparison(folder: Path, results: Mapping[str, dict[str, Any]], clips: Sequence[Waveform]) -> dict[str, Any]:
+def _comparison(
+    runs: Mapping[str, Config], results: Mapping[str, dict[str, Any]], clips: Sequence[Waveform]
+) -> dict[str, Any]:
     """Compose what ``comparison.json`` holds; rows come best UAR first, ``low`` and ``high`` are of the UAR."""
     names = sorted(results, key=lambda name: (-results[name]["test"]["uar"], name))
-    tables = {name: _test_table(folder, name) for name in names}
-    _check_same(folder, results, tables)
+    tables = {name: read_tested(runs[name].out) for name in names}
+    _check_same(runs, results, tables)
     best = names[0]
-    tests = {name: _paired(tables[best], tables[name], emotions=_emotions(results[best])) for name in names[1:]}
+    tests = {name: paired(tables[best], tables[name], emotions=emotions_of(results[best])) for name in names[1:]}
     corrected = holm({name: test.p_value for name, test in tests.items()})
     told = []
     for name in names:
-        paired = {**tests[name].to_dict(), "p_holm": corrected[name]} if name in tests else None
+        difference = {**tests[name].to_dict(), "p_holm": corrected[name]} if name in tests else None
         told.append(
             {
                 "model": name,
                 "description": registry.get(name).description,
+                "family": registry.get(name).family,
+                "extractor": runs[name].extractor_name,
                 "best": name == best,
-                "significant": None if paired is None else corrected[name] < LEVEL,
-                "paired": paired,
-                **{score: results[name]["test"][score] for score in _SCORES},
+                "significant": None if difference is None else corrected[name] < LEVEL,
+                "paired": difference,
+                **{score: results[name]["test"][score] for score in SCORES},
                 **{end: results[name]["test"]["interval"][end] for end in ("low", "high")},
                 "test": results[name]["test"],
-                "validation": {score: results[name]["validation"][score] for score in _SCORES},
-                **_costs(folder / name, clips),
+                "validation": {score: results[name]["validation"][score] for score in SCORES},
+                **_costs(runs[name].out, clips),
             }
         )
     return {"protocol": results[best]["protocol"], "best": best, "level": LEVEL, "rows": told}
@@ -141,29 +174,38 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     return corrected
 
 
-def _emotions(told: Mapping[str, Any]) -> list[str]:
+def emotions_of(told: Mapping[str, Any]) -> list[str]:
+    """Names of the classes of a run, in their order, from its ``metrics.json``."""
     return list(told["test"]["per_class"]["support"])
 
 
-def _test_table(folder: Path, name: str) -> pd.DataFrame:
-    table = pd.read_parquet(folder / name / files.PREDICTIONS)
+def read_tested(run_folder: Path) -> pd.DataFrame:
+    """Read a run's predictions of the test clips, sorted by row; the columns of `outputs.predictions`."""
+    table = pd.read_parquet(run_folder / files.PREDICTIONS)
     return table[table["subset"] == "test"].sort_values("row").reset_index(drop=True)
 
 
-def _check_same(folder: Path, results: Mapping[str, dict[str, Any]], tables: Mapping[str, pd.DataFrame]) -> None:
+def _check_same(
+    runs: Mapping[str, Config], results: Mapping[str, dict[str, Any]], tables: Mapping[str, pd.DataFrame]
+) -> None:
     """Refuse to compare models that were not asked about the same clips in the same folds."""
     (first, table), *others = tables.items()
-    same = ["row", "path", "speaker", "emotion", "fold"]
     for name, other in others:
-        if results[name]["protocol"] != results[first]["protocol"] or not other[same].equals(table[same]):
+        protocols = [_without_use(results[one]["protocol"]) for one in (first, name)]
+        if protocols[0] != protocols[1] or not other[_SAME].equals(table[_SAME]):
             raise ConfigError(
-                f"{folder / first} and {folder / name} were tested on different clips or folds, though their settings "
-                "are the same: the corpus changed between the two. Delete both folders and run again"
+                f"{runs[first].out} and {runs[name].out} were tested on different clips or folds, though their "
+                "settings are the same: the corpus changed between the two. Delete both folders and run again"
             )
 
 
-def _paired(first: pd.DataFrame, second: pd.DataFrame, *, emotions: Sequence[str]) -> metrics.PairedResult:
-    """Test the difference in UAR of two models on the same clips."""
+def _without_use(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what a model does with the validation clips: a network chooses its number of epochs on them."""
+    return {name: value for name, value in protocol.items() if name != "validation"}
+
+
+def paired(first: pd.DataFrame, second: pd.DataFrame, *, emotions: Sequence[str]) -> metrics.PairedResult:
+    """Test the difference in UAR of two tables of predictions, row by row of the same clips."""
     truth, scores = outputs.truth_and_scores(first, emotions)
     other = outputs.truth_and_scores(second, emotions)[1]
     speakers = list(first["speaker"])
@@ -185,15 +227,27 @@ def _costs(run_folder: Path, clips: Sequence[Waveform]) -> dict[str, float]:
 
 def _row(told: Mapping[str, Any]) -> dict[str, Any]:
     """One line of ``comparison.csv``."""
-    row = {name: told[name] for name in ("model", "description", "best")}
-    for score in _SCORES:
-        interval = told["test"]["intervals"][score]
-        row |= {score: told["test"][score], f"{score}_low": interval["low"], f"{score}_high": interval["high"]}
-    paired = told["paired"] or {}
-    row |= {"ece": told["test"]["ece"], "best_minus_this": paired.get("difference")}
-    row |= {"best_minus_this_low": paired.get("low"), "best_minus_this_high": paired.get("high")}
-    row |= {name: paired.get(name) for name in ("p_value", "p_holm")}
-    return row | {name: told[name] for name in ("significant", "fit_s", "bundle_mb", "recognition_ms")}
+    row = {name: told[name] for name in ("model", "description", "family", "extractor", "best")}
+    row |= {**scores_row(told["test"]), "ece": told["test"]["ece"], **paired_row(told)}
+    return row | {name: told[name] for name in ("fit_s", "bundle_mb", "recognition_ms")}
+
+
+def scores_row(result: Mapping[str, Any]) -> dict[str, float]:
+    """Columns of a table: each score, and the ends of its 95 % interval as ``<score>_low`` and ``<score>_high``."""
+    row: dict[str, float] = {}
+    for score in SCORES:
+        interval = result["intervals"][score]
+        row |= {score: result[score], f"{score}_low": interval["low"], f"{score}_high": interval["high"]}
+    return row
+
+
+def paired_row(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns of a table: the paired test of the best model with this one; empty for the best itself."""
+    found = told["paired"] or {}
+    row = {"best_minus_this": found.get("difference")}
+    row |= {"best_minus_this_low": found.get("low"), "best_minus_this_high": found.get("high")}
+    row |= {name: found.get(name) for name in ("p_value", "p_holm")}
+    return row | {"significant": told["significant"]}
 
 
 def _write(folder: Path, told: dict[str, Any], results: Mapping[str, dict[str, Any]]) -> None:
@@ -203,7 +257,9 @@ def _write(folder: Path, told: dict[str, Any], results: Mapping[str, dict[str, A
     files.write_json(folder / "comparison.json", told)
     files.write_table(folder / "comparison.csv", pd.DataFrame([_row(model) for model in told["rows"]]))
     tests = {name: result["test"] for name, result in results.items()}
-    picture = plots.save(plots.comparison_picture(tests, protocol=told["protocol"]), folder / "comparison.png")
+    deep = [row["model"] for row in told["rows"] if row["family"] == DEEP]
+    drawn = plots.comparison_picture(tests, protocol=told["protocol"], deep=deep)
+    picture = plots.save(drawn, folder / "comparison.png")
     best = folder / told["best"] / "figures" / "confusion_test.png"
     page = compare_html.page(told, comparison_png=picture.read_bytes(), confusion_png=best.read_bytes())
     files.write_text(folder / "comparison.html", page)

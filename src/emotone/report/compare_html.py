@@ -35,27 +35,16 @@ def page(told: Mapping[str, Any], *, comparison_png: bytes, confusion_png: bytes
     MissingExtraError
         jinja2 is not installed.
     """
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingExtraError("the page of a comparison", extra="train") from error
     models = list(told["rows"])
     if not models:
         raise ConfigError("there are no results to compare; expected at least one model")
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("emotone.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["percent"] = percent
     best = models[0]
     protocol, *warnings = protocol_lines(told["protocol"])
-    return environment.get_template(TEMPLATE).render(
+    return render(
+        TEMPLATE,
         models=[_row(model) for model in models],
         best=best,
-        best_line=_score(best, "uar"),
+        best_line=score_texts(best["test"], "uar"),
         scores=_SCORES,
         protocol=protocol,
         warnings=warnings,
@@ -65,9 +54,32 @@ def page(told: Mapping[str, Any], *, comparison_png: bytes, confusion_png: bytes
         level=told["level"],
         emotions=[emotion for emotion, clips in best["test"]["per_class"]["support"].items() if clips],
         equals=[model["model"] for model in models if model["significant"] is False],
-        comparison_png=_embedded(comparison_png),
-        confusion_png=_embedded(confusion_png),
+        comparison_png=embedded(comparison_png),
+        confusion_png=embedded(confusion_png),
     )
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill in a template of this package; text is escaped, and a value that is missing is an error.
+
+    Raises
+    ------
+    MissingExtraError
+        jinja2 is not installed.
+    """
+    try:
+        import jinja2
+    except ImportError as error:
+        raise MissingExtraError("the page of a comparison", extra="train") from error
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("emotone.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["percent"] = percent
+    return environment.get_template(template).render(**values)
 
 
 def verdict(model: Mapping[str, Any]) -> str:
@@ -84,20 +96,29 @@ def verdict(model: Mapping[str, Any]) -> str:
 def _row(model: Mapping[str, Any]) -> dict[str, Any]:
     """Texts of one line of the tables."""
     return {
-        "name": model["model"],
-        "description": model["description"],
+        **model_texts(model),
         "best": model["best"],
-        "scores": {score: _score(model, score) for score in _SCORES},
-        **_difference(model["paired"]),
+        "scores": {score: score_texts(model["test"], score) for score in _SCORES},
+        **difference_texts(model["paired"]),
         "verdict": verdict(model),
-        "fit": _seconds(model["fit_s"]),
-        "size": f"{model['bundle_mb']:.1f}",
-        "recognition": f"{model['recognition_ms']:.0f}",
         "recall": model["test"]["per_class"]["recall"],
     }
 
 
-def _difference(paired: Mapping[str, float] | None) -> dict[str, Any]:
+def model_texts(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Texts of what a model is and costs, whatever it was tested on."""
+    return {
+        "name": model["model"],
+        "description": model["description"],
+        "deep": model["family"] == "deep",
+        "extractor": model["extractor"],
+        "fit": _seconds(model["fit_s"]),
+        "size": f"{model['bundle_mb']:.1f}",
+        "recognition": f"{model['recognition_ms']:.0f}",
+    }
+
+
+def difference_texts(paired: Mapping[str, float] | None) -> dict[str, Any]:
     """Texts of the paired test with the best model; nothing for the best itself."""
     if paired is None:
         return {}
@@ -107,10 +128,11 @@ def _difference(paired: Mapping[str, float] | None) -> dict[str, Any]:
     return {"difference": {"value": f"{100 * paired['difference']:+.1f}".replace("-", MINUS), "span": span}, "p": p}
 
 
-def _score(model: Mapping[str, Any], score: str) -> dict[str, str]:
-    interval = model["test"]["intervals"][score]
+def score_texts(result: Mapping[str, Any], score: str) -> dict[str, str]:
+    """Texts of a score and of its 95 % interval, in %."""
+    interval = result["intervals"][score]
     span = f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f}"
-    return {"value": f"{100 * model['test'][score]:.1f}", "span": span}
+    return {"value": f"{100 * result[score]:.1f}", "span": span}
 
 
 def _seconds(value: float) -> str:
@@ -124,5 +146,6 @@ def _seconds(value: float) -> str:
     return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 10 else f"{value:.0f}"
 
 
-def _embedded(png: bytes) -> str:
+def embedded(png: bytes) -> str:
+    """Write a picture as the address of itself."""
     return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"

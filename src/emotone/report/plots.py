@@ -6,7 +6,7 @@ Each function returns a matplotlib ``Figure``; `save` writes it.
 import os
 import tempfile
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from emotone.errors import ConfigError
@@ -39,6 +40,8 @@ INK = "#222222"
 FAINT = "#888888"
 ACCENT = "#332288"
 WARNING = "#882255"
+#: Whether a model is a network -> its marker.
+MARKERS = {False: "o", True: "D"}
 STYLE: Any = {  # Any: matplotlib types its keys as one enormous Literal
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
     "font.size": 9,
@@ -136,7 +139,9 @@ def confusion_picture(result: Result, *, protocol: Mapping[str, Any], subset: st
     return figure
 
 
-def comparison_picture(results: Mapping[str, Result], *, protocol: Mapping[str, Any]) -> Figure:
+def comparison_picture(
+    results: Mapping[str, Result], *, protocol: Mapping[str, Any], deep: Collection[str] = ()
+) -> Figure:
     """Draw each model's UAR as a dot with its 95 % interval, best on top, and a line where guessing is.
 
     Parameters
@@ -145,6 +150,8 @@ def comparison_picture(results: Mapping[str, Result], *, protocol: Mapping[str, 
         Name of the model -> what `emotone.metrics.summary` returns.
     protocol
         The protocol that all share, as `emotone.splits.Protocol.header` gives it.
+    deep
+        Which of the models are networks: they get a diamond, and a legend says so.
     """
     names = sorted_by_uar(results)
     values = [100 * results[name]["uar"] for name in names]
@@ -153,32 +160,48 @@ def comparison_picture(results: Mapping[str, Result], *, protocol: Mapping[str, 
     with rc_context(STYLE):
         figure = canvas(width_inch=7.0, height_inch=1.7 + 0.36 * len(names))
         axes = figure.add_subplot()
-        for y, (value, span) in enumerate(zip(values, spans, strict=True)):
-            axes.plot(
-                [100 * span["low"], 100 * span["high"]], [y, y], color=ACCENT, linewidth=2, solid_capstyle="round"
-            )
-            axes.plot([value], [y], "o", color=ACCENT, markersize=7, markeredgecolor="white")
+        for y, (name, value, span) in enumerate(zip(names, values, spans, strict=True)):
+            score_dot(axes, value, y, span=span, colour=ACCENT, marker=MARKERS[name in deep])
             axes.annotate(f"{value:.1f}", (100 * span["high"], y), (6, 0), textcoords="offset points", va="center")
-        axes.axvline(chance, color=FAINT, linewidth=1, linestyle="--")
-        above: dict[str, Any] = {
-            "xytext": (0, 2),
-            "xycoords": ("data", "axes fraction"),
-            "textcoords": "offset points",
-            "ha": "center",
-        }
-        axes.annotate(f"chance {chance:.1f}", (chance, 1), color=FAINT, fontsize=8, **above)
-        axes.set_yticks(range(len(names)), names)
-        axes.set_ylim(len(names) - 0.4, -0.6)  # best on top
-        axes.set_xlim(*_limits([chance, *(100 * span[end] for span in spans for end in ("low", "high"))]))
-        axes.set_xlabel(f"unweighted average recall (UAR), %, with 95 % interval over {_units(spans)}")
-        axes.grid(axis="x", color="#E6E6E6", linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.tick_params(length=0)
-        axes.spines["left"].set_visible(False)
+        score_axes(axes, names, spans=spans, chance=chance)
+        if deep:
+            figure.legend(handles=family_handles(), loc="outside lower left", ncols=2, frameon=False, fontsize=8)
         best = f"{names[0]}, UAR {percent(values[0] / 100)}"
         headline = f"Best of {len(names)} models: {best}" if len(names) > 1 else best
         _title(figure, headline=headline, protocol=protocol)
     return figure
+
+
+def score_dot(
+    axes: Any, value: float, y: float, *, span: Mapping[str, Any], colour: str, marker: str, filled: bool = True
+) -> None:
+    """Draw a score in % at height y, and its interval (shares, ``low`` and ``high``) as a line."""
+    ends = [100 * span["low"], 100 * span["high"]]
+    axes.plot(ends, [y, y], color=colour, linewidth=2, solid_capstyle="round")
+    edge = {"markeredgecolor": "white"} if filled else {"markerfacecolor": "white", "markeredgewidth": 1.5}
+    axes.plot([value], [y], marker, color=colour, markersize=7, **edge)
+
+
+def score_axes(axes: Any, names: Sequence[str], *, spans: Sequence[Mapping[str, Any]], chance: float) -> None:
+    """Lay out axes of UAR in %, one line a model, the first on top, and a line where guessing is."""
+    axes.axvline(chance, color=FAINT, linewidth=1, linestyle="--")
+    above: dict[str, Any] = {"xytext": (0, 2), "textcoords": "offset points", "ha": "center"}
+    place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), **above}
+    axes.annotate(f"chance {chance:.1f}", (chance, 1), color=FAINT, fontsize=8, **place)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlim(*_limits([chance, *(100 * span[end] for span in spans for end in ("low", "high"))]))
+    axes.set_xlabel(f"unweighted average recall (UAR), %, with 95 % interval over {_units(spans)}")
+    axes.grid(axis="x", color="#E6E6E6", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0)
+    axes.spines["left"].set_visible(False)
+
+
+def family_handles(colour: str = FAINT) -> list[Line2D]:
+    """Entries of a legend: which marker is a classic model's, and which a network's."""
+    named = zip(MARKERS.values(), ("classic model", "network"), strict=True)
+    return [Line2D([], [], linestyle="", marker=marker, color=colour, label=label) for marker, label in named]
 
 
 def _cell(axes: Any, row: int, column: int, *, share: float, clips: int) -> None:
