@@ -57,7 +57,11 @@ def run(pipeline, X):
     return output
 
 
-@pytest.fixture(scope="module", params=registry.MODELS)
+#: Deep models learn from frames: test_neural.py.
+CLASSIC = [name for name, spec in registry.MODELS.items() if spec.family == "classic"]
+
+
+@pytest.fixture(scope="module", params=CLASSIC)
 def fitted(request):
     """Every model at its defaults, fitted on 8 classes."""
     X, y = blobs()
@@ -99,7 +103,7 @@ def test_steps_are_named_as_the_others_expect(fitted):
     assert (names[0] == "scaler") == (name not in (*TREES, "ensemble"))
 
 
-@pytest.mark.parametrize("name", registry.MODELS)
+@pytest.mark.parametrize("name", CLASSIC)
 @pytest.mark.parametrize("labels", [(0, 1), (2, 5, 7)], ids=["two", "three"])
 def test_few_classes_with_gaps_between_their_numbers(name, labels):
     X, y = blobs(150, n_classes=len(labels))
@@ -110,7 +114,7 @@ def test_few_classes_with_gaps_between_their_numbers(name, labels):
     np.testing.assert_allclose(run(pipeline, fresh), pipeline.predict_proba(fresh), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", registry.MODELS)
+@pytest.mark.parametrize("name", CLASSIC)
 def test_the_same_seed_gives_the_same_model(name):
     X, y = blobs(200, n_classes=4)
     first, again = (small(name, seed=3).fit(X, y).predict_proba(X) for _ in range(2))
@@ -125,7 +129,7 @@ def test_another_seed_gives_another_model(name):
     assert np.abs(first - other).max() > 1e-3
 
 
-@pytest.mark.parametrize("name", [name for name in registry.MODELS if name not in ("knn", "ensemble")])
+@pytest.mark.parametrize("name", [name for name in CLASSIC if name not in ("knn", "ensemble")])
 def test_class_weight_gives_the_rare_class_its_share(name):
     X, y = blobs(600, n_classes=2, spread=8.0)
     kept = (y == 0) | (np.arange(y.size) % 10 == 1)  # one clip of class 1 to five of class 0

@@ -130,6 +130,12 @@ Augment = Annotated[
         "and mixup, which mixes clips.",
     ),
 ]
+Epochs = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Epochs of a network, at most.", show_default="the model's own")
+]
+Networks = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Networks of a deep model, from different seeds, averaged.")
+]
 Copies = Annotated[int, typer.Option(metavar="N", min=0, help="Augmented copies of each training clip.")]
 Balance = Annotated[
     Literal["weights", "augment", "none"], typer.Option(help="What makes every emotion count the same.")
@@ -200,6 +206,8 @@ def train(
     train_also: TrainAlso = "",
     augment: Augment = "",
     copies: Copies = 1,
+    epochs: Epochs = None,
+    networks: Networks = 1,
     balance: Balance = "weights",
     tune: Tune = False,
     seed: Seed = 0,
@@ -222,6 +230,8 @@ def train(
         train_also=_names(train_also),
         augment=_names(augment),
         copies=copies,
+        epochs=epochs,
+        networks=networks,
         balance=balance,
         tune=tune,
         seed=seed,
@@ -258,6 +268,8 @@ def compare(
     train_also: TrainAlso = "",
     augment: Augment = "",
     copies: Copies = 1,
+    epochs: Epochs = None,
+    networks: Networks = 1,
     balance: Balance = "weights",
     tune: Tune = False,
     seed: Seed = 0,
@@ -285,6 +297,8 @@ def compare(
         train_also=_names(train_also),
         augment=_names(augment),
         copies=copies,
+        epochs=epochs,
+        networks=networks,
         balance=balance,
         tune=tune,
         seed=seed,

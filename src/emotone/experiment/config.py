@@ -27,7 +27,9 @@ PLACES = frozenset({"out", "cache"})
 _TUPLES = ("corpora", "emotions", "augment", "train_also")
 _PATHS = ("data", "out", "cache")
 _TEXTS = ("model", "protocol", "channel", "balance", "extractor", "features")
-_NUMBERS = ("copies", "seed")
+_NUMBERS = ("copies", "networks", "seed")
+#: Settings that mean nothing to a classic model.
+_OF_NETWORKS = frozenset({"epochs", "networks"})
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,11 @@ class Config:
     balance
         What makes every emotion count the same in training: ``"weights"`` of clips, more augmented copies of the rarer
         emotions (``"augment"``), or nothing (``"none"``).
+    epochs
+        For how many epochs a deep model is trained at most, 1 or more; None: as many as the model's own settings say.
+        Classic models have none.
+    networks
+        Networks of a deep model, trained from different seeds and averaged; 1 or more.
     tune
         Whether to search the model's grid, on folds of each fold's training part.
     seed
@@ -90,6 +97,8 @@ class Config:
     augment: tuple[str, ...] = ()
     copies: int = 1
     balance: str = "weights"
+    epochs: int | None = None
+    networks: int = 1
     tune: bool = False
     seed: int = 0
     extractor: str = AUTO
@@ -112,6 +121,10 @@ class Config:
         self._check_augment()
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; expected 0 or more")
+        for name in ("epochs", "networks"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} is {value}; expected 1 or more")
 
     def _settle_types(self) -> None:
         """Turn lists into tuples and texts into paths; refuse what is of another type."""
@@ -134,6 +147,8 @@ class Config:
                 value = getattr(self, name)
                 if not isinstance(value, kind) or isinstance(value, bool):
                     raise ConfigError(f"{name} is {value!r}; expected {words}")
+        if self.epochs is not None and (not isinstance(self.epochs, int) or isinstance(self.epochs, bool)):
+            raise ConfigError(f"epochs is {self.epochs!r}; expected a whole number")
         if not isinstance(self.tune, bool):
             raise ConfigError(f"tune is {self.tune!r}; expected true or false")
 
@@ -202,6 +217,12 @@ class Config:
     def mixup(self) -> bool:
         """Whether clips of a training set are mixed with one another."""
         return augmentation.split_names(self.augment)[1]
+
+    @property
+    def of_networks(self) -> dict[str, Any]:
+        """What these settings change of a deep model's own, as scikit-learn names it."""
+        named = {"classifier__n_members": self.networks}
+        return named if self.epochs is None else named | {"classifier__max_epochs": self.epochs}
 
     @property
     def n_copies(self) -> int:
@@ -275,7 +296,8 @@ def differing(first: Mapping[str, Any], second: Mapping[str, Any], *, ignored: f
     """List the settings in which two experiments differ, of those that either names.
 
     What counts is what a setting means: of paths, what they lead to; of the extractor ``"auto"``, which one that is; of
-    one that is not named, its default, so that a run stays valid when a later version knows more settings.
+    one that is not named, its default, so that a run stays valid when a later version knows more settings; and of a
+    classic model, nothing that only networks have.
 
     Examples
     --------
@@ -291,6 +313,9 @@ def differing(first: Mapping[str, Any], second: Mapping[str, Any], *, ignored: f
         value = settings.get(name, _DEFAULTS.get(name))
         return str(Path(value).resolve()) if name == "data" and value is not None else value
 
+    models = {settings["model"] for settings in (first, second) if "model" in settings}
+    if models and all(name in registry.MODELS and registry.get(name).family == "classic" for name in models):
+        ignored = ignored | _OF_NETWORKS
     names = [*first, *(name for name in second if name not in first)]
     return [name for name in names if name not in ignored and settled(first, name) != settled(second, name)]
 

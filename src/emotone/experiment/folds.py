@@ -32,7 +32,8 @@ N_INNER_FOLDS = 4
 FITS = ("validation", "test")
 #: Of the Beta distribution that the shares of mixed rows come from; networks have theirs in their settings.
 MIXUP_ALPHA = 0.3
-_N_CORES = os.cpu_count() or 1
+# not all that the machine has, where a container or taskset allows fewer
+_N_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +192,7 @@ def fingerprint(plan: Plan, material: Material, config: Config, *, extractor_dig
         "version": __version__,
         "model": [spec.name, {name: list(values) for name, values in spec.grid.items()}],
         "settings": [config.balance, config.tune, config.seed, config.copies, config.mixup, *config.train_also],
+        "networks": config.of_networks if spec.family == "deep" else {},
         "transforms": [transform.spec for transform in config.transforms],
         "extractor": extractor_digest,
         "recordings": list(material.digests),
@@ -324,6 +326,8 @@ def fit(
     weighted = config.balance == "weights"
     spec = registry.get(config.model)
     model = spec.build(seed=config.seed, n_jobs=_N_CORES, class_weight=weighted)
+    if spec.family == "deep":
+        settings = config.of_networks | settings  # those of this fit come first
     model.set_params(**settings)
     X, y = material.values[taken], material.labels[material.origin[taken]]
     given: dict[str, Any] = {}

@@ -79,12 +79,13 @@ def summarise(
 def _protocol(protocol: splits.Protocol, plans: Sequence[Plan], config: Config) -> dict[str, Any]:
     """Say how the scores came about; ``train_also`` is named only where there is such a channel."""
     header = protocol.header()
+    words = validation_words(plans, deep=registry.get(config.model).family == "deep")
     more: dict[str, Any] = {}
     if config.train_also:
         also = f"{' and '.join(config.train_also).capitalize()} clips of the training speakers were learnt from too"
         header["description"] += f" {also}, and none was validated or tested on."
         more["train_also"] = list(config.train_also)
-    return {**header, "words": header["description"], "validation": validation_words(plans), **more}
+    return {**header, "words": header["description"], "validation": words, **more}
 
 
 def _fold(table: pd.DataFrame, plan: Plan, material: Material) -> dict[str, Any]:

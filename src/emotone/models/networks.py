@@ -10,7 +10,6 @@ as in the exported graph, there is a single clip without padding and no mask is 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 _LEAST_VARIANCE = 1e-5
 _OPSET = 20  # of ONNX, as in `emotone.features.graph`
@@ -113,51 +112,63 @@ def _over_time(channels: tuple[int, ...], *, dropout: float) -> nn.ModuleList:
 
 
 class Recurrent(nn.Module):
-    """Long short-term memory over the clip's own frames, (b, c, T) -> (b, c', T)."""
+    """Long short-term memory over the clip's own frames, (b, c, T) -> (b, c', T).
+
+    Backwards is a second stack over the clip turned round.  A state has then only seen frames of its own clip, whatever
+    padding comes after it, so that torch need not pack the batch, which takes several times as long on a processor.
+    """
 
     def __init__(self, n_in: int, hidden: int, *, n_layers: int, bidirectional: bool, dropout: float) -> None:
         super().__init__()
         between = dropout if n_layers > 1 else 0.0
-        self.lstm = nn.LSTM(
-            n_in, hidden, num_layers=n_layers, batch_first=True, bidirectional=bidirectional, dropout=between
+        self.stacks = nn.ModuleList(
+            nn.LSTM(n_in, hidden, num_layers=n_layers, batch_first=True, dropout=between)
+            for _ in range(2 if bidirectional else 1)
         )
 
     def forward(self, values: Tensor, mask: Tensor | None) -> Tensor:
         """Run over time; states of padding are zero."""
         frames = values.transpose(1, 2)
-        if mask is None and torch.compiler.is_exporting():
-            states = self._as_operators(frames)
-        elif mask is None:
-            states = self.lstm(frames)[0]
-        else:
-            lengths = mask.sum(-1).long().cpu()
-            packed = pack_padded_sequence(frames, lengths, batch_first=True, enforce_sorted=False)
-            states = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=frames.shape[1])[0]
-        return torch.as_tensor(states).transpose(1, 2)
+        states = [_states(self.stacks[0], frames)]
+        if len(self.stacks) == 2:
+            states.append(_turned(_states(self.stacks[1], _turned(frames, mask)), mask))
+        return _masked(torch.cat(states, dim=2).transpose(1, 2), mask)
 
-    def _as_operators(self, frames: Tensor) -> Tensor:
-        """The layers as ONNX's own LSTM operator, (b, T, c) -> (b, T, c').
 
-        Left to itself, the exporter would unroll the layers for the length of its example.
-        """
-        states = frames.transpose(0, 1)
-        hidden, sides = self.lstm.hidden_size, (("", "_reverse") if self.lstm.bidirectional else ("",))
-        for layer in range(self.lstm.num_layers):
-            names = [f"_l{layer}{side}" for side in sides]
-            own, recurrent, first, second = (
-                torch.stack([_gates_for_onnx(getattr(self.lstm, f"{kind}{name}"), hidden) for name in names])
-                for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-            )
-            outputs = torch.onnx.ops.symbolic(
-                "LSTM",
-                [states, own, recurrent, torch.cat([first, second], dim=1)],
-                attrs={"hidden_size": hidden, "direction": "bidirectional" if len(sides) == 2 else "forward"},
-                dtype=frames.dtype,
-                shape=[states.shape[0], len(sides), states.shape[1], hidden],
-                version=_OPSET,
-            )
-            states = outputs.permute(0, 2, 1, 3).flatten(2)
-        return states.transpose(0, 1)
+def _turned(frames: Tensor, mask: Tensor | None) -> Tensor:
+    """Reverse the clip's own frames, (b, T, c); padding stays where it is."""
+    if mask is None:
+        return frames.flip(1)
+    place = torch.arange(frames.shape[1], device=frames.device)
+    opposite = mask.sum(-1, keepdim=True).long() - 1 - place
+    order = torch.where(opposite >= 0, opposite, place)
+    return frames.gather(1, order[:, :, None].expand_as(frames))
+
+
+def _states(stack: nn.Module, frames: Tensor) -> Tensor:
+    """States of a stack of LSTM layers, (b, T, c) -> (b, T, hidden)."""
+    if not isinstance(stack, nn.LSTM):
+        raise TypeError(f"{type(stack).__name__} is no LSTM")
+    if not torch.compiler.is_exporting():
+        states: Tensor = stack(frames)[0]
+        return states
+    # as ONNX's own operator: left to itself, the exporter would unroll the layers for the length of its example
+    turned = frames.transpose(0, 1)
+    for layer in range(stack.num_layers):
+        own, recurrent, first, second = (
+            _gates_for_onnx(getattr(stack, f"{kind}_l{layer}"), stack.hidden_size)[None]
+            for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        )
+        outputs = torch.onnx.ops.symbolic(
+            "LSTM",
+            [turned, own, recurrent, torch.cat([first, second], dim=1)],
+            attrs={"hidden_size": stack.hidden_size},
+            dtype=frames.dtype,
+            shape=[turned.shape[0], 1, turned.shape[1], stack.hidden_size],
+            version=_OPSET,
+        )
+        turned = outputs.squeeze(1)
+    return turned.transpose(0, 1)
 
 
 def _gates_for_onnx(weights: Tensor, hidden: int) -> Tensor:
@@ -235,7 +246,7 @@ class Cnn2d(FrameNetwork):
 
     def __init__(self, n_columns: int, n_classes: int, *, dropout: float = 0.3) -> None:
         super().__init__()
-        channels = (1, 16, 32, 64)
+        channels = (1, 8, 32, 64)
         self.convolutions = nn.ModuleList(
             _Convolution(n_in, n_out, kernel=(3, 3), dropout=dropout / 3)
             for n_in, n_out in zip(channels[:-1], channels[1:], strict=True)
@@ -293,7 +304,7 @@ class ResNet(FrameNetwork):
     """A small residual network over the log-mel spectrogram, then a bidirectional LSTM and attentive statistics.
 
     The first layer takes every fourth band and every second frame, which makes it affordable on a processor; each block
-    halves the bands and the first one the frames once more, so that the LSTM sees 16 states a second.
+    halves the bands, and the first one the frames once more, so that the LSTM sees 16 states a second.
     """
 
     def __init__(

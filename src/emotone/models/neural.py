@@ -321,24 +321,28 @@ def _pipeline(
 
 def cnn_bilstm(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
     """See `networks.CnnBiLstm`; windows of (130, 120)."""
-    return _pipeline(networks.CnnBiLstm, seed=seed, n_jobs=n_jobs, class_weight=class_weight, **_MFCC_RECIPE)
+    settings = {"max_epochs": 40, **_MFCC_RECIPE}
+    return _pipeline(networks.CnnBiLstm, seed=seed, n_jobs=n_jobs, class_weight=class_weight, **settings)
 
 
 def lstm(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
     """See `networks.Lstm`; windows of (130, 120)."""
-    return _pipeline(networks.Lstm, seed=seed, n_jobs=n_jobs, class_weight=class_weight, **_MFCC_RECIPE)
+    settings = {"max_epochs": 20, **_MFCC_RECIPE}
+    return _pipeline(networks.Lstm, seed=seed, n_jobs=n_jobs, class_weight=class_weight, **settings)
 
 
 def cnn1d(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
     """See `networks.Cnn1d`; windows of (130, 120)."""
-    return _pipeline(networks.Cnn1d, seed=seed, n_jobs=n_jobs, class_weight=class_weight, **_MFCC_RECIPE)
+    settings = {"max_epochs": 40, **_MFCC_RECIPE}
+    return _pipeline(networks.Cnn1d, seed=seed, n_jobs=n_jobs, class_weight=class_weight, **settings)
 
 
 def cnn2d(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
     """See `networks.Cnn2d`; windows of 128 x 128."""
-    return _pipeline(networks.Cnn2d, seed=seed, n_jobs=n_jobs, class_weight=class_weight, window=128)
+    settings = {"max_epochs": 15, "window": 128}
+    return _pipeline(networks.Cnn2d, seed=seed, n_jobs=n_jobs, class_weight=class_weight, **settings)
 
 
 def resnet(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
     """See `networks.ResNet`."""
-    return _pipeline(networks.ResNet, seed=seed, n_jobs=n_jobs, class_weight=class_weight)
+    return _pipeline(networks.ResNet, seed=seed, n_jobs=n_jobs, class_weight=class_weight, max_epochs=20)

@@ -10,8 +10,10 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from skorch.callbacks import Callback, GradientNormClipping
 from skorch.helper import predefined_split
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import Dataset
 
 from emotone.metrics import unweighted_average_recall
@@ -32,7 +34,6 @@ from emotone.progress import Progress
 
 Frames = NDArray[np.float32]
 _WARM_UP = 0.1  # of all steps
-_SORTED_BATCHES = 8  # so many batches are filled with clips of alike length, to waste little on padding
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Recipe:
     window
         Frames of which a training clip shows at most so many, at a drawn place.
     averaging
-        Decay of the running mean of the weights, a step; the mean is what predicts.
+        Decay of the running mean of the weights, a step, reached gradually; the mean is what predicts.
     seed
         Of everything drawn.
     device
@@ -99,6 +100,16 @@ class Recipe:
         if self.precision == "float32":
             return nullcontext()
         return torch.autocast(self.device, dtype=getattr(torch, self.precision))
+
+    def average(self, mean: Tensor, current: Tensor, n_averaged: Tensor | int) -> Tensor:
+        """Move the running mean of a weight towards its current value.
+
+        The decay after n steps is at most (1 + n) / (10 + n), so that a short training forgets how it began.
+        """
+        if not mean.is_floating_point():  # batch norm's count of batches
+            return current
+        n = int(n_averaged)
+        return torch.lerp(mean, current, 1 - min(self.averaging, (1 + n) / (10 + n)))
 
     def learning_rate_at(self, step: int, *, n_steps: int) -> float:
         """Rise linearly over a tenth of all steps, then fall to zero along half a cosine."""
@@ -160,18 +171,16 @@ class Batches:
         return whole + (rest > (1 if self.rng else 0))
 
     def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-        lengths = np.asarray([len(clip) for clip in self.clips.frames])
         if self.rng is None:
-            order = np.argsort(lengths, kind="stable")
+            order = np.argsort([len(clip) for clip in self.clips.frames], kind="stable")
             parts = np.split(order, range(self.size, len(order), self.size))
         else:
             rng = self.rng()
-            order = rng.permutation(len(lengths))[: self.n_clips]
-            span = _SORTED_BATCHES * self.size
-            pieces = [order[start : start + span] for start in range(0, len(order), span)]
-            order = np.concatenate([piece[np.argsort(lengths[piece], kind="stable")] for piece in pieces])
+            order = rng.permutation(len(self.clips))[: self.n_clips]
+            # Not sorted by length, which would save padding: clips of one length are often of one channel or emotion,
+            # and batch norm and mixup would see little else at a time.
             parts = np.split(order, range(self.size, len(order), self.size))
-            parts = [parts[place] for place in rng.permutation(len(parts)) if len(parts[place]) > 1]
+            parts = [rows for rows in parts if len(rows) > 1]
         for rows in parts:
             clips = [self.clips.frames[row] for row in rows]
             if self.window is not None:
@@ -302,9 +311,8 @@ class _Course(Callback):  # type: ignore[misc]  # skorch has no types
         row: dict[str, Any] = {"epoch": len(net.history), **self._scores("train", self.seen[True])}
         row |= self._scores("valid", self.seen[False])
         row |= {"learning_rate": self.rate, "seconds": float(net.history[-1]["dur"])}
-        losses = [earlier["valid_loss"] for earlier in self.rows]
         self.rows.append(row)
-        if row["valid_loss"] is not None and row["valid_loss"] < min(losses, default=math.inf):
+        if row["valid_loss"] is not None and row["epoch"] == self.best_epoch():
             self.best = {name: value.clone() for name, value in self.averaged.module.state_dict().items()}
         self._tell(net, row)
         if self.checkpoint is not None:
@@ -326,7 +334,8 @@ class _Course(Callback):  # type: ignore[misc]  # skorch has no types
     def best_epoch(self) -> int:
         """The epoch of the lowest held-out loss; without held-out clips the last."""
         losses = [row["valid_loss"] for row in self.rows]
-        return len(losses) if losses[-1] is None else int(np.argmin(losses)) + 1
+        # a loss that is no number is worse than any
+        return len(losses) if losses[-1] is None else int(np.argmin(np.nan_to_num(losses, nan=math.inf))) + 1
 
     def _tell(self, net: Net, row: dict[str, Any]) -> None:
         if self.progress is None:
@@ -351,18 +360,18 @@ class _Course(Callback):  # type: ignore[misc]  # skorch has no types
 
     def load(self, net: Net, path: Path) -> None:
         """Take up what `_save` wrote; a file that is missing or damaged is passed over, and training begins anew."""
+        parts = {"module": net.module_, "averaged": self.averaged, "optimizer": net.optimizer_}
+        fresh = {name: deepcopy(kept.state_dict()) for name, kept in parts.items()}
         try:
             state = torch.load(path, map_location=net.recipe.device, weights_only=True)
-            net.module_.load_state_dict(state["module"])
-            self.averaged.load_state_dict(state["averaged"])
-            net.optimizer_.load_state_dict(state["optimizer"])
-        except (OSError, RuntimeError, KeyError, ValueError, EOFError, AttributeError):
+            best, rows = state["best"], state["rows"]
+            for name, kept in parts.items():
+                kept.load_state_dict(state[name])
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, AttributeError, UnpicklingError):
+            for name, kept in parts.items():
+                kept.load_state_dict(fresh[name])  # of weights that fit in part, some have been taken over
             return
-        except Exception as error:  # the unpickler's own, which torch renames from version to version
-            if type(error).__name__ != "UnpicklingError":
-                raise
-            return
-        self.best, self.rows[:] = state["best"], state["rows"]
+        self.best, self.rows[:] = best, rows
         for row in self.rows:
             net.history.new_epoch()
             net.history.record("dur", row["seconds"])
@@ -432,7 +441,7 @@ def train(
         # kept outside of the net, which would hand its weights to the optimiser too
         course.averaged = AveragedModel(
             net.module_,
-            multi_avg_fn=get_ema_multi_avg_fn(recipe.averaging),  # type: ignore[no-untyped-call]
+            avg_fn=recipe.average,
             use_buffers=True,
         ).eval()
         net.course = course
