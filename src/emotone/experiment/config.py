@@ -28,6 +28,8 @@ _TUPLES = ("corpora", "emotions", "augment", "train_also")
 _PATHS = ("data", "out", "cache")
 _TEXTS = ("model", "protocol", "channel", "balance", "extractor", "features")
 _NUMBERS = ("copies", "networks", "seed")
+#: Of the Beta distribution that the shares of mixed clips come from.
+MIXUP_ALPHA = 0.3
 #: Settings that mean nothing to a classic model.
 _OF_NETWORKS = frozenset({"epochs", "networks"})
 
@@ -57,7 +59,8 @@ class Config:
         or tested on; empty: none.
     augment
         Names in `emotone.augment.NAMES`.  Transforms are applied in this order to every augmented copy of a training
-        clip; where none is named there are no copies.  ``"mixup"`` mixes clips of a training set.
+        clip; where none is named there are no copies.  ``"mixup"`` mixes clips of a training set: appended rows for a
+        classic model, every batch afresh for a deep one.
     copies
         Augmented copies of each training clip, where ``augment`` names transforms.  0 only with balance="augment".
     balance
@@ -221,7 +224,9 @@ class Config:
     @property
     def of_networks(self) -> dict[str, Any]:
         """What these settings change of a deep model's own, as scikit-learn names it."""
-        named = {"classifier__n_members": self.networks}
+        named: dict[str, Any] = {"classifier__n_members": self.networks}
+        if self.mixup:
+            named["classifier__mixup"] = MIXUP_ALPHA
         return named if self.epochs is None else named | {"classifier__max_epochs": self.epochs}
 
     @property

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from emotone import __version__, augment, metrics, splits
 from emotone.experiment import files
-from emotone.experiment.config import Config
+from emotone.experiment.config import MIXUP_ALPHA, Config
 from emotone.experiment.material import Material, Rows
 from emotone.experiment.steps import part
 from emotone.models import registry
@@ -30,8 +30,6 @@ Scores = NDArray[np.float64]
 N_INNER_FOLDS = 4
 #: The fits of a fold that hold clips out inside its training part.
 FITS = ("validation", "test")
-#: Of the Beta distribution that the shares of mixed rows come from; networks have theirs in their settings.
-MIXUP_ALPHA = 0.3
 # not all that the machine has, where a container or taskset allows fewer
 _N_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -84,7 +84,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         weight_decay: float = 0.05,
         label_smoothing: float = 0.05,
         dropout: float = 0.3,
-        mixup: float = 0.3,
+        mixup: float = 0.0,
         n_time_masks: int = 2,
         max_time_share: float = 0.15,
         n_frequency_masks: int = 2,
