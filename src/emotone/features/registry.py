@@ -36,12 +36,6 @@ def _mfcc_frames() -> Extractor:
     return MfccFrames()
 
 
-def _log_mel_prosody() -> Extractor:
-    from emotone.features.prosody import LogMelProsody
-
-    return LogMelProsody()
-
-
 #: Name -> how to make it.  The two of openSMILE need the extra of that name and can't be part of a graph.
 EXTRACTORS: dict[str, Callable[[], Extractor]] = {
     "functionals": _functionals,
@@ -49,10 +43,9 @@ EXTRACTORS: dict[str, Callable[[], Extractor]] = {
     "compare": _compare,
     "log-mel": _log_mel,
     "mfcc-frames": _mfcc_frames,
-    "log-mel-prosody": _log_mel_prosody,
 }
 #: Those that give frames: what networks learn from, and nothing else can.
-SEQUENCES = frozenset({"log-mel", "log-mel-prosody", "mfcc-frames"})
+SEQUENCES = frozenset({"log-mel", "mfcc-frames"})
 DEFAULT = "functionals"
 
 

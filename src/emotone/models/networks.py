@@ -304,8 +304,7 @@ class ResNet(FrameNetwork):
     """A small residual network over the log-mel spectrogram, then a bidirectional LSTM and attentive statistics.
 
     The first layer takes every fourth band and every second frame, which makes it affordable on a processor; each block
-    halves the bands, and the first one the frames once more, so that the LSTM sees 16 states a second.  Columns beyond
-    the bands (prosody) are convolved over time alone and join before the LSTM.
+    halves the bands, and the first one the frames once more, so that the LSTM sees 16 states a second.
     """
 
     def __init__(
@@ -315,50 +314,34 @@ class ResNet(FrameNetwork):
         *,
         dropout: float = 0.3,
         channels: tuple[int, ...] = (24, 32, 48, 64),
-        n_bands: int = 128,
     ) -> None:
         super().__init__()
-        self.n_bands = min(n_bands, n_columns)
-        beside = n_columns - self.n_bands
-        self.beside = _over_time((beside, 32, 32), dropout=0.0) if beside else None
         self.stem = nn.Conv2d(1, channels[0], (7, 5), stride=(4, 2), padding=(3, 2), bias=False)
         self.stem_norm = nn.BatchNorm2d(channels[0])
         self.blocks = nn.ModuleList(
             _ResidualBlock(n_in, n_out, stride=(2, 2) if place == 0 else (2, 1))
             for place, (n_in, n_out) in enumerate(zip(channels[:-1], channels[1:], strict=True))
         )
-        bands = -(-self.n_bands // 4)
+        bands = -(-n_columns // 4)
         for _ in self.blocks:
             bands = -(-bands // 2)
         self.gather = nn.Conv2d(channels[-1], 128, (bands, 1))
         self.gather_norm = nn.BatchNorm1d(128)
-        self.recurrent = Recurrent(160 if beside else 128, 64, n_layers=1, bidirectional=True, dropout=dropout)
+        self.recurrent = Recurrent(128, 64, n_layers=1, bidirectional=True, dropout=dropout)
         self.pool = AttentiveStatistics(128)
         self.head = nn.Sequential(nn.BatchNorm1d(256), nn.Dropout(dropout), nn.Linear(256, n_classes))
 
     def embed(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(b, T, d), (b,) -> (b, 256)."""
         mask = frame_mask(frames, lengths)
-        columns = _masked(frames.transpose(1, 2)[:, :, None], mask)
-        values = columns[:, : self.n_bands].transpose(1, 2).contiguous(memory_format=torch.channels_last)
-        beside = self._beside(columns[:, self.n_bands :], mask)
+        values = _masked(frames.transpose(1, 2)[:, None], mask).contiguous(memory_format=torch.channels_last)
         mask = None if mask is None else mask[:, ::2]
         values = _masked(functional.relu(self.stem_norm(self.stem(values))), mask)
         for block in self.blocks:
             values, mask = block(values, mask)
         states = functional.relu(self.gather_norm(self.gather(values).squeeze(2)))
-        if beside is not None:
-            states = torch.cat([states, beside.to(states.dtype)], dim=1)
         pooled: Tensor = self.pool(self.recurrent(states, mask), mask)
         return pooled
-
-    def _beside(self, columns: Tensor, mask: Tensor | None) -> Tensor | None:
-        """Convolve the columns that are no bands over time, (b, c, 1, T) -> (b, 32, T / 4)."""
-        if self.beside is None:
-            return None
-        for convolution in self.beside:
-            columns, mask = convolution(columns, mask)
-        return columns.squeeze(2)
 
 
 def _even_weights(values: Tensor, mask: Tensor | None) -> Tensor:

@@ -155,7 +155,7 @@ MODELS: dict[str, ModelSpec] = {
         _deep("lstm", "two layers of LSTM over MFCCs", extractor="mfcc-frames"),
         _deep("cnn1d", "three 1-D convolutions over MFCCs", extractor="mfcc-frames"),
         _deep("cnn2d", "three 2-D convolutions over the log-mel spectrogram", extractor="log-mel"),
-        _deep("resnet", "residual network over the log-mel spectrogram, with prosody", extractor="log-mel-prosody"),
+        _deep("resnet", "residual network over the log-mel spectrogram", extractor="log-mel"),
     )
 }
 
