@@ -101,7 +101,7 @@ DEEP = (
         ),
         ("resnet",),
         "uar",
-        {"protocol": "speaker-6fold", "train_also": ("song",), "epochs": 30},
+        {"protocol": "speaker-6fold", "train_also": ("song",), "epochs": 25, "networks": 3},
     ),
 )
 
@@ -205,6 +205,8 @@ def _deep_targets(found: list[tuple[Deep, str, list[dict]]]) -> list[str]:
         extra = ["--epochs", str(row.settings["epochs"])]
         if "emotions" in row.settings:
             extra += ["--emotions", ",".join(row.settings["emotions"])]
+        if "networks" in row.settings:
+            extra += ["--networks", str(row.settings["networks"])]
         if "train_also" in row.settings:
             extra += ["--train-also", ",".join(row.settings["train_also"])]
         command = _command(model, row.settings["protocol"], *extra, copies=MORE["copies"])
