@@ -36,6 +36,13 @@ def zipped() -> bytes:
     return buffer.getvalue()
 
 
+def unknown_format() -> bytes:
+    """A WAV whose format tag means nothing: a single damaged byte."""
+    content = bytearray(wav_bytes(np.zeros(8000, dtype=np.float32) + 0.1, subtype="PCM_16"))
+    content[21] = 1
+    return bytes(content)
+
+
 def spoiled(value: float) -> bytes:
     samples = tone(200, rate=16_000)
     samples[8000] = value
@@ -52,6 +59,7 @@ def spoiled(value: float) -> bytes:
         (bytes(5000), "no recording in a known format.*; convert it to one of WAV, FLAC"),
         (b"RIFF\x24\x00\x00\x00WAVEfmt ", "header is damaged.*; copy it again"),
         (wav_bytes(np.zeros(0, np.float32)), "no samples; record it again"),
+        (unknown_format(), "no decoder knows.*convert it to WAV"),
         (spoiled(np.nan), r"sample at 0\.500 s is nan; .*without NaN"),
         (spoiled(-np.inf), r"sample at 0\.500 s is -inf; .*without NaN"),
         (spoiled(1e35), r"sample at 0\.500 s is 1\.0*\d*e\+35|9\.99\d*e\+34"),

@@ -254,6 +254,7 @@ def experiment(monkeypatch, tmp_path):
 def test_train_passes_every_option_on(experiment):
     options = "--data d --out o --model mlp --protocol random-80-20 --emotions happy,sad --channel song --augment a,b"
     more = "--copies 3 --balance none --tune --seed 7 --extractor egemaps --features csv --cache c --train-also speech"
+    more += " --epochs 9 --networks 2"
     result = run("train", "ravdess", "tess", *options.split(), *more.split())
     assert result.exit_code == 0, result.stderr
     assert experiment["config"] == {
@@ -267,6 +268,8 @@ def test_train_passes_every_option_on(experiment):
         "train_also": ("speech",),
         "augment": ("a", "b"),
         "copies": 3,
+        "epochs": 9,
+        "networks": 2,
         "balance": "none",
         "tune": True,
         "seed": 7,

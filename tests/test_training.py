@@ -485,12 +485,21 @@ def test_gradients_are_clipped_to_a_norm_of_two(recorded):
 def test_what_is_returned_is_the_running_mean_of_the_weights(recorded):
     network, _, _ = trained(Linear, max_epochs=3, averaging=0.8, **PLAIN)
     expected = recorded.weights[0]
-    for weights in recorded.weights[1:]:
-        expected = [0.8 * mean + 0.2 * new for mean, new in zip(expected, weights, strict=True)]
+    for n, weights in enumerate(recorded.weights[1:], start=1):
+        decay = min(0.8, (1 + n) / (10 + n))
+        expected = [decay * mean + (1 - decay) * new for mean, new in zip(expected, weights, strict=True)]
     for mean, found in zip(expected, network.parameters(), strict=True):
         np.testing.assert_allclose(found.detach().numpy(), mean, atol=1e-6)
     assert np.abs(expected[0] - recorded.weights[-1][0]).max() > 1e-3
     assert not network.training
+
+
+def test_the_running_mean_reaches_its_decay_and_goes_no_further():
+    made = recipe(averaging=0.9)
+    mean, current = torch.tensor([1.0]), torch.tensor([0.0])
+    found = [float(made.average(mean, current, torch.tensor(n))) for n in (1, 40, 80, 81, 1000)]
+    np.testing.assert_allclose(found, [2 / 11, 41 / 50, 0.9, 0.9, 0.9], rtol=1e-6)
+    assert made.average(torch.tensor(3), torch.tensor(7), 5) == 7  # a count is taken as it is
 
 
 def test_the_running_mean_takes_in_what_batch_norm_keeps():
@@ -498,8 +507,8 @@ def test_the_running_mean_takes_in_what_batch_norm_keeps():
     given = {"max_epochs": 4, "batch_size": 40, "averaging": 0.8}  # one step an epoch
     found, _, _ = trained(network, progress=lambda *step: seen.append(network.head[0].running_mean.clone()), **given)
     expected = seen[0]
-    for mean in seen[1:]:
-        expected = 0.8 * expected + 0.2 * mean
+    for decay, mean in zip((2 / 11, 3 / 12, 4 / 13), seen[1:], strict=True):
+        expected = decay * expected + (1 - decay) * mean
     torch.testing.assert_close(found.head[0].running_mean, expected)
     assert (expected - seen[-1]).abs().max() > 1e-3
 

@@ -165,6 +165,8 @@ def _reading(name: str, also: tuple[type[Exception], ...] = ()) -> Iterator[None
 class _AvReader:
     def __init__(self, container: Any, *, name: str) -> None:
         stream = container.streams.audio[0]
+        if stream.codec_context is None:  # a format tag that means nothing, as damage makes it
+            raise AudioError(f"{name}: no decoder knows how its sound is coded; copy it again, or convert it to WAV")
         self._container, self._stream, self.name = container, stream, name
         self.sample_rate, self.channels = int(stream.rate or 0), int(stream.channels or 0)
         self.container, self.codec = container.format.name, getattr(stream.codec_context, "name", "unknown")
