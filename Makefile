@@ -47,7 +47,7 @@ samples: $(BASE)  ## speak the sample clips again (needs espeak-ng)
 benchmark: need-data $(DEV)  ## speed and memory beside librosa, on one core (needs EMOTONE_DATA)
 	$(BIN)/python benchmarks/speed.py --data "$(EMOTONE_DATA)" --model default
 
-results: need-data $(DEV)  ## every figure of docs/results.md on RAVDESS (needs EMOTONE_DATA, an hour; an interrupted run goes on)
+results: need-data $(DEV)  ## every figure of docs/results.md on RAVDESS (needs EMOTONE_DATA, several hours; an interrupted run goes on)
 	$(BIN)/python benchmarks/results.py --data "$(EMOTONE_DATA)"
 
 ablation: need-data $(DEV)  ## the table of docs/tried.md (needs EMOTONE_DATA, a quarter of an hour)

@@ -221,6 +221,12 @@ def test_the_bundle_answers_from_the_waveform_on(with_development, make_voice):
     assert sum(right) >= 2
 
 
+def test_the_card_says_how_long_and_how_many(finished):
+    chosen, fits = finished
+    parameters = Recognizer(chosen.out / "model").card["parameters"]
+    assert (parameters["classifier__max_epochs"], parameters["classifier__n_members"]) == (fits[-1][2], 1)
+
+
 def test_history_survives_the_disk(tmp_path):
     rows = np.arange(3)
     history = [{"fit": "test", "member": 1, "epoch": 1, "valid_loss": None, "train_loss": 0.25, "best": True}]

@@ -18,6 +18,7 @@ from emotone.experiment.folds import FoldResult, Plan
 from emotone.experiment.material import Material, check_extra, gather, gather_balance, load
 from emotone.experiment.steps import part
 from emotone.features.store import FeatureStore
+from emotone.models import registry
 from emotone.progress import Progress
 
 if TYPE_CHECKING:
@@ -166,14 +167,15 @@ def _export(
     from emotone import export
 
     progress(0, 2, "fitting the final model")
-    settings = folds.best_settings(results)
     epochs = folds.epochs_setting([epoch for result in results for epoch in result.epochs])
+    own = config.of_networks if registry.get(config.model).family == "deep" else {}
+    settings = own | folds.best_settings(results) | epochs
     every = np.arange(material.n_own, dtype=np.int64)
     fitted = folds.fit(
         every,
         material,
         config,
-        settings=settings | epochs,
+        settings=settings,
         checkpoint=config.out / files.WORK / f"final-{_identity(config, material)}",
         progress=part(progress, 0, 0.5),
     )
