@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from emotone.models import networks, training
-from emotone.models.training import Batches, Clips, Recipe, padded, train
+from emotone.models.clips import Batches, Clips, padded
+from emotone.models.training import Recipe, train
 
 N_COLUMNS, N_CLASSES = 6, 3
 PLAIN = {"mixup": 0.0, "n_time_masks": 0, "n_frequency_masks": 0, "label_smoothing": 0.0}

@@ -16,7 +16,7 @@ from emotone.errors import ConfigError
 from emotone.experiment import files, outputs
 from emotone.experiment.config import Config
 from emotone.experiment.run import MODEL, run, waveforms
-from emotone.experiment.steps import part
+from emotone.experiment.steps import named, part
 from emotone.models import registry
 from emotone.progress import Progress
 from emotone.recognizer import Recognizer
@@ -113,15 +113,6 @@ def _names(models: Sequence[str]) -> list[str]:
     for name in names:
         registry.get(name)
     return names
-
-
-def named(progress: Progress, name: str) -> Progress:
-    """Put a name before what is told."""
-
-    def told(done: int, total: int, what: str, /) -> None:
-        progress(done, total, f"{name}: {what}")
-
-    return told
 
 
 def _comparison(

@@ -20,7 +20,7 @@ from emotone import __version__, augment, metrics, splits
 from emotone.experiment import files
 from emotone.experiment.config import MIXUP_ALPHA, Config
 from emotone.experiment.material import Material, Rows
-from emotone.experiment.steps import part
+from emotone.experiment.steps import named, part
 from emotone.models import registry
 from emotone.progress import Progress
 
@@ -222,7 +222,7 @@ def run_fold(
     if config.tune:
         settings, search = _search(plan, material, config, progress=part(progress, 0, 0.7))
     stage = part(progress, 0.7 if config.tune else 0, 1)
-    halves = [_named(part(stage, start, start + 0.5), what) for start in (0, 0.5)]
+    halves = [named(part(stage, start, start + 0.5), what) for start in (0, 0.5)]
     keep = [None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}-{fit}") for fit in FITS]
     if plan.validated is None:
         rows = plan.fold.dev
@@ -264,15 +264,6 @@ def run_fold(
         epochs=fitted.epochs,
         history=history,
     )
-
-
-def _named(progress: Progress, what: str) -> Progress:
-    """Put the fold before what a fit tells."""
-
-    def told(done: int, total: int, words: str, /) -> None:
-        progress(done, total, f"{what}: {words}")
-
-    return told
 
 
 @dataclass(frozen=True, eq=False)

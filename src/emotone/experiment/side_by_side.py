@@ -19,7 +19,6 @@ from emotone.experiment.compare import (
     compare,
     configs,
     emotions_of,
-    named,
     open_folder,
     paired,
     paired_row,
@@ -28,7 +27,7 @@ from emotone.experiment.compare import (
 )
 from emotone.experiment.config import Config
 from emotone.experiment.folds import N_INNER_FOLDS
-from emotone.experiment.steps import part
+from emotone.experiment.steps import named, part
 from emotone.progress import Progress
 from emotone.report import text
 

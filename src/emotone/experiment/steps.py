@@ -27,3 +27,18 @@ def part(progress: Progress | None, start: float, end: float) -> Progress:
             progress(round(TOTAL * share), TOTAL, what)
 
     return told
+
+
+def named(progress: Progress, name: str) -> Progress:
+    """Put a name before what is told.
+
+    Examples
+    --------
+    >>> named(lambda done, total, what: print(done, total, what), "svm")(1, 2, "fold 1")
+    1 2 svm: fold 1
+    """
+
+    def told(done: int, total: int, what: str, /) -> None:
+        progress(done, total, f"{name}: {what}")
+
+    return told

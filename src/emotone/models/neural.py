@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from emotone.errors import ConfigError, CorpusError
 from emotone.models import networks
-from emotone.models.training import Clips, Frames, Recipe, padded, train
+from emotone.models.clips import Clips, Frames, padded
+from emotone.models.training import Recipe, train
 from emotone.progress import Progress
 
 _PREDICTED_AT_ONCE = 32

@@ -8,7 +8,6 @@ training that was interrupted and taken up again ends with the same weights as o
 
 import math
 import os
-from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
@@ -25,14 +24,13 @@ from skorch.helper import predefined_split
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import Dataset
 
 from emotone.metrics import unweighted_average_recall
 from emotone.models.batch import Mixup, mask_frequency, mask_time
+from emotone.models.clips import Batches, Clips
 from emotone.models.networks import FrameNetwork
 from emotone.progress import Progress
 
-Frames = NDArray[np.float32]
 _WARM_UP = 0.1  # of all steps
 
 
@@ -117,82 +115,6 @@ class Recipe:
         if step < warm_up:
             return self.learning_rate * (step + 1) / warm_up
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, n_steps - warm_up)))
-
-
-class Clips(Dataset[tuple[Frames, int]]):
-    """Standardised clips, each (T, d) float32, and their class numbers."""
-
-    def __init__(self, frames: Sequence[Frames], labels: NDArray[np.int64]) -> None:
-        self.frames = list(frames)
-        self.labels = np.asarray(labels, dtype=np.int64)
-
-    def __len__(self) -> int:
-        return len(self.frames)
-
-    def __getitem__(self, number: int) -> tuple[Frames, int]:
-        return self.frames[number], int(self.labels[number])
-
-
-def padded(clips: Sequence[Frames]) -> dict[str, Tensor]:
-    """Lay clips (T_i, d) into one batch: ``frames`` (b, T, d), zero beyond a clip's end, and ``lengths`` (b,)."""
-    lengths = [len(clip) for clip in clips]
-    batch = np.zeros((len(clips), max(lengths), clips[0].shape[1]), dtype=np.float32)
-    for row, clip in enumerate(clips):
-        batch[row, : len(clip)] = clip
-    return {"frames": torch.from_numpy(batch), "lengths": torch.tensor(lengths)}
-
-
-class Batches:
-    """What skorch iterates over: padded batches, for training shuffled anew each time and cut to the window.
-
-    Parameters
-    ----------
-    clips
-        All of them.
-    size
-        Clips a batch.
-    n_clips
-        Of training: how many clips, drawn anew each time, an epoch shows; None: all.
-    window
-        Frames that a clip shows at most, at a drawn place.
-    rng
-        Of training: makes the generator of an epoch.
-    """
-
-    def __init__(
-        self, clips: Clips, *, size: int, n_clips: int | None = None, window: int | None = None, rng: Any = None
-    ) -> None:
-        self.clips, self.size, self.window, self.rng = clips, size, window, rng
-        self.n_clips = len(clips) if n_clips is None else min(n_clips, len(clips))
-
-    def __len__(self) -> int:
-        # batch norm can't learn from a single clip, so training leaves a remainder of one out
-        whole, rest = divmod(self.n_clips, self.size)
-        return whole + (rest > (1 if self.rng else 0))
-
-    def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-        if self.rng is None:
-            order = np.argsort([len(clip) for clip in self.clips.frames], kind="stable")
-            parts = np.split(order, range(self.size, len(order), self.size))
-        else:
-            rng = self.rng()
-            order = rng.permutation(len(self.clips))[: self.n_clips]
-            # Not sorted by length, which would save padding: clips of one length are often of one channel or emotion,
-            # and batch norm and mixup would see little else at a time.
-            parts = np.split(order, range(self.size, len(order), self.size))
-            parts = [rows for rows in parts if len(rows) > 1]
-        for rows in parts:
-            clips = [self.clips.frames[row] for row in rows]
-            if self.window is not None:
-                clips = [_cropped(clip, window=self.window, rng=rng) for clip in clips]
-            yield padded(clips), torch.from_numpy(self.clips.labels[rows])
-
-
-def _cropped(clip: Frames, *, window: int, rng: np.random.Generator) -> Frames:
-    if len(clip) <= window:
-        return clip
-    start = int(rng.integers(len(clip) - window + 1))
-    return clip[start : start + window]
 
 
 class Net(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
