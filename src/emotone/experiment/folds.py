@@ -221,13 +221,19 @@ def run_fold(
     search: list[dict[str, Any]] = []
     if config.tune:
         settings, search = _search(plan, material, config, progress=part(progress, 0, 0.7))
-    stage = part(progress, 0.7 if config.tune else 0, 1)
-    halves = [named(part(stage, start, start + 0.5), what) for start in (0, 0.5)]
+    stage = named(part(progress, 0.7 if config.tune else 0, 1), what)
+    halves = [part(stage, start, start + 0.5) for start in (0, 0.5)]
     keep = [None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}-{fit}") for fit in FITS]
     if plan.validated is None:
         rows = plan.fold.dev
         fitted = fit(
-            plan.fold.train, material, config, settings=settings, held_out=rows, checkpoint=keep[1], progress=stage
+            plan.fold.train,
+            material,
+            config,
+            settings=settings,
+            held_out=rows,
+            checkpoint=keep[1],
+            progress=stage,
         )
         held_out_scores = scores(fitted.model, rows, material)
         history = fitted.history("test")
@@ -246,7 +252,7 @@ def run_fold(
         )
         history = first.history("validation") + fitted.history("test")
     test_scores = scores(fitted.model, plan.fold.test, material)
-    stage(1, 1, what)
+    stage(1, 1, "done")
     classes = np.unique(material.labels[plan.fold.train])
     known = np.isin(material.labels[rows], classes)
     number = np.searchsorted(classes, material.labels[rows[known]])
