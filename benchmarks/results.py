@@ -4,8 +4,8 @@
 
 Every experiment is a run directory under --out, the same one that the command in the table makes; what is finished is
 not done again, and an interrupted one goes on.  No test score decides anything here: "best" is the
-model with the best score on the validation predictions.  On two cores the classic models take about an hour, the
-networks about three more.
+model with the best score on the validation predictions.  On two cores the classic models take about an hour; the
+networks take several more.
 """
 
 import argparse
@@ -116,8 +116,9 @@ def main() -> None:
     chosen = parser.parse_args()
     base = Config(corpora=("ravdess",), data=chosen.data, out=chosen.out, **AUGMENT)
     with _Bar() as bar:
-        experiment.side_by_side(base, ["all"], protocols=PROTOCOLS, progress=bar.of("comparison"))
-        speakers, random = (_compared(chosen.out / protocol) for protocol in PROTOCOLS)
+        every = chosen.out / "comparison"
+        experiment.side_by_side(replace(base, out=every), ["all"], protocols=PROTOCOLS, progress=bar.of("comparison"))
+        speakers, random = (_compared(every / protocol) for protocol in PROTOCOLS)
         seven = replace(
             base, protocol="random-80-20", model="mlp", emotions=SEVEN, channel="all", out=chosen.out / "seven-mlp"
         )
@@ -234,10 +235,11 @@ def _each(row: Deep, model: str, runs: list[dict]) -> str:
 
 def _side_by_side(chosen: argparse.Namespace) -> list[str]:
     """Table and picture of all models under both protocols."""
-    told = json.loads((chosen.out / "comparison.json").read_text(encoding="utf-8"))
+    folder = chosen.out / "comparison"
+    told = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
     figures = chosen.page.parent / "figures"
     figures.mkdir(exist_ok=True)
-    shutil.copyfile(chosen.out / "comparison.png", figures / "comparison.png")
+    shutil.copyfile(folder / "comparison.png", figures / "comparison.png")
     new, known = PROTOCOLS
     lines = [
         f"| model | {new}: UAR | {known}: UAR | leak, points | p against the best ({new}) | fit, s | MB | ms a clip |",
@@ -252,7 +254,7 @@ def _side_by_side(chosen: argparse.Namespace) -> list[str]:
         lines.append(
             "| " + " | ".join([row["model"], *shown, f"{100 * row['leak']['uar']:.1f}", chance, *costs]) + " |"
         )
-    command = "emotone compare ravdess --data DIR --models all --augment speed --copies 2 --out RUNS"
+    command = "emotone compare ravdess --data DIR --models all --augment speed --copies 2 --out runs/comparison"
     return [f"`{command}`", "", *lines, "", "![every model under both protocols](figures/comparison.png)"]
 
 

@@ -227,13 +227,7 @@ def run_fold(
     if plan.validated is None:
         rows = plan.fold.dev
         fitted = fit(
-            plan.fold.train,
-            material,
-            config,
-            settings=settings,
-            held_out=rows,
-            checkpoint=keep[1],
-            progress=stage,
+            plan.fold.train, material, config, settings=settings, held_out=rows, checkpoint=keep[1], progress=stage
         )
         held_out_scores = scores(fitted.model, rows, material)
         history = fitted.history("test")
