@@ -27,7 +27,7 @@ def compose(
     ----------
     front
         ``waveform`` [1, n] -> ``embedding`` [1, d], or frames [1, T, d]; without it the graph starts at ``features``
-        [1, d].
+        [1, d] or [1, T, d].
     classifier
         ``features`` [N, d] -> ``probabilities`` [N, k].  One of networks takes frames, and gives ``embedding`` too.
     temperature
@@ -62,6 +62,8 @@ def compose(
     probabilities, *embedding = parts[-1].graph.output
     width = n_features
     if embedding:
+        if front is None:
+            start = helper.make_tensor_value_info("features", float32, [1, "frames", n_features])
         width = embedding[0].type.tensor_type.shape.dim[1].dim_value
         link.output[0] = link.name = "frames"
         _rename(parts[-1].graph, {"classifier/features": "frames"})

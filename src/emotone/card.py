@@ -245,9 +245,11 @@ def _limits(card: Mapping[str, Any]) -> list[str]:
 def _usage(card: Mapping[str, Any]) -> list[str]:
     lines = ["## Use", "", "```", "emotone predict clip.wav --model .", "```", ""]
     if not card["extractor"]["graph"]:
+        extras = "extras `train` and `hub`" if "hub:" in card["extractor"]["name"] else "extra `opensmile`"
+        frames = "frames, " if card["extractor"].get("sequence") else ""
         return lines + [
             f"The features ({_line(card['extractor']['name'])}) can't be part of an ONNX graph: `{GRAPH}` starts at "
-            f"`features` [1, {card['features']}], and Emotone computes them (extra `opensmile`)."
+            f"`features` [1, {frames}{card['features']}], and Emotone computes them ({extras})."
         ]
     return lines + [f"Or with onnxruntime alone, the trim of silence included:\n\n```python\n{snippet(card)}```"]
 

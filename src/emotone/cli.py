@@ -147,7 +147,7 @@ ExtractorName = Annotated[
     typer.Option(
         metavar="NAME",
         help="Features: auto, which is the model's own; functionals, egemaps or compare; log-mel or mfcc-frames for "
-        "networks.",
+        "networks; or layers of a pretrained encoder, such as whisper-base@2,3 or hub:ORG/MODEL@9.",
     ),
 ]
 KeepFeatures = Annotated[

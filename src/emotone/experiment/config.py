@@ -12,6 +12,7 @@ from emotone import augment as augmentation
 from emotone import corpora, splits
 from emotone.emotions import in_order
 from emotone.errors import ConfigError, CorpusError
+from emotone.features import names as extractors
 from emotone.models import registry
 
 CHANNELS = (*corpora.CHANNELS, "all")
@@ -76,7 +77,7 @@ class Config:
     seed
         Of everything that chance decides, 0 or more.
     extractor
-        A name in `emotone.features.registry.EXTRACTORS` of the kind that the model learns from, or ``"auto"``: the
+        A name that `emotone.features.registry.get` takes, of the kind that the model learns from, or ``"auto"``: the
         model's own.
     features
         Whether the run directory gets the features, and as what: ``"none"``, ``"csv"`` or ``"parquet"``; not of frames.
@@ -157,10 +158,10 @@ class Config:
 
     def _check_extractor(self) -> None:
         spec = registry.get(self.model)
-        # Whether the name is known at all is for the registry of extractors to say, which brings torch.
-        sequences = tuple(sorted({one.extractor for one in registry.MODELS.values() if one.family == "deep"}))
-        if self.extractor != AUTO and (self.extractor in sequences) != (spec.family == "deep"):
-            wanted = f"frames ({_listed(sequences)})" if spec.family == "deep" else "one row of features a clip"
+        # Whether a name without a grammar is known at all is for the registry of extractors to say, which brings torch.
+        if self.extractor != AUTO and extractors.is_sequence(self.extractor) != (spec.family == "deep"):
+            sequences = f"{_listed(sorted(extractors.SEQUENCES))}, or an encoder's, such as whisper-base@3:frames"
+            wanted = f"frames ({sequences})" if spec.family == "deep" else "one row of features a clip"
             raise ConfigError(
                 f"extractor is {self.extractor!r}, and the model {self.model!r} learns from {wanted}; set extractor to "
                 f"{AUTO!r} (here {spec.extractor!r}), or choose another model"

@@ -3,7 +3,11 @@
 from collections.abc import Callable
 
 from emotone.errors import ConfigError
+from emotone.features import names
 from emotone.features.base import Extractor
+from emotone.features.names import SEQUENCES, EncoderName, is_sequence
+
+__all__ = ["DEFAULT", "EXTRACTORS", "SEQUENCES", "get", "is_sequence"]
 
 
 def _functionals() -> Extractor:
@@ -36,7 +40,18 @@ def _mfcc_frames() -> Extractor:
     return MfccFrames()
 
 
-#: Name -> how to make it.  The two of openSMILE need the extra of that name and can't be part of a graph.
+def _encoder(name: EncoderName) -> Extractor:
+    if name.model:
+        from emotone.features.hub import HubEncoder
+
+        return HubEncoder(name)
+    from emotone.features.pretrained import WhisperStates
+
+    return WhisperStates(name)
+
+
+#: Name -> how to make it.  The two of openSMILE need the extra of that name and can't be part of a graph.  Pretrained
+#: encoders have names with a grammar instead, see `emotone.features.names`.
 EXTRACTORS: dict[str, Callable[[], Extractor]] = {
     "functionals": _functionals,
     "egemaps": _egemaps,
@@ -44,21 +59,33 @@ EXTRACTORS: dict[str, Callable[[], Extractor]] = {
     "log-mel": _log_mel,
     "mfcc-frames": _mfcc_frames,
 }
-#: Those that give frames: what networks learn from, and nothing else can.
-SEQUENCES = frozenset({"log-mel", "mfcc-frames"})
 DEFAULT = "functionals"
 
 
 def get(name: str) -> Extractor:
     """Make the extractor of that name.
 
+    Parameters
+    ----------
+    name
+        A key of `EXTRACTORS`, or a name of pretrained encoders such as ``whisper-base@2,3,4``.
+
     Raises
     ------
     ConfigError
         There is none; the message lists the known ones.
+    FeatureError
+        The weights of a pretrained encoder can't be loaded.
     MissingExtraError
         It needs a package that is not installed.
     """
-    if name not in EXTRACTORS:
-        raise ConfigError(f"unknown extractor {name!r}; known: {', '.join(EXTRACTORS)}")
-    return EXTRACTORS[name]()
+    if name in EXTRACTORS:
+        return EXTRACTORS[name]()
+    if not names.is_encoder(name):
+        raise ConfigError(f"unknown extractor {name!r}; known: {', '.join(EXTRACTORS)}, {names.GRAMMAR}")
+    parts = [_encoder(part) for part in names.parse(name)]
+    if len(parts) == 1:
+        return parts[0]
+    from emotone.features.pretrained import Joined
+
+    return Joined(parts)

@@ -6,6 +6,7 @@ One SQLite file, which survives a process that dies and two that write at once. 
 
 import hashlib
 import os
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -168,7 +169,8 @@ class FeatureStore:
 
     def graph(self, extractor: "Extractor") -> bytes:
         """The extractor's ONNX graph, exported once (some 20 s) and kept."""
-        path = self.folder / "graphs" / f"{extractor.name}-{extractor.digest[:32]}.onnx"
+        called = re.sub(r"[^\w.-]+", "-", extractor.name, flags=re.ASCII)[:80]  # some have what no file name may
+        path = self.folder / "graphs" / f"{called}-{extractor.digest[:32]}.onnx"
         if not path.is_file():
             from emotone.features.graph import extractor_graph
 
@@ -345,6 +347,10 @@ _worker: _Worker | None = None
 
 def _start(job: _Job) -> None:
     global _worker  # one a process: a session costs more to make than a clip to compute
+    if job.graph is None:
+        import torch
+
+        torch.set_num_threads(1)  # there is a process for each core
     _worker = _Worker(job)
 
 

@@ -1,0 +1,165 @@
+"""What extractors are called, pretrained encoders included; imports none of the libraries behind them.
+
+The name of an encoder says which of its states are the features::
+
+    whisper-<size>@<layers>[:<pooling>]
+    hub:<org/model or folder>@<layers>[:<pooling>]
+
+Layers are numbers of blocks, from 1, with commas between them; 0 is what enters the first block.  Names joined by ``+``
+put the statistics of several encoders side by side.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import NamedTuple
+
+from emotone.errors import ConfigError
+
+#: Extractors without a grammar that give frames: what networks learn from, and nothing else can.
+SEQUENCES = frozenset({"log-mel", "mfcc-frames"})
+#: What becomes of a layer's states over time, the default first: a row of statistics, or the states themselves.
+MEAN_STD, MEAN, FRAMES = "mean+std", "mean", "frames"
+POOLINGS = (MEAN_STD, MEAN, FRAMES)
+#: The grammar, for messages.
+GRAMMAR = "whisper-<size>@<layers>[:<pooling>] or hub:<org/model or folder>@<layers>[:<pooling>]"
+_WHISPER, _HUB = "whisper-", "hub:"
+_JOINT = re.compile(r"\+(?=whisper-|hub:)")  # the pooling mean+std has one too, which joins nothing
+
+
+class Size(NamedTuple):
+    """A size of Whisper: columns of its states, blocks of its encoder."""
+
+    width: int
+    n_blocks: int
+
+
+#: The sizes of Whisper that small machines can run; those that end in ``.en`` heard English alone.
+SIZES = {
+    "tiny": Size(384, 4),
+    "tiny.en": Size(384, 4),
+    "base": Size(512, 6),
+    "base.en": Size(512, 6),
+    "small": Size(768, 12),
+    "small.en": Size(768, 12),
+}
+
+
+@dataclass(frozen=True)
+class EncoderName:
+    """One encoder, and which of its states are taken.
+
+    Attributes
+    ----------
+    size
+        Of Whisper, a key of `SIZES`; "" for another encoder.
+    model
+        Of another encoder than these: its name on the hub, or a folder; "" for Whisper.
+    layers
+        Numbers of blocks, all different; 0 is what enters the first.
+    pooling
+        One of `POOLINGS`.
+    """
+
+    size: str
+    model: str
+    layers: tuple[int, ...]
+    pooling: str
+
+    @property
+    def label(self) -> str:
+        """What its columns are called: the last part of its name."""
+        return f"{_WHISPER}{self.size}" if self.size else _last_part(self.model)
+
+    @property
+    def is_sequence(self) -> bool:
+        """Whether it gives frames in place of one row."""
+        return self.pooling == FRAMES
+
+    def __str__(self) -> str:
+        source = f"{_WHISPER}{self.size}" if self.size else f"{_HUB}{self.model}"
+        pooling = "" if self.pooling == MEAN_STD else f":{self.pooling}"
+        return f"{source}@{','.join(map(str, self.layers))}{pooling}"
+
+
+def is_encoder(name: str) -> bool:
+    """Whether the name follows the grammar of pretrained encoders, rightly or not."""
+    return name.startswith((_WHISPER, _HUB))
+
+
+def is_sequence(name: str) -> bool:
+    """Whether the extractor of that name gives frames, which networks learn from, in place of one row.
+
+    Raises
+    ------
+    ConfigError
+        It begins like the name of an encoder, and is none.
+
+    Examples
+    --------
+    >>> [is_sequence(name) for name in ("functionals", "log-mel", "whisper-base@3", "whisper-base@3:frames")]
+    [False, True, False, True]
+    """
+    return name in SEQUENCES or (is_encoder(name) and parse(name)[0].is_sequence)
+
+
+def parse(name: str) -> tuple[EncoderName, ...]:
+    """Read the name of an encoder, or of several joined by ``+``.
+
+    Raises
+    ------
+    ConfigError
+        The name does not follow the grammar; the message says where.
+
+    Examples
+    --------
+    >>> [str(part) for part in parse("whisper-base@2,3:mean+whisper-tiny.en@2:mean+std")]
+    ['whisper-base@2,3:mean', 'whisper-tiny.en@2']
+    >>> parse("hub:facebook/hubert-base-ls960@9:frames")
+    (EncoderName(size='', model='facebook/hubert-base-ls960', layers=(9,), pooling='frames'),)
+    """
+    parts = tuple(_parse_one(one, name) for one in _JOINT.split(name))
+    if len(parts) > 1 and any(part.is_sequence for part in parts):
+        raise _wrong(name, f"{FRAMES!r} of one encoder can't be joined with another's; take {MEAN!r} or {MEAN_STD!r}")
+    taken: set[tuple[str, int]] = set()
+    for label, layer in ((part.label, layer) for part in parts for layer in part.layers):
+        if (label, layer) in taken:
+            raise _wrong(name, f"layer {layer} of {label!r} is there twice, expected once; leave one out")
+        taken.add((label, layer))
+    return parts
+
+
+def _parse_one(text: str, name: str) -> EncoderName:
+    """Read what stands between two joints of ``name``."""
+    source, at, rest = text.rpartition("@")
+    if not at:
+        raise _wrong(name, f"{text!r} names no layers; add them, such as {text}@3")
+    layers_text, colon, pooling = rest.partition(":")
+    if not re.fullmatch(r"\d+(,\d+)*", layers_text, re.ASCII):
+        raise _wrong(name, f"layers are {layers_text!r}; expected numbers of blocks with commas, such as 2,3,4")
+    layers = tuple(map(int, layers_text.split(",")))
+    if not colon:
+        pooling = MEAN_STD
+    if pooling not in POOLINGS:
+        raise _wrong(name, f"pooling is {pooling!r}; expected one of {', '.join(POOLINGS)}")
+    if pooling == FRAMES and len(layers) > 1:
+        raise _wrong(name, f"layers are {layers_text}, and the pooling {FRAMES!r} takes exactly one; name one")
+    if source.startswith(_HUB):
+        model = source.removeprefix(_HUB)
+        if not _last_part(model):
+            raise _wrong(name, f"{source!r} names no model; expected one of the hub (org/model), or a folder")
+        return EncoderName("", model, layers, pooling)
+    size = source.removeprefix(_WHISPER)
+    if size not in SIZES:
+        raise _wrong(name, f"the size of Whisper is {size!r}; expected one of {', '.join(SIZES)}")
+    if max(layers) > SIZES[size].n_blocks:
+        raise _wrong(name, f"layer {max(layers)} of {source}, which has {SIZES[size].n_blocks} blocks; name lower ones")
+    return EncoderName(size, "", layers, pooling)
+
+
+def _last_part(model: str) -> str:
+    return PurePath(model.replace("\\", "/")).name
+
+
+def _wrong(name: str, why: str) -> ConfigError:
+    return ConfigError(f"extractor {name!r}: {why}. Expected {GRAMMAR}")

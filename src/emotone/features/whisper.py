@@ -1,0 +1,128 @@
+"""The encoder of Whisper, or its first blocks, on sound of any length.
+
+A. Radford et al., Robust speech recognition via large-scale weak supervision, ICML 2023; https://github.com/openai/whisper
+(MIT licence).  What the blocks in the middle of the encoder hear tells emotions better than what the last one does,
+which is next to the words; and a clip need not be padded to the 30 seconds that the decoder was trained with.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from emotone.audio import SAMPLE_RATE
+from emotone.features import spectral
+
+#: Samples from one state to the next, 20 ms.
+SAMPLES_A_STATE = 320
+_N_FFT, _HOP_LENGTH, _N_MELS = 400, 160, 80
+_HEAD = 64  # columns of an attention head, in every size
+
+
+class WhisperMel(nn.Module):
+    """Whisper's input: 80 Slaney mel bands of 25 ms frames every 10 ms, log10, 8 decades deep, scaled to about -1 to 1.
+
+    Frames are centred, and mirrored sound fills the first and last.
+    """
+
+    mel_filters: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        filters = spectral.mel_filters(sample_rate=SAMPLE_RATE, n_fft=_N_FFT, n_mels=_N_MELS)
+        self.register_buffer("mel_filters", torch.from_numpy(filters).float(), persistent=False)
+        self.power = spectral.PowerSpectrogram(n_fft=_N_FFT, win_length=_N_FFT, hop_length=_HOP_LENGTH)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """(1, n) at 16 kHz, n >= 400 -> (1, n // 160, 80)."""
+        half, power = _N_FFT // 2, self.power
+        padded = functional.pad(waveform[None], (half, half), mode="reflect")[0, 0]
+        frames = spectral.frame(padded, length=_N_FFT, hop=_HOP_LENGTH)[:-1]
+        tables = (power.cosine_even, power.cosine_odd, power.sine_even, power.sine_odd)
+        low, high = spectral.folded_power(frames, tables)
+        spectrum = torch.cat([low, high[:, :-1].flip(-1)], dim=-1)
+        log = torch.log10(torch.clamp(spectrum @ self.mel_filters, min=1e-10))
+        return ((torch.maximum(log, log.max() - 8.0) + 4.0) / 4.0)[None]
+
+
+class Attention(nn.Module):
+    """Self-attention of heads of 64 columns; queries, keys and values come from one product."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.n_heads = width // _HEAD
+        self.inward = nn.Linear(width, 3 * width)
+        self.outward = nn.Linear(width, width)
+
+    def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(b, T, width), (b, T) true where there is sound -> (b, T, width)."""
+        batch, _, width = states.shape
+        heads = self.inward(states).reshape(batch, -1, 3, self.n_heads, _HEAD)
+        query, key, value = heads.permute(2, 0, 3, 1, 4).unbind(0)  # each (b, heads, T, 64)
+        likeness = (query * _HEAD**-0.5) @ key.transpose(2, 3)
+        if mask is not None:
+            likeness = likeness.masked_fill(~mask[:, None, None], -1e4)
+        mixed = likeness.softmax(-1) @ value
+        out: Tensor = self.outward(mixed.transpose(1, 2).reshape(batch, -1, width))
+        return out
+
+
+class Block(nn.Module):
+    """A block of a pre-norm transformer: attention, then two layers with GELU between, each beside a shortcut."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(width)
+        self.inner_norm = nn.LayerNorm(width)
+        self.widen = nn.Linear(width, 4 * width)
+        self.narrow = nn.Linear(4 * width, width)
+
+    def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(b, T, width), (b, T) true where there is sound -> (b, T, width)."""
+        states = states + self.attention(self.attention_norm(states), mask)
+        out: Tensor = states + self.narrow(functional.gelu(self.widen(self.inner_norm(states))))
+        return out
+
+
+class WhisperEncoder(nn.Module):
+    """Convolutions and the first blocks of the encoder.
+
+    Parameters
+    ----------
+    width
+        Of its states: 384 (tiny), 512 (base), 768 (small).
+    n_blocks
+        How many of its blocks.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, width: int, n_blocks: int) -> None:
+        super().__init__()
+        self.mel = WhisperMel()
+        self.first = nn.Conv1d(_N_MELS, width, 3, padding=1)
+        self.second = nn.Conv1d(width, width, 3, stride=2, padding=1)
+        self.blocks = nn.ModuleList(Block(width) for _ in range(n_blocks))
+        # positions are sinusoids, computed rather than kept: no table, and no end after 30 s
+        steps = np.arange(width // 2) * (math.log(10_000) / (width // 2 - 1))
+        self.register_buffer("frequencies", torch.from_numpy(np.exp(-steps)).float(), persistent=False)
+
+    def start(self, waveform: Tensor) -> Tensor:
+        """(1, n) at 16 kHz, n >= 400 -> what the first block takes, (1, T, width), one state every 20 ms."""
+        mel = self.mel(waveform).transpose(1, 2)
+        states = functional.gelu(self.second(functional.gelu(self.first(mel)))).transpose(1, 2)
+        place = torch.arange(states.shape[1], device=states.device, dtype=torch.float32)
+        angle = place[:, None] * self.frequencies
+        return states + torch.cat([angle.sin(), angle.cos()], dim=1)
+
+    def forward(self, waveform: Tensor) -> list[Tensor]:
+        """(1, n) at 16 kHz, n >= 400 -> the states (1, T, width) after each block."""
+        states = self.start(waveform)
+        after = []
+        for block in self.blocks:
+            states = block(states)
+            after.append(states)
+        return after
