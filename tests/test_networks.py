@@ -204,9 +204,8 @@ class _States(nn.Module):
 def exported(module: nn.Module, n_columns: int) -> onnxruntime.InferenceSession:
     graph = module_graph(
         module,
-        torch.zeros(1, 21, n_columns),
+        {"features": torch.zeros(1, 21, n_columns)},
         length=torch.export.Dim("frames", min=13, max=100_000),
-        input_name="features",
         output_names=["result"],
         what="a module of the tests",
     )

@@ -30,6 +30,7 @@ def compose(
         [1, d] or [1, T, d].
     classifier
         ``features`` [N, d] -> ``probabilities`` [N, k].  One of networks takes frames, and gives ``embedding`` too.
+        Further inputs become optional ones of the whole, zero where they are not given.
     temperature
         T of softmax(log p / T).
     n_features
@@ -70,17 +71,24 @@ def compose(
         parts[-1].graph.node.append(helper.make_node("Identity", [embedding[0].name], ["embedding"], name="embedding"))
     else:
         _rename(parts[-1].graph, {"classifier/features": "embedding"})
+    optional = [_optional_input(value) for value in classifier.graph.input[1:]]
+    _rename(parts[-1].graph, {f"classifier/{value.name}": value.name for value, _ in optional})
     nodes = [*(parts[0].graph.node if front is not None else ()), link, *parts[-1].graph.node]
     tail, constants = _temperature_nodes(probabilities.name, temperature)
     merged = helper.make_graph(
         [*nodes, *tail],
         "emotone",
-        [start],
+        [start, *(value for value, _ in optional)],
         [
             helper.make_tensor_value_info("scores", float32, [1, n_classes]),
             helper.make_tensor_value_info("embedding", float32, [1, width]),
         ],
-        _deduplicated([constant for part in parts for constant in part.graph.initializer] + constants, [*nodes, *tail]),
+        [
+            *_deduplicated(
+                [constant for part in parts for constant in part.graph.initializer] + constants, [*nodes, *tail]
+            ),
+            *(default for _, default in optional),  # last, or equal constants would be read in their place
+        ],
     )
     model = helper.make_model(
         merged,
@@ -96,6 +104,13 @@ def compose(
     except (onnx.checker.ValidationError, ValueError) as error:
         raise ExportError(f"the parts of the graph don't fit each other: {error}") from error
     return model
+
+
+def _optional_input(value: onnx.ValueInfoProto) -> tuple[onnx.ValueInfoProto, onnx.TensorProto]:
+    """An input of the whole graph, and the zeros that stand in where it is not given."""
+    shape = [one.dim_value for one in value.type.tensor_type.shape.dim]
+    zeros = numpy_helper.from_array(np.zeros(shape, dtype=np.float32), value.name)
+    return helper.make_tensor_value_info(value.name, TensorProto.FLOAT, shape), zeros
 
 
 def _temperature_nodes(probabilities: str, temperature: float) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:

@@ -43,7 +43,7 @@ def compare(config: Config, models: Sequence[str], progress: Progress | None = N
     config
         The experiment; its ``model`` does not matter.
     models
-        Names; ``"all"`` stands for every registered one.
+        Names; ``"all"`` stands for every registered one that needs no pretrained encoder.
     progress
         Told of steps, out of `emotone.experiment.steps.TOTAL`.
 
@@ -107,12 +107,17 @@ def open_folder(folder: Path, config: Config, *, marker: str, free: Sequence[str
 def _names(models: Sequence[str]) -> list[str]:
     """Settle the models' names: each once, all of them known."""
     given = [models] if isinstance(models, str) else list(models)
-    names = list(dict.fromkeys(name for one in given for name in (registry.MODELS if one == ALL else [one])))
+    names = list(dict.fromkeys(name for one in given for name in (_from_scratch() if one == ALL else [one])))
     if not names:
         raise ConfigError(f"no model is named; expected some of {', '.join(registry.MODELS)}, or 'all'")
     for name in names:
         registry.get(name)
     return names
+
+
+def _from_scratch() -> list[str]:
+    """Every model but those whose pretrained encoder would have to be downloaded."""
+    return [name for name, spec in registry.MODELS.items() if spec.from_scratch]
 
 
 def _comparison(

@@ -7,9 +7,8 @@ import hashlib
 import json
 import os
 import time
-import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotone import __version__, augment, metrics, splits
-from emotone.experiment import files
+from emotone.experiment.adaptation import Adapted, adapted_scores
 from emotone.experiment.config import MIXUP_ALPHA, Config
+from emotone.experiment.fold_result import FoldResult, Scores, with_tuples
 from emotone.experiment.material import Material, Rows
 from emotone.experiment.steps import named, part
 from emotone.models import registry
 from emotone.progress import Progress
-
-Scores = NDArray[np.float64]
 
 #: Folds within a training part, for validation and for the search of settings.
 N_INNER_FOLDS = 4
@@ -62,72 +60,6 @@ class Plan:
         """Every set of clips that a model of this fold is fitted on."""
         pairs = self.inner if self.validated is None else (*self.inner, self.validated)
         return [self.fold.train, *(train for train, _ in pairs)]
-
-
-@dataclass(frozen=True, eq=False)
-class FoldResult:
-    """What a fold found.
-
-    Attributes
-    ----------
-    test_rows, test_scores
-        (t,) rows of the corpus and their probabilities (t, k), as the model gave them.
-    validation_rows, validation_scores
-        The same of clips held out within the training part.
-    classes
-        Numbers of the classes that the training part has; the scores of others are 0.
-    temperature
-        Fitted on the validation predictions.
-    settings
-        What the search chose; empty where there was none.
-    search
-        One row a setting.
-    fit_s
-        Seconds that the fit on the training part took.
-    epochs
-        For how many epochs a deep model was trained on the training part, one number a network of it; empty of others.
-    history
-        Of a deep model, one row an epoch of every fit: fit ("validation": on part of the training clips; "test": the
-        model that was tested), and what `emotone.models.neural.NeuralClassifier.history_` holds.
-    """
-
-    test_rows: Rows
-    test_scores: Scores
-    validation_rows: Rows
-    validation_scores: Scores
-    classes: Rows
-    temperature: float
-    settings: dict[str, Any] = field(default_factory=dict)
-    search: list[dict[str, Any]] = field(default_factory=list)
-    fit_s: float = 0.0
-    epochs: list[int] = field(default_factory=list)
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-    def calibrated(self, scores: Scores) -> Scores:
-        """Apply the temperature to the classes that the model knows: (n, k) -> (n, k)."""
-        result = np.zeros_like(scores)
-        result[:, self.classes] = metrics.apply_temperature(scores[:, self.classes], self.temperature)
-        return result
-
-    def save(self, path: Path) -> None:
-        """Write it, atomically."""
-        names = ("test_rows", "test_scores", "validation_rows", "validation_scores", "classes")
-        plain = ("temperature", "settings", "search", "fit_s", "epochs", "history")
-        told = {name: getattr(self, name) for name in plain}
-        arrays = {name: np.asarray(getattr(self, name)) for name in names}
-        files.write_arrays(path, {**arrays, "told": np.asarray(json.dumps(told))})
-
-    @classmethod
-    def load(cls, path: Path) -> "FoldResult | None":
-        """Read what `save` wrote; None where there is nothing, or nothing of use."""
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                told = json.loads(str(arrays["told"]))
-                found = {name: arrays[name] for name in arrays.files if name != "told"}
-            told["settings"] = _with_tuples(told["settings"])
-            return cls(**found, **told)
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-            return None  # it is computed again, and nothing is lost but time
 
 
 def plan(protocol: splits.Protocol, material: Material, config: Config) -> list[Plan]:
@@ -230,11 +162,13 @@ def run_fold(
             plan.fold.train, material, config, settings=settings, held_out=rows, checkpoint=keep[1], progress=stage
         )
         held_out_scores = scores(fitted.model, rows, material)
+        held_out_adapted = _adapted(fitted.model, rows, material, config)
         history = fitted.history("test")
     else:
         train, rows = plan.validated
         first = fit(train, material, config, settings=settings, held_out=rows, checkpoint=keep[0], progress=halves[0])
         held_out_scores = scores(first.model, rows, material)
+        held_out_adapted = _adapted(first.model, rows, material, config)
         halves[0](1, 1, "validated")
         fitted = fit(
             plan.fold.train,
@@ -246,6 +180,7 @@ def run_fold(
         )
         history = first.history("validation") + fitted.history("test")
     test_scores = scores(fitted.model, plan.fold.test, material)
+    test_adapted = _adapted(fitted.model, plan.fold.test, material, config)
     stage(1, 1, "done")
     classes = np.unique(material.labels[plan.fold.train])
     known = np.isin(material.labels[rows], classes)
@@ -263,7 +198,13 @@ def run_fold(
         fit_s=fitted.seconds,
         epochs=fitted.epochs,
         history=history,
+        validation_adapted=held_out_adapted,
+        test_adapted=test_adapted,
     )
+
+
+def _adapted(model: registry.Estimator, rows: Rows, material: Material, config: Config) -> Adapted:
+    return adapted_scores(model, rows, material, seed=config.seed) if registry.get(config.model).adaptive else {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -328,6 +269,8 @@ def fit(
             "classifier__checkpoint": checkpoint,
             "classifier__progress": progress,
         }
+        if spec.adaptive:
+            given["classifier__extras"] = material.extras(taken)
         if held_out is not None:
             given["classifier__held_out"] = (material.values[held_out], material.labels[held_out])
     elif config.mixup:
@@ -392,9 +335,4 @@ def best_settings(results: Sequence[FoldResult]) -> dict[str, Any]:
 
 
 def _same(row: dict[str, Any], settings: dict[str, Any]) -> bool:
-    return all(_with_tuples(row)[name] == value for name, value in settings.items())
-
-
-def _with_tuples(settings: dict[str, Any]) -> dict[str, Any]:
-    """Undo what JSON does to tuples."""
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+    return all(with_tuples(row)[name] == value for name, value in settings.items())

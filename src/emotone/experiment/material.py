@@ -131,6 +131,27 @@ class Material:
             chosen.append(candidates[order[: missing[emotion]]])
         return np.sort(np.concatenate(chosen))
 
+    def extras(self, taken: Rows) -> dict[str, NDArray[Any]]:
+        """What an adaptive model is told of training rows, see `emotone.models.adaptive.AdaptiveClassifier`.
+
+        Parameters
+        ----------
+        taken
+            (t,) rows of ``values``.
+
+        Returns
+        -------
+        ``speakers`` (t,), a number for each speaker and channel; ``possible`` (t, k), the emotions that the training
+        clips of the same corpus and channel have; ``own`` (t,), whether the row is of one of the experiment's clips.
+        """
+        rows = self.origin[taken]
+        table = self.corpus.table.iloc[rows]
+        _, speakers = np.unique((table["speaker"] + "|" + table["channel"]).to_numpy(str), return_inverse=True)
+        _, source = np.unique((table["corpus"] + "|" + table["channel"]).to_numpy(str), return_inverse=True)
+        holds = np.zeros((int(source.max()) + 1, len(self.emotions)), dtype=bool)
+        holds[source, self.labels[rows]] = True
+        return {"speakers": speakers.astype(np.int64), "possible": holds[source], "own": rows < self.n_own}
+
     def passes(self, training_sets: Iterable[Rows]) -> Rows:
         """(k,) how many further copies of a clip of each emotion balance the most unbalanced of the training sets."""
         k, most = len(self.emotions), np.zeros(len(self.emotions), dtype=np.int64)

@@ -9,9 +9,10 @@ import pandas as pd
 
 from emotone import metrics, splits
 from emotone.corpora import CORPORA, Corpus
-from emotone.experiment import files
+from emotone.experiment import adaptation, files
 from emotone.experiment.config import Config
-from emotone.experiment.folds import Fitted, FoldResult, Plan, Scores, validation_words
+from emotone.experiment.fold_result import FoldResult, Scores
+from emotone.experiment.folds import Fitted, Plan, validation_words
 from emotone.experiment.material import Material, Rows
 from emotone.models import registry
 
@@ -100,6 +101,35 @@ def _fold(table: pd.DataFrame, plan: Plan, material: Material) -> dict[str, Any]
         "n_train_clips": int(material.learnt(plan.fold.train).size),
         **{name: value for name, value in found.items() if name not in ("interval", "intervals")},
     }
+
+
+def write_adaptation(
+    folder: Path, results: Sequence[FoldResult], material: Material, *, title: str
+) -> dict[str, list[dict[str, Any]]]:
+    """Write ``adaptation.csv`` and its picture: the scores of an adaptive model against the clips of a speaker heard.
+
+    Returns
+    -------
+    Subset -> rows of `emotone.experiment.adaptation.curve`; empty where the model does not adapt.
+    """
+    if not results[0].test_adapted:
+        return {}
+    told = {}
+    for subset in SUBSETS:
+        folds, plain = [], []
+        for result in results:
+            rows = result.test_rows if subset == "test" else result.validation_rows
+            scores = result.test_scores if subset == "test" else result.validation_scores
+            adapted = result.test_adapted if subset == "test" else result.validation_adapted
+            folds.append((rows, {level: result.calibrated(answers) for level, answers in adapted.items()}))
+            plain.append(result.calibrated(scores))
+        told[subset] = adaptation.curve(folds, plain=np.concatenate(plain), labels=material.labels)
+    files.write_table(folder / "adaptation.csv", adaptation.as_table(told))
+    from emotone.report import plots
+    from emotone.report.adaptation import adaptation_picture
+
+    plots.save(adaptation_picture(told["test"], title=title), folder / "figures" / "adaptation.png")
+    return told
 
 
 def write_figures(folder: Path, told: Mapping[str, Any]) -> None:

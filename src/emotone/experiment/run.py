@@ -14,7 +14,8 @@ from emotone.corpora import Corpus
 from emotone.errors import AudioError, CorpusError, EmotoneError
 from emotone.experiment import files, folds, outputs
 from emotone.experiment.config import Config
-from emotone.experiment.folds import FoldResult, Plan
+from emotone.experiment.fold_result import FoldResult
+from emotone.experiment.folds import Plan
 from emotone.experiment.material import Material, check_extra, gather, gather_balance, load
 from emotone.experiment.steps import part
 from emotone.features.store import FeatureStore
@@ -146,6 +147,9 @@ def _write_scores(
     table = outputs.predictions(plans, results, material)
     told = outputs.summarise(table, protocol=protocol, plans=plans, material=material, config=config)
     files.write_table(folder / files.PREDICTIONS, table)
+    adapted = outputs.write_adaptation(folder, results, material, title=f"{config.model}, {protocol.name}")
+    if adapted:
+        told["adapted"] = adapted
     outputs.write_search(folder, results)
     outputs.write_figures(folder, told)
     if config.features != "none":

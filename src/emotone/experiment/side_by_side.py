@@ -50,7 +50,7 @@ def side_by_side(
     config
         The experiment; its ``model`` and ``protocol`` do not matter.
     models
-        Names; ``"all"`` stands for every registered one.
+        Names; ``"all"`` stands for every registered one that needs no pretrained encoder.
     protocols
         Names in `emotone.splits.PROTOCOLS` or paths of JSON files, at least two.  The first speaker-disjoint one is
         what rows are sorted by; how much more the first other one gives is called the leak.

@@ -28,12 +28,15 @@ class Extractor(nn.Module):
         Whether it can be part of an ONNX graph.  One that can't (openSMILE) is named by the bundle instead.
     is_sequence
         Whether it gives frames, as many as the clip is long, in place of one row.
+    stored_as
+        The type in which the store keeps its features, ``"float32"`` or ``"float16"``.
     """
 
     name: str = "extractor"
     sample_rate: int = SAMPLE_RATE
     is_graph: bool = True
     is_sequence: bool = False
+    stored_as: str = "float32"
 
     def __init__(self, settings: Mapping[str, object] | None = None) -> None:
         super().__init__()

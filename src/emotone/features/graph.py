@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Mapping
 
 import onnx
 import torch
@@ -31,28 +32,27 @@ def extractor_graph(extractor: Extractor) -> onnx.ModelProto:
         raise ExportError(f"the extractor {extractor.name!r} can't be an ONNX graph; a bundle names it instead")
     return module_graph(
         extractor,
-        torch.sin(torch.arange(3 * extractor.sample_rate) * 0.05)[None],
+        {"waveform": torch.sin(torch.arange(3 * extractor.sample_rate) * 0.05)[None]},
         length=torch.export.Dim("n", min=MIN_SAMPLES, max=_MAX_SAMPLES),
-        input_name="waveform",
         output_names=["embedding"],
         what=f"the extractor {extractor.name!r}",
     )
 
 
 def module_graph(
-    module: nn.Module, example: Tensor, *, length: Dim, input_name: str, output_names: list[str], what: str
+    module: nn.Module, examples: Mapping[str, Tensor], *, length: Dim, output_names: list[str], what: str
 ) -> onnx.ModelProto:
-    """Export a torch module of one input whose second axis may be of any length.
+    """Export a torch module; the second axis of its first input may be of any length.
 
     Parameters
     ----------
     module
         It is put into evaluation mode.
-    example
-        An input, (1, n, ...).
+    examples
+        The inputs by name, in the order that the module takes them; the first (1, n, ...), others of fixed shapes.
     length
         Name and range of n.
-    input_name, output_names
+    output_names
         Of the graph.
     what
         What it is, for the message if it fails.
@@ -69,11 +69,11 @@ def module_graph(
             warnings.simplefilter("ignore")  # deprecations inside the exporter
             program = torch.onnx.export(
                 module.eval(),
-                (example,),
+                tuple(examples.values()),
                 dynamo=True,
-                input_names=[input_name],
+                input_names=list(examples),
                 output_names=output_names,
-                dynamic_shapes=({1: length},),
+                dynamic_shapes=({1: length}, *({} for _ in range(len(examples) - 1))),
                 opset_version=OPSET,
                 verbose=False,
             )

@@ -6,7 +6,8 @@ The name of an encoder says which of its states are the features::
     hub:<org/model or folder>@<layers>[:<pooling>]
 
 Layers are numbers of blocks, from 1, with commas between them; 0 is what enters the first block.  Names joined by ``+``
-put the statistics of several encoders side by side.
+put the statistics of several encoders side by side, or the states of several sizes of Whisper, which come at the same
+times.
 """
 
 import re
@@ -119,8 +120,12 @@ def parse(name: str) -> tuple[EncoderName, ...]:
     (EncoderName(size='', model='facebook/hubert-base-ls960', layers=(9,), pooling='frames'),)
     """
     parts = tuple(_parse_one(one, name) for one in _JOINT.split(name))
-    if len(parts) > 1 and any(part.is_sequence for part in parts):
-        raise _wrong(name, f"{FRAMES!r} of one encoder can't be joined with another's; take {MEAN!r} or {MEAN_STD!r}")
+    if len({part.is_sequence for part in parts}) > 1:
+        raise _wrong(name, f"statistics and {FRAMES!r} are joined; expected the same pooling of all parts")
+    if len(parts) > 1 and parts[0].is_sequence and not all(part.size for part in parts):
+        raise _wrong(
+            name, f"{FRAMES!r} of other encoders than Whisper's can't be joined; take {MEAN!r} or {MEAN_STD!r}"
+        )
     taken: set[tuple[str, int]] = set()
     for label, layer in ((part.label, layer) for part in parts for layer in part.layers):
         if (label, layer) in taken:
@@ -142,8 +147,6 @@ def _parse_one(text: str, name: str) -> EncoderName:
         pooling = MEAN_STD
     if pooling not in POOLINGS:
         raise _wrong(name, f"pooling is {pooling!r}; expected one of {', '.join(POOLINGS)}")
-    if pooling == FRAMES and len(layers) > 1:
-        raise _wrong(name, f"layers are {layers_text}, and the pooling {FRAMES!r} takes exactly one; name one")
     if source.startswith(_HUB):
         model = source.removeprefix(_HUB)
         if not _last_part(model):

@@ -18,17 +18,16 @@ def pooled(states: Sequence[Tensor], pooling: str) -> Tensor:
     states
         One (1, T, width) a layer.
     pooling
-        One of `emotone.features.names.POOLINGS`; ``"frames"`` takes a single layer.
+        One of `emotone.features.names.POOLINGS`.
 
     Returns
     -------
     Tensor
         (1, d): of each layer its mean over time and, if asked, its standard deviation (the population's).  Of
-        ``"frames"`` the states as they are, (1, T, width).
+        ``"frames"`` the states as they are, layers side by side, (1, T, layers * width).
     """
     if pooling == FRAMES:
-        (frames,) = states
-        return frames
+        return torch.cat(list(states), dim=2)
     rows = []
     for one in states:
         mean = one.mean(1)

@@ -40,6 +40,7 @@ class WhisperStates(Extractor):
         super().__init__({"layers": name.layers, "pooling": name.pooling, "weights": weights.digest})
         self.name = str(name)
         self.is_sequence = name.is_sequence
+        self.stored_as = "float16" if name.is_sequence else "float32"  # a clip has a hundred thousand numbers
         self.encoder = whisper.WhisperEncoder(weights.width, n_blocks)
         self.encoder.load_state_dict(weights.state)
         self.encoder.eval().requires_grad_(False)
@@ -64,18 +65,20 @@ class WhisperStates(Extractor):
 
 
 class Joined(Extractor):
-    """The rows of several extractors side by side; a graph if all of them are.
+    """The rows of several extractors side by side, or the frames of several; a graph if all of them are.
 
     Parameters
     ----------
     parts
-        Extractors that give rows, no two with a column of the same name.
+        Extractors that give rows, or all of them frames at the same times, no two with a column of the same name.
     """
 
     def __init__(self, parts: Sequence[Extractor]) -> None:
         super().__init__()
         self.name = "+".join(part.name for part in parts)
         self.is_graph = all(part.is_graph for part in parts)
+        self.is_sequence = parts[0].is_sequence
+        self.stored_as = parts[0].stored_as
         self.parts: Any = nn.ModuleList(parts)
 
     @property
@@ -89,8 +92,8 @@ class Joined(Extractor):
         return hashlib.sha256("+".join(part.digest for part in self.parts).encode()).hexdigest()
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32."""
-        return torch.cat([part(waveform) for part in self.parts], dim=1)
+        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32; of frames (1, T, d)."""
+        return torch.cat([part(waveform) for part in self.parts], dim=-1)
 
     def compute(self, samples: np.ndarray) -> np.ndarray:
         """(n,) float32 -> (d,) float32."""

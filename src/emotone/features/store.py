@@ -73,8 +73,8 @@ class Features:
     ----------
     values
         (rows,), one row a clip.  Of an extractor that gives one row of numbers a clip, (rows, d) float32, a rejected
-        clip's row being NaN; of a sequence, (rows,) objects, each the clip's frames (frames, d) float32, a rejected
-        clip's being None.
+        clip's row being NaN; of a sequence, (rows,) objects, each the clip's frames (frames, d), float32 or, where the
+        extractor says so, float16, a rejected clip's being None.
     names
         d column names.
     digests
@@ -150,9 +150,10 @@ class FeatureStore:
             graph=self.graph(extractor) if extractor.is_graph else None,
             extractor_digest=extractor.digest,
             width=len(extractor.feature_names) if extractor.is_sequence else None,
+            dtype=extractor.stored_as,
             augmentation=augmentation,
         )
-        found: dict[int, tuple[str, npt.NDArray[np.float32]]] = {}
+        found: dict[int, tuple[str, npt.NDArray[Any]]] = {}
         with self._database() as database:
             for number, clip in enumerate(clips):
                 known = self._look_up(database, clip, job)
@@ -186,7 +187,7 @@ class FeatureStore:
         clips: list[tuple[str, float, float]],
         missing: list[int],
         job: "_Job",
-        found: dict[int, tuple[str, npt.NDArray[np.float32]]],
+        found: dict[int, tuple[str, npt.NDArray[Any]]],
         *,
         workers: int | None,
         progress: Progress | None,
@@ -223,7 +224,7 @@ class FeatureStore:
 
     def _look_up(
         self, database: sqlite3.Connection, clip: tuple[str, float, float], job: "_Job"
-    ) -> tuple[str, npt.NDArray[np.float32]] | None:
+    ) -> tuple[str, npt.NDArray[Any]] | None:
         path, start_s, end_s = clip
         try:
             status = os.stat(path)
@@ -236,7 +237,7 @@ class FeatureStore:
         if row is None:
             return None
         kept = database.execute("SELECT row FROM features WHERE key=?", (job.key(row[0]),)).fetchone()
-        return None if kept is None else (row[0], job.shaped(np.frombuffer(kept[0], dtype=np.float32)))
+        return None if kept is None else (row[0], job.shaped(kept[0]))
 
     def _keep(
         self,
@@ -244,7 +245,7 @@ class FeatureStore:
         clip: tuple[str, float, float],
         job: "_Job",
         digest: str,
-        row: npt.NDArray[np.float32],
+        row: npt.NDArray[Any],
     ) -> None:
         path, start_s, end_s = clip
         status = os.stat(path)
@@ -257,27 +258,32 @@ class FeatureStore:
 
 @dataclass(frozen=True)
 class _Job:
-    """What a worker process needs to know; ``width`` is that of a frame, None where a clip has one row."""
+    """What a worker process needs to know; ``width`` is that of a frame, None where a clip has one row.
+
+    ``dtype`` is the type of the numbers in the store.
+    """
 
     extractor: str
     graph: bytes | None
     extractor_digest: str
     width: int | None
+    dtype: str
     augmentation: Augmentation | None
 
     def key(self, digest: str) -> str:
         spec = "" if self.augmentation is None else self.augmentation.spec
         return hashlib.sha256(f"{digest}|{self.extractor_digest}|{spec}".encode()).hexdigest()
 
-    def shaped(self, numbers: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Give numbers as they are kept, (d,), the shape of the features: (d,), or (frames, d) of a sequence.
+    def shaped(self, kept: bytes) -> npt.NDArray[Any]:
+        """Give numbers as they are kept the shape of the features: (d,), or (frames, d) of a sequence.
 
         Frames are copied, since what a database gives is read-only and torch wants what it may write to.
         """
+        numbers = np.frombuffer(kept, dtype=self.dtype)
         return numbers if self.width is None else numbers.reshape(-1, self.width).copy()
 
 
-def _gathered(rows: Mapping[int, npt.NDArray[np.float32]], n_clips: int, extractor: "Extractor") -> npt.NDArray[Any]:
+def _gathered(rows: Mapping[int, npt.NDArray[Any]], n_clips: int, extractor: "Extractor") -> npt.NDArray[Any]:
     """Put the rows of those clips that have one into an array over all clips, as `Features.values` says."""
     values: npt.NDArray[Any]
     if extractor.is_sequence:
@@ -289,7 +295,7 @@ def _gathered(rows: Mapping[int, npt.NDArray[np.float32]], n_clips: int, extract
     return values
 
 
-_Result = tuple[str, npt.NDArray[np.float32]] | str
+_Result = tuple[str, npt.NDArray[Any]] | str
 
 
 def _computed(clips: list[tuple[str, float, float]], job: _Job, *, workers: int | None) -> Iterator[_Result]:
@@ -316,7 +322,7 @@ class _Worker:
     """Reads a clip and computes its features."""
 
     def __init__(self, job: _Job) -> None:
-        self.augmentation = job.augmentation
+        self.augmentation, self.dtype = job.augmentation, job.dtype
         self.compute: Any
         if job.graph is not None:
             self.compute = GraphRunner(job.graph)
@@ -339,7 +345,7 @@ class _Worker:
             return str(error)
         if not np.isfinite(row).all():
             return f"{path}: a feature is not a finite number; leave this file out and report it"
-        return digest, row
+        return digest, row.astype(self.dtype, copy=False)
 
 
 _worker: _Worker | None = None

@@ -1,6 +1,6 @@
 """Clips of different lengths, and the padded batches that a network is given."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,34 @@ Frames = NDArray[np.float32]
 
 
 class Clips(Dataset[tuple[Frames, int]]):
-    """Standardised clips, each (T, d) float32, and their class numbers."""
+    """Clips, each (T, d) float32 or float16, and their class numbers.
 
-    def __init__(self, frames: Sequence[Frames], labels: NDArray[np.int64]) -> None:
+    Attributes
+    ----------
+    frames
+        n clips, as they came.
+    labels
+        (n,) class numbers.
+    mean, scale
+        (d,); what batches hold is (frame - mean) / scale.  A whole corpus of states, standardised, would take the
+        memory a second time.
+    extras
+        Name -> (n, ...) of what else batches carry, one row a clip.
+    """
+
+    def __init__(
+        self,
+        frames: Sequence[Frames],
+        labels: NDArray[np.int64],
+        *,
+        mean: Frames | float = 0.0,
+        scale: Frames | float = 1.0,
+        extras: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
+        self.extras = dict(extras or {})
         self.frames = list(frames)
         self.labels = np.asarray(labels, dtype=np.int64)
+        self.mean, self.scale = mean, scale
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -26,12 +49,17 @@ class Clips(Dataset[tuple[Frames, int]]):
         return self.frames[number], int(self.labels[number])
 
 
-def padded(clips: Sequence[Frames]) -> dict[str, Tensor]:
-    """Lay clips (T_i, d) into one batch: ``frames`` (b, T, d), zero beyond a clip's end, and ``lengths`` (b,)."""
+def padded(clips: Sequence[Frames], *, mean: Frames | float = 0.0, scale: Frames | float = 1.0) -> dict[str, Tensor]:
+    """Lay clips (T_i, d) into one batch of (frame - mean) / scale.
+
+    Returns
+    -------
+    ``frames`` (b, T, d), zero beyond a clip's end, and ``lengths`` (b,).
+    """
     lengths = [len(clip) for clip in clips]
     batch = np.zeros((len(clips), max(lengths), clips[0].shape[1]), dtype=np.float32)
     for row, clip in enumerate(clips):
-        batch[row, : len(clip)] = clip
+        batch[row, : len(clip)] = (clip - mean) / scale
     return {"frames": torch.from_numpy(batch), "lengths": torch.tensor(lengths)}
 
 
@@ -78,7 +106,9 @@ class Batches:
             clips = [self.clips.frames[row] for row in rows]
             if self.window is not None:
                 clips = [_cropped(clip, window=self.window, rng=rng) for clip in clips]
-            yield padded(clips), torch.from_numpy(self.clips.labels[rows])
+            given = padded(clips, mean=self.clips.mean, scale=self.clips.scale)
+            given |= {name: torch.from_numpy(values[rows]) for name, values in self.clips.extras.items()}
+            yield given, torch.from_numpy(self.clips.labels[rows])
 
 
 def _cropped(clip: Frames, *, window: int, rng: np.random.Generator) -> Frames:

@@ -4,10 +4,10 @@
 The networks are in `emotone.models.networks`, their training in `emotone.models.training`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from emotone.errors import ConfigError, CorpusError
 from emotone.models import networks
 from emotone.models.clips import Clips, Frames, padded
-from emotone.models.training import Recipe, train
+from emotone.models.training import Net, Recipe, train
 from emotone.progress import Progress
 
 _PREDICTED_AT_ONCE = 32
@@ -72,6 +72,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     history_
         One row an epoch and member: member (from 1), best, and what `emotone.models.training.train` tells.
     """
+
+    net_type: ClassVar[type[Net]] = Net
 
     def __init__(
         self,
@@ -127,6 +129,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         *,
         held_out: tuple[Sequence[Frames], np.ndarray] | None = None,
         epoch_size: int | None = None,
+        extras: Mapping[str, np.ndarray] | None = None,
         checkpoint: Path | None = None,
         progress: Progress | None = None,
     ) -> Self:
@@ -143,6 +146,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         epoch_size
             Clips that an epoch shows, drawn anew each time: with augmented copies among X, an epoch need not show every
             copy of every clip.  None: all of X.
+        extras
+            Name -> (n, ...) of what else the training of this kind of network takes, one row a clip.
         checkpoint
             A file to write after each epoch and to go on from; each member appends its number.
         progress
@@ -165,26 +170,26 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             raise ConfigError(
                 f"n_members is {self.n_members} and max_epochs {self.max_epochs}; expected 1 or more of each"
             )
-        every = np.concatenate(list(X))
-        self.mean_ = every.mean(axis=0, dtype=np.float64).astype(np.float32)
-        self.scale_ = np.maximum(every.std(axis=0, dtype=np.float64), 1e-6).astype(np.float32)
-        clips = Clips(self._standardised(X), encoded)
+        self.mean_, self.scale_ = _mean_and_scale(X)
+        clips = Clips(X, encoded, mean=self.mean_, scale=self.scale_, extras=extras)
         others = None if held_out is None else self._held_out(*held_out)
         weights = np.ones(self.classes_.size) if self.class_weight is None else counts.sum() / counts.size / counts
         self.members_, self.n_epochs_, self.history_ = [], [], []
         for member in range(1, self.n_members + 1):
             told = None if progress is None else _of_member(progress, member, n_members=self.n_members)
-            with _threads(self.n_jobs), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            with threads(self.n_jobs), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
                 torch.manual_seed(self.seed * 1009 + member)
                 network, rows, epoch = train(
-                    self._network(every.shape[1]),
+                    self._network(clips),
                     clips,
                     self._recipe(member, epoch_size),
                     class_weights=torch.as_tensor(weights, dtype=torch.float32),
                     held_out=others,
                     checkpoint=None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}-{member}.pt"),
                     progress=told,
+                    net_type=self.net_type,
                 )
+                self._finish(network, clips)
             self.members_.append(network)
             self.n_epochs_.append(epoch)
             self.history_ += [{"member": member, **row, "best": row["epoch"] == epoch} for row in rows]
@@ -196,7 +201,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         whole = self.deployed()
         order = np.argsort([len(clip) for clip in X], kind="stable").tolist()
         result = np.zeros((len(X), self.classes_.size), dtype=np.float32)
-        with _threads(self.n_jobs), torch.inference_mode():
+        with threads(self.n_jobs), torch.inference_mode():
             for start in range(0, len(order), _PREDICTED_AT_ONCE):
                 rows = order[start : start + _PREDICTED_AT_ONCE]
                 result[rows] = whole(**padded([X[row] for row in rows]))[0].numpy()
@@ -211,20 +216,21 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         check_is_fitted(self)
         return Deployed(self.members_, torch.from_numpy(self.mean_), torch.from_numpy(self.scale_)).eval()
 
-    def _standardised(self, X: Sequence[Frames]) -> list[Frames]:
-        return [np.asarray((clip - self.mean_) / self.scale_, dtype=np.float32) for clip in X]
-
     def _held_out(self, X: Sequence[Frames], y: np.ndarray) -> Clips | None:
         known = np.flatnonzero(np.isin(y, self.classes_))
         if not known.size:
             return None
         labels = np.searchsorted(self.classes_, np.asarray(y)[known])
-        return Clips(self._standardised([X[int(row)] for row in known]), labels)
+        return Clips([X[int(row)] for row in known], labels, mean=self.mean_, scale=self.scale_)
 
-    def _network(self, n_columns: int) -> networks.FrameNetwork:
+    def _network(self, clips: Clips) -> networks.FrameNetwork:
+        """Build a network for these clips."""
         build: Any = self.network
-        network: networks.FrameNetwork = build(n_columns, self.classes_.size, dropout=self.dropout)
+        network: networks.FrameNetwork = build(clips.frames[0].shape[1], self.classes_.size, dropout=self.dropout)
         return network
+
+    def _finish(self, network: networks.FrameNetwork, clips: Clips) -> None:
+        """Do to a trained network what else it needs."""
 
     def _recipe(self, member: int, epoch_size: int | None) -> Recipe:
         device = self.device if self.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
@@ -258,6 +264,14 @@ _RECIPE_SETTINGS = (
 )
 
 
+def _mean_and_scale(X: Sequence[Frames]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of every column over all frames, each (d,) float32."""
+    n_frames = sum(len(clip) for clip in X)
+    mean = sum(clip.sum(axis=0, dtype=np.float64) for clip in X) / n_frames
+    variance = sum(np.square(clip - mean).sum(axis=0) for clip in X) / n_frames
+    return mean.astype(np.float32), np.maximum(np.sqrt(variance), 1e-6).astype(np.float32)
+
+
 class Deployed(nn.Module):
     """Frames to probabilities and embedding: standardisation, the networks, the mean of their answers."""
 
@@ -288,7 +302,8 @@ def _precision(device: str) -> str:
 
 
 @contextmanager
-def _threads(n_jobs: int) -> Iterator[None]:
+def threads(n_jobs: int) -> Iterator[None]:
+    """Let torch use so many threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(n_jobs)
     try:

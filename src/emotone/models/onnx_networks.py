@@ -1,14 +1,19 @@
 """Fitted networks as an ONNX graph: frames in, probabilities and embedding out."""
 
+from typing import cast
+
 import onnx
 import torch
+from torch import Tensor
 
 from emotone.errors import ExportError
 from emotone.features.graph import module_graph
+from emotone.models.adaptive import Adaptive, AdaptiveClassifier
 from emotone.models.neural import NeuralClassifier
 
-#: A clip of 0.2 s has 13 frames.
-MIN_FRAMES = 13
+#: A clip of 0.2 s has 10 states of Whisper, 9 of wav2vec 2.0 and 13 frames of a spectrogram.
+MIN_FRAMES = 9
+SPEAKER_INPUTS = ("speaker", "heard")
 _MAX_FRAMES = 10 * 3600 * 63
 _EXAMPLE_FRAMES = 97  # odd, and no multiple of a network's strides: so no length is taken for a constant
 
@@ -26,8 +31,9 @@ def network_graph(classifier: NeuralClassifier, n_columns: int) -> onnx.ModelPro
     Returns
     -------
     onnx.ModelProto
-        Input ``features`` float32 [1, T, d], T >= 13; outputs ``probabilities`` [1, k], columns in the order of
-        `classes_`, and ``embedding`` [1, e].
+        Input ``features`` float32 [1, T, d], T >= 9; outputs ``probabilities`` [1, k], columns in the order of
+        `classes_`, and ``embedding`` [1, e].  Of an adaptive classifier also the inputs `SPEAKER_INPUTS`: ``speaker``
+        [1, e], the mean embedding of clips of the same speaker, and ``heard`` [1], how many they were.
 
     Raises
     ------
@@ -39,20 +45,35 @@ def network_graph(classifier: NeuralClassifier, n_columns: int) -> onnx.ModelPro
             f"the networks were fitted on frames of {len(classifier.mean_)} values, not of {n_columns}: export them "
             "with their own extractor"
         )
-    deployed = classifier.deployed()
-    example = torch.zeros(1, _EXAMPLE_FRAMES, n_columns)
+    deployed: torch.nn.Module = classifier.deployed()
+    examples = {"features": torch.zeros(1, _EXAMPLE_FRAMES, n_columns)}
+    if isinstance(classifier, AdaptiveClassifier):
+        deployed = _Told(deployed)
+        width = sum(int(cast("Adaptive", member).centre.numel()) for member in classifier.members_)
+        examples |= dict(zip(SPEAKER_INPUTS, (torch.zeros(1, width), torch.ones(1)), strict=True))
     model = module_graph(
         deployed,
-        example,
+        examples,
         length=torch.export.Dim("frames", min=MIN_FRAMES, max=_MAX_FRAMES),
-        input_name="features",
         output_names=["probabilities", "embedding"],
         what=f"the network {classifier.network.__name__}",
     )
     with torch.inference_mode():
-        probabilities, embedding = deployed(example)
+        probabilities, embedding = deployed(*examples.values())
     for output, width in zip(model.graph.output, (probabilities.shape[1], embedding.shape[1]), strict=True):
         del output.type.tensor_type.shape.dim[:]
         for size in (1, width):
             output.type.tensor_type.shape.dim.add().dim_value = size
     return model
+
+
+class _Told(torch.nn.Module):
+    """An adaptive network with inputs in a row, as the exporter takes them."""
+
+    def __init__(self, deployed: torch.nn.Module) -> None:
+        super().__init__()
+        self.deployed = deployed
+
+    def forward(self, frames: Tensor, speaker: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
+        answer: tuple[Tensor, Tensor] = self.deployed(frames, speaker=speaker, heard=heard)
+        return answer

@@ -56,6 +56,9 @@ class ModelSpec:
     family
         ``"classic"``, of one row of features a clip, or ``"deep"``, of frames.  A deep model's last step is an
         `emotone.models.neural.NeuralClassifier`.
+    adaptive
+        Whether it can be told how a speaker usually sounds: its last step is an
+        `emotone.models.adaptive.AdaptiveClassifier`.
     """
 
     name: str
@@ -64,6 +67,12 @@ class ModelSpec:
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     extractor: str = "functionals"
     family: str = "classic"
+    adaptive: bool = False
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether it learns from the clips alone, from no pretrained encoder."""
+        return not self.extractor.startswith("whisper-")
 
 
 def deferred(target: str) -> Callable[..., Estimator]:
@@ -156,6 +165,15 @@ MODELS: dict[str, ModelSpec] = {
         _deep("cnn1d", "three 1-D convolutions over MFCCs", extractor="mfcc-frames"),
         _deep("cnn2d", "three 2-D convolutions over the log-mel spectrogram", extractor="log-mel"),
         _deep("resnet", "residual network over the log-mel spectrogram", extractor="log-mel"),
+        ModelSpec(
+            name="adaptive",
+            build=deferred("emotone.models.adaptive:adaptive"),
+            description="statistics of projected states of Whisper, with a head that adapts to the speaker",
+            grid={"classifier__learning_rate": (1e-3, 2e-3), "classifier__dropout": (0.3, 0.5)},
+            extractor="whisper-base@2,3:frames+whisper-tiny.en@2:frames",
+            family="deep",
+            adaptive=True,
+        ),
     )
 }
 

@@ -32,6 +32,7 @@ from emotone.models.networks import FrameNetwork
 from emotone.progress import Progress
 
 _WARM_UP = 0.1  # of all steps
+_IMPOSSIBLE = -1e4  # logit of a class that a clip can't be of
 
 
 @dataclass(frozen=True)
@@ -153,11 +154,19 @@ class Net(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
         given, labels = batch
         frames, lengths, targets = self.widened(given, labels)
         with self.recipe.autocast():
-            logits = self.infer({"frames": frames, "lengths": lengths}, **fit_params)
-        weighed = targets * self.class_weights.to(targets.device)
-        loss = _cross_entropy(logits.float(), weighed, smoothing=self.recipe.label_smoothing)
+            loss, logits = self.losses({**given, "frames": frames, "lengths": lengths}, targets)
         loss.backward()  # type: ignore[no-untyped-call]
         return {"loss": loss.detach(), "y_pred": logits.detach().float()}
+
+    def losses(self, given: dict[str, Tensor], targets: Tensor) -> tuple[Tensor, Tensor]:
+        """What a step minimises, and the logits (b, k), of a masked and mixed batch."""
+        logits: Tensor = self.infer({name: given[name] for name in ("frames", "lengths")})
+        return self.weighed_loss(logits, targets), logits
+
+    def weighed_loss(self, logits: Tensor, targets: Tensor, *, possible: Tensor | None = None) -> Tensor:
+        """Cross entropy with each class's weight, among the classes that are possible (b, k), all if not given."""
+        weighed = targets * self.class_weights.to(targets.device)
+        return _cross_entropy(logits.float(), weighed, smoothing=self.recipe.label_smoothing, possible=possible)
 
     def widened(self, given: dict[str, Tensor], labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mask and mix a batch: frames (b, T, d), lengths (b,), targets (b, k) that sum to 1."""
@@ -181,16 +190,22 @@ class Net(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
         given, labels = batch
         with torch.no_grad():
             logits = self.course.averaged.module(
-                **{name: value.to(self.recipe.device) for name, value in given.items()}
+                **{name: given[name].to(self.recipe.device) for name in ("frames", "lengths")}
             )
         logits = logits.float().cpu()
         targets = functional.one_hot(labels, self.recipe.n_classes).float() * self.class_weights
         return {"loss": _cross_entropy(logits, targets, smoothing=0.0), "y_pred": logits}
 
 
-def _cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float) -> Tensor:
-    log_p = torch.log_softmax(logits, dim=1)
-    return -((1 - smoothing) * (targets * log_p).sum(dim=1) + smoothing * log_p.mean(dim=1)).mean()
+def _cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float, possible: Tensor | None = None) -> Tensor:
+    if possible is None:
+        log_p = torch.log_softmax(logits, dim=1)
+        even = log_p.mean(dim=1)
+    else:
+        possible = possible.to(logits.device)
+        log_p = torch.log_softmax(logits.masked_fill(~possible, _IMPOSSIBLE), dim=1)
+        even = log_p.where(possible, 0.0).sum(dim=1) / possible.sum(dim=1)
+    return -((1 - smoothing) * (targets * log_p).sum(dim=1) + smoothing * even).mean()
 
 
 class _Stop(Exception):  # noqa: N818  # no error: how a loop is left
@@ -308,6 +323,7 @@ def train(
     held_out: Clips | None = None,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
+    net_type: type[Net] = Net,
 ) -> tuple[FrameNetwork, list[dict[str, Any]], int]:
     """Train a network.
 
@@ -327,6 +343,8 @@ def train(
         A file to write after every epoch, and to go on from if it is there.
     progress
         Told of each epoch with its scores.
+    net_type
+        Decides what a step minimises.
 
     Returns
     -------
@@ -341,7 +359,7 @@ def train(
     batches = Batches(clips, size=recipe.batch_size, n_clips=recipe.epoch_size, rng=np.random.default_rng)
     rows: list[dict[str, Any]] = []
     course = _Course(n_steps_an_epoch=len(batches), checkpoint=checkpoint, progress=progress, rows=rows)
-    net = Net(
+    net = net_type(
         network,
         recipe=recipe,
         class_weights=class_weights,

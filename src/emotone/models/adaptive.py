@@ -1,0 +1,268 @@
+"""A recogniser over the states of a speech encoder that can be told how a speaker usually sounds.
+
+States are projected to a few hundred columns, and the mean and deviation of each over time are the embedding of a clip.
+Two heads read it: one as it is, and one after the speaker's mean embedding is subtracted, which takes away most of what
+belongs to the voice rather than to the emotion.  Both learn at once from the same clips; with no clip of a speaker the
+first answers alone, and the more there are, the more the second one counts.
+"""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self, cast
+
+import numpy as np
+import torch
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from emotone.models.clips import Clips, Frames, padded
+from emotone.models.networks import FrameNetwork, frame_mask, mean_and_deviation
+from emotone.models.neural import Deployed, NeuralClassifier, threads
+from emotone.models.training import Net
+
+#: So many clips weigh as much as all that is known of other voices: in the mean of the speaker, and in the answer.
+PRIOR_CLIPS, PRIOR_ANSWERS = 3.0, 2.0
+_MOMENTUM = 0.1  # of a speaker's running mean, a clip
+_HEARD = (3.0, 5.0, 10.0, 30.0, float("inf"))  # clips of the speaker that training pretends to know
+_AT_ONCE = 64
+
+
+def share(heard: Tensor, prior: float) -> Tensor:
+    """n / (n + prior), in a form that is 1 for an infinite n."""
+    return 1 - prior / (heard + prior)
+
+
+def shrunk(mean: Tensor, centre: Tensor, heard: Tensor) -> Tensor:
+    """Draw the mean embedding of a speaker's n clips towards the one of all voices: (n mean + 3 centre) / (n + 3)."""
+    return centre + share(heard, PRIOR_CLIPS) * (mean - centre)
+
+
+class Adaptive(FrameNetwork):
+    """Projection, statistics over time, two heads; see the module.
+
+    Attributes
+    ----------
+    memory
+        (speakers, e) running mean of each training speaker's embeddings; only training needs it.
+    n_seen
+        (speakers,) clips that it was taken from.
+    centre
+        (e,) mean over speakers, in place of the mean of a speaker who is not known.
+    """
+
+    memory: Tensor
+    n_seen: Tensor
+    centre: Tensor
+
+    def __init__(self, n_columns: int, n_classes: int, *, dropout: float = 0.3, width: int = 128) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.project = nn.Linear(n_columns, width)
+        self.head = _head(2 * width, n_classes, dropout=dropout)
+        self.adapted_head = _head(2 * width, n_classes, dropout=dropout)
+        self.register_buffer("centre", torch.zeros(2 * width))
+        self.remember(0)
+
+    def remember(self, n_speakers: int) -> None:
+        """Make room for the means of training speakers, or, with 0, forget them."""
+        self.register_buffer("memory", torch.zeros(n_speakers, self.centre.numel()))
+        self.register_buffer("n_seen", torch.zeros(n_speakers))
+
+    def embed(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(b, T, d), (b,) -> (b, 2 * width)."""
+        mask = frame_mask(frames, lengths)
+        values = self.project(self.dropout(frames)).float().transpose(1, 2)  # (b, width, T)
+        weights = torch.ones_like(values[:, :1]) if mask is None else mask[:, None].float()
+        return mean_and_deviation(values, weights / weights.sum(-1, keepdim=True))
+
+    @torch.no_grad()
+    def update(self, embedding: Tensor, speakers: Tensor) -> None:
+        """Move the running means of the speakers (b,) of a batch; the first clips of one count fully."""
+        for speaker in torch.unique(speakers):
+            own = embedding[speakers == speaker]
+            self.n_seen[speaker] += len(own)
+            step = max(len(own) / float(self.n_seen[speaker]), 1 - (1 - _MOMENTUM) ** len(own))
+            self.memory[speaker] = torch.lerp(self.memory[speaker], own.mean(0), step)
+
+
+def _head(width: int, n_classes: int, *, dropout: float) -> nn.Module:
+    return nn.Sequential(nn.BatchNorm1d(width), nn.Dropout(dropout), nn.Linear(width, n_classes))
+
+
+class AdaptiveNet(Net):
+    """Trains both heads of `Adaptive` at once.
+
+    The second one is given the speaker's mean as so many clips would tell it, a number drawn anew for each clip: the
+    running mean, and the deviation of some other clip of the batch from its own speaker's mean, scaled down, for noise.
+    """
+
+    def losses(self, given: dict[str, Tensor], targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean loss of both heads, and the logits (b, k) of the first."""
+        network = cast("Adaptive", self.module_)
+        frames = given["frames"].to(self.recipe.device)
+        speakers = given["speakers"].to(self.recipe.device)
+        embedding = network.embed(frames, given["lengths"].to(self.recipe.device)).float()
+        seen = embedding.detach()
+        network.update(seen, speakers)
+        logits = network.head(embedding)
+        adapted = network.adapted_head(embedding - self._pretended(seen, speakers, network))
+        possible = given.get("possible")
+        both = [self.weighed_loss(one, targets, possible=possible) for one in (logits, adapted)]
+        return (both[0] + both[1]) / 2, logits
+
+    def _pretended(self, embedding: Tensor, speakers: Tensor, network: Adaptive) -> Tensor:
+        """What the speakers' means would be taken for after some clips, (b, e)."""
+        heard = torch.from_numpy(self.step_rng.choice(_HEARD, size=(len(embedding), 1))).to(embedding)
+        own = network.memory[speakers]
+        away = (embedding - own)[torch.from_numpy(self.step_rng.permutation(len(embedding))).to(embedding.device)]
+        centre = network.memory[network.n_seen > 0].mean(0)
+        return shrunk(own + away / heard.sqrt(), centre, heard)
+
+
+class AdaptiveClassifier(NeuralClassifier):
+    """`NeuralClassifier` of `Adaptive` networks.
+
+    `fit` takes, as ``extras``, whatever is known of
+
+    speakers
+        (n,) int from 0, who speaks; all the same voice if not given.
+    possible
+        (n, k) bool, which classes a clip can be of: in a corpus without calm voices, calm is no wrong answer.
+    own
+        (n,) bool, whose speakers are like those that will be met; all of them if not given.
+    """
+
+    net_type: ClassVar[type[Net]] = AdaptiveNet
+
+    def fit(self, X: Sequence[Frames], y: np.ndarray, **given: Any) -> Self:
+        """Train the networks; see `NeuralClassifier.fit`."""
+        extras = dict(given.pop("extras", None) or {})
+        extras.setdefault("speakers", np.zeros(len(X), dtype=np.int64))
+        if "possible" in extras:
+            extras["possible"] = np.asarray(extras["possible"])[:, np.unique(y)]
+        return super().fit(X, y, extras=extras, **given)
+
+    def _network(self, clips: Clips) -> FrameNetwork:
+        network = cast("Adaptive", super()._network(clips))
+        network.remember(int(clips.extras["speakers"].max()) + 1)
+        return network
+
+    def _finish(self, network: FrameNetwork, clips: Clips) -> None:
+        """Set the centre by the final weights, and forget the training speakers."""
+        adaptive = cast("Adaptive", network)
+        speakers = clips.extras["speakers"]
+        own = np.flatnonzero(clips.extras.get("own", np.ones(len(clips), dtype=bool)))
+        embedding = np.concatenate(
+            [
+                _embedded(adaptive, [clips.frames[row] for row in rows], mean=self.mean_, scale=self.scale_)
+                for rows in np.split(own, range(_AT_ONCE, len(own), _AT_ONCE))
+            ]
+        )
+        means = [embedding[speakers[own] == speaker].mean(axis=0) for speaker in np.unique(speakers[own])]
+        adaptive.centre.copy_(torch.from_numpy(np.mean(means, axis=0)))
+        adaptive.remember(0)
+
+    def embed(self, X: Sequence[Frames]) -> np.ndarray:
+        """Compute the embeddings (n, e) of clips (T, d), members side by side."""
+        check_is_fitted(self)
+        parts = [X[start : start + _AT_ONCE] for start in range(0, len(X), _AT_ONCE)]
+        with threads(self.n_jobs):
+            rows = [
+                [
+                    _embedded(cast("Adaptive", member), part, mean=self.mean_, scale=self.scale_)
+                    for member in self.members_
+                ]
+                for part in parts
+            ]
+        return np.concatenate([np.concatenate(members, axis=1) for members in rows])
+
+    def adapted_proba(self, embedding: np.ndarray, *, mean: np.ndarray, heard: np.ndarray) -> np.ndarray:
+        """Compute the probabilities (n, k) of clips whose speakers are known a little.
+
+        Parameters
+        ----------
+        embedding
+            (n, e) of the clips.
+        mean
+            (n, e) mean embedding of clips of the same speaker.
+        heard
+            (n,) how many clips those were, from 0; infinity for the speaker's mean as it is.
+        """
+        with torch.inference_mode():
+            given = [torch.from_numpy(np.asarray(one, dtype=np.float32)) for one in (embedding, mean, heard)]
+            result: np.ndarray = self.deployed().answer(*given).numpy()
+        return result
+
+    def deployed(self) -> "DeployedAdaptive":
+        """All that prediction takes, as one torch module."""
+        check_is_fitted(self)
+        return DeployedAdaptive(self.members_, torch.from_numpy(self.mean_), torch.from_numpy(self.scale_)).eval()
+
+
+class DeployedAdaptive(Deployed):
+    """Frames, and what is known of the speaker, to probabilities and embedding."""
+
+    def forward(
+        self,
+        frames: Tensor,
+        lengths: Tensor | None = None,
+        *,
+        speaker: Tensor | None = None,
+        heard: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Answer clips.
+
+        Parameters
+        ----------
+        frames, lengths
+            (b, T, d), (b,).
+        speaker
+            (b, members * e) mean embedding of clips of the same speaker.
+        heard
+            (b,) how many they were; nothing is known of the speaker without it.
+
+        Returns
+        -------
+        Probabilities (b, k) and embedding (b, members * e).
+        """
+        standard = (frames - self.mean) / self.scale
+        embedding = torch.cat([cast("Adaptive", member).embed(standard, lengths) for member in self.members], dim=1)
+        if speaker is None or heard is None:
+            speaker, heard = embedding, torch.zeros(len(embedding))
+        return self.answer(embedding, speaker, heard), embedding
+
+    def answer(self, embedding: Tensor, speaker: Tensor, heard: Tensor) -> Tensor:
+        """(b, members * e), (b, members * e), (b,) -> probabilities (b, k)."""
+        width = embedding.shape[1] // len(self.members)
+        count = heard[:, None]
+        answers = []
+        for number, member in enumerate(self.members):
+            network, columns = cast("Adaptive", member), slice(number * width, (number + 1) * width)
+            own = embedding[:, columns]
+            plain = network.head(own)
+            adapted = network.adapted_head(own - shrunk(speaker[:, columns], network.centre, count))
+            answers.append(torch.softmax(torch.lerp(plain, adapted, share(count, PRIOR_ANSWERS)), dim=1))
+        return torch.stack(answers).mean(dim=0)
+
+
+def _embedded(network: Adaptive, clips: Sequence[Frames], *, mean: Frames, scale: Frames) -> np.ndarray:
+    with torch.inference_mode():
+        embedding: np.ndarray = network.embed(**padded(clips, mean=mean, scale=scale)).numpy()
+    return embedding
+
+
+def adaptive(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
+    """See `Adaptive`; three networks, over whole clips."""
+    classifier = AdaptiveClassifier(
+        Adaptive,
+        seed=seed,
+        n_jobs=n_jobs,
+        class_weight="balanced" if class_weight else None,
+        n_members=3,
+        max_epochs=8,
+        label_smoothing=0.1,
+        n_time_masks=0,
+        n_frequency_masks=0,
+        window=100_000,
+    )
+    return Pipeline([("classifier", classifier)])
