@@ -8,17 +8,22 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 EMOTIONS = ["neutral", "happy", "sad", "angry"]
+ADAPTS = {"speaker": [1, 1], "heard": [1]}  # the optional inputs of a graph that can be told of a speaker
 MIDDLE = 0.1  # mean absolute amplitude at which all four are as likely
 
 
-def expected(samples):
-    """The scores of trimmed samples: softmax of (0, 0, s, -s), s = 40 (0.1 - mean |x|)."""
-    s = 40 * (MIDDLE - np.abs(samples).mean())
+def expected(samples, *, mean=MIDDLE, heard=0):
+    """The scores of trimmed samples: softmax of (0, 0, s, -s), s = 40 (0.1 - mean |x|).
+
+    Of a graph that adapts, mean |x| is relative to the speaker's, as far as n clips tell it: n / (n + 1).
+    """
+    s = 40 * (MIDDLE - np.abs(samples).mean() + (mean - MIDDLE) * heard / (heard + 1))
     powers = np.exp([0, 0, s, -s])
     return powers / powers.sum()
 
 
-def graph(*, emotions=EMOTIONS, sample_rate=16_000, scores="scores", nan=False):
+def graph(*, emotions=EMOTIONS, sample_rate=16_000, scores="scores", nan=False, optional=None):
+    """The model's bytes; ``optional`` are inputs with zeros for defaults, name -> shape, see `ADAPTS`."""
     signs = np.array([[0, 0, 1, -1]], np.float32) * 40
     constants = [
         numpy_helper.from_array(np.float32(MIDDLE), "middle"),
@@ -28,15 +33,28 @@ def graph(*, emotions=EMOTIONS, sample_rate=16_000, scores="scores", nan=False):
     nodes = [
         helper.make_node("Abs", ["waveform"], ["absolute"]),
         helper.make_node("ReduceMean", ["absolute", "axis"], ["embedding"], keepdims=1),
-        helper.make_node("Sub", ["middle", "embedding"], ["s"]),
+        helper.make_node("Sub", ["middle", "embedding"], ["away"]),
         helper.make_node("MatMul", ["s", "signs"], ["logits"]),
         helper.make_node("Softmax", ["logits"], [scores], axis=1),
     ]
+    if optional == ADAPTS:
+        nodes[3:3] = [
+            helper.make_node("Sub", ["speaker", "middle"], ["louder"]),
+            helper.make_node("Add", ["heard", "one"], ["more"]),
+            helper.make_node("Div", ["heard", "more"], ["share"]),
+            helper.make_node("Mul", ["louder", "share"], ["usual"]),
+            helper.make_node("Add", ["away", "usual"], ["s"]),
+        ]
+        constants.append(numpy_helper.from_array(np.float32(1), "one"))
+    else:
+        nodes[2].output[0] = "s"
+    inputs = {"waveform": [1, "n"], **(optional or {})}
+    constants += [numpy_helper.from_array(np.zeros(shape, "f"), name) for name, shape in (optional or {}).items()]
     model = helper.make_model(
         helper.make_graph(
             nodes,
             "handmade",
-            [helper.make_tensor_value_info("waveform", TensorProto.FLOAT, [1, "n"])],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()],
             [
                 helper.make_tensor_value_info(scores, TensorProto.FLOAT, [1, 4]),
                 helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, 1]),

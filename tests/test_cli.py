@@ -239,8 +239,8 @@ def experiment(monkeypatch, tmp_path):
         (tmp_path / "comparison.json").write_text(json.dumps(told), encoding="utf-8")
         return tmp_path
 
-    def evaluate(bundle, names, data, *, channel, out, progress):
-        calls.update(bundle=bundle, names=tuple(names), data=data, channel=channel, out=out)
+    def evaluate(bundle, names, data, *, channel, adapt, out, progress):
+        calls.update(bundle=bundle, names=tuple(names), data=data, channel=channel, adapt=adapt, out=out)
         more = {"unknown": {"calm": 3}, "unsure": 0.125, "rejected": [{"path": "x.wav", "reason": "damaged"}]}
         return metrics()["test"] | {"protocol": metrics()["protocol"]} | more
 
@@ -254,7 +254,7 @@ def experiment(monkeypatch, tmp_path):
 def test_train_passes_every_option_on(experiment):
     options = "--data d --out o --model mlp --protocol random-80-20 --emotions happy,sad --channel song --augment a,b"
     more = "--copies 3 --balance none --tune --seed 7 --extractor egemaps --features csv --cache c --train-also speech"
-    more += " --epochs 9 --networks 2"
+    more += " --epochs 9 --networks 2 --conditions e,f"
     result = run("train", "ravdess", "tess", *options.split(), *more.split())
     assert result.exit_code == 0, result.stderr
     assert experiment["config"] == {
@@ -272,6 +272,7 @@ def test_train_passes_every_option_on(experiment):
         "networks": 2,
         "balance": "none",
         "tune": True,
+        "conditions": ("e", "f"),
         "seed": 7,
         "extractor": "egemaps",
         "features": "csv",
@@ -295,6 +296,19 @@ def test_train_ends_with_scores_recalls_and_a_command_to_paste(experiment, tmp_p
         "licence of ravdess: CC BY-NC-SA 4.0; a model trained on it is not for commercial use",
         "licence of tess: CC BY-NC-ND 4.0; a model trained on it is not for commercial use",
     ]
+
+
+def test_table_of_an_adaptive_model_says_how_much_was_heard():
+    levels = {"0": "none", "30": "30", "neutral": "all neutral ones", "all": "all, and the clip itself"}
+    rows = [{"level": level, "uar": 0.5 + 0.01 * n, "accuracy": 0.62} for n, level in enumerate(levels)]
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(*output.adapted({"adapted": {"validation": [], "test": rows}}))
+    head, *lines = console.export_text().rstrip().splitlines()
+    assert head.split() == "clips of the speaker heard UAR % accuracy %".split()
+    assert [line.split() for line in lines] == [
+        [*words.split(), f"{50 + n}.0", "62.0"] for n, words in enumerate(levels.values())
+    ]
+    assert output.adapted({}) == output.under_conditions({}) == []
 
 
 def test_train_warns_in_yellow_where_speakers_are_shared(experiment, monkeypatch):
@@ -336,9 +350,12 @@ def test_compare_sets_protocols_side_by_side(experiment, tmp_path):
 
 
 def test_evaluate_says_what_was_left_out(experiment):
-    result = run("evaluate", "b", "emodb", "--data", "d", "--channel", "all", "--out", "o")
+    result = run("evaluate", "b", "emodb", "--data", "d", "--channel", "all", "--adapt", "--out", "o")
     assert result.exit_code == 0, result.stderr
-    assert experiment == {"bundle": "b", "names": ("emodb",), "data": Path("d"), "channel": "all", "out": Path("o")}
+    expected = {"bundle": "b", "names": ("emodb",), "data": Path("d"), "channel": "all", "adapt": True}
+    assert experiment == expected | {"out": Path("o")}
+    run("evaluate", "b", "emodb", "--data", "d")
+    assert (experiment["adapt"], experiment["out"]) == (False, None)
     assert "12.5 % of the answers are under the model's threshold" in result.stdout
     assert "left out, since the model does not know the emotion: 3 clips calm" in result.stderr
     assert "1 recordings left out; the first: x.wav: damaged" in result.stderr

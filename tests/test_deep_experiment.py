@@ -133,6 +133,12 @@ def test_curves_have_a_row_an_epoch_of_every_fit(finished):
     assert (finished[0].out / "figures" / "curves.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
+def test_a_model_that_does_not_adapt_tells_nothing_of_adaptation(finished):
+    folder = finished[0].out
+    assert "adapted" not in json.loads((folder / "metrics.json").read_text())
+    assert not (folder / "adaptation.csv").exists() and not (folder / "figures" / "adaptation.png").exists()
+
+
 def test_only_the_fit_that_chooses_has_held_out_scores(finished):
     table = curves(finished[0])
     held_out = table[["valid_loss", "valid_accuracy", "valid_uar"]].notna()

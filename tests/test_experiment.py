@@ -16,7 +16,7 @@ from emotone.errors import ConfigError, CorpusError, LeakError
 from emotone.experiment import Config, folds, outputs, run
 from emotone.experiment.folds import FoldResult
 from emotone.experiment.material import gather, gather_balance
-from emotone.features import registry as extractors
+from emotone.features import names
 from emotone.features.store import FeatureStore
 from emotone.models import classic, registry
 from emotone.recognizer import Recognizer
@@ -69,8 +69,11 @@ def test_a_configuration_survives_toml(tmp_path):
 
 
 def test_every_extractor_of_frames_is_known_without_torch():
-    """The configuration goes by the models' own extractors, since the registry of extractors brings torch."""
-    assert {spec.extractor for spec in registry.MODELS.values() if spec.family == "deep"} == extractors.SEQUENCES
+    """The configuration goes by names alone, since the registry of extractors brings torch."""
+    own = {spec.extractor for spec in registry.MODELS.values() if spec.family == "deep"}
+    assert {name for name in own if not names.is_encoder(name)} == names.SEQUENCES
+    assert all(names.is_sequence(name) for name in own)
+    assert not any(names.is_sequence(spec.extractor) for spec in registry.MODELS.values() if spec.family == "classic")
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,13 @@ def test_names_are_read() -> None:
         ("whisper-base", (4,), "mean"),
     ]
     assert "+".join(map(str, joined)) == "whisper-base@3+hub:./mine@1+whisper-base@4:mean"
+    frames = "whisper-base@2,3:frames+whisper-tiny.en@2:frames"
+    assert [(part.label, part.layers, part.is_sequence) for part in parse(frames)] == [
+        ("whisper-base", (2, 3), True),
+        ("whisper-tiny.en", (2,), True),
+    ]
+    assert "+".join(map(str, parse(frames))) == frames and names.is_sequence(frames)
+    assert parse("hub:a/b@1,2:frames")[0].layers == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -78,11 +85,14 @@ def test_names_are_read() -> None:
         ),
         ("whisper-base@3:max", "pooling is 'max'; expected one of mean+std, mean, frames"),
         ("whisper-base@3:", "pooling is ''"),
-        ("whisper-base@2,3:frames", "layers are 2,3, and the pooling 'frames' takes exactly one"),
         ("whisper-base@3,3", "layer 3 of 'whisper-base' is there twice"),
         ("whisper-base@3+whisper-base@2,3:mean", "layer 3 of 'whisper-base' is there twice"),
         ("hub:a/x@3+hub:b/x@3", "layer 3 of 'x' is there twice"),
-        ("whisper-base@3+whisper-tiny@2:frames", "'frames' of one encoder can't be joined with another's"),
+        ("whisper-base@3+whisper-tiny@2:frames", "statistics and 'frames' are joined; expected the same pooling"),
+        ("whisper-base@3:frames+hub:a/b@2:mean", "statistics and 'frames' are joined; expected the same pooling"),
+        ("whisper-base@3:frames+hub:a/b@2:frames", "'frames' of other encoders than Whisper's can't be joined"),
+        ("hub:a/b@1:frames+hub:c/d@2:frames", "'frames' of other encoders than Whisper's can't be joined"),
+        ("whisper-base@3,2:frames+whisper-base@2:frames", "layer 2 of 'whisper-base' is there twice"),
         ("hub:@3", "'hub:' names no model; expected one of the hub"),
         ("hub:org/model", "'hub:org/model' names no layers"),
     ],
@@ -97,7 +107,9 @@ def test_wrong_names_are_told_with_the_grammar(name: str, why: str) -> None:
 
 
 def test_an_unknown_name_lists_the_grammar_too() -> None:
-    with pytest.raises(ConfigError, match=r"unknown extractor 'whisper'; known: functionals, .*, whisper-<size>@<lay"):
+    with pytest.raises(
+        ConfigError, match=r"unknown extractor 'whisper'; known: functionals, .*, \[int8:\]whisper-<size>@<lay"
+    ):
         registry.get("whisper")
 
 
@@ -129,6 +141,8 @@ def test_states_are_those_of_the_whole_model(models, make_voice, kind: str) -> N
     for layer, state in enumerate(states):
         frames = compute(f"hub:{models / kind}@{layer}:frames", samples)
         np.testing.assert_allclose(frames, state[0].numpy(), atol=1e-4)
+    both = compute(f"hub:{models / kind}@3,1:frames", samples)
+    np.testing.assert_allclose(both, np.concatenate([states[3][0], states[1][0]], axis=1), atol=1e-4)
     row = compute(f"hub:{models / kind}@3,1", samples)
     chosen = (states[3][0].numpy(), states[1][0].numpy())
     expected = np.concatenate([part for one in chosen for part in (one.mean(0), one.std(0))])
@@ -205,6 +219,7 @@ def test_store_keeps_the_features_and_loads_no_model_for_them(
     first = store.compute(Table(paths), registry.get(name), workers=1).values
     for row, path in zip(first, paths, strict=True):
         np.testing.assert_array_equal(row, compute(name, audio.read(path)))
+        assert row.dtype == np.float32
 
     def refuse(*given: object, **settings: object) -> None:
         raise AssertionError("the model is loaded")

@@ -1,6 +1,7 @@
 """Bundles loaded and asked: the right answers, and a clear error for every way in which a bundle can be wrong."""
 
 import ast
+import hashlib
 import io
 import json
 import subprocess
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import handmade
+from emotone import _session, profile
 from emotone import card as cards
 from emotone import recognizer as module
 from emotone.audio import write_wav
@@ -141,7 +143,7 @@ def test_altered_graph_is_refused_with_both_hashes(tmp_path):
     with pytest.raises(BundleError, match=said) as caught:
         Recognizer(folder)
     assert "altered" in str(caught.value) and "train it again" in str(caught.value)
-    assert module.hashlib.sha256(content).hexdigest() in str(caught.value)
+    assert hashlib.sha256(content).hexdigest() in str(caught.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph at all", b"\x80\x04\x95pickle"], ids=["empty", "text", "pickle"])
@@ -166,6 +168,7 @@ def test_what_is_no_graph_is_refused_even_with_its_hash(tmp_path, content):
         ({"preprocessing": {"trim_db": -3}}, "expected decibels above 0"),
         ({"sha256": 5}, "sha256 is 5, expected text"),
         ({"features": True}, "features is True, expected a whole number"),
+        ({"adapts": "yes"}, "adapts is 'yes', expected true or false"),
         ({"format_version": 2}, "pip install --upgrade emotone"),
         ({"format_version": "1"}, "format_version is '1'"),
     ],
@@ -198,6 +201,14 @@ def test_graph_with_other_outputs_is_refused(tmp_path):
         Recognizer(handmade.write(tmp_path / "b", content=handmade.graph(scores="logits2")))
 
 
+@pytest.mark.parametrize(
+    "optional", [{"speaker": [1, 1]}, {"speaker": [1, 2], "heard": [1]}, {"speaker": [1, 1], "heard": [1], "more": [1]}]
+)
+def test_graph_with_other_optional_inputs_is_refused(tmp_path, optional):
+    with pytest.raises(BundleError, match="expected none, or 'speaker' of the embedding's shape"):
+        Recognizer(handmade.write(tmp_path / "b", content=handmade.graph(optional=optional)))
+
+
 def test_settings_out_of_range_are_refused(bundle):
     with pytest.raises(ConfigError, match="from 0 to 1"):
         Recognizer(bundle, threshold=-0.1)
@@ -213,7 +224,7 @@ def test_without_a_built_in_model_the_error_says_how_to_train_one(monkeypatch, t
     assert Recognizer().predict((handmade.tone(0.02), RATE)).emotion == "sad"
 
 
-@pytest.mark.parametrize("source", [module.__file__, cards.__file__])
+@pytest.mark.parametrize("source", [module.__file__, cards.__file__, profile.__file__, _session.__file__])
 def test_nothing_that_executes_a_file_is_imported(source):
     tree = ast.parse(Path(source).read_text(encoding="utf-8"))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

@@ -221,6 +221,66 @@ def test_batches_are_drawn_from_the_seed():
     assert [order for order, _ in drawn(1)] != [order for order, _ in drawn(2)]
 
 
+def test_batches_carry_the_extras_of_their_clips():
+    some = clips(11)
+    extras = {"speakers": list(range(100, 111)), "possible": np.arange(11)[:, None] > np.arange(3)}
+    told = Clips(some.frames, some.labels, extras=extras)
+    for batches in (training_batches(told, size=4, window=20), Batches(told, size=4)):
+        shown = 0
+        for batch in batches:
+            rows = numbers(batch)
+            assert set(batch[0]) == {"frames", "lengths", "speakers", "possible"}
+            assert batch[0]["speakers"].tolist() == [100 + row for row in rows]
+            assert batch[0]["possible"].dtype == torch.bool
+            assert batch[0]["possible"].tolist() == [[row > column for column in range(3)] for row in rows]
+            shown += len(rows)
+        assert shown == 11
+    assert set(next(iter(training_batches(some, size=4)))[0]) == {"frames", "lengths"}
+
+
+def test_extras_reach_the_loss_and_change_no_step_of_a_network_that_needs_none():
+    seen = []
+
+    class Listening(training.Net):
+        def losses(self, given, targets):
+            seen.append({name: values.clone() for name, values in given.items()})
+            return super().losses(given, targets)
+
+    some = without_numbers(clips(16))
+    told = Clips(some.frames, some.labels, extras={"place": np.arange(16)})
+    held_out = without_numbers(clips(6, seed=1))
+    assert_same(
+        trained(some=told, net_type=Listening, max_epochs=2, held_out=held_out),
+        trained(some=some, max_epochs=2, held_out=held_out),
+    )
+    assert len(seen) == 4  # steps, none of validation
+    for epoch in (seen[:2], seen[2:]):
+        assert sorted(np.concatenate([given["place"] for given in epoch])) == list(range(16))
+
+
+def test_batches_are_standardised_and_their_padding_is_zero():
+    rng = np.random.default_rng(0)
+    mean, scale = rng.standard_normal(N_COLUMNS).astype(np.float32), (1 + rng.random(N_COLUMNS)).astype(np.float32)
+    frames = [rng.standard_normal((length, N_COLUMNS)).astype(np.float32) for length in (5, 9, 2)]
+    frames[1] = frames[1].astype(np.float16)
+    before = [clip.copy() for clip in frames]
+    batch = padded(frames, mean=mean, scale=scale)
+    assert (batch["frames"].dtype, batch["frames"].shape) == (torch.float32, (3, 9, N_COLUMNS))
+    assert batch["lengths"].tolist() == [5, 9, 2]
+    for row, clip in enumerate(frames):
+        expected = (clip.astype(np.float64) - mean) / scale
+        np.testing.assert_allclose(batch["frames"][row, : len(clip)], expected, atol=1e-6)
+        assert (batch["frames"][row, len(clip) :] == 0).all()
+        np.testing.assert_array_equal(clip, before[row])
+    plain = padded(frames)
+    for row, clip in enumerate(frames):
+        np.testing.assert_array_equal(plain["frames"][row, : len(clip)], clip.astype(np.float32))
+    (one,) = [given for given, _ in Batches(Clips(frames, np.arange(3), mean=mean, scale=scale), size=4)]
+    for row, number in enumerate((2, 0, 1)):  # by length
+        length = len(frames[number])
+        torch.testing.assert_close(one["frames"][row, :length], batch["frames"][number, :length], atol=0, rtol=0)
+
+
 def test_a_window_is_a_span_of_the_clip_at_a_drawn_place():
     rng = np.random.default_rng(0)
     frames = [rng.standard_normal((length, N_COLUMNS)).astype(np.float32) for length in (10, 20, 21, 50)]

@@ -253,6 +253,40 @@ def test_several_encoders_stand_side_by_side(make_voice, model, monkeypatch) -> 
     assert joined.digest != registry.get("whisper-nano.en@1+whisper-nano@3:mean").digest
 
 
+def test_states_of_several_layers_and_sizes_stand_side_by_side(make_voice, model, monkeypatch) -> None:
+    monkeypatch.setitem(names.SIZES, "nano.en", names.Size(128, 3))
+    shutil.copytree(model, model.parent / "whisper-nano.en", dirs_exist_ok=True)
+    joined, samples = registry.get("whisper-nano@3,1:frames+whisper-nano.en@2:frames"), make_voice(seconds=0.71)
+    single = [values(f"{name}:frames", samples) for name in ("whisper-nano@3", "whisper-nano@1", "whisper-nano.en@2")]
+    found = joined.extract(torch.from_numpy(samples)).numpy()
+    np.testing.assert_array_equal(found, np.concatenate(single, axis=1))
+    assert np.abs(single[0] - single[1]).max() > 0.1
+    assert (joined.is_graph, joined.is_sequence, joined.stored_as) == (True, True, "float16")
+    assert (len(joined.feature_names), len(set(joined.feature_names))) == (3 * 128, 3 * 128)
+    assert joined.feature_names[127:129] == ("whisper-nano-3-128", "whisper-nano-1-1")
+    assert joined.feature_names[256] == "whisper-nano.en-2-1"
+    assert registry.get("whisper-nano@3+whisper-nano.en@2").stored_as == registry.get(ROW).stored_as == "float32"
+
+
+def test_store_keeps_frames_in_half_precision_and_rows_in_single(graphs, make_voice, monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(FeatureStore, "graph", lambda self, extractor: graphs[extractor.name])
+    paths = [tmp_path / f"{number}.wav" for number in range(3)]
+    for number, path in enumerate(paths):
+        audio.write_wav(path, make_voice(seconds=0.4 + 0.2 * number, seed=number))
+    store = FeatureStore(tmp_path / "store")
+    frames, rows = (store.compute(Table(paths), registry.get(name), workers=1).values for name in (START, ROW))
+    assert rows.dtype == np.float32
+    for clip, path in zip(frames, paths, strict=True):
+        expected = values(START, audio.read(path))
+        assert (clip.dtype, clip.shape) == (np.float16, expected.shape)
+        # half a unit in the last of eleven bits, and what graph and module differ by
+        np.testing.assert_allclose(clip.astype(np.float32), expected, rtol=2.0**-11, atol=1e-4)
+    again = FeatureStore(tmp_path / "store").compute(Table(paths), registry.get(START)).values
+    for clip, kept in zip(frames, again, strict=True):
+        assert kept.dtype == np.float16 and kept.flags.writeable
+        np.testing.assert_array_equal(kept, clip)
+
+
 @pytest.mark.parametrize("n", [3200, 3201, 9999, 16_000, 16_160, 48_000, 100_001])
 def test_graph_gives_what_the_module_gives(graphs, make_voice, n: int) -> None:
     samples = make_voice(seconds=n / RATE, seed=n)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from emotone.errors import EmotoneError
+    from emotone.profile import SpeakerProfile
     from emotone.recognizer import Prediction, Recognizer
 
 __version__ = "0.1.0"
-__all__ = ["EmotoneError", "Prediction", "Recognizer", "__version__"]
+__all__ = ["EmotoneError", "Prediction", "Recognizer", "SpeakerProfile", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,6 +22,10 @@ def __getattr__(name: str) -> Any:
         from emotone import recognizer
 
         return getattr(recognizer, name)
+    if name == "SpeakerProfile":
+        from emotone.profile import SpeakerProfile
+
+        return SpeakerProfile
     if name == "EmotoneError":
         from emotone.errors import EmotoneError
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import typer
 
+from emotone.errors import MissingExtraError
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
@@ -27,6 +29,7 @@ COLOURS = {
 }
 _METRICS = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1"}
 _BAR_WIDTH = 8
+_LEVELS = {"0": "none", "neutral": "all neutral ones", "all": "all, and the clip itself"}
 
 
 def error(message: object) -> None:
@@ -37,6 +40,20 @@ def error(message: object) -> None:
 def note(message: object) -> None:
     """Print a yellow line on stderr: something to know before one goes on."""
     typer.secho(one_line(message), fg="yellow", err=True)
+
+
+def missing(error: ImportError) -> str:
+    """Say which extra brings a package; one that no extra brings is a defect, and stays a traceback."""
+    from importlib import metadata
+
+    name = (error.name or "").partition(".")[0]
+    distribution = {"sklearn": "scikit-learn", "xgboost": "xgboost-cpu"}.get(name, name)
+    for requirement in metadata.requires("emotone") or ():
+        required, _, marker = requirement.partition(";")
+        if name and required.strip().startswith(distribution) and "extra ==" in marker:
+            extra = marker.split("extra ==")[1].strip(" '\"")
+            return str(MissingExtraError(f"this command ({name})", extra=extra))
+    raise error
 
 
 def one_line(message: object) -> str:
@@ -162,6 +179,29 @@ def scores(result: Mapping[str, Any]) -> list["RenderableType"]:
             str(support[emotion]),
         )
     return [table, "", recalls]
+
+
+def adapted(told: Mapping[str, Any]) -> list["RenderableType"]:
+    """Lay out what an adaptive model gained from a speaker's clips; nothing of another model's ``metrics.json``."""
+    if "adapted" not in told:
+        return []
+    table = plain_table("clips of the speaker heard", "UAR %", "accuracy %", numbers=("UAR %", "accuracy %"))
+    for row in told["adapted"]["test"]:
+        table.add_row(
+            _LEVELS.get(row["level"], row["level"]), f"{100 * row['uar']:.1f}", f"{100 * row['accuracy']:.1f}"
+        )
+    return [table, ""]
+
+
+def under_conditions(told: Mapping[str, Any]) -> list["RenderableType"]:
+    """Lay out the test scores under conditions; nothing where there were none."""
+    if "conditions" not in told:
+        return []
+    table = plain_table("condition", "UAR %", "accuracy %", numbers=("UAR %", "accuracy %"))
+    for row in told["conditions"]:
+        name = "as recorded" if row["condition"] == "none" else row["condition"]
+        table.add_row(name, f"{100 * row['uar']:.1f}", f"{100 * row['accuracy']:.1f}")
+    return [table, ""]
 
 
 def print_protocol(console: "Console", told: Mapping[str, Any]) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 
 from emotone import _cli_output as output
 from emotone.errors import AudioError, EmotoneError
+from emotone.prediction import NO_SPEECH, UNSURE, Prediction
+from emotone.profile import SpeakerProfile
 from emotone.progress import Progress
-from emotone.recognizer import Prediction, Recognizer
+from emotone.recognizer import Recognizer
 
 #: Suffixes of files that are taken from a folder; a file that is named itself may have any.
 SUFFIXES = frozenset(
@@ -44,23 +46,48 @@ class Answer:
             "emotion": self.prediction.emotion,
             "confidence": round(self.prediction.confidence, 6),
             "scores": {emotion: round(score, 6) for emotion, score in self.prediction.scores.items()},
+            **({} if self.prediction.speech is None else {"speech": round(self.prediction.speech, 6)}),
         }
 
 
-def answers(recognizer: Recognizer, paths: Sequence[str], *, progress: Progress | None = None) -> list[Answer]:
+def speaker_profile(recognizer: Recognizer, named: str, *, progress: Progress | None = None) -> SpeakerProfile:
+    """Load a profile that was saved, or adapt to a recording or a folder of them; tell which were left out."""
+    if named.lower().endswith(".json") and not os.path.isdir(named):
+        profile = SpeakerProfile.load(named)
+        recognizer.check_profile(profile)
+        return profile
+    found = list(_recordings(named))
+    clips = [one for one in found if not isinstance(one, Answer)]
+    failed = [one.error for one in found if isinstance(one, Answer)]
+    if failed and not clips:
+        raise AudioError(failed[0])
+    profile = recognizer.adapt(clips, progress=progress)
+    failed += profile.skipped
+    if failed:
+        output.note(f"adapted without {len(failed)} of {len(found)} clips; the first: {failed[0]}")
+    return profile
+
+
+def answers(
+    recognizer: Recognizer,
+    paths: Sequence[str],
+    *,
+    profile: SpeakerProfile | None = None,
+    progress: Progress | None = None,
+) -> list[Answer]:
     """Predict every recording; a folder stands for those in it and in its subfolders."""
     found = [one for path in paths for one in _recordings(path)]
     told = []
     for number, one in enumerate(found):
-        told.append(one if isinstance(one, Answer) else _answer(recognizer, one))
+        told.append(one if isinstance(one, Answer) else _answer(recognizer, one, profile))
         if progress is not None:
             progress(number + 1, len(found), "predicting")
     return told
 
 
-def _answer(recognizer: Recognizer, path: str) -> Answer:
+def _answer(recognizer: Recognizer, path: str, profile: SpeakerProfile | None) -> Answer:
     try:
-        return Answer(path, recognizer.predict(path))
+        return Answer(path, recognizer.predict(path, profile=profile))
     except EmotoneError as error:
         return Answer(path, error=str(error))
 
@@ -109,11 +136,14 @@ def print_csv(told: Sequence[Answer], *, emotions: Sequence[str]) -> None:
         )
 
 
-def print_table(told: Sequence[Answer], *, threshold: float) -> None:
+def print_table(told: Sequence[Answer], *, threshold: float, profile: SpeakerProfile | None = None) -> None:
     """Print the answers as a table, and what could not be answered on stderr."""
     predicted = [(output.one_line(answer.file), answer.prediction) for answer in told if answer.prediction]
     if predicted:
         _print_predictions(predicted, threshold=threshold)
+        if profile is not None:
+            clips = "1 clip" if profile.n_clips == 1 else f"{profile.n_clips} clips"
+            output.console().print(f"adapted to {clips} of the speaker", style="dim")
     for answer in told:
         if answer.prediction is None:
             output.error(answer.error)
@@ -140,17 +170,23 @@ def _print_predictions(predicted: Sequence[tuple[str, Prediction]], *, threshold
             *([then] if roomy else []),
         )
     console.print(table)
-    unsure = sum(prediction.emotion is None for _, prediction in predicted)
-    if unsure:
+    labels = {prediction.label for _, prediction in predicted}
+    if NO_SPEECH in labels:
+        console.print("no speech: silence, noise or music, as far as the model can tell", style="dim")
+    if UNSURE in labels:
         console.print(f"unsure: no emotion reaches this model's threshold of {100 * threshold:.0f} %", style="dim")
 
 
 def _confidence(prediction: Prediction) -> str:
+    if not prediction.is_speech:
+        return ""
     return f"{output.bar(prediction.confidence)} {100 * prediction.confidence:3.0f} %"
 
 
 def _runners_up(prediction: Prediction) -> str:
     """Name the emotions that come next, if they have a percent to show; of an unsure answer, those that come first."""
+    if not prediction.is_speech:
+        return ""
     names = prediction.ranking[1:3] if prediction.emotion else prediction.ranking[:2]
     told = [(emotion, round(100 * prediction.scores[emotion])) for emotion in names]
     return ", ".join(f"{emotion} {share}" for emotion, share in told if share > 0)

@@ -8,6 +8,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 import emotone
+from emotone import card as cards
 from emotone.errors import ExportError
 
 _FLOOR = 1e-12  # of a probability before its logarithm, as in `emotone.metrics.apply_temperature`
@@ -29,7 +30,8 @@ def compose(
         ``waveform`` [1, n] -> ``embedding`` [1, d], or frames [1, T, d]; without it the graph starts at ``features``
         [1, d] or [1, T, d].
     classifier
-        ``features`` [N, d] -> ``probabilities`` [N, k].  One of networks takes frames, and gives ``embedding`` too.
+        ``features`` [N, d] -> ``probabilities`` [N, k].  One of networks takes frames, and gives ``embedding`` too, and
+        perhaps ``speech`` [N, 1].
         Further inputs become optional ones of the whole, zero where they are not given.
     temperature
         T of softmax(log p / T).
@@ -41,7 +43,7 @@ def compose(
     Returns
     -------
     onnx.ModelProto
-        Outputs ``scores`` [1, k] and ``embedding`` [1, d].
+        Outputs ``scores`` [1, k] and ``embedding`` [1, d], and ``speech`` [1, 1] where the classifier gives it.
 
     Raises
     ------
@@ -60,7 +62,8 @@ def compose(
         start = helper.make_tensor_value_info("waveform", float32, [1, "n"])
         _rename(prefixed.graph, {"features/waveform": "waveform"})
         link = helper.make_node("Identity", [prefixed.graph.output[0].name], ["embedding"], name="embedding")
-    probabilities, *embedding = parts[-1].graph.output
+    probabilities, *more = parts[-1].graph.output
+    embedding, speech = more[:1], more[1:]
     width = n_features
     if embedding:
         if front is None:
@@ -71,6 +74,8 @@ def compose(
         parts[-1].graph.node.append(helper.make_node("Identity", [embedding[0].name], ["embedding"], name="embedding"))
     else:
         _rename(parts[-1].graph, {"classifier/features": "embedding"})
+    if speech:
+        parts[-1].graph.node.append(helper.make_node("Identity", [speech[0].name], [cards.SPEECH], name=cards.SPEECH))
     optional = [_optional_input(value) for value in classifier.graph.input[1:]]
     _rename(parts[-1].graph, {f"classifier/{value.name}": value.name for value, _ in optional})
     nodes = [*(parts[0].graph.node if front is not None else ()), link, *parts[-1].graph.node]
@@ -82,6 +87,7 @@ def compose(
         [
             helper.make_tensor_value_info("scores", float32, [1, n_classes]),
             helper.make_tensor_value_info("embedding", float32, [1, width]),
+            *(helper.make_tensor_value_info(cards.SPEECH, float32, [1, 1]) for _ in speech),
         ],
         [
             *_deduplicated(

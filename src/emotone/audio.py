@@ -2,7 +2,7 @@
 
 Whatever comes in (path, bytes, open file, array; any rate, any number of channels) leaves as float32 at `SAMPLE_RATE`.
 Nothing is repaired in silence: what can't be a recording of a voice raises `AudioError` with finding and remedy.
-The decoders are in `emotone._decode`, downmix and resampling in `emotone._mono`.
+The decoders are in `emotone._decode`, the encoder in `emotone._encode`, downmix and resampling in `emotone._mono`.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ import soundfile
 
 from emotone._decode import AudioSource, Reader, Waveform, open_reader
 from emotone._mono import SAMPLE_RATE, peak_of, to_16k_mono
-from emotone.errors import AudioError
+from emotone.errors import AudioError, SilenceError
 
 __all__ = [
     "MIN_DURATION_S",
@@ -31,6 +31,7 @@ __all__ = [
     "Waveform",
     "blocks",
     "content_digest",
+    "encode_mp3",
     "info",
     "read",
     "trim_silence",
@@ -119,7 +120,7 @@ def read(
         )
     peak = peak_of(samples)
     if peak < SILENT_PEAK:
-        raise AudioError(
+        raise SilenceError(
             f"{name}: the recording is silent (its peak is {peak:.1e}, expected {SILENT_PEAK:g} or more); "
             "check the microphone and record again"
         )
@@ -319,6 +320,19 @@ def write_wav(path: str | os.PathLike[str], samples: npt.NDArray[Any], *, sample
         raise AudioError(f"{target}: can't be written ({error}); check the folder, the space and the rate") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def encode_mp3(samples: npt.NDArray[Any], *, kbit_s: int) -> bytes:
+    """Encode (n,) in [-1, 1] at 16 kHz as MP3 of a constant bit rate; `read` takes the bytes.
+
+    Raises
+    ------
+    AudioError
+        The bit rate is none that MP3 has at 16 kHz, or the samples are of another shape, not finite, or above 1.
+    """
+    from emotone._encode import mp3
+
+    return mp3(np.asarray(samples, dtype=np.float32), rate=SAMPLE_RATE, kbit_s=kbit_s)
 
 
 def _to_int16(samples: npt.NDArray[Any], *, name: str) -> npt.NDArray[np.int16]:

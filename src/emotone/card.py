@@ -15,6 +15,11 @@ from emotone.errors import BundleError
 FORMAT_VERSION = 1
 #: The files of a bundle.
 GRAPH, CARD, README = "model.onnx", "card.json", "README.md"
+#: The optional inputs of a graph that adapts: float32 [1, e], the mean embedding of clips of the speaker, and float32
+#: [1], how many those were; 0, as without it, for a speaker of whom nothing is known.
+SPEAKER, HEARD = "speaker", "heard"
+#: The graph's third output, where it has one: the probability that there is speech at all.
+SPEECH = "speech"
 
 #: Every key of ``card.json`` and the JSON type of its value.
 KEYS: dict[str, type | tuple[type, ...]] = {
@@ -116,6 +121,8 @@ def _check_values(card: Mapping[str, Any], *, where: str) -> None:
             f"{where}: emotions are {_short(emotions)}, expected two or more different ones of {', '.join(EMOTIONS)}; "
             f"{_REMEDY}"
         )
+    if not isinstance(card.get("adapts", False), bool):
+        raise BundleError(f"{where}: adapts is {_short(card['adapts'])}, expected true or false; {_REMEDY}")
     extractor, calibration, trim_db = card["extractor"], card["calibration"], card["preprocessing"].get("trim_db")
     if not isinstance(extractor.get("name"), str) or not isinstance(extractor.get("graph"), bool):
         raise BundleError(f"{where}: extractor is {_short(extractor)}, expected its name, digest and graph; {_REMEDY}")
@@ -244,14 +251,26 @@ def _limits(card: Mapping[str, Any]) -> list[str]:
 
 def _usage(card: Mapping[str, Any]) -> list[str]:
     lines = ["## Use", "", "```", "emotone predict clip.wav --model .", "```", ""]
+    told = ["", _adaptation(card)] if card.get("adapts") else []
     if not card["extractor"]["graph"]:
         extras = "extras `train` and `hub`" if "hub:" in card["extractor"]["name"] else "extra `opensmile`"
         frames = "frames, " if card["extractor"].get("sequence") else ""
         return lines + [
             f"The features ({_line(card['extractor']['name'])}) can't be part of an ONNX graph: `{GRAPH}` starts at "
-            f"`features` [1, {frames}{card['features']}], and Emotone computes them ({extras})."
+            f"`features` [1, {frames}{card['features']}], and Emotone computes them ({extras}).",
+            *told,
         ]
-    return lines + [f"Or with onnxruntime alone, the trim of silence included:\n\n```python\n{snippet(card)}```"]
+    return lines + [f"Or with onnxruntime alone, the trim of silence included:\n\n```python\n{snippet(card)}```", *told]
+
+
+def _adaptation(card: Mapping[str, Any]) -> str:
+    return (
+        "It adapts to a speaker: `emotone predict clip.wav --model . --adapt-to DIR`, with a folder of a few clips of "
+        "the same person, which need no labels; any emotions will do, but neutral alone helps less. In the graph these "
+        f"are two optional inputs, float32: `{SPEAKER}` [1, {card.get('embedding', card['features'])}], the mean "
+        f"`embedding` of those clips, and `{HEARD}` [1], how many they were. Without them the answer is that for a "
+        "speaker of whom nothing is known."
+    )
 
 
 def snippet(card: Mapping[str, Any]) -> str:

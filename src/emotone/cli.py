@@ -14,7 +14,32 @@ from typer.core import TyperGroup
 
 import emotone
 from emotone import _cli_output as output
-from emotone.errors import EmotoneError, MissingExtraError
+from emotone._cli_options import (
+    AdaptTo,
+    Augment,
+    Balance,
+    Bundle,
+    Cache,
+    Channel,
+    Conditions,
+    Copies,
+    Corpora,
+    Data,
+    Emotions,
+    Epochs,
+    ExtractorName,
+    KeepFeatures,
+    Networks,
+    OutFolder,
+    ProtocolName,
+    Quiet,
+    RunFolder,
+    SaveProfile,
+    Seed,
+    TrainAlso,
+    Tune,
+)
+from emotone.errors import EmotoneError
 
 _RESUMABLE = ("train", "compare", "fetch")
 
@@ -37,7 +62,7 @@ class _Group(TyperGroup):
         except MemoryError:
             output.error("out of memory; close other programs, or take fewer or shorter recordings")
         except ImportError as error:
-            output.error(_missing(error))
+            output.error(output.missing(error))
         except KeyboardInterrupt as error:
             resumes = ctx.invoked_subcommand in _RESUMABLE
             output.note("interrupted" + ("; run the same command again, and it goes on from here" if resumes else ""))
@@ -54,20 +79,6 @@ app = typer.Typer(
     rich_markup_mode=None,  # without boxes the help of train is half as long
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-def _missing(error: ImportError) -> str:
-    """Say which extra brings a package; one that no extra brings is a defect, and stays a traceback."""
-    from importlib import metadata
-
-    name = (error.name or "").partition(".")[0]
-    distribution = {"sklearn": "scikit-learn", "xgboost": "xgboost-cpu"}.get(name, name)
-    for requirement in metadata.requires("emotone") or ():
-        required, _, marker = requirement.partition(";")
-        if name and required.strip().startswith(distribution) and "extra ==" in marker:
-            extra = marker.split("extra ==")[1].strip(" '\"")
-            return str(MissingExtraError(f"this command ({name})", extra=extra))
-    raise error
 
 
 def _print_version(wanted: bool) -> None:
@@ -90,81 +101,13 @@ def _root(
     """Take the options that belong to no command."""
 
 
-Bundle = Annotated[
-    str, typer.Option("--model", metavar="BUNDLE", help="A bundle's folder, or 'default', the built-in.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Draw no progress bar.")]
-Corpora = Annotated[
-    list[str], typer.Argument(metavar="CORPUS", help="Names (ravdess, tess, ...), CSV manifests or folders.")
-]
-Data = Annotated[
-    Path,
-    typer.Option(
-        metavar="DIR", envvar="EMOTONE_DATA", help="The folder that holds the corpora by name, or the corpus itself."
-    ),
-]
-ProtocolName = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME|FILE",
-        help="How to split: speaker-6fold, speaker-5fold, leave-one-speaker-out, statement-disjoint, "
-        "random-70-15-15, random-80-20, cross-corpus, or a JSON file.",
-    ),
-]
-Emotions = Annotated[str, typer.Option(metavar="A,B,C", help="Only these emotions.", show_default="all")]
-Channel = Annotated[Literal["speech", "song", "all"], typer.Option(help="Which recordings of the corpora.")]
-TrainAlso = Annotated[
-    str,
-    typer.Option(
-        "--train-also",
-        metavar="CHANNEL",
-        help="Learn from this channel's clips of the training speakers too, and test none: speech or song.",
-        show_default="none",
-    ),
-]
-Augment = Annotated[
-    str,
-    typer.Option(
-        metavar="NAMES",
-        help="For copies of training clips: speed, noise, pitch, stretch, room, gain, time-mask, frequency-mask; "
-        "and mixup, which mixes clips.",
-    ),
-]
-Epochs = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Epochs of a network, at most.", show_default="the model's own")
-]
-Networks = Annotated[
-    int, typer.Option(metavar="N", min=1, help="Networks of a deep model, from different seeds, averaged.")
-]
-Copies = Annotated[int, typer.Option(metavar="N", min=0, help="Augmented copies of each training clip.")]
-Balance = Annotated[
-    Literal["weights", "augment", "none"], typer.Option(help="What makes every emotion count the same.")
-]
-Tune = Annotated[bool, typer.Option("--tune", help="Search the model's settings, inside the training folds.")]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of everything that chance decides.")]
-ExtractorName = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help="Features: auto, which is the model's own; functionals, egemaps or compare; log-mel or mfcc-frames for "
-        "networks; or layers of a pretrained encoder, such as whisper-base@2,3 or hub:ORG/MODEL@9.",
-    ),
-]
-KeepFeatures = Annotated[
-    Literal["none", "csv", "parquet"], typer.Option(help="Also write the features into the run, as this.")
-]
-Cache = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Where features are kept.", show_default="user's cache")
-]
-RunFolder = Annotated[Path, typer.Option(metavar="RUN", help="The run directory to write.")]
-OutFolder = Annotated[Path, typer.Option(metavar="DIR", help="The folder to write.")]
-
-
 @app.command()
 def predict(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings, or folders of them.")],
     model: Bundle = "default",
     format: Annotated[Literal["table", "json", "csv"], typer.Option(help="How to print the answers.")] = "table",
+    adapt_to: AdaptTo = None,
+    save_profile: SaveProfile = None,
     quiet: Quiet = False,
 ) -> None:
     """Tell the emotion of recordings, each taken as one utterance.
@@ -174,15 +117,21 @@ def predict(
     from emotone import _cli_predict
     from emotone.recognizer import Recognizer
 
-    recognizer = Recognizer(model)
+    if save_profile is not None and adapt_to is None:
+        raise typer.BadParameter("there is no profile to save: name recordings of the speaker with --adapt-to")
+    recognizer, profile = Recognizer(model), None
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
-        told = _cli_predict.answers(recognizer, files, progress=progress)
+        if adapt_to is not None:
+            profile = _cli_predict.speaker_profile(recognizer, adapt_to, progress=progress)
+        if profile is not None and save_profile is not None:
+            profile.save(save_profile)
+        told = _cli_predict.answers(recognizer, files, profile=profile, progress=progress)
     if format == "json":
         _cli_predict.print_json(told)
     elif format == "csv":
         _cli_predict.print_csv(told, emotions=recognizer.emotions)
     else:
-        _cli_predict.print_table(told, threshold=recognizer.threshold)
+        _cli_predict.print_table(told, threshold=recognizer.threshold, profile=profile)
     if any(answer.prediction is None for answer in told):
         raise typer.Exit(1)
 
@@ -197,7 +146,7 @@ def train(
         typer.Option(
             metavar="NAME",
             help="svm, linear-svm, logistic-regression, knn, random-forest, extra-trees, xgboost, mlp or ensemble; "
-            "networks: cnn-bilstm, lstm, cnn1d, cnn2d or resnet.",
+            "networks: cnn-bilstm, lstm, cnn1d, cnn2d, resnet or adaptive.",
         ),
     ] = "svm",
     protocol: ProtocolName = "speaker-6fold",
@@ -210,6 +159,7 @@ def train(
     networks: Networks = 1,
     balance: Balance = "weights",
     tune: Tune = False,
+    conditions: Conditions = "",
     seed: Seed = 0,
     extractor: ExtractorName = "auto",
     features: KeepFeatures = "none",
@@ -234,6 +184,7 @@ def train(
         networks=networks,
         balance=balance,
         tune=tune,
+        conditions=_names(conditions),
         seed=seed,
         extractor=extractor,
         features=features,
@@ -245,6 +196,8 @@ def train(
     console = output.console()
     output.print_protocol(console, summary.metrics["protocol"])
     console.print("", *output.scores(summary.metrics["test"]), "", sep="\n")
+    for line in (*output.adapted(summary.metrics), *output.under_conditions(summary.metrics)):
+        console.print(line)
     bundle = summary.folder / "model"
     console.print(f"Model: {bundle}", markup=False, soft_wrap=True)
     command = shlex.join(["emotone", "predict", "clip.wav", "--model", str(bundle)])
@@ -326,6 +279,9 @@ def evaluate(
     corpora: Corpora,
     data: Data,
     channel: Channel = "speech",
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="First hear all clips of each speaker, without their labels.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write metrics and predictions here.")] = None,
     quiet: Quiet = False,
 ) -> None:
@@ -336,7 +292,9 @@ def evaluate(
     from emotone import experiment
 
     with output.ProgressBar(quiet=quiet) as progress:
-        result = experiment.evaluate(bundle, tuple(corpora), data, channel=channel, out=out, progress=progress)
+        result = experiment.evaluate(
+            bundle, tuple(corpora), data, channel=channel, adapt=adapt, out=out, progress=progress
+        )
     console = output.console()
     output.print_protocol(console, result["protocol"])
     console.print("", *output.scores(result), "", sep="\n")

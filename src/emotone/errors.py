@@ -13,6 +13,10 @@ class AudioError(EmotoneError, ValueError):
     """A recording is missing, empty, damaged, silent, too short, or no recording at all."""
 
 
+class SilenceError(AudioError):
+    """A recording is readable, and silent throughout."""
+
+
 class CorpusError(EmotoneError, ValueError):
     """A corpus folder, manifest or index does not hold what it must."""
 

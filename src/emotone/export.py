@@ -114,6 +114,7 @@ def bundle(
     )
     filled = _filled_card(card, extractor, content=content, temperature=temperature, threshold=threshold)
     filled["embedding"] = model.graph.output[1].type.tensor_type.shape.dim[1].dim_value
+    filled["adapts"] = len(model.graph.input) > 1
     filled["calibration"]["greatest_difference"] = difference
     _write(target, content, filled)
     return Path(out)
@@ -136,19 +137,30 @@ def _greatest_difference(
     temperature: float,
     waveforms: Waveforms,
 ) -> float:
-    """Compare graph and pipeline on every waveform; the greatest absolute difference of a probability."""
+    """Compare graph and pipeline on every waveform; the greatest absolute difference of a probability.
+
+    Of a model that adapts also the answers for a speaker of whom three clips are known.
+    """
     try:
         session = open_session(content)
     except BundleError as error:
         raise ExportError(str(error)) from error
     # openSMILE's extractor has `compute`, numpy to numpy; a graph has its runner
     features_of: Any = extractor.compute if front is None else GraphRunner(front)
+    adapts = bool(session.get_overridable_initializers())
     greatest = 0.0
     for number, waveform in enumerate(waveforms):
         samples = np.asarray(waveform, dtype=np.float32)
         features = np.asarray(features_of(samples), dtype=np.float32)[None]
         expected = apply_temperature(pipeline.predict_proba(features), temperature)
-        (found,) = session.run(["scores"], {"features": features} if front is None else {"waveform": samples[None]})
+        given = {"features": features} if front is None else {"waveform": samples[None]}
+        found, embedding = session.run(["scores", "embedding"], given)
+        if adapts:
+            mean, heard = embedding / 2, np.array([3], dtype=np.float32)
+            (adapted,) = session.run(["scores"], {**given, cards.SPEAKER: mean, cards.HEARD: heard})
+            answer = pipeline[-1].adapted_proba(embedding, mean=mean, heard=heard)
+            found = np.concatenate([found, adapted])
+            expected = np.concatenate([expected, apply_temperature(answer, temperature)])
         difference = float(np.abs(found - expected).max()) if np.isfinite(found).all() else np.inf
         if difference > TOLERANCE:
             raise ExportError(

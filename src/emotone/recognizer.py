@@ -3,65 +3,51 @@
 What a bundle holds is data, an ONNX graph and JSON: nothing in it is ever executed as Python.
 """
 
-import hashlib
 import importlib
-import json
+import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from emotone import audio, card
+from emotone._session import checked_session, open_session, speaker_width
 from emotone.audio import SAMPLE_RATE, AudioSource
-from emotone.errors import AudioError, BundleError, ConfigError, EmotoneError, FeatureError, MissingExtraError
+from emotone.errors import (
+    AudioError,
+    BundleError,
+    ConfigError,
+    EmotoneError,
+    FeatureError,
+    MissingExtraError,
+    SilenceError,
+)
+from emotone.prediction import NO_SPEECH, SPEECH_THRESHOLD, UNSURE, Prediction
+from emotone.profile import SpeakerProfile
+from emotone.progress import Progress
+
+__all__ = [
+    "DEFAULT",
+    "DEFAULT_FOLDER",
+    "NO_SPEECH",
+    "UNSURE",
+    "Prediction",
+    "Recognizer",
+    "SpeakerProfile",
+    "open_session",
+]
 
 #: What `Recognizer` calls the built-in bundle, and where it is.
 DEFAULT = "default"
 DEFAULT_FOLDER = Path(__file__).parent / "data" / "default"
-#: How an emotion of None is shown.
-UNSURE = "unsure"
 
 #: A recording longer than this is no utterance: it is taken in windows, and their scores are averaged.
 UTTERANCE_S, WINDOW_S = 60.0, 10.0
 
 Vector = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a recognizer says about a segment of a recording.
-
-    Attributes
-    ----------
-    emotion
-        The most probable emotion; None where its probability is under the calibrated threshold.
-    confidence
-        The largest probability, in [0, 1].
-    scores
-        Emotion -> probability, in the order of the bundle; they sum to one.
-    start_s, end_s
-        The segment, in seconds of the recording.
-    """
-
-    emotion: str | None
-    confidence: float
-    scores: dict[str, float]
-    start_s: float
-    end_s: float
-
-    @property
-    def label(self) -> str:
-        """The emotion, or "unsure"."""
-        return self.emotion or UNSURE
-
-    @property
-    def ranking(self) -> tuple[str, ...]:
-        """All emotions, the most probable first."""
-        return tuple(sorted(self.scores, key=lambda emotion: -self.scores[emotion]))
 
 
 class Recognizer:
@@ -98,13 +84,109 @@ class Recognizer:
         self.threshold = float(self.card["calibration"]["threshold"] if threshold is None else threshold)
         if not 0 <= self.threshold <= 1:
             raise ConfigError(f"threshold is {threshold}, expected a confidence from 0 to 1")
-        self._session = _checked_session(folder / card.GRAPH, self.card, threads=threads)
+        self._session = checked_session(folder / card.GRAPH, self.card, threads=threads)
+        self._speaker_width = speaker_width(self._session)
+        self._checks_speech = card.SPEECH in {one.name for one in self._session.get_outputs()}
         self._extract: Any = None if self.card["extractor"]["graph"] else _extractor(self.card, folder)
 
     def __repr__(self) -> str:
         return f"Recognizer({str(self.folder)!r}, model={self.card['model']!r}, emotions={self.emotions})"
 
-    def predict(self, source: AudioSource, *, start_s: float = 0.0, end_s: float | None = None) -> Prediction:
+    @property
+    def adapts(self) -> bool:
+        """Whether the model can be told how a speaker usually sounds."""
+        return self._speaker_width > 0
+
+    @property
+    def checks_speech(self) -> bool:
+        """Whether the model can tell that there is no speech."""
+        return self._checks_speech
+
+    def new_profile(self) -> SpeakerProfile:
+        """Make the profile of a speaker who was not heard yet; `ConfigError` if the model can't adapt.
+
+        Where speech comes in bit by bit, begin with it, and after each `run` take the `SpeakerProfile.updated` one.
+        """
+        self._check_adapts()
+        return SpeakerProfile(mean=(0.0,) * self._speaker_width, n_clips=0, model=self.card["sha256"])
+
+    def adapt(
+        self,
+        clips: Iterable[AudioSource],
+        *,
+        profile: SpeakerProfile | None = None,
+        progress: Progress | None = None,
+    ) -> SpeakerProfile:
+        """Learn how a speaker usually sounds from a few clips, which need no labels.
+
+        They may be of any emotions; neutral ones alone help less.  Of a recording over a minute, each window of ten
+        seconds counts as a clip.
+
+        Parameters
+        ----------
+        clips
+            Recordings of one person, each as in `predict`.  One that can't be read is left out as a whole, and told in
+            the result's ``skipped``, as long as another one can.
+        profile
+            What is known of the speaker already; this is then added to it.
+        progress
+            Told after each clip.
+
+        Returns
+        -------
+        SpeakerProfile
+            For `predict`, `predict_many` and `run`; ``profile`` itself is not changed.
+
+        Raises
+        ------
+        AudioError
+            There are no clips, or none that can be read.
+        ConfigError
+            The model can't adapt, or ``profile`` is of another model.
+        """
+        if isinstance(clips, str | bytes | os.PathLike):
+            raise ConfigError(f"clips is one {type(clips).__name__}, expected several recordings; give a list")
+        before = self.new_profile() if profile is None else profile
+        self.check_profile(before)
+        sources, skipped, adapted = list(clips), [], before
+        for number, source in enumerate(sources):
+            try:
+                embeddings = list(self._embeddings(source))
+            except (AudioError, FeatureError) as error:
+                skipped.append(str(error))
+            else:
+                for embedding in embeddings:
+                    adapted = adapted.updated(embedding)
+            if progress is not None:
+                progress(number + 1, len(sources), "adapting to the speaker")
+        if adapted is before:
+            why = f"the first: {skipped[0]}" if skipped else "give a few recordings of the speaker"
+            raise AudioError(f"none of {len(sources)} clips can be adapted to; {why}")
+        return replace(adapted, skipped=tuple(skipped))
+
+    def check_profile(self, profile: SpeakerProfile) -> None:
+        """Check that a profile is of this model.
+
+        Raises
+        ------
+        ConfigError
+            The model can't adapt, or the profile was made with another one.
+        """
+        self._check_adapts()
+        if (profile.model, len(profile.mean)) != (self.card["sha256"], self._speaker_width):
+            raise ConfigError(
+                f"the profile is of the model {profile.model[:12]} and has {len(profile.mean)} values, and this model "
+                f"is {self.card['sha256'][:12]} and takes {self._speaker_width}; adapt to the speaker's clips again"
+            )
+
+    def predict(
+        self,
+        source: AudioSource,
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        profile: SpeakerProfile | None = None,
+    ) -> Prediction:
         """Tell the emotion of a recording, or of a segment of it.
 
         Up to a minute is taken as one utterance.  Of what is longer, windows of ten seconds are taken one by one, in
@@ -117,41 +199,68 @@ class Recognizer:
             Path, bytes, open binary file, or ``(samples, rate)``; see `emotone.audio.read`.
         start_s, end_s
             The segment, in seconds; None is the end.
+        profile
+            How the speaker usually sounds, see `adapt`.
 
         Raises
         ------
         AudioError
-            The source can't be read, or is silent or too short.
+            The source can't be read, is too short, or is silent and the model does not check for speech.
+        ConfigError
+            The profile is of another model.
         """
-        if start_s == 0 and end_s is None and audio.info(source).duration_s > UTTERANCE_S:
-            probabilities, n_samples = self._prevailing(source)
-        else:
-            samples = audio.read(source, start_s=start_s, end_s=end_s, trim=False)
-            n_samples = len(samples)
-            if n_samples > UTTERANCE_S * SAMPLE_RATE:
-                probabilities, _ = self._prevailing((samples, SAMPLE_RATE))
-            else:
-                probabilities, _ = self.run(self._trimmed(samples))
+        if profile is not None:
+            self.check_profile(profile)
+        try:
+            probabilities, speech, duration_s = self._answer(source, start_s, end_s, profile)
+        except SilenceError:
+            if not self.checks_speech:
+                raise
+            probabilities, speech = np.full(len(self.emotions), 1 / len(self.emotions)), 0.0
+            duration_s = (audio.info(source).duration_s if end_s is None else end_s) - start_s
         scores = dict(zip(self.emotions, probabilities.tolist(), strict=True))
         best = max(scores, key=lambda emotion: scores[emotion])
+        is_known = speech >= SPEECH_THRESHOLD and scores[best] >= self.threshold
         return Prediction(
-            emotion=best if scores[best] >= self.threshold else None,
+            emotion=best if is_known else None,
             confidence=scores[best],
             scores=scores,
             start_s=float(start_s),
-            end_s=float(start_s) + n_samples / SAMPLE_RATE,
+            end_s=float(start_s) + duration_s,
+            speech=speech if self.checks_speech else None,
         )
 
-    def predict_many(self, sources: Iterable[AudioSource]) -> Iterator[Prediction | EmotoneError]:
-        """Tell the emotion of each recording, in order, one at a time.
+    def _answer(
+        self, source: AudioSource, start_s: float, end_s: float | None, profile: SpeakerProfile | None
+    ) -> tuple[Vector, float, float]:
+        """Scores (k,), probability of speech, and seconds of a recording or segment."""
+        if start_s == 0 and end_s is None and audio.info(source).duration_s > UTTERANCE_S:
+            return self._prevailing(source, profile)
+        samples = audio.read(source, start_s=start_s, end_s=end_s, trim=False)
+        if len(samples) > UTTERANCE_S * SAMPLE_RATE:
+            return self._prevailing((samples, SAMPLE_RATE), profile)
+        scores, _, speech = self._outputs(self._trimmed(samples), profile)
+        return scores, speech, len(samples) / SAMPLE_RATE
+
+    def predict_many(
+        self, sources: Iterable[AudioSource], *, profile: SpeakerProfile | None = None
+    ) -> Iterator[Prediction | EmotoneError]:
+        """Tell the emotion of each recording, in order, one at a time; all of one speaker, where a profile is given.
 
         Yields
         ------
         The prediction, or the error of a recording that has none: one bad file does not end the others.
+
+        Raises
+        ------
+        ConfigError
+            The profile is of another model.
         """
+        if profile is not None:
+            self.check_profile(profile)
         for source in sources:
             try:
-                yield self.predict(source)
+                yield self.predict(source, profile=profile)
             except EmotoneError as error:
                 yield error
 
@@ -165,13 +274,15 @@ class Recognizer:
         """
         return self.run(self._trimmed(audio.read(source, trim=False)))[1]
 
-    def run(self, samples: Vector) -> tuple[Vector, Vector]:
+    def run(self, samples: Vector, *, profile: SpeakerProfile | None = None) -> tuple[Vector, Vector]:
         """Run the model on samples as they are.
 
         Parameters
         ----------
         samples
             (n,) float32 at 16 kHz, trimmed, n >= 3200.
+        profile
+            How the speaker usually sounds, see `adapt`; it changes the scores and not the embedding.
 
         Returns
         -------
@@ -181,74 +292,78 @@ class Recognizer:
         ------
         FeatureError
             The result is not finite.
+        ConfigError
+            The profile is of another model.
         """
+        return self._outputs(samples, profile)[:2]
+
+    def _outputs(self, samples: Vector, profile: SpeakerProfile | None) -> tuple[Vector, Vector, float]:
+        """Scores (k,), embedding (d,) and probability of speech of samples as they are; see `run`."""
         if self._extract is None:
             given = {"waveform": np.ascontiguousarray(samples[None], dtype=np.float32)}
         else:
             given = {"features": np.asarray(self._extract(samples), dtype=np.float32)[None]}
-        scores, embedding = self._session.run(["scores", "embedding"], given)
+        if profile is not None:
+            self.check_profile(profile)
+            given |= profile.inputs()
+        names = ["scores", "embedding", *([card.SPEECH] if self.checks_speech else [])]
+        scores, embedding, *speech = self._session.run(names, given)
         if not (np.isfinite(scores).all() and np.isfinite(embedding).all()):
             raise FeatureError(
                 f"the model gave a score or feature that is no finite number for {len(samples) / SAMPLE_RATE:.2f} s of "
                 "sound; leave this recording out and report it"
             )
-        return scores[0], embedding[0]
+        return scores[0], embedding[0], float(speech[0][0, 0]) if speech else 1.0
 
-    def _prevailing(self, source: AudioSource) -> tuple[Vector, int]:
-        """Mean scores (k,) over the windows of a long recording, and its length in samples."""
-        total, weight, n_samples = np.zeros(len(self.emotions)), 0, 0
+    def _check_adapts(self) -> None:
+        if not self.adapts:
+            raise ConfigError(
+                f"this model ({self.card['model']}) can't adapt to a speaker; train one that can: "
+                "'emotone train ... --model adaptive'"
+            )
+
+    def _prevailing(self, source: AudioSource, profile: SpeakerProfile | None) -> tuple[Vector, float, float]:
+        """Mean scores (k,) over the windows of a long recording, that of the probability of speech, and its seconds.
+
+        Where some windows have speech and others none, the scores are of those that have.
+        """
+        heard: list[tuple[Vector, float, int]] = []
+        n_samples = 0
+        for sound, n_window in self._windows(source):
+            n_samples += n_window
+            if len(sound):
+                scores, _, speech = self._outputs(sound, profile)
+                heard.append((scores, speech, len(sound)))
+        spoken = [one for one in heard if one[1] >= SPEECH_THRESHOLD] or heard
+        weights = [length for _, _, length in spoken]
+        mean = np.average([scores for scores, _, _ in spoken], axis=0, weights=weights)
+        speech = float(np.average([speech for _, speech, _ in spoken], weights=weights))
+        return np.asarray(mean, dtype=np.float32), speech, n_samples / SAMPLE_RATE
+
+    def _embeddings(self, source: AudioSource) -> Iterator[Vector]:
+        """Embedding (e,) of a recording, or of each window of a long one."""
+        if audio.info(source).duration_s > UTTERANCE_S:
+            yield from (self.run(sound)[1] for sound, _ in self._windows(source) if len(sound))
+        else:
+            yield self.embedding(source)
+
+    def _windows(self, source: AudioSource) -> Iterator[tuple[Vector, int]]:
+        """Of each window of a long recording the sound, which is empty where there is silence, and its length."""
+        n_samples, any_sound = 0, False
         for window in audio.blocks(source, block_s=WINDOW_S):
             n_samples += len(window)
-            if len(window) < audio.MIN_DURATION_S * SAMPLE_RATE or np.abs(window).max() < audio.SILENT_PEAK:
-                continue
-            sound = self._trimmed(window)
-            total += len(sound) * self.run(sound)[0]
-            weight += len(sound)
-        if not weight:
-            raise AudioError(
+            is_sound = len(window) >= audio.MIN_DURATION_S * SAMPLE_RATE and np.abs(window).max() >= audio.SILENT_PEAK
+            any_sound |= bool(is_sound)
+            yield self._trimmed(window) if is_sound else window[:0], len(window)
+        if not any_sound:
+            raise SilenceError(
                 f"the recording of {n_samples / SAMPLE_RATE:.0f} s is silent throughout; check the microphone and "
                 "record again"
             )
-        return np.asarray(total / weight, dtype=np.float32), n_samples
 
     def _trimmed(self, samples: Vector) -> Vector:
         trim_db = self.card["preprocessing"].get("trim_db")
         return samples if trim_db is None else audio.trim_silence(samples, threshold_db=trim_db)
-
-
-def open_session(model: bytes, *, threads: int = 1) -> Any:
-    """Open a graph, with the settings under which bundles are checked and run.
-
-    They are those of `emotone.features.runner.GraphRunner`, so that features come out the same to the last bit.
-
-    Parameters
-    ----------
-    model
-        The bytes of the ONNX file.
-    threads
-        Threads of one run.
-
-    Raises
-    ------
-    BundleError
-        The bytes are no ONNX graph that this onnxruntime can run.
-    """
-    if threads < 1:
-        raise ConfigError(f"threads is {threads}, expected 1 or more")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors come as exceptions
-    options.enable_mem_pattern = False  # clips differ in length; a pool sized for the longest so far only grows
-    options.enable_cpu_mem_arena = False
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no base class but this
-        first_line = (str(error).splitlines() or [""])[0]
-        raise BundleError(
-            f"onnxruntime {onnxruntime.__version__} can't run the graph ({first_line}); expected an ONNX model: "
-            "upgrade onnxruntime, or get the bundle again"
-        ) from error
 
 
 def _folder(bundle: str | Path) -> Path:
@@ -260,51 +375,6 @@ def _folder(bundle: str | Path) -> Path:
             "'emotone train ravdess --data data --out run') and name it: --model run/model"
         )
     return DEFAULT_FOLDER
-
-
-def _checked_session(path: Path, described: dict[str, Any], *, threads: int) -> Any:
-    """Open the graph after checking that it is the one that the card describes."""
-    try:
-        model = path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path} can't be read ({error}); get the bundle again, or train it again") from error
-    found = hashlib.sha256(model).hexdigest()
-    if found != described["sha256"]:
-        raise BundleError(
-            f"{path} was altered or is damaged: its SHA-256 is {found}, and its card says {described['sha256']}; "
-            "get the bundle again, or train it again"
-        )
-    try:
-        session = open_session(model, threads=threads)
-    except BundleError as error:
-        raise BundleError(f"{path}: {error}") from error
-    _check_graph(session, described, where=path)
-    return session
-
-
-def _check_graph(session: Any, described: dict[str, Any], *, where: Path) -> None:
-    wanted = "waveform" if described["extractor"]["graph"] else "features"
-    inputs, outputs = [one.name for one in session.get_inputs()], [one.name for one in session.get_outputs()]
-    if inputs != [wanted] or not {"scores", "embedding"} <= set(outputs):
-        raise BundleError(
-            f"{where} has inputs {inputs} and outputs {outputs}, expected {[wanted]} and ['scores', 'embedding']; "
-            "export it with emotone.export.bundle"
-        )
-    shape = next(one.shape for one in session.get_outputs() if one.name == "scores")
-    if shape != [1, len(described["emotions"])]:
-        raise BundleError(
-            f"{where} gives scores of shape {shape}, and its card names {len(described['emotions'])} emotions: they "
-            "are not of one bundle; get the bundle again, or train it again"
-        )
-    inside = session.get_modelmeta().custom_metadata_map
-    # The order of the names decides what each score means, and the card's own text is under no checksum.
-    for key in ("emotions", "sample_rate", "extractor"):
-        said = described[key]["name"] if key == "extractor" else described[key]
-        if inside.get(key) != json.dumps(said):
-            raise BundleError(
-                f"{where} was made for {key} {inside.get(key)}, and its card says {json.dumps(said)}: the card was "
-                "altered; get the bundle again, or train it again"
-            )
 
 
 def _extractor(described: dict[str, Any], folder: Path) -> Any:

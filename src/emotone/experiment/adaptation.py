@@ -1,8 +1,9 @@
 """What an adaptive model gains from hearing unlabelled clips of a speaker: its answers against their number.
 
-To answer a clip, other clips of its speaker are drawn among those that are held out with it; their labels are not
-looked at, and nothing is learnt.  At the level "all" the speaker's mean is taken over all held-out clips, the clip
-itself included, as is usual where features are standardised by speaker.
+To answer a clip, other clips of its speaker are drawn among those that are held out with it; nothing is learnt, and
+their labels are not looked at but for the level "neutral", which knows which clips are neutral.  At the level "all" the
+speaker's mean is taken over all held-out clips, the clip itself included, as is usual where features are standardised
+by speaker.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
 
 #: Numbers of clips of the speaker, and how often that many are drawn for each clip.
 COUNTS, N_DRAWS = (1, 3, 5, 10, 30), 5
-#: All of the speaker's clips; all neutral ones but the clip itself.
+#: All of the speaker's clips, the clip itself included; all neutral ones but the clip itself.
 ALL, NEUTRAL = "all", "neutral"
 LEVELS = (*map(str, COUNTS), NEUTRAL, ALL)
 
 Adapted = dict[str, NDArray[np.float64]]
+_Heard = tuple[NDArray[np.float32], NDArray[np.float64]]  # (r, e) mean embedding of a speaker's clips, (r,) how many
 
 
 def adapted_scores(model: Any, rows: "Rows", material: "Material", *, seed: int) -> Adapted:
@@ -43,40 +45,50 @@ def adapted_scores(model: Any, rows: "Rows", material: "Material", *, seed: int)
 
     Returns
     -------
-    Level -> (draws, r, k) probabilities; the levels that draw nothing have one.
+    Level -> (draws, r, k) probabilities; the levels that draw nothing have one.  Where a speaker has fewer clips than a
+    level asks for, all of them are heard; of one who is not known, none ever is.  Without the emotion neutral there is
+    no such level.
     """
     classifier = cast("AdaptiveClassifier", model.named_steps["classifier"])
     embedding = classifier.embed(list(material.values[rows]))
-    speakers = np.asarray(material.speakers)[rows]
+    speakers = _numbered(np.asarray(material.speakers)[rows])
     neutral = np.asarray(material.corpus.table["emotion"])[rows] == NEUTRAL
     rng = np.random.default_rng([seed, len(rows)])
-    drawn: dict[str, list[tuple[NDArray[np.float32], NDArray[np.float64]]]] = {
-        str(count): [_known(embedding, speakers, count=count, rng=rng) for _ in range(N_DRAWS)] for count in COUNTS
+    heard: dict[str, list[_Heard]] = {
+        str(count): [_of_others(embedding, speakers, count=count, rng=rng) for _ in range(N_DRAWS)] for count in COUNTS
     }
-    drawn[NEUTRAL] = [_known(embedding, speakers, among=neutral)]
-    drawn[ALL] = [_of_all(embedding, speakers)]
+    if NEUTRAL in material.emotions:
+        heard[NEUTRAL] = [_of_others(embedding, speakers, among=neutral)]
+    heard[ALL] = [_of_all(embedding, speakers)]
     result = {}
-    for level in LEVELS:
-        answers = np.zeros((len(drawn[level]), len(rows), len(material.emotions)))
-        for number, (mean, heard) in enumerate(drawn[level]):
-            answers[number][:, model.classes_] = classifier.adapted_proba(embedding, mean=mean, heard=heard)
+    for level, draws in heard.items():
+        answers = np.zeros((len(draws), len(rows), len(material.emotions)))
+        for number, (mean, n_clips) in enumerate(draws):
+            answers[number][:, model.classes_] = classifier.adapted_proba(embedding, mean=mean, heard=n_clips)
         result[level] = answers
     return result
 
 
-def _known(
+def _numbered(speakers: NDArray[np.str_]) -> "Rows":
+    """(r,) a number from 0 for each speaker, and -1 for those who are not known."""
+    _, numbers = np.unique(speakers, return_inverse=True)
+    return np.where(speakers == "", -1, numbers).astype(np.int64)
+
+
+def _of_others(
     embedding: NDArray[np.float32],
-    speakers: NDArray[Any],
+    speakers: "Rows",
     *,
     among: NDArray[np.bool_] | None = None,
     count: int | None = None,
     rng: np.random.Generator | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Mean embedding (r, e) of other clips of each clip's speaker, all or so many drawn, and how many they are (r,)."""
+) -> _Heard:
+    """What other clips of each clip's speaker tell, all of them or ``count`` that are drawn."""
     mean, heard = np.array(embedding), np.zeros(len(embedding))
-    for row in range(len(embedding)):
-        others = (speakers == speakers[row]) & (np.arange(len(embedding)) != row)
-        rows = np.flatnonzero(others if among is None else others & among)
+    useful = speakers >= 0 if among is None else (speakers >= 0) & among
+    for row, speaker in enumerate(speakers):
+        rows = np.flatnonzero((speakers == speaker) & useful)
+        rows = rows[rows != row]
         if rng is not None and count is not None and len(rows) > count:
             rows = rng.choice(rows, size=count, replace=False)
         if len(rows):
@@ -84,22 +96,23 @@ def _known(
     return mean, heard
 
 
-def _of_all(embedding: NDArray[np.float32], speakers: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def _of_all(embedding: NDArray[np.float32], speakers: "Rows") -> _Heard:
+    """What all clips of each clip's speaker tell, itself included; as much as if there were no end of them."""
     mean = np.array(embedding)
-    for speaker in np.unique(speakers):
+    for speaker in np.unique(speakers[speakers >= 0]):
         mean[speakers == speaker] = embedding[speakers == speaker].mean(axis=0)
-    return mean, np.full(len(embedding), np.inf)
+    return mean, np.where(speakers >= 0, np.inf, 0.0)
 
 
 def curve(
-    folds: Sequence[tuple["Rows", Adapted]], *, plain: "NDArray[np.float64]", labels: "Rows"
+    folds: Sequence[tuple["Rows", Adapted]], *, plain: NDArray[np.float64], labels: "Rows"
 ) -> list[dict[str, Any]]:
     """Pool the folds, and score every level.
 
     Parameters
     ----------
     folds
-        Of each fold the rows (r,) and the calibrated answers.
+        Of each fold the rows (r,) and the calibrated answers, of the same levels.
     plain
         (sum of r, k) answers without adaptation, in the order of the folds.
     labels
@@ -111,7 +124,7 @@ def curve(
     """
     truth = np.concatenate([labels[rows] for rows, _ in folds])
     levels: dict[str, NDArray[np.float64]] = {"0": plain[None]}
-    for level in LEVELS:
+    for level in folds[0][1]:
         levels[level] = np.concatenate([answers[level] for _, answers in folds], axis=1)
     return [_scored(level, truth, draws) for level, draws in levels.items()]
 

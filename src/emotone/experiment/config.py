@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from emotone import augment as augmentation
+from emotone import conditions as heard
 from emotone import corpora, splits
 from emotone.emotions import in_order
 from emotone.errors import ConfigError, CorpusError
@@ -25,7 +26,7 @@ CLASSIC_EXTRACTOR = registry.ModelSpec.extractor
 #: Settings that change no result: where it is written and where features are kept.
 PLACES = frozenset({"out", "cache"})
 
-_TUPLES = ("corpora", "emotions", "augment", "train_also")
+_TUPLES = ("corpora", "emotions", "augment", "train_also", "conditions")
 _PATHS = ("data", "out", "cache")
 _TEXTS = ("model", "protocol", "channel", "balance", "extractor", "features")
 _NUMBERS = ("copies", "networks", "seed")
@@ -74,6 +75,9 @@ class Config:
         Networks of a deep model, trained from different seeds and averaged; 1 or more.
     tune
         Whether to search the model's grid, on folds of each fold's training part.
+    conditions
+        Names in `emotone.conditions.CONDITIONS`, or ``"all"``: every model is also asked about its test clips as each
+        of these would change them.
     seed
         Of everything that chance decides, 0 or more.
     extractor
@@ -104,6 +108,7 @@ class Config:
     epochs: int | None = None
     networks: int = 1
     tune: bool = False
+    conditions: tuple[str, ...] = ()
     seed: int = 0
     extractor: str = AUTO
     features: str = "none"
@@ -123,6 +128,7 @@ class Config:
         self._check_emotions()
         self._check_train_also()
         self._check_augment()
+        object.__setattr__(self, "conditions", heard.parse(self.conditions))
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; expected 0 or more")
         for name in ("epochs", "networks"):
@@ -205,6 +211,11 @@ class Config:
         least = 0 if self.balance == "augment" else 1
         if self.copies < least:
             raise ConfigError(f"copies is {self.copies}; expected {least} or more")
+        if self.mixup and registry.get(self.model).adaptive:
+            raise ConfigError(
+                f"augment names 'mixup', and the model {self.model!r} learns how each voice sounds, which a mix of two "
+                "has not; leave mixup out, or choose another model"
+            )
         if self.balance == "augment" and not transforms:
             raise ConfigError(
                 "balance is 'augment' and augment names no transform to make copies with; name some "

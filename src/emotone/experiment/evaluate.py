@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emotone import metrics
+from emotone import audio, metrics
 from emotone.corpora import Corpus, Rejected, load
 from emotone.errors import ConfigError, CorpusError, EmotoneError, MissingExtraError
 from emotone.experiment import files
 from emotone.experiment.outputs import truth_and_scores
+from emotone.experiment.steps import part
+from emotone.profile import SpeakerProfile
 from emotone.progress import Progress
 from emotone.recognizer import Prediction, Recognizer
 
@@ -28,6 +30,7 @@ def evaluate(
     data: Path,
     *,
     channel: str = "speech",
+    adapt: bool = False,
     out: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -41,6 +44,9 @@ def evaluate(
         A folder, or ``"default"``.
     corpora, data, channel
         The corpora, as `emotone.corpora.load` takes them.
+    adapt
+        Whether the bundle first hears all clips of each speaker that it is asked about, without their labels, as
+        `Recognizer.adapt` does.  A clip of no known speaker is answered without.
     out
         Where to write ``metrics.json``, ``predictions.parquet`` and ``figures/confusion_test.png``; None: nowhere.
 
@@ -55,10 +61,15 @@ def evaluate(
     CorpusError
         A corpus can't be read, fewer than two emotions are shared, or no clip can be read.
     ConfigError
-        ``out`` holds something else than an evaluation of this bundle on these corpora.
+        ``out`` holds something else than an evaluation of this bundle on these corpora, or ``adapt`` is asked of a
+        bundle that can't.
     """
     recognizer = Recognizer(bundle)
+    if adapt:
+        recognizer.new_profile()  # says at once where the model can't
     settings = {"bundle": recognizer.card["sha256"], "corpora": list(corpora), "channel": channel}
+    if adapt:
+        settings["adapt"] = True
     if out is not None:
         _check_folder(Path(out), settings)
         _need_pictures()
@@ -72,10 +83,12 @@ def evaluate(
     counts = corpus.table["emotion"].value_counts()
     unknown = {emotion: int(counts[emotion]) for emotion in corpus.emotions if emotion not in shared}
     corpus = corpus.only(emotions=shared)
-    table, rejected = _predictions(recognizer, corpus, shared, progress=progress)
+    profiles = _profiles(recognizer, corpus, progress=part(progress, 0, 0.5)) if adapt else {}
+    stage = part(progress, 0.5, 1) if adapt else progress
+    table, rejected = _predictions(recognizer, corpus, shared, profiles=profiles, progress=stage)
     truth, scores = truth_and_scores(table, shared)
     result = {
-        "protocol": _protocol(recognizer, corpus),
+        "protocol": _protocol(recognizer, corpus, adapted=adapt),
         **metrics.summary(truth, scores, emotions=shared, speakers=list(table["speaker"])),
         "emotions": list(shared),
         "unknown": unknown,
@@ -88,22 +101,57 @@ def evaluate(
     return result
 
 
+def _profiles(recognizer: Recognizer, corpus: Corpus, *, progress: Progress | None) -> dict[str, SpeakerProfile]:
+    """Speaker -> what the recognizer knows after all of the speaker's clips that can be read."""
+    clips = corpus.table[corpus.table["speaker"] != ""]
+
+    def heard(segments: pd.DataFrame) -> SpeakerProfile:
+        profile = recognizer.new_profile()
+        for path, start_s, end_s in zip(segments["path"], segments["start_s"], segments["end_s"], strict=True):
+            try:
+                samples = audio.read(path, start_s=start_s, end_s=None if pd.isna(end_s) else end_s, trim=False)
+                profile = recognizer.adapt([(samples, audio.SAMPLE_RATE)], profile=profile)
+            except EmotoneError:
+                continue  # the prediction will tell of it
+        return profile
+
+    profiles: dict[str, SpeakerProfile] = {}
+    groups = [(str(speaker), segments) for speaker, segments in clips.groupby("speaker", sort=False)]
+    done = 0
+    with ThreadPoolExecutor(N_THREADS) as pool:
+        try:
+            found = pool.map(heard, [segments for _, segments in groups])
+            for (speaker, segments), profile in zip(groups, found, strict=True):
+                profiles[speaker], done = profile, done + len(segments)
+                if progress is not None:
+                    progress(done, len(clips), "hearing the speakers")
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return profiles
+
+
 def _predictions(
-    recognizer: Recognizer, corpus: Corpus, shared: Sequence[str], *, progress: Progress | None
+    recognizer: Recognizer,
+    corpus: Corpus,
+    shared: Sequence[str],
+    *,
+    profiles: Mapping[str, SpeakerProfile],
+    progress: Progress | None,
 ) -> tuple[pd.DataFrame, list[Rejected]]:
     """Table of the clips that could be read, and a list of those that could not."""
     clips = corpus.table
 
-    def predict(clip: tuple[str, float, float]) -> Prediction | EmotoneError:
-        path, start_s, end_s = clip
+    def predict(clip: tuple[str, float, float, str]) -> Prediction | EmotoneError:
+        path, start_s, end_s, speaker = clip
+        end = None if pd.isna(end_s) else end_s
         try:
-            return recognizer.predict(path, start_s=start_s, end_s=None if pd.isna(end_s) else end_s)
+            return recognizer.predict(path, start_s=start_s, end_s=end, profile=profiles.get(speaker))
         except EmotoneError as error:
             return error
 
     rows: list[dict[str, Any]] = []
     rejected = []
-    segments = list(zip(clips["path"], clips["start_s"], clips["end_s"], strict=True))
+    segments = list(zip(clips["path"], clips["start_s"], clips["end_s"], clips["speaker"].astype(str), strict=True))
     with ThreadPoolExecutor(N_THREADS) as pool:
         try:
             for row, answer in enumerate(pool.map(predict, segments)):
@@ -146,11 +194,12 @@ def _warning(recognizer: Recognizer, corpus: Corpus) -> str:
     return f"WARNING: the bundle was trained on {', '.join(known)}: its score there says nothing about new recordings"
 
 
-def _protocol(recognizer: Recognizer, corpus: Corpus) -> dict[str, Any]:
+def _protocol(recognizer: Recognizer, corpus: Corpus, *, adapted: bool = False) -> dict[str, Any]:
     """What pictures and reports say of these scores, in the shape of `emotone.splits.Protocol.header`."""
     warning = _warning(recognizer, corpus)
     trained = ", ".join(sorted(_trained_on(recognizer))) or "corpora that its card does not name"
     words = f"bundle of {recognizer.card['model']}, trained on {trained}, tested on {corpus.name}"
+    words += ", adapted to each speaker by all of the speaker's clips, unlabelled" if adapted else ""
     described = words + (f". {warning}." if warning else "")
     return {
         "name": "cross-corpus",

@@ -15,7 +15,7 @@ from emotone.experiment.adaptation import Adapted
 from emotone.experiment.material import Rows
 
 Scores = NDArray[np.float64]
-_ADAPTED = ("validation_adapted", "test_adapted")
+_NAMED = ("validation_adapted", "test_adapted", "test_conditions")  # each name -> array
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +45,8 @@ class FoldResult:
         model that was tested), and what `emotone.models.neural.NeuralClassifier.history_` holds.
     validation_adapted, test_adapted
         Of an adaptive model, what `emotone.experiment.adaptation.adapted_scores` gives; empty of others.
+    test_conditions
+        Condition -> probabilities (t, k) of the test clips as it changes them.
     """
 
     test_rows: Rows
@@ -60,6 +62,7 @@ class FoldResult:
     history: list[dict[str, Any]] = field(default_factory=list)
     validation_adapted: Adapted = field(default_factory=dict)
     test_adapted: Adapted = field(default_factory=dict)
+    test_conditions: dict[str, Scores] = field(default_factory=dict)
 
     def calibrated(self, scores: Scores) -> Scores:
         """Apply the temperature to the classes that the model knows: (..., k) -> (..., k)."""
@@ -75,7 +78,7 @@ class FoldResult:
         plain = ("temperature", "settings", "search", "fit_s", "epochs", "history")
         told = {name: getattr(self, name) for name in plain}
         arrays = {name: np.asarray(getattr(self, name)) for name in names}
-        for name in _ADAPTED:
+        for name in _NAMED:
             arrays |= {f"{name}-{level}": answers for level, answers in getattr(self, name).items()}
         files.write_arrays(path, {**arrays, "told": np.asarray(json.dumps(told))})
 
@@ -86,7 +89,7 @@ class FoldResult:
             with np.load(path, allow_pickle=False) as arrays:
                 told = json.loads(str(arrays["told"]))
                 found = {name: arrays[name] for name in arrays.files if name != "told"}
-            for name in _ADAPTED:
+            for name in _NAMED:
                 levels = [key for key in found if key.startswith(f"{name}-")]
                 told[name] = {key.removeprefix(f"{name}-"): found.pop(key) for key in levels}
             told["settings"] = with_tuples(told["settings"])

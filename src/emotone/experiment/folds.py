@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotone import __version__, augment, metrics, splits
+from emotone.conditions import CONDITIONS
 from emotone.experiment.adaptation import Adapted, adapted_scores
 from emotone.experiment.config import MIXUP_ALPHA, Config
 from emotone.experiment.fold_result import FoldResult, Scores, with_tuples
@@ -122,6 +123,7 @@ def fingerprint(plan: Plan, material: Material, config: Config, *, extractor_dig
         "version": __version__,
         "model": [spec.name, {name: list(values) for name, values in spec.grid.items()}],
         "settings": [config.balance, config.tune, config.seed, config.copies, config.mixup, *config.train_also],
+        "conditions": [CONDITIONS[name].spec for name in config.conditions],
         "networks": config.of_networks if spec.family == "deep" else {},
         "transforms": [transform.spec for transform in config.transforms],
         "extractor": extractor_digest,
@@ -200,6 +202,10 @@ def run_fold(
         history=history,
         validation_adapted=held_out_adapted,
         test_adapted=test_adapted,
+        test_conditions={
+            name: _scores_of(fitted.model, features(plan.fold.test), material)
+            for name, features in material.conditions.items()
+        },
     )
 
 
@@ -287,9 +293,13 @@ def _with_mixed(X: NDArray[np.float32], y: Rows, *, seed: int) -> tuple[NDArray[
 
 
 def scores(model: registry.Estimator, rows: Rows, material: Material) -> Scores:
-    """Probabilities (r, k) of the clips themselves; a class that the model never met has 0."""
-    result = np.zeros((rows.size, len(material.emotions)))
-    result[:, model.classes_] = model.predict_proba(material.values[rows])
+    """Probabilities (r, k) of the clips themselves, not of copies; a class that the model never met has 0."""
+    return _scores_of(model, material.values[rows], material)
+
+
+def _scores_of(model: registry.Estimator, values: NDArray[Any], material: Material) -> Scores:
+    result = np.zeros((len(values), len(material.emotions)))
+    result[:, model.classes_] = model.predict_proba(values)
     return result
 
 
@@ -309,14 +319,17 @@ def _search(
     inner = [
         (material.training(train, balanced=balanced, seed=config.seed), held_out) for train, held_out in plan.inner
     ]
+    spec = registry.get(config.model)
+    told = [{"classifier__extras": material.extras(train)} for train, _ in inner] if spec.adaptive else None
     return grid_search(
-        registry.get(config.model),
+        spec,
         material.values,
         material.labels[material.origin],
         folds=inner,
         seed=config.seed,
         n_jobs=_N_CORES,
         class_weight=config.balance == "weights",
+        given=told,
         progress=progress,
     )
 

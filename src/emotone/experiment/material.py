@@ -1,7 +1,7 @@
 """What an experiment learns from: clips with labels, their features, and those of their augmented copies."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +51,9 @@ class Material:
         Copies up to this number belong to every training set; those above it serve to balance one.
     left_out
         Files, rows and copies that could not be used, with the reason.
+    conditions
+        Condition -> function of (r,) rows of own clips that reads their features, as it changes them, from the store:
+        all of them at once may be more than the memory holds.
     """
 
     corpus: Corpus
@@ -62,6 +65,7 @@ class Material:
     copy: Rows
     copies: int
     left_out: tuple[Rejected, ...]
+    conditions: Mapping[str, Callable[[Rows], NDArray[Any]]] = field(default_factory=dict)
 
     @cached_property
     def own(self) -> Corpus:
@@ -141,13 +145,15 @@ class Material:
 
         Returns
         -------
-        ``speakers`` (t,), a number for each speaker and channel; ``possible`` (t, k), the emotions that the training
-        clips of the same corpus and channel have; ``own`` (t,), whether the row is of one of the experiment's clips.
+        ``speakers`` (t,), a number for each speaker and channel, those of a corpus who are not known being one;
+        ``possible`` (t, k), the emotions that the training clips of the same corpus and channel have; ``own`` (t,),
+        whether the row is of one of the experiment's own clips.
         """
         rows = self.origin[taken]
         table = self.corpus.table.iloc[rows]
-        _, speakers = np.unique((table["speaker"] + "|" + table["channel"]).to_numpy(str), return_inverse=True)
-        _, source = np.unique((table["corpus"] + "|" + table["channel"]).to_numpy(str), return_inverse=True)
+        sources = table["corpus"] + "|" + table["channel"]
+        _, source = np.unique(sources.to_numpy(str), return_inverse=True)
+        _, speakers = np.unique((sources + "|" + table["speaker"]).to_numpy(str), return_inverse=True)
         holds = np.zeros((int(source.max()) + 1, len(self.emotions)), dtype=bool)
         holds[source, self.labels[rows]] = True
         return {"speakers": speakers.astype(np.int64), "possible": holds[source], "own": rows < self.n_own}

@@ -132,6 +132,32 @@ def write_adaptation(
     return told
 
 
+def write_conditions(folder: Path, results: Sequence[FoldResult], material: Material) -> list[dict[str, Any]]:
+    """Write ``conditions.csv``: the test scores as recorded ("none") and under every condition.
+
+    Returns
+    -------
+    One row a condition: condition, accuracy, uar, ece.
+    """
+    truth = material.labels[np.concatenate([result.test_rows for result in results])]
+    heard = {"none": [result.test_scores for result in results]}
+    heard |= {name: [result.test_conditions[name] for result in results] for name in material.conditions}
+    rows = []
+    for name, scores in heard.items():
+        pooled = np.concatenate([result.calibrated(one) for result, one in zip(results, scores, strict=True)])
+        predicted = pooled.argmax(axis=1)
+        rows.append(
+            {
+                "condition": name,
+                "accuracy": float(metrics.accuracy(truth, predicted)),
+                "uar": float(metrics.unweighted_average_recall(truth, predicted)),
+                "ece": float(metrics.expected_calibration_error(truth, pooled)),
+            }
+        )
+    files.write_table(folder / "conditions.csv", pd.DataFrame(rows))
+    return rows
+
+
 def write_figures(folder: Path, told: Mapping[str, Any]) -> None:
     """Write the two confusion matrices, and the report as text."""
     from emotone.report import plots, text

@@ -13,9 +13,11 @@ from emotone import audio, splits
 from emotone.corpora import Corpus
 from emotone.errors import AudioError, CorpusError, EmotoneError
 from emotone.experiment import files, folds, outputs
+from emotone.experiment.conditions import gather_conditions
 from emotone.experiment.config import Config
 from emotone.experiment.fold_result import FoldResult
 from emotone.experiment.folds import Plan
+from emotone.experiment.gate import speech_and_other
 from emotone.experiment.material import Material, check_extra, gather, gather_balance, load
 from emotone.experiment.steps import part
 from emotone.features.store import FeatureStore
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 #: The bundle, in a run directory.
 MODEL = "model"
 N_CHECKED_CLIPS = 20
+#: Clips that the check for speech learns from.
+N_GATE_CLIPS = 300
 
 
 @dataclass(frozen=True)
@@ -80,8 +84,9 @@ def run(config: Config, progress: Progress | None = None) -> RunSummary:
     every = np.arange(material.n_own, dtype=np.int64)
     training_sets = [every, *(rows for plan in plans for rows in plan.training_sets())]
     material = gather_balance(
-        material, extractor, config, training_sets=training_sets, store=store, progress=part(progress, 0.4, 0.5)
+        material, extractor, config, training_sets=training_sets, store=store, progress=part(progress, 0.4, 0.45)
     )
+    material = gather_conditions(material, extractor, config, store=store, progress=part(progress, 0.45, 0.5))
     files.write_text(folder / files.CONFIG, config.to_toml())
     files.write_json(folder / "folds.json", protocol.to_dict())
     outputs.write_left_out(folder, material)
@@ -147,9 +152,13 @@ def _write_scores(
     table = outputs.predictions(plans, results, material)
     told = outputs.summarise(table, protocol=protocol, plans=plans, material=material, config=config)
     files.write_table(folder / files.PREDICTIONS, table)
-    adapted = outputs.write_adaptation(folder, results, material, title=f"{config.model}, {protocol.name}")
+    adapted = outputs.write_adaptation(
+        folder, results, material, title=f"{config.model}, {protocol.name}: test clips of speakers heard before"
+    )
     if adapted:
         told["adapted"] = adapted
+    if config.conditions:
+        told["conditions"] = outputs.write_conditions(folder, results, material)
     outputs.write_search(folder, results)
     outputs.write_figures(folder, told)
     if config.features != "none":
@@ -186,6 +195,8 @@ def _export(
     model = fitted.model
     outputs.write_curves(config.out, results, final=fitted, title=f"{config.model}: training")
     outputs.write_scaler(config.out, model, material)
+    if extractor.is_graph and registry.get(config.model).adaptive:
+        _set_gate(model, material, store.graph(extractor), seed=config.seed, progress=part(progress, 0.4, 0.5))
     progress(1, 2, "exporting the final model")
     measured = outputs.calibration(results, material)
     export.bundle(
@@ -199,6 +210,14 @@ def _export(
         graph=store.graph(extractor) if extractor.is_graph else None,
     )
     progress(2, 2, "done")
+
+
+def _set_gate(model: registry.Estimator, material: Material, graph: bytes, *, seed: int, progress: Progress) -> None:
+    """Let an adaptive model tell whether there is speech at all."""
+    from emotone.models.gate import fit_gate
+
+    clips = waveforms(material.corpus, n_clips=N_GATE_CLIPS)
+    cast("Pipeline", model)[-1].gate = fit_gate(*speech_and_other(clips, graph, seed=seed, progress=progress))
 
 
 def _identity(config: Config, material: Material) -> str:

@@ -13,6 +13,8 @@ from torch.export import Dim
 
 from emotone.errors import ExportError
 from emotone.features.base import Extractor
+from emotone.features.names import INT8
+from emotone.features.quantize import quantized
 
 #: ai.onnx operator set of every exported graph.
 OPSET = 20
@@ -30,13 +32,14 @@ def extractor_graph(extractor: Extractor) -> onnx.ModelProto:
     """
     if not extractor.is_graph:
         raise ExportError(f"the extractor {extractor.name!r} can't be an ONNX graph; a bundle names it instead")
-    return module_graph(
+    model = module_graph(
         extractor,
         {"waveform": torch.sin(torch.arange(3 * extractor.sample_rate) * 0.05)[None]},
         length=torch.export.Dim("n", min=MIN_SAMPLES, max=_MAX_SAMPLES),
         output_names=["embedding"],
         what=f"the extractor {extractor.name!r}",
     )
+    return quantized(model) if extractor.name.startswith(INT8) else model
 
 
 def module_graph(

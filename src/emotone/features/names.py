@@ -7,7 +7,7 @@ The name of an encoder says which of its states are the features::
 
 Layers are numbers of blocks, from 1, with commas between them; 0 is what enters the first block.  Names joined by ``+``
 put the statistics of several encoders side by side, or the states of several sizes of Whisper, which come at the same
-times.
+times.  ``int8:`` before the whole name, where it has Whisper's encoders alone, gives the graph 8-bit weights.
 """
 
 import re
@@ -23,8 +23,8 @@ SEQUENCES = frozenset({"log-mel", "mfcc-frames"})
 MEAN_STD, MEAN, FRAMES = "mean+std", "mean", "frames"
 POOLINGS = (MEAN_STD, MEAN, FRAMES)
 #: The grammar, for messages.
-GRAMMAR = "whisper-<size>@<layers>[:<pooling>] or hub:<org/model or folder>@<layers>[:<pooling>]"
-_WHISPER, _HUB = "whisper-", "hub:"
+GRAMMAR = "[int8:]whisper-<size>@<layers>[:<pooling>] or hub:<org/model or folder>@<layers>[:<pooling>]"
+_WHISPER, _HUB, INT8 = "whisper-", "hub:", "int8:"
 _JOINT = re.compile(r"\+(?=whisper-|hub:)")  # the pooling mean+std has one too, which joins nothing
 
 
@@ -85,7 +85,7 @@ class EncoderName:
 
 def is_encoder(name: str) -> bool:
     """Whether the name follows the grammar of pretrained encoders, rightly or not."""
-    return name.startswith((_WHISPER, _HUB))
+    return name.startswith((_WHISPER, _HUB, INT8))
 
 
 def is_sequence(name: str) -> bool:
@@ -119,7 +119,11 @@ def parse(name: str) -> tuple[EncoderName, ...]:
     >>> parse("hub:facebook/hubert-base-ls960@9:frames")
     (EncoderName(size='', model='facebook/hubert-base-ls960', layers=(9,), pooling='frames'),)
     """
-    parts = tuple(_parse_one(one, name) for one in _JOINT.split(name))
+    if f"+{INT8}" in name:
+        raise _wrong(name, f"{INT8!r} is inside the name; it is for all parts, so put it before the first")
+    parts = tuple(_parse_one(one, name) for one in _JOINT.split(name.removeprefix(INT8)))
+    if name.startswith(INT8) and not all(part.size for part in parts):
+        raise _wrong(name, f"{INT8!r} is for Whisper's encoders alone, which are graphs; leave it out")
     if len({part.is_sequence for part in parts}) > 1:
         raise _wrong(name, f"statistics and {FRAMES!r} are joined; expected the same pooling of all parts")
     if len(parts) > 1 and parts[0].is_sequence and not all(part.size for part in parts):

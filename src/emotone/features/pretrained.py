@@ -1,6 +1,7 @@
 """States inside a Whisper encoder as features, and several encoders' side by side."""
 
 import hashlib
+import inspect
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -9,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from emotone.features import descriptors, pooling, spectral, whisper
+from emotone.features import descriptors, pooling, quantize, spectral, whisper
 from emotone.features.base import Extractor
-from emotone.features.names import EncoderName
+from emotone.features.names import INT8, EncoderName
 from emotone.features.weights import whisper_weights
 
 #: Root mean square that every clip is brought to first, about that of the speech which the encoders learnt from.
@@ -62,6 +63,40 @@ class WhisperStates(Extractor):
     def sources(self) -> tuple[object, ...]:
         """The module itself, and those whose functions it calls."""
         return (*super().sources(), whisper, pooling, spectral, descriptors)
+
+
+class EightBit(Extractor):
+    """An extractor whose graph has 8-bit weights, see `emotone.features.quantize`.
+
+    The torch module computes in float; the graph is what the store runs, what models learn from and what bundles hold.
+
+    Parameters
+    ----------
+    of
+        The extractor, a graph.
+    """
+
+    def __init__(self, of: Extractor) -> None:
+        super().__init__()
+        self.of: Any = of
+        self.name = f"{INT8}{of.name}"
+        self.is_sequence, self.stored_as = of.is_sequence, of.stored_as
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Those of the extractor."""
+        names: tuple[str, ...] = self.of.feature_names
+        return names
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over that of the extractor, and over the code that rounds its weights."""
+        return hashlib.sha256(f"{INT8}{self.of.digest}{inspect.getsource(quantize)}".encode()).hexdigest()
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32; of frames (1, T, d)."""
+        features: Tensor = self.of(waveform)
+        return features
 
 
 class Joined(Extractor):

@@ -84,8 +84,7 @@ def get(name: str) -> Extractor:
     if not names.is_encoder(name):
         raise ConfigError(f"unknown extractor {name!r}; known: {', '.join(EXTRACTORS)}, {names.GRAMMAR}")
     parts = [_encoder(part) for part in names.parse(name)]
-    if len(parts) == 1:
-        return parts[0]
-    from emotone.features.pretrained import Joined
+    from emotone.features.pretrained import EightBit, Joined
 
-    return Joined(parts)
+    extractor = parts[0] if len(parts) == 1 else Joined(parts)
+    return EightBit(extractor) if name.startswith(names.INT8) else extractor

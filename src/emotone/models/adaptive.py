@@ -6,7 +6,7 @@ belongs to the voice rather than to the emotion.  Both learn at once from the sa
 first answers alone, and the more there are, the more the second one counts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
@@ -15,7 +15,9 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from emotone.errors import ConfigError
 from emotone.models.clips import Clips, Frames, padded
+from emotone.models.gate import Gate
 from emotone.models.networks import FrameNetwork, frame_mask, mean_and_deviation
 from emotone.models.neural import Deployed, NeuralClassifier, threads
 from emotone.models.training import Net
@@ -25,6 +27,7 @@ PRIOR_CLIPS, PRIOR_ANSWERS = 3.0, 2.0
 _MOMENTUM = 0.1  # of a speaker's running mean, a clip
 _HEARD = (3.0, 5.0, 10.0, 30.0, float("inf"))  # clips of the speaker that training pretends to know
 _AT_ONCE = 64
+_EXTRAS = {"speakers": np.int64, "possible": np.bool_, "own": np.bool_}
 
 
 def share(heard: Tensor, prior: float) -> Tensor:
@@ -94,6 +97,9 @@ class AdaptiveNet(Net):
 
     The second one is given the speaker's mean as so many clips would tell it, a number drawn anew for each clip: the
     running mean, and the deviation of some other clip of the batch from its own speaker's mean, scaled down, for noise.
+
+    The loss that training tells is the mean over both heads; the one on held-out clips, of whose speakers nothing is
+    known, is the first head's.
     """
 
     def losses(self, given: dict[str, Tensor], targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,20 +133,35 @@ class AdaptiveClassifier(NeuralClassifier):
     speakers
         (n,) int from 0, who speaks; all the same voice if not given.
     possible
-        (n, k) bool, which classes a clip can be of: in a corpus without calm voices, calm is no wrong answer.
+        (n, labels) bool, column l for the label l: which a clip can be of.  In a corpus without calm voices, calm is no
+        wrong answer.  All of them if not given.
     own
-        (n,) bool, whose speakers are like those that will be met; all of them if not given.
+        (n,) bool, whether the clip's speaker is like those that will be met: the centre is the mean over these; all of
+        them if not given.
     """
 
     net_type: ClassVar[type[Net]] = AdaptiveNet
+    #: Tells whether there is speech, see `emotone.models.gate`; set it once the networks are fitted.
+    gate: Gate | None = None
 
-    def fit(self, X: Sequence[Frames], y: np.ndarray, **given: Any) -> Self:
-        """Train the networks; see `NeuralClassifier.fit`."""
-        extras = dict(given.pop("extras", None) or {})
-        extras.setdefault("speakers", np.zeros(len(X), dtype=np.int64))
-        if "possible" in extras:
-            extras["possible"] = np.asarray(extras["possible"])[:, np.unique(y)]
-        return super().fit(X, y, extras=extras, **given)
+    def fit(
+        self, X: Sequence[Frames], y: np.ndarray, *, extras: Mapping[str, np.ndarray] | None = None, **given: Any
+    ) -> Self:
+        """Train the networks; see `NeuralClassifier.fit`.
+
+        Raises
+        ------
+        ConfigError
+            Mixup is asked for, the network is none that adapts, or the extras don't fit the clips.
+        """
+        if self.mixup > 0:
+            raise ConfigError(
+                f"mixup is {self.mixup}, and a mixed clip would be of two voices, of which an adaptive network learns "
+                "each one's mean; leave mixup out"
+            )
+        if not issubclass(self.network, Adaptive):
+            raise ConfigError(f"network is {self.network.__name__}; expected Adaptive, which can adapt to a speaker")
+        return super().fit(X, y, extras=_settled(extras or {}, np.asarray(y)), **given)
 
     def _network(self, clips: Clips) -> FrameNetwork:
         network = cast("Adaptive", super()._network(clips))
@@ -163,18 +184,14 @@ class AdaptiveClassifier(NeuralClassifier):
         adaptive.remember(0)
 
     def embed(self, X: Sequence[Frames]) -> np.ndarray:
-        """Compute the embeddings (n, e) of clips (T, d), members side by side."""
-        check_is_fitted(self)
-        parts = [X[start : start + _AT_ONCE] for start in range(0, len(X), _AT_ONCE)]
-        with threads(self.n_jobs):
-            rows = [
-                [
-                    _embedded(cast("Adaptive", member), part, mean=self.mean_, scale=self.scale_)
-                    for member in self.members_
-                ]
-                for part in parts
-            ]
-        return np.concatenate([np.concatenate(members, axis=1) for members in rows])
+        """Compute the embeddings (n, members * e) of clips (T, d), members side by side."""
+        whole = self.deployed()
+        result = np.zeros((len(X), whole.width), dtype=np.float32)
+        with threads(self.n_jobs), torch.inference_mode():
+            for start in range(0, len(X), _AT_ONCE):
+                part = X[start : start + _AT_ONCE]
+                result[start : start + len(part)] = whole(**padded(part))[1].numpy()
+        return result
 
     def adapted_proba(self, embedding: np.ndarray, *, mean: np.ndarray, heard: np.ndarray) -> np.ndarray:
         """Compute the probabilities (n, k) of clips whose speakers are known a little.
@@ -182,13 +199,20 @@ class AdaptiveClassifier(NeuralClassifier):
         Parameters
         ----------
         embedding
-            (n, e) of the clips.
+            (n, members * e) of the clips, from `embed`.
         mean
-            (n, e) mean embedding of clips of the same speaker.
+            (n, members * e) mean embedding of clips of the same speaker; finite, also where none was heard.
         heard
             (n,) how many clips those were, from 0; infinity for the speaker's mean as it is.
+
+        Raises
+        ------
+        ConfigError
+            Fewer clips than none were heard.
         """
-        with torch.inference_mode():
+        if not np.all(np.asarray(heard) >= 0):
+            raise ConfigError(f"heard goes down to {np.min(heard)}; expected numbers of clips, 0 or more")
+        with threads(self.n_jobs), torch.inference_mode():
             given = [torch.from_numpy(np.asarray(one, dtype=np.float32)) for one in (embedding, mean, heard)]
             result: np.ndarray = self.deployed().answer(*given).numpy()
         return result
@@ -196,11 +220,54 @@ class AdaptiveClassifier(NeuralClassifier):
     def deployed(self) -> "DeployedAdaptive":
         """All that prediction takes, as one torch module."""
         check_is_fitted(self)
-        return DeployedAdaptive(self.members_, torch.from_numpy(self.mean_), torch.from_numpy(self.scale_)).eval()
+        mean, scale = torch.from_numpy(self.mean_), torch.from_numpy(self.scale_)
+        return DeployedAdaptive(self.members_, mean, scale, gate=self.gate).eval()
+
+
+def _settled(extras: Mapping[str, np.ndarray], y: np.ndarray) -> dict[str, np.ndarray]:
+    """Check what is known of the clips, and give it as the networks take it: ``possible`` has their classes alone."""
+    for name, values in extras.items():
+        if name not in _EXTRAS:
+            raise ConfigError(f"unknown extra {name!r}; known: {', '.join(_EXTRAS)}")
+        if len(values) != len(y):
+            raise ConfigError(f"{name} has {len(values)} rows and there are {len(y)} clips; expected one a clip")
+    known: dict[str, np.ndarray] = {"speakers": np.zeros(len(y), dtype=np.int64)}
+    known |= {name: np.asarray(values, dtype=_EXTRAS[name]) for name, values in extras.items()}
+    if (known["speakers"] < 0).any():
+        raise ConfigError(f"speakers go down to {known['speakers'].min()}; expected numbers from 0")
+    if "own" in known and not known["own"].any():
+        raise ConfigError("own is true of no clip; expected some, whose speakers are like those that will be met")
+    if "possible" in known:
+        wrong = np.flatnonzero(~known["possible"][np.arange(len(y)), y])
+        if wrong.size:
+            raise ConfigError(f"clip {wrong[0]} is of class {y[wrong[0]]}, which possible says it can't be of")
+        known["possible"] = known["possible"][:, np.unique(y)]
+    return known
 
 
 class DeployedAdaptive(Deployed):
     """Frames, and what is known of the speaker, to probabilities and embedding."""
+
+    def __init__(
+        self, members: Sequence[FrameNetwork], mean: Tensor, scale: Tensor, *, gate: Gate | None = None
+    ) -> None:
+        super().__init__(members, mean, scale)
+        self.gate = None
+        if gate is not None:
+            self.gate = nn.Linear(len(gate.weight), 1)
+            self.gate.weight.data = torch.from_numpy(gate.weight)[None].clone()
+            self.gate.bias.data = torch.tensor([gate.bias], dtype=torch.float32)
+
+    def speech(self, frames: Tensor) -> Tensor:
+        """Frames of one clip (1, T, d) -> the probability (1, 1) that there is speech; 1 without a gate."""
+        if self.gate is None:
+            return torch.ones(1, 1)
+        return torch.sigmoid(self.gate(frames.mean(1)))
+
+    @property
+    def width(self) -> int:
+        """Columns of the embedding, members * e."""
+        return sum(int(cast("Adaptive", member).centre.numel()) for member in self.members)
 
     def forward(
         self,

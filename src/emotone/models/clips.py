@@ -37,10 +37,10 @@ class Clips(Dataset[tuple[Frames, int]]):
         scale: Frames | float = 1.0,
         extras: Mapping[str, NDArray[Any]] | None = None,
     ) -> None:
-        self.extras = dict(extras or {})
         self.frames = list(frames)
         self.labels = np.asarray(labels, dtype=np.int64)
         self.mean, self.scale = mean, scale
+        self.extras = {name: np.asarray(values) for name, values in (extras or {}).items()}
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -50,11 +50,11 @@ class Clips(Dataset[tuple[Frames, int]]):
 
 
 def padded(clips: Sequence[Frames], *, mean: Frames | float = 0.0, scale: Frames | float = 1.0) -> dict[str, Tensor]:
-    """Lay clips (T_i, d) into one batch of (frame - mean) / scale.
+    """Lay clips (T_i, d), float32 or float16, into one batch of (frame - mean) / scale.
 
     Returns
     -------
-    ``frames`` (b, T, d), zero beyond a clip's end, and ``lengths`` (b,).
+    ``frames`` (b, T, d) float32, zero beyond a clip's end, and ``lengths`` (b,).
     """
     lengths = [len(clip) for clip in clips]
     batch = np.zeros((len(clips), max(lengths), clips[0].shape[1]), dtype=np.float32)

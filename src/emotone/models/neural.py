@@ -138,7 +138,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         Parameters
         ----------
         X
-            (n,) clips, each (T, d) float32; T may differ.
+            (n,) clips, each (T, d) float32 or float16; T may differ.
         y
             (n,) int.
         held_out
@@ -196,7 +196,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         return self
 
     def predict_proba(self, X: Sequence[Frames]) -> np.ndarray:
-        """Compute the probabilities (n, k) of n clips, each (T, d) float32."""
+        """Compute the probabilities (n, k) float32 of n clips, each (T, d) float32 or float16."""
         check_is_fitted(self)
         whole = self.deployed()
         order = np.argsort([len(clip) for clip in X], kind="stable").tolist()

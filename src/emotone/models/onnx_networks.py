@@ -1,14 +1,12 @@
 """Fitted networks as an ONNX graph: frames in, probabilities and embedding out."""
 
-from typing import cast
-
 import onnx
 import torch
 from torch import Tensor
 
 from emotone.errors import ExportError
 from emotone.features.graph import module_graph
-from emotone.models.adaptive import Adaptive, AdaptiveClassifier
+from emotone.models.adaptive import AdaptiveClassifier, DeployedAdaptive
 from emotone.models.neural import NeuralClassifier
 
 #: A clip of 0.2 s has 10 states of Whisper, 9 of wav2vec 2.0 and 13 frames of a spectrogram.
@@ -33,7 +31,8 @@ def network_graph(classifier: NeuralClassifier, n_columns: int) -> onnx.ModelPro
     onnx.ModelProto
         Input ``features`` float32 [1, T, d], T >= 9; outputs ``probabilities`` [1, k], columns in the order of
         `classes_`, and ``embedding`` [1, e].  Of an adaptive classifier also the inputs `SPEAKER_INPUTS`: ``speaker``
-        [1, e], the mean embedding of clips of the same speaker, and ``heard`` [1], how many they were.
+        [1, e], the mean embedding of clips of the same speaker, and ``heard`` [1], how many they were; and, if it has a
+        gate, the output ``speech`` [1, 1], the probability that there is any.
 
     Raises
     ------
@@ -48,21 +47,21 @@ def network_graph(classifier: NeuralClassifier, n_columns: int) -> onnx.ModelPro
     deployed: torch.nn.Module = classifier.deployed()
     examples = {"features": torch.zeros(1, _EXAMPLE_FRAMES, n_columns)}
     if isinstance(classifier, AdaptiveClassifier):
-        deployed = _Told(deployed)
-        width = sum(int(cast("Adaptive", member).centre.numel()) for member in classifier.members_)
+        whole = classifier.deployed()
+        deployed, width = _Told(whole), whole.width
         examples |= dict(zip(SPEAKER_INPUTS, (torch.zeros(1, width), torch.ones(1)), strict=True))
+    with torch.inference_mode():
+        given = deployed(*examples.values())
     model = module_graph(
         deployed,
         examples,
         length=torch.export.Dim("frames", min=MIN_FRAMES, max=_MAX_FRAMES),
-        output_names=["probabilities", "embedding"],
+        output_names=["probabilities", "embedding", "speech"][: len(given)],
         what=f"the network {classifier.network.__name__}",
     )
-    with torch.inference_mode():
-        probabilities, embedding = deployed(*examples.values())
-    for output, width in zip(model.graph.output, (probabilities.shape[1], embedding.shape[1]), strict=True):
+    for output, value in zip(model.graph.output, given, strict=True):
         del output.type.tensor_type.shape.dim[:]
-        for size in (1, width):
+        for size in (1, value.shape[1]):
             output.type.tensor_type.shape.dim.add().dim_value = size
     return model
 
@@ -70,10 +69,10 @@ def network_graph(classifier: NeuralClassifier, n_columns: int) -> onnx.ModelPro
 class _Told(torch.nn.Module):
     """An adaptive network with inputs in a row, as the exporter takes them."""
 
-    def __init__(self, deployed: torch.nn.Module) -> None:
+    def __init__(self, deployed: DeployedAdaptive) -> None:
         super().__init__()
         self.deployed = deployed
 
-    def forward(self, frames: Tensor, speaker: Tensor, heard: Tensor) -> tuple[Tensor, Tensor]:
-        answer: tuple[Tensor, Tensor] = self.deployed(frames, speaker=speaker, heard=heard)
-        return answer
+    def forward(self, frames: Tensor, speaker: Tensor, heard: Tensor) -> tuple[Tensor, ...]:
+        answer: tuple[Tensor, ...] = self.deployed(frames, speaker=speaker, heard=heard)
+        return answer if self.deployed.gate is None else (*answer, self.deployed.speech(frames))

@@ -72,7 +72,7 @@ class ModelSpec:
     @property
     def from_scratch(self) -> bool:
         """Whether it learns from the clips alone, from no pretrained encoder."""
-        return not self.extractor.startswith("whisper-")
+        return "whisper-" not in self.extractor
 
 
 def deferred(target: str) -> Callable[..., Estimator]:
@@ -170,7 +170,7 @@ MODELS: dict[str, ModelSpec] = {
             build=deferred("emotone.models.adaptive:adaptive"),
             description="statistics of projected states of Whisper, with a head that adapts to the speaker",
             grid={"classifier__learning_rate": (1e-3, 2e-3), "classifier__dropout": (0.3, 0.5)},
-            extractor="whisper-base@2,3:frames+whisper-tiny.en@2:frames",
+            extractor="int8:whisper-base@2,3:frames+whisper-tiny.en@2:frames",
             family="deep",
             adaptive=True,
         ),

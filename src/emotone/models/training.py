@@ -198,6 +198,7 @@ class Net(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float, possible: Tensor | None = None) -> Tensor:
+    """Mean cross entropy of logits (b, k); the smoothed share is spread evenly over the classes that are possible."""
     if possible is None:
         log_p = torch.log_softmax(logits, dim=1)
         even = log_p.mean(dim=1)
@@ -332,7 +333,7 @@ def train(
     network
         As it was initialised; it is changed in place.
     clips
-        Standardised training clips.
+        Training clips; batches hold them standardised.
     recipe
         The settings.
     class_weights

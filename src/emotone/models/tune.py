@@ -25,6 +25,7 @@ def grid_search(
     seed: int = 0,
     n_jobs: int = 1,
     class_weight: bool = True,
+    given: Sequence[Mapping[str, Any]] | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Find the settings of highest mean unweighted average recall (UAR) over the folds.
@@ -46,6 +47,8 @@ def grid_search(
         Tasks at once.
     class_weight
         Whether every emotion counts the same in a fit.
+    given
+        Of each fold, what else its fits are told, as ``fit`` names it; nothing if not given.
     progress
         Told after each task.
 
@@ -75,6 +78,7 @@ def grid_search(
             X,
             y,
             fold=folds[fold],
+            given=given[fold] if given else {},
             settings=settings[row],
             place=(row, fold),
             seed=seed,
@@ -110,6 +114,7 @@ def _score(
     y: np.ndarray,
     *,
     fold: tuple[np.ndarray, np.ndarray],
+    given: Mapping[str, Any],
     settings: Mapping[str, Any],
     place: tuple[int, int],
     seed: int,
@@ -119,7 +124,7 @@ def _score(
     train, held_out = fold
     model = spec.build(seed=seed, n_jobs=1, class_weight=class_weight).set_params(**settings)
     started = time.perf_counter()
-    model.fit(X[train], y[train])
+    model.fit(X[train], y[train], **given)
     seconds = time.perf_counter() - started
     predicted = model.classes_[model.predict_proba(X[held_out]).argmax(axis=1)]
     return place, float(unweighted_average_recall(y[held_out], predicted)), seconds

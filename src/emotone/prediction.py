@@ -1,0 +1,52 @@
+"""What a recognizer says about a segment of a recording."""
+
+from dataclasses import dataclass
+
+#: How an emotion of None is shown: the model is not certain enough, or hears no voice.
+UNSURE, NO_SPEECH = "unsure", "no speech"
+#: The probability of speech under which there is taken to be none.
+SPEECH_THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a recognizer says about a segment of a recording.
+
+    Attributes
+    ----------
+    emotion
+        The most probable emotion; None where its probability is under the calibrated threshold, and where there is no
+        speech.
+    confidence
+        The largest probability, in [0, 1].
+    scores
+        Emotion -> probability, in the order of the bundle; they sum to one.
+    start_s, end_s
+        The segment, in seconds of the recording.
+    speech
+        Probability that there is speech, in [0, 1]; None from a model that does not check.
+    """
+
+    emotion: str | None
+    confidence: float
+    scores: dict[str, float]
+    start_s: float
+    end_s: float
+    speech: float | None = None
+
+    @property
+    def is_speech(self) -> bool:
+        """Whether there is speech, as far as the model can tell."""
+        return self.speech is None or self.speech >= SPEECH_THRESHOLD
+
+    @property
+    def label(self) -> str:
+        """The emotion, "unsure", or "no speech"."""
+        if not self.is_speech:
+            return NO_SPEECH
+        return self.emotion or UNSURE
+
+    @property
+    def ranking(self) -> tuple[str, ...]:
+        """All emotions, the most probable first."""
+        return tuple(sorted(self.scores, key=lambda emotion: -self.scores[emotion]))
