@@ -22,8 +22,11 @@ def expected(samples, *, mean=MIDDLE, heard=0):
     return powers / powers.sum()
 
 
-def graph(*, emotions=EMOTIONS, sample_rate=16_000, scores="scores", nan=False, optional=None):
-    """The model's bytes; ``optional`` are inputs with zeros for defaults, name -> shape, see `ADAPTS`."""
+def graph(*, emotions=EMOTIONS, sample_rate=16_000, scores="scores", nan=False, optional=None, speech=False):
+    """The model's bytes; ``optional`` are inputs with zeros for defaults, name -> shape, see `ADAPTS`.
+
+    With ``speech`` it also gives the probability that there is any: the mean absolute amplitude over `MIDDLE`.
+    """
     signs = np.array([[0, 0, 1, -1]], np.float32) * 40
     constants = [
         numpy_helper.from_array(np.float32(MIDDLE), "middle"),
@@ -37,6 +40,8 @@ def graph(*, emotions=EMOTIONS, sample_rate=16_000, scores="scores", nan=False, 
         helper.make_node("MatMul", ["s", "signs"], ["logits"]),
         helper.make_node("Softmax", ["logits"], [scores], axis=1),
     ]
+    if speech:
+        nodes.append(helper.make_node("Div", ["embedding", "middle"], ["speech"]))
     if optional == ADAPTS:
         nodes[3:3] = [
             helper.make_node("Sub", ["speaker", "middle"], ["louder"]),
@@ -58,6 +63,7 @@ def graph(*, emotions=EMOTIONS, sample_rate=16_000, scores="scores", nan=False, 
             [
                 helper.make_tensor_value_info(scores, TensorProto.FLOAT, [1, 4]),
                 helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, 1]),
+                *([helper.make_tensor_value_info("speech", TensorProto.FLOAT, [1, 1])] if speech else []),
             ],
             constants,
         ),

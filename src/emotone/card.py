@@ -121,8 +121,9 @@ def _check_values(card: Mapping[str, Any], *, where: str) -> None:
             f"{where}: emotions are {_short(emotions)}, expected two or more different ones of {', '.join(EMOTIONS)}; "
             f"{_REMEDY}"
         )
-    if not isinstance(card.get("adapts", False), bool):
-        raise BundleError(f"{where}: adapts is {_short(card['adapts'])}, expected true or false; {_REMEDY}")
+    for key in ("adapts", "checks_speech"):
+        if not isinstance(card.get(key, False), bool):
+            raise BundleError(f"{where}: {key} is {_short(card[key])}, expected true or false; {_REMEDY}")
     extractor, calibration, trim_db = card["extractor"], card["calibration"], card["preprocessing"].get("trim_db")
     if not isinstance(extractor.get("name"), str) or not isinstance(extractor.get("graph"), bool):
         raise BundleError(f"{where}: extractor is {_short(extractor)}, expected its name, digest and graph; {_REMEDY}")
@@ -252,6 +253,13 @@ def _limits(card: Mapping[str, Any]) -> list[str]:
 def _usage(card: Mapping[str, Any]) -> list[str]:
     lines = ["## Use", "", "```", "emotone predict clip.wav --model .", "```", ""]
     told = ["", _adaptation(card)] if card.get("adapts") else []
+    if card.get("checks_speech"):
+        told += [
+            "",
+            f"It tells where there is no speech: the output `{SPEECH}` [1, 1] is the probability that there is any. "
+            "Under a half the answer is 'no speech', whatever the scores are. It was learnt from synthesised noises and "
+            "music.",
+        ]
     if not card["extractor"]["graph"]:
         extras = "extras `train` and `hub`" if "hub:" in card["extractor"]["name"] else "extra `opensmile`"
         frames = "frames, " if card["extractor"].get("sequence") else ""

@@ -115,6 +115,7 @@ def bundle(
     filled = _filled_card(card, extractor, content=content, temperature=temperature, threshold=threshold)
     filled["embedding"] = model.graph.output[1].type.tensor_type.shape.dim[1].dim_value
     filled["adapts"] = len(model.graph.input) > 1
+    filled["checks_speech"] = cards.SPEECH in {output.name for output in model.graph.output}
     filled["calibration"]["greatest_difference"] = difference
     _write(target, content, filled)
     return Path(out)
@@ -139,7 +140,8 @@ def _greatest_difference(
 ) -> float:
     """Compare graph and pipeline on every waveform; the greatest absolute difference of a probability.
 
-    Of a model that adapts also the answers for a speaker of whom three clips are known.
+    Of a model that adapts also the answers for a speaker of whom three clips are known, and of one that checks for
+    speech the probability of it.
     """
     try:
         session = open_session(content)
@@ -161,6 +163,11 @@ def _greatest_difference(
             answer = pipeline[-1].adapted_proba(embedding, mean=mean, heard=heard)
             found = np.concatenate([found, adapted])
             expected = np.concatenate([expected, apply_temperature(answer, temperature)])
+        gate = getattr(pipeline[-1], "gate", None)
+        if gate is not None:
+            (speech,) = session.run([cards.SPEECH], given)
+            found = np.append(found, speech)
+            expected = np.append(expected, gate.probability(features.mean(axis=1)))
         difference = float(np.abs(found - expected).max()) if np.isfinite(found).all() else np.inf
         if difference > TOLERANCE:
             raise ExportError(

@@ -1,4 +1,4 @@
-"""Masks and mixup for batches of frames, drawn afresh for every batch that a network learns from.
+"""Masks and mixup for batches of frames, drawn afresh for every batch that a network learns from, and their loss.
 
 References
 ----------
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from emotone.errors import ConfigError, FeatureError
+
+_IMPOSSIBLE = -1e4  # logit of a class that a clip can't be of
 
 
 def mask_time(batch: Tensor, lengths: Tensor, *, n_masks: int, max_share: float, rng: np.random.Generator) -> Tensor:
@@ -160,3 +162,26 @@ class Mixup:
         """
         share = float(rng.beta(self.alpha, self.alpha))
         return rng.permutation(n), max(share, 1 - share)
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float, possible: Tensor | None = None) -> Tensor:
+    """Mean cross entropy of a batch, a share of each target spread evenly over its classes.
+
+    Parameters
+    ----------
+    logits, targets
+        (b, k); targets may be weighed, and need not sum to 1.
+    smoothing
+        The share, in [0, 1).
+    possible
+        (b, k) bool: the softmax and the spreading are over these; all if not given.
+    """
+    """Mean cross entropy of logits (b, k); the smoothed share is spread evenly over the classes that are possible."""
+    if possible is None:
+        log_p = torch.log_softmax(logits, dim=1)
+        even = log_p.mean(dim=1)
+    else:
+        possible = possible.to(logits.device)
+        log_p = torch.log_softmax(logits.masked_fill(~possible, _IMPOSSIBLE), dim=1)
+        even = log_p.where(possible, 0.0).sum(dim=1) / possible.sum(dim=1)
+    return -((1 - smoothing) * (targets * log_p).sum(dim=1) + smoothing * even).mean()

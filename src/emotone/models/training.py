@@ -26,13 +26,12 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
 from emotone.metrics import unweighted_average_recall
-from emotone.models.batch import Mixup, mask_frequency, mask_time
+from emotone.models.batch import Mixup, cross_entropy, mask_frequency, mask_time
 from emotone.models.clips import Batches, Clips
 from emotone.models.networks import FrameNetwork
 from emotone.progress import Progress
 
 _WARM_UP = 0.1  # of all steps
-_IMPOSSIBLE = -1e4  # logit of a class that a clip can't be of
 
 
 @dataclass(frozen=True)
@@ -166,7 +165,7 @@ class Net(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
     def weighed_loss(self, logits: Tensor, targets: Tensor, *, possible: Tensor | None = None) -> Tensor:
         """Cross entropy with each class's weight, among the classes that are possible (b, k), all if not given."""
         weighed = targets * self.class_weights.to(targets.device)
-        return _cross_entropy(logits.float(), weighed, smoothing=self.recipe.label_smoothing, possible=possible)
+        return cross_entropy(logits.float(), weighed, smoothing=self.recipe.label_smoothing, possible=possible)
 
     def widened(self, given: dict[str, Tensor], labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mask and mix a batch: frames (b, T, d), lengths (b,), targets (b, k) that sum to 1."""
@@ -194,19 +193,7 @@ class Net(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
             )
         logits = logits.float().cpu()
         targets = functional.one_hot(labels, self.recipe.n_classes).float() * self.class_weights
-        return {"loss": _cross_entropy(logits, targets, smoothing=0.0), "y_pred": logits}
-
-
-def _cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float, possible: Tensor | None = None) -> Tensor:
-    """Mean cross entropy of logits (b, k); the smoothed share is spread evenly over the classes that are possible."""
-    if possible is None:
-        log_p = torch.log_softmax(logits, dim=1)
-        even = log_p.mean(dim=1)
-    else:
-        possible = possible.to(logits.device)
-        log_p = torch.log_softmax(logits.masked_fill(~possible, _IMPOSSIBLE), dim=1)
-        even = log_p.where(possible, 0.0).sum(dim=1) / possible.sum(dim=1)
-    return -((1 - smoothing) * (targets * log_p).sum(dim=1) + smoothing * even).mean()
+        return {"loss": cross_entropy(logits, targets, smoothing=0.0), "y_pred": logits}
 
 
 class _Stop(Exception):  # noqa: N818  # no error: how a loop is left
