@@ -257,8 +257,8 @@ def _usage(card: Mapping[str, Any]) -> list[str]:
         told += [
             "",
             f"It tells where there is no speech: the output `{SPEECH}` [1, 1] is the probability that there is any. "
-            "Under a half the answer is 'no speech', whatever the scores are. It was learnt from synthesised noises and "
-            "music.",
+            "Under a half the answer is 'no speech', whatever the scores are. It was learnt from synthesised noises "
+            "and music.",
         ]
     if not card["extractor"]["graph"]:
         extras = "extras `train` and `hub`" if "hub:" in card["extractor"]["name"] else "extra `opensmile`"
