@@ -234,7 +234,7 @@ def test_card_says_what_the_bundle_is(tiny, learned, tmp_path):
     card = cards.read(out)
     content = (out / "model.onnx").read_bytes()
     assert sorted(path.name for path in out.iterdir()) == ["README.md", "card.json", "model.onnx"]
-    assert list(card) == [*cards.KEYS, "embedding", "adapts"]
+    assert list(card) == [*cards.KEYS, "embedding", "adapts", "checks_speech"]
     assert card["adapts"] is False
     assert (card["sha256"], card["size_bytes"]) == (hashlib.sha256(content).hexdigest(), len(content))
     assert card["extractor"] == {"name": "tiny", "digest": tiny[0].digest, "graph": True, "sequence": False}
