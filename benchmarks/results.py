@@ -168,7 +168,8 @@ class _Bar:
 
 def _compared(folder: Path) -> dict[str, dict]:
     """Metrics of every model that was compared in a folder."""
-    return {name: json.loads((folder / name / "metrics.json").read_text(encoding="utf-8")) for name in registry.MODELS}
+    names = [name for name, spec in registry.MODELS.items() if spec.from_scratch]
+    return {name: json.loads((folder / name / "metrics.json").read_text(encoding="utf-8")) for name in names}
 
 
 def _classic(results: dict[str, dict]) -> dict[str, dict]:
