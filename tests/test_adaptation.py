@@ -363,7 +363,12 @@ def finished(manifest, tmp_path_factory):
 def test_a_run_tells_what_every_level_scores(finished):
     chosen, asked = finished
     told = json.loads((chosen.out / "metrics.json").read_text())
-    assert list(told["adapted"]) == ["validation", "test"]
+    assert list(told["adapted"]) == ["validation", "test", "folds"]
+    by_fold = told["adapted"].pop("folds")
+    assert len(by_fold) == len(told["folds"])
+    for rows, fold in zip(by_fold, told["folds"], strict=True):
+        assert rows[0]["uar"] == pytest.approx(fold["uar"]) and rows[0]["level"] == "0"
+        assert [row["level"] for row in rows] == ["0", *LEVELS]
     for subset, rows in told["adapted"].items():
         assert [row["level"] for row in rows] == ["0", *LEVELS]
         assert [row["draws"] for row in rows] == [1, 5, 5, 5, 5, 5, 1, 1]

@@ -103,33 +103,48 @@ def _fold(table: pd.DataFrame, plan: Plan, material: Material) -> dict[str, Any]
     }
 
 
-def write_adaptation(
-    folder: Path, results: Sequence[FoldResult], material: Material, *, title: str
-) -> dict[str, list[dict[str, Any]]]:
+def write_adaptation(folder: Path, results: Sequence[FoldResult], material: Material, *, title: str) -> dict[str, Any]:
     """Write ``adaptation.csv`` and its picture: the scores of an adaptive model against the clips of a speaker heard.
 
     Returns
     -------
-    Subset -> rows of `emotone.experiment.adaptation.curve`; empty where the model does not adapt.
+    Subset -> rows of `emotone.experiment.adaptation.curve`, and "folds" -> those of each fold's test; empty where the
+    model does not adapt.
     """
     if not results[0].test_adapted:
         return {}
-    told = {}
-    for subset in SUBSETS:
-        folds, plain = [], []
-        for result in results:
-            rows = result.test_rows if subset == "test" else result.validation_rows
-            scores = result.test_scores if subset == "test" else result.validation_scores
-            adapted = result.test_adapted if subset == "test" else result.validation_adapted
-            folds.append((rows, {level: result.calibrated(answers) for level, answers in adapted.items()}))
-            plain.append(result.calibrated(scores))
-        told[subset] = adaptation.curve(folds, plain=np.concatenate(plain), labels=material.labels)
+    answers = {subset: _answers(results, subset) for subset in SUBSETS}
+    told: dict[str, Any] = {
+        subset: adaptation.curve(
+            [(rows, adapted) for rows, _, adapted in folds],
+            plain=np.concatenate([plain for _, plain, _ in folds]),
+            labels=material.labels,
+        )
+        for subset, folds in answers.items()
+    }
     files.write_table(folder / "adaptation.csv", adaptation.as_table(told))
+    # folds of several corpora are of different difficulty, and are looked at one by one
+    told["folds"] = [
+        adaptation.curve([(rows, adapted)], plain=plain, labels=material.labels)
+        for rows, plain, adapted in answers["test"]
+    ]
     from emotone.report import plots
     from emotone.report.adaptation import adaptation_picture
 
     plots.save(adaptation_picture(told["test"], title=title), folder / "figures" / "adaptation.png")
     return told
+
+
+def _answers(results: Sequence[FoldResult], subset: str) -> list[tuple[Rows, Scores, adaptation.Adapted]]:
+    """Of each fold the rows of a subset, the calibrated answers, and those of a speaker who was heard."""
+    found = []
+    for one in results:
+        test = subset == "test"
+        rows, plain = (one.test_rows, one.test_scores) if test else (one.validation_rows, one.validation_scores)
+        adapted = one.test_adapted if test else one.validation_adapted
+        heard = {level: one.calibrated(scores) for level, scores in adapted.items()}
+        found.append((rows, one.calibrated(plain), heard))
+    return found
 
 
 def write_conditions(folder: Path, results: Sequence[FoldResult], material: Material) -> list[dict[str, Any]]:
