@@ -31,11 +31,13 @@ from emotone._resampling import (
     resampled,
     sign_flip_p,
 )
+from emotone._selective import RiskCoverage, risk_coverage
 from emotone.errors import ConfigError
 
 __all__ = [
     "Interval",
     "PairedResult",
+    "RiskCoverage",
     "accuracy",
     "apply_temperature",
     "bootstrap_interval",
@@ -48,6 +50,7 @@ __all__ = [
     "paired_test",
     "per_class",
     "reliability",
+    "risk_coverage",
     "summary",
     "unweighted_average_recall",
 ]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from emotone import metrics, splits
 from emotone.corpora import CORPORA, Corpus
-from emotone.experiment import adaptation, files
+from emotone.experiment import adaptation, files, groups
 from emotone.experiment.config import Config
 from emotone.experiment.fold_result import FoldResult, Scores
 from emotone.experiment.folds import Fitted, Plan, validation_words
@@ -300,7 +300,7 @@ def card(
         "model": config.model,
         "parameters": parameters | ({"train_also": list(config.train_also)} if config.train_also else {}),
         "protocol": dict(told["protocol"]),
-        "scores": dict(told["test"]),
+        "scores": {**told["test"], **groups.for_card(told)},
         "calibration": dict(measured),
         "training": {
             "corpora": training_corpora(material.corpus),

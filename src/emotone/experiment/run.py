@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -12,7 +12,7 @@ import numpy as np
 from emotone import audio, splits
 from emotone.corpora import Corpus
 from emotone.errors import AudioError, CorpusError, EmotoneError
-from emotone.experiment import files, folds, outputs
+from emotone.experiment import files, folds, groups, outputs, unsure
 from emotone.experiment.conditions import gather_conditions
 from emotone.experiment.config import Config
 from emotone.experiment.fold_result import FoldResult
@@ -91,8 +91,10 @@ def run(config: Config, progress: Progress | None = None) -> RunSummary:
     files.write_json(folder / "folds.json", protocol.to_dict())
     outputs.write_left_out(folder, material)
     results = _all_folds(plans, material, config, extractor_digest=extractor.digest, progress=part(progress, 0.5, 0.9))
-    told = _write_scores(config, protocol, plans, results, material)
-    _export(config, extractor, told, results, material, store=store, progress=part(progress, 0.9, 1.0))
+    measured = outputs.calibration(results, material)
+    told = _write_scores(config, protocol, plans, results, material, threshold=measured["threshold"])
+    last = part(progress, 0.9, 1.0)
+    _export(config, extractor, told, results, material, measured=measured, store=store, progress=last)
     files.write_json(folder / files.METRICS, told)
     shutil.rmtree(folder / files.WORK, ignore_errors=True)
     return RunSummary(folder, told)
@@ -146,12 +148,17 @@ def _write_scores(
     plans: Sequence[Plan],
     results: Sequence[FoldResult],
     material: Material,
+    *,
+    threshold: float,
 ) -> dict[str, Any]:
     """Pool the folds and write all that they tell, but for ``metrics.json``, whose content is returned."""
     folder = config.out
     table = outputs.predictions(plans, results, material)
     told = outputs.summarise(table, protocol=protocol, plans=plans, material=material, config=config)
     files.write_table(folder / files.PREDICTIONS, table)
+    header = told["protocol"]
+    told["unsure"] = unsure.write(folder, table, material=material, threshold=threshold, protocol=header)
+    told["groups"] = groups.write(folder, table, material=material, protocol=header, seed=config.seed)
     adapted = outputs.write_adaptation(
         folder, results, material, title=f"{config.model}, {protocol.name}: test clips of speakers heard before"
     )
@@ -173,6 +180,7 @@ def _export(
     results: Sequence[FoldResult],
     material: Material,
     *,
+    measured: Mapping[str, Any],
     store: FeatureStore,
     progress: Progress,
 ) -> None:
@@ -198,7 +206,6 @@ def _export(
     if extractor.is_graph and registry.get(config.model).adaptive:
         _set_gate(model, material, store.graph(extractor), seed=config.seed, progress=part(progress, 0.4, 0.5))
     progress(1, 2, "exporting the final model")
-    measured = outputs.calibration(results, material)
     export.bundle(
         cast("Pipeline", model),
         extractor,

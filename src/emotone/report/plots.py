@@ -135,7 +135,7 @@ def confusion_picture(result: Result, *, protocol: Mapping[str, Any], subset: st
         bar.ax.tick_params(length=0)
         bar.outline.set_visible(False)
         whose = f"{subset.capitalize()}: " if subset else ""
-        _title(figure, headline=whose + score_line(result), protocol=protocol)
+        title(figure, headline=whose + score_line(result), protocol=protocol)
     return figure
 
 
@@ -168,7 +168,7 @@ def comparison_picture(
             figure.legend(handles=family_handles(), loc="outside lower left", ncols=2, frameon=False, fontsize=8)
         best = f"{names[0]}, UAR {percent(values[0] / 100)}"
         headline = f"Best of {len(names)} models: {best}" if len(names) > 1 else best
-        _title(figure, headline=headline, protocol=protocol)
+        title(figure, headline=headline, protocol=protocol)
     return figure
 
 
@@ -204,6 +204,18 @@ def family_handles(colour: str = FAINT) -> list[Line2D]:
     return [Line2D([], [], linestyle="", marker=marker, color=colour, label=label) for marker, label in named]
 
 
+def title(figure: Figure, *, headline: str, protocol: Mapping[str, Any], caption: str = "") -> None:
+    """Put the headline and the protocol above a picture, its warning and a caption under it, broken to its width."""
+    columns = int(figure.get_figwidth() * 13.5)
+    kind = "speaker-disjoint" if protocol["speaker_disjoint"] else "NOT speaker-disjoint"
+    lines = [*textwrap.wrap(headline, columns), *textwrap.wrap(f"Protocol: {protocol['name']}, {kind}", columns)]
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10)
+    warning = str(protocol.get("warning") or "")
+    below = [line for text in (warning, caption) for line in textwrap.wrap(text, int(columns * 1.25))]
+    if below:  # its letters are smaller
+        figure.supxlabel("\n".join(below), x=0.01, ha="left", fontsize=8, color=WARNING if warning else "#555555")
+
+
 def _cell(axes: Any, row: int, column: int, *, share: float, clips: int) -> None:
     """Write share and clips into a cell, in a colour that stands out from the cell's own."""
     if not clips:
@@ -218,17 +230,6 @@ def _cell(axes: Any, row: int, column: int, *, share: float, clips: int) -> None
     for text, up, size in told:
         place: dict[str, Any] = {"xytext": (0, up), "textcoords": "offset points", "ha": "center", "va": "center"}
         axes.annotate(text, (column, row), color=colour, fontsize=size, **place)
-
-
-def _title(figure: Figure, *, headline: str, protocol: Mapping[str, Any]) -> None:
-    """Put the headline, the protocol and its warning above the picture, broken to its width."""
-    columns = int(figure.get_figwidth() * 13.5)
-    kind = "speaker-disjoint" if protocol["speaker_disjoint"] else "NOT speaker-disjoint"
-    lines = [*textwrap.wrap(headline, columns), *textwrap.wrap(f"Protocol: {protocol['name']}, {kind}", columns)]
-    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10)
-    if protocol.get("warning"):
-        warning = "\n".join(textwrap.wrap(str(protocol["warning"]), int(columns * 1.25)))  # its letters are smaller
-        figure.supxlabel(warning, x=0.01, ha="left", fontsize=8, color=WARNING)
 
 
 def _units(spans: Sequence[Mapping[str, Any]]) -> str:
