@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 SOURCES := src tests scripts benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types pytest format samples benchmark results ablation builtin need-data clean
+.PHONY: help demo test lint types pytest format samples benchmark results flagship ablation builtin need-data clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ benchmark: need-data $(DEV)  ## speed and memory beside librosa, on one core (ne
 
 results: need-data $(DEV)  ## every figure of docs/results.md on RAVDESS (needs EMOTONE_DATA, several hours; an interrupted run goes on)
 	$(BIN)/python benchmarks/results.py --data "$(EMOTONE_DATA)"
+
+flagship: need-data $(DEV)  ## every figure of the built-in recogniser on all corpora (needs EMOTONE_DATA, hours; an interrupted run goes on)
+	$(BIN)/python benchmarks/flagship.py --data "$(EMOTONE_DATA)"
 
 ablation: need-data $(DEV)  ## the table of docs/tried.md (needs EMOTONE_DATA, a quarter of an hour)
 	$(BIN)/python benchmarks/ablation.py --data "$(EMOTONE_DATA)"

@@ -350,13 +350,15 @@ def _classes(told: dict) -> list[str]:
     return [told["protocol"]["description"], "", *lines]
 
 
-def _write(page: Path, lines: list[str]) -> None:
-    """Put the tables between the two marks of the page; the words around them stay."""
-    text = page.read_text(encoding="utf-8") if page.is_file() else f"# Results\n\n{BEGIN}\n{END}\n"
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
+def _write(page: Path, lines: list[str], *, begin: str = BEGIN, end: str = END) -> None:
+    """Put the tables between two marks of the page, at its end if they are not there; the words around them stay."""
+    text = page.read_text(encoding="utf-8") if page.is_file() else "# Results\n"
+    if begin not in text:
+        text = f"{text.rstrip()}\n\n{begin}\n{end}\n"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
     temporary = page.with_suffix(".part")
-    temporary.write_text("\n".join([before + BEGIN, "", *lines, "", END + after]), encoding="utf-8")
+    temporary.write_text("\n".join([before + begin, "", *lines, "", end + after]), encoding="utf-8")
     temporary.replace(page)
 
 

@@ -322,13 +322,12 @@ def _embedded(network: Adaptive, clips: Sequence[Frames], *, mean: Frames, scale
 
 
 def adaptive(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
-    """See `Adaptive`; three networks, over whole clips."""
+    """See `Adaptive`; over whole clips."""
     classifier = AdaptiveClassifier(
         Adaptive,
         seed=seed,
         n_jobs=n_jobs,
         class_weight="balanced" if class_weight else None,
-        n_members=3,
         max_epochs=8,
         label_smoothing=0.1,
         n_time_masks=0,

@@ -1,0 +1,162 @@
+"""The figures of the built-in recogniser: runs every experiment that they come from, and writes their tables.
+
+    python benchmarks/flagship.py --data DIR [--out runs/flagship]
+
+Writes between the marks of docs/results.md.  Every experiment is a run directory under --out; what is finished is not
+done again, and an interrupted one goes on.  The weights of Whisper come from the model hub, or from the folder that
+EMOTONE_WEIGHTS names.
+"""
+
+import argparse
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+from results import _Bar, _percent, _write
+
+from emotone import experiment
+from emotone.experiment import Config
+
+BEGIN, END = "<!-- made by benchmarks/flagship.py: begin -->", "<!-- made by benchmarks/flagship.py: end -->"
+ALL_CORPORA = ("ravdess", "tess", "nemo", "emodb")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One experiment: the name of its run directory, and the settings that differ from the common ones."""
+
+    name: str
+    settings: dict
+
+
+TRIALS = (
+    Trial("speakers", {"protocol": "speaker-6fold", "train_also": ("song",), "conditions": ("all",)}),
+    Trial("speakers-5", {"protocol": "speaker-5fold", "train_also": ("song",)}),
+    Trial("statements", {"protocol": "statement-disjoint"}),
+    Trial("random", {"protocol": "random-70-15-15", "train_also": ("song",)}),
+    Trial("corpora", {"corpora": ALL_CORPORA, "protocol": "cross-corpus", "train_also": ("song",)}),
+    Trial("builtin", {"corpora": ALL_CORPORA, "protocol": "speaker-6fold", "train_also": ("song",)}),
+)
+
+
+def main() -> None:
+    """Run what is missing and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the folder that holds the corpora")
+    parser.add_argument("--out", type=Path, default=Path("runs/flagship"), help="where the run directories are")
+    parser.add_argument("--page", type=Path, default=Path("docs/results.md"), help="the page to write into")
+    parser.add_argument("--only", default="", help="names of trials, comma-separated; all if not given")
+    chosen = parser.parse_args()
+    names = {name for name in chosen.only.split(",") if name}
+    told = {}
+    with _Bar() as bar:
+        for trial in TRIALS:
+            if not names or trial.name in names:
+                config = _config(trial, chosen)
+                told[trial.name] = experiment.run(config, bar.of(trial.name)).metrics
+    if not names:
+        _write(chosen.page, _lines(told), begin=BEGIN, end=END)
+
+
+def _config(trial: Trial, chosen: argparse.Namespace) -> Config:
+    common = {"corpora": ("ravdess",), "augment": ("speed",), "copies": 2, "networks": 3}
+    settings = {**common, **trial.settings}
+    return Config(data=chosen.data, out=chosen.out / trial.name, model="adaptive", **settings)
+
+
+def _command(name: str) -> str:
+    """The command that makes a trial's run directory alone."""
+    settings = next(trial.settings for trial in TRIALS if trial.name == name)
+    words = ["emotone", "train", *settings.get("corpora", ("ravdess",)), "--data", "DIR", "--model", "adaptive"]
+    for key, value in settings.items():
+        if key != "corpora":
+            words += [f"--{key.replace('_', '-')}", ",".join(value) if isinstance(value, tuple) else value]
+    return f"`{shlex.join([*words, '--networks', '3', '--augment', 'speed', '--copies', '2', '--out', 'RUN'])}`"
+
+
+def _lines(told: dict[str, dict]) -> list[str]:
+    speakers, corpora = told["speakers"], told["corpora"]
+    plain = speakers["test"]
+    heard = {row["level"]: row for row in speakers["adapted"]["test"]}
+    elsewhere = _elsewhere(corpora)
+    rows = [
+        ("RAVDESS, speaker-6fold, UAR", "79.4", 79.5, 84, plain["uar"], plain["intervals"]["uar"], "speakers"),
+        ("... adapted on all of the speaker's clips", "84.3", 86, 90, heard["all"]["uar"], None, "speakers"),
+        ("... adapted on 5", "80.2", 82.5, 86, heard["5"]["uar"], None, "speakers"),
+        _random_row(told["random"]["test"]),
+        ("another corpus, mean UAR of TESS, nEMO, EMO-DB", "45", 55, 65, elsewhere[0], None, "corpora"),
+        ("... adapted on all of the speaker's clips", "73", 76, 82, elsewhere[1], None, "corpora"),
+    ]
+    lines = ["| what | best known | required | hoped for | reached, % | | command |", "|---|---|---|---|---|---|---|"]
+    for what, known, required, hoped, value, interval, name in rows:
+        span = f", {_percent(interval['low'])} to {_percent(interval['high'])}" if interval else ""
+        verdict = "hoped for" if 100 * value >= hoped else "required" if 100 * value >= required else "**no**"
+        cells = [what, known, f"{required:g}", f"{hoped:g}", f"**{_percent(value)}**{span}", verdict, _command(name)]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += [
+        f"| calibration error (ECE), speaker-6fold | | 0.05 | 0.03 | **{plain['ece']:.3f}** | "
+        f"{'hoped for' if plain['ece'] <= 0.03 else 'required' if plain['ece'] <= 0.05 else '**no**'} | the same |"
+    ]
+    lines += ["", "### Clips of the speaker heard before", "", *_adaptation(speakers["adapted"]["test"])]
+    lines += ["", "### Other protocols", "", *_protocols(told)]
+    lines += ["", "### Another corpus than those learnt from", "", *_corpora(corpora)]
+    lines += ["", "### Noise, telephone, codec, level", "", *_conditions(speakers["conditions"])]
+    return lines
+
+
+def _random_row(test: dict) -> tuple:
+    return ("random-70-15-15, accuracy", "91", 92.5, 96, test["accuracy"], test["intervals"]["accuracy"], "random")
+
+
+def _folds(told: dict) -> list[tuple[str, dict, dict]]:
+    """Corpus, plain scores and adapted ones of each fold of cross-corpus."""
+    found = []
+    for fold, rows in zip(told["folds"], told["adapted"]["folds"], strict=True):
+        corpus = fold["test_speakers"][0].partition("-")[0]
+        found.append((corpus, fold, next(row for row in rows if row["level"] == "all")))
+    return found
+
+
+def _elsewhere(told: dict) -> tuple[float, float]:
+    chosen = [(plain["uar"], adapted["uar"]) for corpus, plain, adapted in _folds(told) if corpus != "ravdess"]
+    return mean(plain for plain, _ in chosen), mean(adapted for _, adapted in chosen)
+
+
+def _adaptation(rows: list[dict]) -> list[str]:
+    lines = ["| clips | UAR % | lowest and highest of the draws | ECE |", "|---|---|---|---|"]
+    for row in rows:
+        span = f"{_percent(row['uar_low'])} to {_percent(row['uar_high'])}" if row["draws"] > 1 else ""
+        lines.append(f"| {row['level']} | {_percent(row['uar'])} | {span} | {row['ece']:.3f} |")
+    return lines
+
+
+def _protocols(told: dict[str, dict]) -> list[str]:
+    lines = ["| protocol | UAR %, 95 % interval | accuracy % | ECE | command |", "|---|---|---|---|---|"]
+    for name in ("speakers", "speakers-5", "statements", "random"):
+        test = told[name]["test"]
+        span = test["intervals"]["uar"]
+        uar = f"{_percent(test['uar'])}, {_percent(span['low'])} to {_percent(span['high'])}"
+        cells = [told[name]["protocol"]["name"], uar, _percent(test["accuracy"]), f"{test['ece']:.3f}", _command(name)]
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _corpora(told: dict) -> list[str]:
+    lines = ["| tested corpus | clips | UAR % | adapted on all of a speaker's clips |", "|---|---|---|---|"]
+    for corpus, plain, adapted in _folds(told):
+        clips = sum(plain["per_class"]["support"].values())
+        lines.append(f"| {corpus} | {clips} | {_percent(plain['uar'])} | {_percent(adapted['uar'])} |")
+    return [told["protocol"]["description"], "", *lines]
+
+
+def _conditions(rows: list[dict]) -> list[str]:
+    lines = ["| test clips | UAR % | accuracy % | ECE |", "|---|---|---|---|"]
+    for row in rows:
+        name = "as recorded" if row["condition"] == "none" else row["condition"]
+        lines.append(f"| {name} | {_percent(row['uar'])} | {_percent(row['accuracy'])} | {row['ece']:.3f} |")
+    return lines
+
+
+if __name__ == "__main__":
+    main()
