@@ -411,7 +411,7 @@ def test_another_seed_is_another_member_and_further_members_change_no_earlier_on
 def test_clone_and_settings_are_those_of_the_other_networks():
     model = registry.get("adaptive").build(seed=4, n_jobs=2, class_weight=False)[-1]
     assert isinstance(model, AdaptiveClassifier) and model.network is Adaptive
-    assert (model.seed, model.n_jobs, model.class_weight, model.n_members) == (4, 2, None, 3)
+    assert (model.seed, model.n_jobs, model.class_weight, model.n_members) == (4, 2, None, 1)
     copied = clone(model)
     assert copied is not model and type(copied) is AdaptiveClassifier
     assert copied.get_params() == model.get_params()
