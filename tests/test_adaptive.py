@@ -17,7 +17,7 @@ from emotone.models import adaptive, networks, registry
 from emotone.models.adaptive import Adaptive, AdaptiveClassifier, AdaptiveNet, shrunk
 from emotone.models.clips import padded
 from emotone.models.onnx import to_onnx
-from emotone.models.onnx_networks import SPEAKER_INPUTS
+from emotone.models.onnx_networks import SPEAKER_INPUTS, network_graph
 from emotone.models.training import Recipe
 
 N_COLUMNS, N_CLASSES, N_SPEAKERS = 12, 4, 8
@@ -559,3 +559,18 @@ def test_the_shares_are_those_of_three_and_two_clips():
     assert (adaptive.PRIOR_CLIPS, adaptive.PRIOR_ANSWERS) == (3.0, 2.0)
     heard = torch.tensor([0.0, 2.0, 6.0, INFINITE])
     torch.testing.assert_close(adaptive.share(heard, 2.0), torch.tensor([0.0, 0.5, 0.75, 1.0]))
+
+
+def test_projection_is_stored_in_eight_bits_without_a_difference():
+    X, y, speakers = toy()
+    model = classifier(n_members=2, max_epochs=1).fit(X, y, extras={"speakers": speakers})
+    weights = [member.project.weight.detach().numpy() for member in model.members_]
+    graph = network_graph(model, X[0].shape[1]).graph
+    stored = [one for one in graph.initializer if one.data_type == TensorProto.INT8]
+    assert sorted(list(one.dims) for one in stored) == sorted([list(one.T.shape) for one in weights])
+    assert not any(
+        list(one.dims) in [list(w.T.shape) for w in weights] for one in graph.initializer if one not in stored
+    )
+    for weight in weights:
+        steps = weight / (np.abs(weight).max(axis=1, keepdims=True) / 127)
+        np.testing.assert_allclose(steps, np.round(steps), atol=1e-3)

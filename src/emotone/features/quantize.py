@@ -9,11 +9,12 @@ would change what every layer after them hears.
 import contextlib
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 #: A product with a constant is quantised if both of its sides are at least so long.
@@ -59,7 +60,8 @@ def quantized(model: onnx.ModelProto) -> onnx.ModelProto:
             extra_options={"MatMulConstBOnly": True},
         )
         result = onnx.load(target)
-    _store_small(result)
+    large = {one.name for one in result.graph.initializer if np.prod(one.dims) >= _LEAST_SIDE**2}
+    pack(result, {node.input[1]: 0 for node in result.graph.node if node.op_type == "Conv" and node.input[1] in large})
     del result.graph.value_info[:]
     return result
 
@@ -81,24 +83,40 @@ def _unheard() -> Iterator[None]:
         root.removeHandler(deaf)
 
 
-def _store_small(model: onnx.ModelProto) -> None:
-    """Store the weights of convolutions in 8 bits, each output channel with its scale.
+def eighths(values: NDArray[np.float32], *, axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Round weights to 8 bits, with one scale along an axis.
+
+    Returns
+    -------
+    Whole numbers from -127 to 127 in the shape of ``values``, and the scale, of the same number of axes: their product
+    is what the weights become.
+    """
+    others = tuple(number for number in range(values.ndim) if number != axis)
+    scale = np.abs(values).max(axis=others, keepdims=True) / _LARGEST
+    scale = np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32)
+    return np.round(values / scale).astype(np.int8), scale
+
+
+def pack(model: onnx.ModelProto, axes: Mapping[str, int]) -> None:
+    """Store constants of a graph in 8 bits, each with scales along an axis.
 
     They are unpacked by plain operators on constants, which a runtime computes once when it opens the graph.
     onnxruntime does not do that with DequantizeLinear, which it keeps for processors with arithmetic of its kind.
+
+    Parameters
+    ----------
+    model
+        Is changed.
+    axes
+        Name of a constant -> the axis.
     """
     graph = model.graph
-    large = {node.input[1] for node in graph.node if node.op_type == "Conv"}
     unpacking = []
-    for weight in [one for one in graph.initializer if one.name in large and np.prod(one.dims) >= _LEAST_SIDE**2]:
-        values = numpy_helper.to_array(weight)
-        scale = np.abs(values).reshape(len(values), -1).max(axis=1) / _LARGEST
-        scale = np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32)
-        scale = scale.reshape(-1, *[1] * (values.ndim - 1))
-        rounded = np.round(values / scale).astype(np.int8)
+    for weight in [one for one in graph.initializer if one.name in axes]:
+        rounded, scale = eighths(numpy_helper.to_array(weight), axis=axes[weight.name])
         names = [f"{weight.name}_{what}" for what in ("int8", "scale", "rounded")]
         graph.initializer.remove(weight)
-        graph.initializer.extend(map(numpy_helper.from_array, (rounded, scale), names[:2]))
+        graph.initializer.extend([numpy_helper.from_array(rounded, names[0]), numpy_helper.from_array(scale, names[1])])
         unpacking += [
             helper.make_node("Cast", names[:1], names[2:], name=f"{weight.name}_cast", to=TensorProto.FLOAT),
             helper.make_node("Mul", [names[2], names[1]], [weight.name], name=f"{weight.name}_unpack"),

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from emotone.errors import ConfigError
+from emotone.features.quantize import eighths
 from emotone.models.clips import Clips, Frames, padded
 from emotone.models.gate import Gate
 from emotone.models.networks import FrameNetwork, frame_mask, mean_and_deviation
@@ -172,8 +173,10 @@ class AdaptiveClassifier(NeuralClassifier):
         return network
 
     def _finish(self, network: FrameNetwork, clips: Clips) -> None:
-        """Set the centre by the final weights, and forget the training speakers."""
+        """Round the projection to the 8 bits that bundles store, set the centre, and forget the training speakers."""
         adaptive = cast("Adaptive", network)
+        rounded, scale_of_weights = eighths(adaptive.project.weight.detach().numpy(), axis=0)
+        adaptive.project.weight.data = torch.from_numpy(rounded * scale_of_weights)
         speakers = clips.extras["speakers"]
         own = np.flatnonzero(clips.extras.get("own", np.ones(len(clips), dtype=bool)))
         embedding = np.concatenate(

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from emotone.errors import ExportError
 from emotone.features.graph import module_graph
+from emotone.features.quantize import pack
 from emotone.models.adaptive import AdaptiveClassifier, DeployedAdaptive
 from emotone.models.neural import NeuralClassifier
 
@@ -59,11 +60,20 @@ def network_graph(classifier: NeuralClassifier, n_columns: int) -> onnx.ModelPro
         output_names=["probabilities", "embedding", "speech"][: len(given)],
         what=f"the network {classifier.network.__name__}",
     )
+    if isinstance(classifier, AdaptiveClassifier):
+        _pack_projections(model)
     for output, value in zip(model.graph.output, given, strict=True):
         del output.type.tensor_type.shape.dim[:]
         for size in (1, value.shape[1]):
             output.type.tensor_type.shape.dim.add().dim_value = size
     return model
+
+
+def _pack_projections(model: onnx.ModelProto) -> None:
+    """Store the projections in the 8 bits that they were rounded to; their constants are (columns, width)."""
+    constants = {one.name: list(one.dims) for one in model.graph.initializer}
+    products = [node.input[1] for node in model.graph.node if node.op_type == "MatMul"]
+    pack(model, {name: 1 for name in products if len(constants.get(name, ())) == 2})
 
 
 class _Told(torch.nn.Module):
