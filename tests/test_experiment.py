@@ -137,7 +137,7 @@ def test_metrics_json_has_the_agreed_shape(finished):
     config, summary, _ = finished
     told = json.loads((config.out / "metrics.json").read_text())
     assert told == summary.metrics
-    assert list(told) == ["protocol", "validation", "test", "folds"]
+    assert list(told) == ["protocol", "validation", "test", "folds", "unsure", "groups"]
     wanted = {"accuracy", "uar", "macro_f1", "per_class", "confusion", "ece", "interval"}
     assert wanted <= told["validation"].keys() & told["test"].keys()
     assert told["protocol"]["name"] == "speaker-6fold"
@@ -180,6 +180,8 @@ def test_the_run_directory_holds_what_it_should(finished, manifest):
         "scaler.json",
         "features.csv",
         "timing.csv",
+        "groups.csv",
+        "risk_coverage.csv",
         "model",
     }
     assert Config.from_toml((config.out / "config.toml").read_text()) == config

@@ -204,6 +204,20 @@ def under_conditions(told: Mapping[str, Any]) -> list["RenderableType"]:
     return [table, ""]
 
 
+def by_group(told: Mapping[str, Any]) -> list[str]:
+    """Tell the UAR by kind of clip, a line a kind, and the range of single speakers; nothing of an older run."""
+    lines = []
+    for column, found in told.get("groups", {}).items():
+        if column == "speaker":
+            shares = sorted(100 * one["uar"] for name, one in found.items() if name != "unknown")
+            if len(shares) > 1:
+                lines.append(f"UAR of single speakers: {shares[0]:.1f} to {shares[-1]:.1f} %")
+        elif len(found) > 1:  # of one corpus, it is in the table above
+            shown = ", ".join(f"{one_line(name)} {100 * one['uar']:.1f}" for name, one in found.items())
+            lines.append(f"UAR by {column}: {shown} %")
+    return [*lines, ""] if lines else []
+
+
 def print_protocol(console: "Console", told: Mapping[str, Any]) -> None:
     """Print a protocol in words, with its warning, where it has one, in yellow; broken at words on a terminal alone."""
     from rich.text import Text

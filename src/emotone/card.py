@@ -228,7 +228,35 @@ def _scores(card: Mapping[str, Any]) -> list[str]:
     if recall:
         lines += ["", "| emotion | recall % |", "|:---|---:|"]
         lines += [f"| {_line(emotion)} | {100 * value:.1f} |" for emotion, value in recall.items()]
+    return lines + _groups(scores)
+
+
+def _groups(scores: Mapping[str, Any]) -> list[str]:
+    """Write the scores by kind of clip, and the range of single speakers, where the card has them."""
+    rows = []
+    for column, found in scores.get("groups", {}).items():
+        for name, one in found.items() if len(found) > 1 else ():  # of one corpus, its scores are those above
+            span = "not told" if one["low"] is None else f"{100 * one['low']:.1f} to {100 * one['high']:.1f}"
+            cells = (f"{column}: {name}", one["clips"], one["emotions"], f"{100 * one['uar']:.1f}", span)
+            rows.append(f"| {' | '.join(map(_line, cells))} | {100 * one['accuracy']:.1f} |")
+    lines = []
+    if rows:
+        lines = [
+            "",
+            "| group | clips | emotions | UAR % | 95 % interval | accuracy % |",
+            "|:---|---:|---:|---:|---:|---:|",
+        ]
+    lines += rows
+    spread = scores.get("speaker_range")
+    if spread:
+        uar, accuracy = (_spread(spread[score]) for score in ("uar", "accuracy"))
+        lines += ["", f"Single speakers ({spread['speakers']}): UAR {uar}; accuracy {accuracy}."]
     return lines
+
+
+def _spread(values: Mapping[str, float]) -> str:
+    low, middle, high = (100 * values[name] for name in ("lowest", "median", "highest"))
+    return f"{low:.1f} to {high:.1f} %, median {middle:.1f} %"
 
 
 def _limits(card: Mapping[str, Any]) -> list[str]:

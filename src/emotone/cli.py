@@ -196,6 +196,8 @@ def train(
     console = output.console()
     output.print_protocol(console, summary.metrics["protocol"])
     console.print("", *output.scores(summary.metrics["test"]), "", sep="\n")
+    for words in output.by_group(summary.metrics):
+        console.print(words, markup=False, soft_wrap=True)
     for line in (*output.adapted(summary.metrics), *output.under_conditions(summary.metrics)):
         console.print(line)
     bundle = summary.folder / "model"
