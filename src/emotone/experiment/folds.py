@@ -123,7 +123,6 @@ def fingerprint(plan: Plan, material: Material, config: Config, *, extractor_dig
         "version": __version__,
         "model": [spec.name, {name: list(values) for name, values in spec.grid.items()}],
         "settings": [config.balance, config.tune, config.seed, config.copies, config.mixup, *config.train_also],
-        "conditions": [CONDITIONS[name].spec for name in config.conditions],
         "networks": config.of_networks if spec.family == "deep" else {},
         "transforms": [transform.spec for transform in config.transforms],
         "extractor": extractor_digest,
@@ -133,6 +132,8 @@ def fingerprint(plan: Plan, material: Material, config: Config, *, extractor_dig
         "inner": [[train.tolist(), held_out.tolist()] for train, held_out in plan.inner],
         "validated": [rows.tolist() for rows in plan.validated or ()],
     }
+    if config.conditions:  # a run without them is what it was before there were any
+        described["conditions"] = [CONDITIONS[name].spec for name in config.conditions]
     return hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
 
 
