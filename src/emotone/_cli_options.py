@@ -87,7 +87,7 @@ AdaptTo = Annotated[
         "--adapt-to",
         metavar="DIR|FILE",
         help="Recordings of one person, who speaks in FILE too, or their saved profile (.json): the model then knows "
-        "how this person usually sounds. They need no labels; any emotions will do, but neutral alone helps less.",
+        "how this person usually sounds. They need no labels; any emotions will do.",
         show_default="none",
     ),
 ]

@@ -302,7 +302,7 @@ def _usage(card: Mapping[str, Any]) -> list[str]:
 def _adaptation(card: Mapping[str, Any]) -> str:
     return (
         "It adapts to a speaker: `emotone predict clip.wav --model . --adapt-to DIR`, with a folder of a few clips of "
-        "the same person, which need no labels; any emotions will do, but neutral alone helps less. In the graph these "
+        "the same person, which need no labels; any emotions will do. In the graph these "
         f"are two optional inputs, float32: `{SPEAKER}` [1, {card.get('embedding', card['features'])}], the mean "
         f"`embedding` of those clips, and `{HEARD}` [1], how many they were. Without them the answer is that for a "
         "speaker of whom nothing is known."

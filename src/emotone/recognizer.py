@@ -119,7 +119,7 @@ class Recognizer:
     ) -> SpeakerProfile:
         """Learn how a speaker usually sounds from a few clips, which need no labels.
 
-        They may be of any emotions; neutral ones alone help less.  Of a recording over a minute, each window of ten
+        They may be of any emotions.  Of a recording over a minute, each window of ten
         seconds counts as a clip.
 
         Parameters

@@ -1,4 +1,4 @@
-"""Eight-bit weights: an encoder's graph in a quarter of the size, at about twice the speed.
+"""Eight-bit weights: an encoder's graph in a quarter of the size, and faster.
 
 The large matrix products take 8-bit weights, each column with a scale of its own, and activations that are rounded to
 8 bits clip by clip (dynamic quantisation).  Convolutions keep float arithmetic, and only their weights are stored in

@@ -60,7 +60,7 @@ class Adaptive(FrameNetwork):
 
     def __init__(self, n_columns: int, n_classes: int, *, dropout: float = 0.3, width: int = 128) -> None:
         super().__init__()
-        # Of whole columns of a clip: as good as that of single values, and five times as fast over wide frames.
+        # Of whole columns: drawing for every value of wide frames would take most of a step (docs/tried.md).
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(n_columns, width)
         self.head = _head(2 * width, n_classes, dropout=dropout)

@@ -356,7 +356,7 @@ def cnn1d(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
 def cnn2d(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
     """See `networks.Cnn2d`; windows of 128 x 128.
 
-    It has few weights and learns slowly: lighter masks, less dropout and a higher learning rate than the others'.
+    It learns slowly: lighter masks, less dropout and a higher learning rate than the others'.
     """
     masks = {"n_time_masks": 1, "n_frequency_masks": 1, "max_bands": 12}
     settings = {"max_epochs": 30, "window": 128, "learning_rate": 6e-3, "dropout": 0.2, **masks}

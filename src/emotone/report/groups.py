@@ -126,7 +126,7 @@ def _headline(speakers: Mapping[str, Group], *, uar: float) -> str:
         return f"UAR {100 * uar:.1f} %, by kind of clip"
     return (
         f"UAR {100 * uar:.1f} %; of single speakers {min(single):.1f} to {max(single):.1f} %, "
-        f"half of them above {median(single):.1f} %"
+        f"their median {median(single):.1f} %"
     )
 
 
