@@ -13,7 +13,7 @@ from torch import nn
 
 from emotone._compose import compose
 from emotone.errors import ConfigError
-from emotone.models import adaptive, networks, registry
+from emotone.models import adaptive, networks, neural, registry
 from emotone.models.adaptive import Adaptive, AdaptiveClassifier, AdaptiveNet, shrunk
 from emotone.models.clips import padded
 from emotone.models.onnx import to_onnx
@@ -334,6 +334,49 @@ def test_a_corpus_without_a_class_does_not_unlearn_it():
     rows = y == 3
     without, told = (model.predict_proba(X[rows])[:, 3].mean() for model in fitted)
     assert told > without + 0.05
+
+
+def test_classes_are_balanced_among_clips_that_can_be_of_the_same_ones(monkeypatch):
+    """Two corpora: class 3 is rare among all clips, and not rare in the small corpus that alone has it."""
+    X, _, _ = toy(24)
+    y = np.asarray([0] * 12 + [1] * 4 + [2] * 2 + [0, 1, 2, 3, 3, 3])
+    possible = np.ones((24, N_CLASSES), dtype=bool)
+    possible[:18, 3] = False
+    seen = {}
+
+    def train(network, clips, recipe, *, class_weights, **given):
+        seen.update(weights=clips.extras["weight"], classes=class_weights.tolist())
+        return network, [{"epoch": 1}], 1
+
+    monkeypatch.setattr(neural, "train", train)
+    monkeypatch.setattr(AdaptiveClassifier, "_finish", lambda *given: None)
+    classifier(class_weight="balanced").fit(X, y, extras={"possible": possible})
+    first, second = {0: 18 / 3 / 12, 1: 18 / 3 / 4, 2: 18 / 3 / 2}, {0: 6 / 4, 1: 6 / 4, 2: 6 / 4, 3: 6 / 4 / 3}
+    expected = [first[label] for label in y[:18]] + [second[label] for label in y[18:]]
+    np.testing.assert_allclose(seen["weights"], expected, rtol=1e-6)
+    assert seen["classes"] == [1, 1, 1, 1]  # not weighed a second time
+
+
+@pytest.mark.parametrize("share", [0.0, 2.0])
+def test_a_clip_counts_as_much_in_the_loss_as_its_weight(share):
+    generator = torch.Generator().manual_seed(1)
+    given = {"frames": torch.randn(4, 9, N_COLUMNS, generator=generator), "lengths": torch.tensor([9, 9, 9, 9])}
+    given["speakers"] = torch.tensor([0, 1, 0, 1])
+    targets = nn.functional.one_hot(torch.tensor([1, 1, 2, 0]), 3).float()
+
+    def loss(weights):
+        torch.manual_seed(0)
+        made = Adaptive(N_COLUMNS, 3, dropout=0.0)
+        made.remember(2)
+        net = made_net(made, label_smoothing=0.0)
+        told = {} if weights is None else {"weight": torch.tensor(weights)}
+        return float(net.losses({**given, **told}, targets)[0].detach())
+
+    plain = loss(None)
+    assert loss([1.0] * 4) == pytest.approx(plain, rel=1e-6)
+    parts = [loss([1.0 if row == one else 0.0 for row in range(4)]) for one in range(4)]
+    assert sum(parts) == pytest.approx(plain, rel=1e-5)
+    assert loss([share, 1.0, 1.0, 1.0]) == pytest.approx(plain + (share - 1) * parts[0], rel=1e-5)
 
 
 def test_columns_of_possible_are_labels_also_where_some_have_no_clip(monkeypatch):

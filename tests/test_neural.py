@@ -102,6 +102,7 @@ def test_every_setting_reaches_the_training_or_the_network(monkeypatch):
         "n_frequency_masks": 6,
         "max_bands": 11,
         "window": 33,
+        "stride": 4,
         "averaging": 0.44,
     }
     NeuralClassifier(networks.Cnn1d, dropout=0.77, precision="float32", device="cpu", seed=3, **settings).fit(

@@ -85,7 +85,10 @@ def test_extra_clips_are_learnt_from_where_their_speaker_is(config):
     # each clip, own or extra, and its copy
     assert sorted(material.origin[taken]) == sorted([*learnt, *learnt])
     one_clip = material.learnt(rows[:1])
-    assert one_clip.size == 1 + 6  # one spoken clip of s1 brings all songs of s1
+    assert (
+        one_clip.size == 1 + 3
+    )  # one spoken clip of s1 brings the songs of s1, of the emotions that are learnt at all
+    assert set(material.labels[one_clip]) == {material.labels[rows[0]]}
 
 
 def test_emotions_are_balanced_over_own_and_extra_clips_together(config):

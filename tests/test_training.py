@@ -210,6 +210,18 @@ def test_an_epoch_of_fewer_clips_draws_them_anew():
     assert frozenset().union(*shown) == set(range(12))
 
 
+def test_with_a_stride_a_clip_shows_one_frame_in_so_many_from_a_drawn_one():
+    frames = [np.arange(length, dtype=np.float32)[:, None] for length in (50, 2)]
+    firsts = set()
+    for seed in range(40):
+        given, labels = next(iter(training_batches(Clips(frames, np.asarray([0, 1])), size=2, stride=3, seed=seed)))
+        for row, label in enumerate(labels.tolist()):
+            shown = given["frames"][row, : given["lengths"][row], 0].tolist()
+            assert shown == list(range(int(shown[0]), len(frames[label]), 3))
+            firsts.add((label, shown[0]))
+    assert firsts == {(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)}  # a clip of two frames shows one of them
+
+
 def test_batches_are_drawn_from_the_seed():
     def drawn(seed):
         batches = training_batches(clips(30), size=4, window=15, seed=seed)

@@ -96,10 +96,12 @@ class Material:
     def learnt(self, rows: Rows) -> Rows:
         """Rows of the corpus that serve a model which may see these own clips: they, and their speakers' extra clips.
 
-        A speaker of whom ``rows`` has no clip, since all are held out, has no extra clip in the result either.
+        A speaker of whom ``rows`` has no clip, since all are held out, has no extra clip in the result either; nor does
+        an emotion that ``rows`` lacks, since the tested corpus doesn't know it.
         """
         speakers = np.asarray(self.speakers)
         heard = np.isin(speakers[self.n_own :], speakers[rows])
+        heard &= np.isin(self.labels[self.n_own :], self.labels[rows])
         return np.concatenate([rows, self.n_own + np.flatnonzero(heard)])
 
     def training(self, rows: Rows, *, balanced: bool = False, seed: int = 0) -> Rows:

@@ -116,6 +116,8 @@ class AdaptiveNet(Net):
         network.update(seen, speakers)
         logits = network.head(embedding)
         adapted = network.adapted_head(embedding - self._pretended(seen, speakers, network))
+        if "weight" in given:
+            targets = targets * given["weight"].to(targets)[:, None]
         possible = given.get("possible")
         both = [self.weighed_loss(one, targets, possible=possible) for one in (logits, adapted)]
         return (both[0] + both[1]) / 2, logits
@@ -138,7 +140,9 @@ class AdaptiveClassifier(NeuralClassifier):
         (n,) int from 0, who speaks; all the same voice if not given.
     possible
         (n, labels) bool, column l for the label l: which a clip can be of.  In a corpus without calm voices, calm is no
-        wrong answer.  All of them if not given.
+        wrong answer.  All of them if not given.  With ``class_weight="balanced"``, classes are balanced among the clips
+        that can be of the same ones: a class that one small corpus alone knows is not rare there, and a weight of its
+        rarity among all clips would have it found everywhere.
     own
         (n,) bool, whether the clip's speaker is like those that will be met: the centre is the mean over these; all of
         them if not given.
@@ -165,7 +169,15 @@ class AdaptiveClassifier(NeuralClassifier):
             )
         if not issubclass(self.network, Adaptive):
             raise ConfigError(f"network is {self.network.__name__}; expected Adaptive, which can adapt to a speaker")
-        return super().fit(X, y, extras=_settled(extras or {}, np.asarray(y)), **given)
+        known = _settled(extras or {}, np.asarray(y))
+        self._weighs_clips = self.class_weight is not None and "possible" in known
+        if self._weighs_clips:
+            known["weight"] = _balanced_weights(np.unique(y, return_inverse=True)[1], known["possible"])
+        return super().fit(X, y, extras=known, **given)
+
+    def _class_weights(self, counts: np.ndarray) -> np.ndarray:
+        """Ones where each clip has a weight of its own; see ``possible``."""
+        return np.ones(counts.size) if self._weighs_clips else super()._class_weights(counts)
 
     def _network(self, clips: Clips) -> FrameNetwork:
         network = cast("Adaptive", super()._network(clips))
@@ -251,6 +263,17 @@ def _settled(extras: Mapping[str, np.ndarray], y: np.ndarray) -> dict[str, np.nd
     return known
 
 
+def _balanced_weights(classes: np.ndarray, possible: np.ndarray) -> np.ndarray:
+    """Weight (n,) of each clip: of its class among the clips for which the same classes are possible, mean 1 there."""
+    weights = np.zeros(len(classes), dtype=np.float32)
+    _, groups = np.unique(possible, axis=0, return_inverse=True)
+    for group in np.unique(groups):
+        rows = np.flatnonzero(groups.ravel() == group)
+        counts = np.bincount(classes[rows])
+        weights[rows] = len(rows) / np.count_nonzero(counts) / counts[classes[rows]]
+    return weights
+
+
 class DeployedAdaptive(Deployed):
     """Frames, and what is known of the speaker, to probabilities and embedding."""
 
@@ -331,10 +354,11 @@ def adaptive(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
         seed=seed,
         n_jobs=n_jobs,
         class_weight="balanced" if class_weight else None,
-        max_epochs=8,
+        max_epochs=12,
         label_smoothing=0.1,
         n_time_masks=0,
         n_frequency_masks=0,
         window=100_000,
+        stride=3,  # states 20 ms apart are much alike: a third of them trains as well (docs/tried.md)
     )
     return Pipeline([("classifier", classifier)])

@@ -78,14 +78,23 @@ class Batches:
         Of training: how many clips, drawn anew each time, an epoch shows; None: all.
     window
         Frames that a clip shows at most, at a drawn place.
+    stride
+        Of training: a clip shows one frame in so many, from a drawn one.
     rng
         Of training: makes the generator of an epoch.
     """
 
     def __init__(
-        self, clips: Clips, *, size: int, n_clips: int | None = None, window: int | None = None, rng: Any = None
+        self,
+        clips: Clips,
+        *,
+        size: int,
+        n_clips: int | None = None,
+        window: int | None = None,
+        stride: int = 1,
+        rng: Any = None,
     ) -> None:
-        self.clips, self.size, self.window, self.rng = clips, size, window, rng
+        self.clips, self.size, self.window, self.stride, self.rng = clips, size, window, stride, rng
         self.n_clips = len(clips) if n_clips is None else min(n_clips, len(clips))
 
     def __len__(self) -> int:
@@ -108,6 +117,8 @@ class Batches:
             clips = [self.clips.frames[row] for row in rows]
             if self.window is not None:
                 clips = [_cropped(clip, window=self.window, rng=rng) for clip in clips]
+            if self.rng is not None and self.stride > 1:
+                clips = [clip[rng.integers(min(self.stride, len(clip))) :: self.stride] for clip in clips]
             given = padded(clips, mean=self.clips.mean, scale=self.clips.scale)
             given |= {name: torch.from_numpy(values[rows]) for name, values in self.clips.extras.items()}
             yield given, torch.from_numpy(self.clips.labels[rows])

@@ -45,6 +45,9 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         Masks of every clip of every batch, D. S. Park et al., SpecAugment, Interspeech 2019.
     window
         Frames that a training clip shows at most.
+    stride
+        Of a training clip one frame in so many is shown, from one that each batch draws anew; for frames that differ
+        little from the next, and networks that don't look at neighbours.
     averaging
         Decay of the running mean of the weights.
     class_weight
@@ -93,6 +96,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         n_frequency_masks: int = 2,
         max_bands: int = 20,
         window: int = 160,
+        stride: int = 1,
         averaging: float = 0.99,
         class_weight: str | None = "balanced",
         precision: str = "auto",
@@ -115,6 +119,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         self.n_frequency_masks = n_frequency_masks
         self.max_bands = max_bands
         self.window = window
+        self.stride = stride
         self.averaging = averaging
         self.class_weight = class_weight
         self.precision = precision
@@ -173,7 +178,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         self.mean_, self.scale_ = _mean_and_scale(X)
         clips = Clips(X, encoded, mean=self.mean_, scale=self.scale_, extras=extras)
         others = None if held_out is None else self._held_out(*held_out)
-        weights = np.ones(self.classes_.size) if self.class_weight is None else counts.sum() / counts.size / counts
+        weights = self._class_weights(counts)
         self.members_, self.n_epochs_, self.history_ = [], [], []
         for member in range(1, self.n_members + 1):
             told = None if progress is None else _of_member(progress, member, n_members=self.n_members)
@@ -223,6 +228,10 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         labels = np.searchsorted(self.classes_, np.asarray(y)[known])
         return Clips([X[int(row)] for row in known], labels, mean=self.mean_, scale=self.scale_)
 
+    def _class_weights(self, counts: np.ndarray) -> np.ndarray:
+        """Weight (k,) of each class in the loss, from how many clips it has."""
+        return np.ones(counts.size) if self.class_weight is None else counts.sum() / counts.size / counts
+
     def _network(self, clips: Clips) -> networks.FrameNetwork:
         """Build a network for these clips."""
         build: Any = self.network
@@ -260,6 +269,7 @@ _RECIPE_SETTINGS = (
     "n_frequency_masks",
     "max_bands",
     "window",
+    "stride",
     "averaging",
 )
 

@@ -72,6 +72,8 @@ class Recipe:
         ``"float32"`` or ``"bfloat16"`` (mixed).
     epoch_size
         Clips that an epoch shows, drawn anew each time; None: all.
+    stride
+        Of a training clip one frame in so many is shown, from a drawn one.
     """
 
     n_classes: int
@@ -92,6 +94,7 @@ class Recipe:
     device: str
     precision: str
     epoch_size: int | None = None
+    stride: int = 1
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Mixed precision, where the recipe wants it."""
@@ -145,7 +148,8 @@ class Net(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
         if not training:
             return Batches(dataset, size=4 * size)
         recipe = self.recipe
-        return Batches(dataset, size=size, n_clips=recipe.epoch_size, window=recipe.window, rng=self.epoch_rng)
+        n_clips, rng = recipe.epoch_size, self.epoch_rng
+        return Batches(dataset, size=size, n_clips=n_clips, window=recipe.window, stride=recipe.stride, rng=rng)
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """One step on a batch that is masked and mixed first."""
@@ -367,11 +371,7 @@ def train(
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         net.initialize()
         # kept outside of the net, which would hand its weights to the optimiser too
-        course.averaged = AveragedModel(
-            net.module_,
-            avg_fn=recipe.average,
-            use_buffers=True,
-        ).eval()
+        course.averaged = AveragedModel(net.module_, avg_fn=recipe.average, use_buffers=True).eval()
         net.course = course
         if checkpoint is not None:
             course.load(net, checkpoint)

@@ -1,0 +1,95 @@
+"""How many times faster than real time a bundle answers a clip of 4 s, on one core: `python benchmarks/realtime.py`.
+
+    python benchmarks/realtime.py [--model BUNDLE] [--beside BUNDLE] [--data DIR] [--seconds 4]
+
+What is timed is onnxruntime's run of the whole graph, from the waveform to the probabilities, in one thread.  Its time
+does not depend on what is said, so without --data the clips are noise.  With --beside the two bundles are timed in
+turns, and the ratio of each pair is told.
+"""
+
+import _timing
+
+if __name__ == "__main__":
+    _timing.one_thread()  # before numpy and onnxruntime are imported with pools of threads
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+RATE_HZ = 16_000
+Array = npt.NDArray[np.float32]
+
+
+def clips(data: Path | None, *, seconds: float, count: int) -> list[Array]:
+    """Recordings of RAVDESS, joined and cut into clips of so many seconds; noise without a folder."""
+    size = round(seconds * RATE_HZ)
+    if data is None:
+        return list(0.1 * np.random.default_rng(0).standard_normal((count, size)).astype(np.float32))
+    from emotone import audio
+
+    paths = sorted((data / "ravdess").rglob("*.flac")) or sorted((data / "ravdess").rglob("*.wav"))
+    if not paths:
+        raise SystemExit(f"{data}: no recordings in ravdess/; name another --data")
+    joined: list[Array] = []
+    for path in paths[:: max(1, len(paths) // 200)]:
+        joined.append(audio.read(path))
+        if sum(map(len, joined)) >= count * size:
+            break
+    whole = np.concatenate(joined)
+    return [whole[start : start + size] for start in range(0, min(count * size, len(whole) - size + 1), size)]
+
+
+def size_bytes(bundle: Path) -> int:
+    """All files of a bundle."""
+    return sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="default", help="a bundle's folder, or 'default'")
+    parser.add_argument("--beside", help="another bundle")
+    parser.add_argument("--data", type=Path, default=os.environ.get("EMOTONE_DATA"), help="holds ravdess/")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of a clip")
+    parser.add_argument("--count", type=int, default=20, help="clips")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    from emotone import Recognizer
+
+    data = None if options.data is None else Path(options.data)
+    given = clips(data, seconds=options.seconds, count=options.count)
+    ours = Recognizer(options.model)
+    theirs = Recognizer(options.beside) if options.beside else ours
+    compared = _timing.compare(ours.run, theirs.run, given, repeats=options.repeats)
+    told = {
+        "model": options.model,
+        "size_mb": size_bytes(ours.folder) / 1e6,
+        "seconds": options.seconds,
+        "median_ms": compared.ours_ms,
+        "times_real_time": 1000 * options.seconds / compared.ours_ms,
+        "pairs": compared.pairs,
+        "machine": _timing.machine(),
+    }
+    if options.beside:
+        told["beside"] = {"model": options.beside, "size_mb": size_bytes(theirs.folder) / 1e6, **compared.to_dict()}
+    if options.json:
+        print(json.dumps(told, indent=2))
+        return
+    print(
+        f"{told['size_mb']:.2f} MB; {told['median_ms']:.1f} ms for {options.seconds:g} s on one core: "
+        f"{told['times_real_time']:.0f} times real time"
+    )
+    if options.beside:
+        print(
+            f"{options.beside}: {compared.theirs_ms:.1f} ms; it takes {compared.ratio:.2f} times as long "
+            f"({compared.ratio_low:.2f} to {compared.ratio_high:.2f})"
+        )
+
+
+if __name__ == "__main__":
+    main()
