@@ -16,7 +16,7 @@ from emotone.errors import ConfigError
 from emotone.experiment import run
 from emotone.features import graph as graphs
 from emotone.features import names, registry
-from emotone.features.quantize import quantized
+from emotone.features.quantize import pack, quantized
 from emotone.features.runner import GraphRunner
 from emotone.features.store import FeatureStore
 from emotone.recognizer import Recognizer
@@ -102,9 +102,10 @@ def test_large_products_are_of_integers_and_tables_stay_as_they_are(both):
     large = {
         node.input[1]
         for node in operators(before, "MatMul")
-        if node.input[1] in floats and min(floats[node.input[1]].shape) >= 256
+        if node.input[1] in floats and min(floats[node.input[1]].shape) >= 240
     }
-    assert sorted(floats[name].shape for name in large) == [(256, 256), (256, 768), (256, 1024), (1024, 256)]
+    convolutions, block = [(240, 256), (768, 256)], [(256, 256), (256, 768), (256, 1024), (1024, 256)]
+    assert sorted(floats[name].shape for name in large) == sorted(convolutions + block)
     whole = [node.input[1] for node in operators(after, "MatMulInteger")]
     assert sorted(bytes_[name].shape for name in whole) == sorted(floats[name].shape for name in large)
     assert {bytes_[name].dtype for name in whole} == {np.dtype(np.int8)}
@@ -115,25 +116,31 @@ def test_large_products_are_of_integers_and_tables_stay_as_they_are(both):
         np.testing.assert_array_equal(bytes_[name], values)
 
 
-def test_weights_of_convolutions_are_bytes_that_are_unpacked_once(both, tmp_path):
-    before, after = both
-    (first, second), kept = (node.input[1] for node in operators(before, "Conv")), weights(after)
-    values = weights(before)[second]
-    rounded, scale = kept[f"{second}_int8"], kept[f"{second}_scale"]
-    assert (values.shape, rounded.dtype, scale.shape) == ((256, 256, 3), np.int8, (256, 1, 1))
-    assert np.abs(rounded).reshape(256, -1).max(axis=1).tolist() == [127] * 256
+def test_packed_weights_are_bytes_that_are_unpacked_once(tmp_path):
+    values = np.random.default_rng(0).standard_normal((300, 40)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "product",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 300])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 40])],
+        [numpy_helper.from_array(values, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    pack(model, {"w": 1})
+    kept = weights(model)
+    assert set(kept) == {"w_int8", "w_scale"}
+    rounded, scale = kept["w_int8"], kept["w_scale"]
+    assert (rounded.dtype, rounded.shape, scale.shape) == (np.int8, (300, 40), (1, 40))
+    assert np.abs(rounded).max(axis=0).tolist() == [127] * 40
     assert (np.abs(rounded * scale - values) <= 0.5001 * scale).all()
-    assert second not in kept
-    np.testing.assert_array_equal(kept[first], weights(before)[first])  # small: 80 by 256 by 3
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(tmp_path / "opened.onnx")
-    onnxruntime.InferenceSession(after.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     opened = onnx.load(tmp_path / "opened.onnx")
-    constants = {one.name for one in opened.graph.initializer}
-    assert len(operators(opened, "Conv")) == 2
-    assert all(node.input[1] in constants for node in operators(opened, "Conv"))
+    assert [node.op_type for node in opened.graph.node] == ["MatMul"]
+    np.testing.assert_array_equal(session.run(None, {"x": np.eye(300, dtype=np.float32)})[0], rounded * scale)
 
 
 # ---- the answers ----
@@ -199,9 +206,10 @@ def small(*, side=256):
     return helper.make_model(described, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
-def test_weights_that_two_convolutions_share_and_a_silent_channel(tmp_path):
-    after = quantized(small())
-    assert len(operators(after, "Mul")) == len(operators(small(), "Mul")) + 1 + 2  # one unpacks, two are a product's
+def test_packed_weights_that_two_nodes_share_and_a_silent_channel():
+    after = small()
+    pack(after, {"c": 0})
+    assert len(operators(after, "Mul")) == 1  # unpacked once for both
     x = np.random.default_rng(1).standard_normal((1, 256, 256)).astype(np.float32)
     found, expected = (
         onnxruntime.InferenceSession(one.SerializeToString(), providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
@@ -212,9 +220,9 @@ def test_weights_that_two_convolutions_share_and_a_silent_channel(tmp_path):
 
 
 def test_what_is_under_the_least_side_is_left_alone():
-    after = quantized(small(side=255))
+    after = quantized(small(side=239))
     assert [node.op_type for node in after.graph.node] == ["MatMul", "Conv", "Conv"]
-    for name, values in weights(small(side=255)).items():
+    for name, values in weights(small(side=239)).items():
         np.testing.assert_array_equal(weights(after)[name], values)
 
 

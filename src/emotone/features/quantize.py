@@ -1,9 +1,8 @@
 """Eight-bit weights: an encoder's graph in a quarter of the size, and faster.
 
 The large matrix products take 8-bit weights, each column with a scale of its own, and activations that are rounded to
-8 bits clip by clip (dynamic quantisation).  Convolutions keep float arithmetic, and only their weights are stored in
-8 bits.  Small tables, such as those of the Fourier transform and the mel filters, stay as they are: rounding these
-would change what every layer after them hears.
+8 bits clip by clip (dynamic quantisation).  Small tables, such as those of the Fourier transform and the mel filters,
+stay as they are: rounding these would change what every layer after them hears.
 """
 
 import contextlib
@@ -17,8 +16,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-#: A product with a constant is quantised if both of its sides are at least so long.
-_LEAST_SIDE = 256
+#: A product with a constant is quantised if both of its sides are at least so long: as three frames of 80 mel bands.
+_LEAST_SIDE = 240
 _LARGEST = 127  # of a signed byte, zero in the middle
 
 
@@ -60,8 +59,6 @@ def quantized(model: onnx.ModelProto) -> onnx.ModelProto:
             extra_options={"MatMulConstBOnly": True},
         )
         result = onnx.load(target)
-    large = {one.name for one in result.graph.initializer if np.prod(one.dims) >= _LEAST_SIDE**2}
-    pack(result, {node.input[1]: 0 for node in result.graph.node if node.op_type == "Conv" and node.input[1] in large})
     del result.graph.value_info[:]
     return result
 

@@ -90,6 +90,9 @@ def whisper_weights(size: str, n_blocks: int) -> Weights:
     found = _from_arrays(path, n_blocks) if path is not None else _from_hub(size, n_blocks)
     width = SIZES[size].width
     state = _rounded(found)
+    for name in (f"{convolution}.weight" for convolution in _CONVOLUTIONS):
+        if state[name].dim() == 3:  # (out, in, 3); for a product with three frames side by side, see `WhisperEncoder`
+            state[name] = state[name].transpose(1, 2).flatten(1)
     _check(state, width=width, n_blocks=n_blocks, where=where)
     return Weights(state, width, _digest(state))
 

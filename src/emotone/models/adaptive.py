@@ -193,7 +193,9 @@ class AdaptiveClassifier(NeuralClassifier):
         own = np.flatnonzero(clips.extras.get("own", np.ones(len(clips), dtype=bool)))
         embedding = np.concatenate(
             [
-                _embedded(adaptive, [clips.frames[row] for row in rows], mean=self.mean_, scale=self.scale_)
+                _embedded(
+                    adaptive, [clips.frames[row][:: self.stride] for row in rows], mean=self.mean_, scale=self.scale_
+                )
                 for rows in np.split(own, range(_AT_ONCE, len(own), _AT_ONCE))
             ]
         )
@@ -239,7 +241,7 @@ class AdaptiveClassifier(NeuralClassifier):
         """All that prediction takes, as one torch module."""
         check_is_fitted(self)
         mean, scale = torch.from_numpy(self.mean_), torch.from_numpy(self.scale_)
-        return DeployedAdaptive(self.members_, mean, scale, gate=self.gate).eval()
+        return DeployedAdaptive(self.members_, mean, scale, stride=self.stride, gate=self.gate).eval()
 
 
 def _settled(extras: Mapping[str, np.ndarray], y: np.ndarray) -> dict[str, np.ndarray]:
@@ -278,9 +280,15 @@ class DeployedAdaptive(Deployed):
     """Frames, and what is known of the speaker, to probabilities and embedding."""
 
     def __init__(
-        self, members: Sequence[FrameNetwork], mean: Tensor, scale: Tensor, *, gate: Gate | None = None
+        self,
+        members: Sequence[FrameNetwork],
+        mean: Tensor,
+        scale: Tensor,
+        *,
+        stride: int = 1,
+        gate: Gate | None = None,
     ) -> None:
-        super().__init__(members, mean, scale)
+        super().__init__(members, mean, scale, stride=stride)
         self.gate = None
         if gate is not None:
             self.gate = nn.Linear(len(gate.weight), 1)
@@ -321,7 +329,7 @@ class DeployedAdaptive(Deployed):
         -------
         Probabilities (b, k) and embedding (b, members * e).
         """
-        standard = (frames - self.mean) / self.scale
+        standard, lengths = self.standard(frames, lengths)
         embedding = torch.cat([cast("Adaptive", member).embed(standard, lengths) for member in self.members], dim=1)
         if speaker is None or heard is None:
             speaker, heard = embedding, torch.zeros(len(embedding))

@@ -79,7 +79,7 @@ class Batches:
     window
         Frames that a clip shows at most, at a drawn place.
     stride
-        Of training: a clip shows one frame in so many, from a drawn one.
+        A clip shows one frame in so many, from the first one, or in training from a drawn one.
     rng
         Of training: makes the generator of an epoch.
     """
@@ -117,8 +117,9 @@ class Batches:
             clips = [self.clips.frames[row] for row in rows]
             if self.window is not None:
                 clips = [_cropped(clip, window=self.window, rng=rng) for clip in clips]
-            if self.rng is not None and self.stride > 1:
-                clips = [clip[rng.integers(min(self.stride, len(clip))) :: self.stride] for clip in clips]
+            if self.stride > 1:
+                starts = [rng.integers(min(self.stride, len(clip))) if self.rng is not None else 0 for clip in clips]
+                clips = [clip[start :: self.stride] for clip, start in zip(clips, starts, strict=True)]
             given = padded(clips, mean=self.clips.mean, scale=self.clips.scale)
             given |= {name: torch.from_numpy(values[rows]) for name, values in self.clips.extras.items()}
             yield given, torch.from_numpy(self.clips.labels[rows])

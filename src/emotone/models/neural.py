@@ -46,8 +46,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     window
         Frames that a training clip shows at most.
     stride
-        Of a training clip one frame in so many is shown, from one that each batch draws anew; for frames that differ
-        little from the next, and networks that don't look at neighbours.
+        Of a clip one frame in so many is looked at: from the first one, or in training from one that each batch draws
+        anew.  For frames that differ little from the next, and networks that don't look at neighbours.
     averaging
         Decay of the running mean of the weights.
     class_weight
@@ -219,7 +219,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     def deployed(self) -> "Deployed":
         """All that prediction takes, as one torch module."""
         check_is_fitted(self)
-        return Deployed(self.members_, torch.from_numpy(self.mean_), torch.from_numpy(self.scale_)).eval()
+        mean, scale = torch.from_numpy(self.mean_), torch.from_numpy(self.scale_)
+        return Deployed(self.members_, mean, scale, stride=self.stride).eval()
 
     def _held_out(self, X: Sequence[Frames], y: np.ndarray) -> Clips | None:
         known = np.flatnonzero(np.isin(y, self.classes_))
@@ -288,15 +289,25 @@ class Deployed(nn.Module):
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, members: Sequence[networks.FrameNetwork], mean: Tensor, scale: Tensor) -> None:
+    def __init__(
+        self, members: Sequence[networks.FrameNetwork], mean: Tensor, scale: Tensor, *, stride: int = 1
+    ) -> None:
         super().__init__()
+        self.stride = stride
         self.members = nn.ModuleList(members)
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
 
+    def standard(self, frames: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Take every ``stride``-th of the frames (b, T, d), from the first, and standardise them; and their numbers."""
+        if self.stride > 1:
+            frames = frames[:, :: self.stride]
+            lengths = None if lengths is None else (lengths + self.stride - 1) // self.stride
+        return (frames - self.mean) / self.scale, lengths
+
     def forward(self, frames: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(b, T, d), (b,) -> probabilities (b, k), and what the heads see, (b, members * e)."""
-        standard = (frames - self.mean) / self.scale
+        standard, lengths = self.standard(frames, lengths)
         seen = [cast("networks.FrameNetwork", member).embed(standard, lengths) for member in self.members]
         heads = [cast("networks.FrameNetwork", member).head for member in self.members]
         answers = [torch.softmax(head(one), dim=1) for head, one in zip(heads, seen, strict=True)]

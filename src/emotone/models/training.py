@@ -73,7 +73,7 @@ class Recipe:
     epoch_size
         Clips that an epoch shows, drawn anew each time; None: all.
     stride
-        Of a training clip one frame in so many is shown, from a drawn one.
+        Of a clip one frame in so many is shown, from the first, or in training from a drawn one.
     """
 
     n_classes: int
@@ -146,7 +146,7 @@ class Net(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
         """Batches in place of torch's loader: clips differ in length."""
         size = self.recipe.batch_size
         if not training:
-            return Batches(dataset, size=4 * size)
+            return Batches(dataset, size=4 * size, stride=self.recipe.stride)
         recipe = self.recipe
         n_clips, rng = recipe.epoch_size, self.epoch_rng
         return Batches(dataset, size=size, n_clips=n_clips, window=recipe.window, stride=recipe.stride, rng=rng)
