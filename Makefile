@@ -2,8 +2,8 @@
 # EMOTONE_DATA=DIR names the folder of the corpora; without it the tests that need real recordings are skipped.
 PYTHON ?= python3
 VENV ?= .venv
-# The built-in model: the best on validation of those under 8 MB (docs/results.md).
-BUILTIN ?= extra-trees
+# The built-in model: the run of benchmarks/flagship.py that learns from all corpora (docs/flagship.md).
+BUILTIN ?= runs/flagship/builtin
 # Processes that run tests.
 JOBS ?= 2
 
@@ -56,11 +56,10 @@ flagship: need-data $(DEV)  ## every figure of the built-in recogniser on all co
 ablation: need-data $(DEV)  ## the table of docs/tried.md (needs EMOTONE_DATA, a quarter of an hour)
 	$(BIN)/python benchmarks/ablation.py --data "$(EMOTONE_DATA)"
 
-builtin: need-data $(DEV)  ## train the built-in model again and put it into the package (needs EMOTONE_DATA)
-	$(BIN)/emotone train ravdess --data "$(EMOTONE_DATA)" --model $(BUILTIN) --augment speed --copies 2 \
-		--out runs/speaker-6fold/$(BUILTIN)
+builtin: need-data $(DEV)  ## train the built-in model again and put it into the package (needs EMOTONE_DATA, hours)
+	$(BIN)/python benchmarks/flagship.py --data "$(EMOTONE_DATA)" --only builtin
 	rm -rf src/emotone/data/default
-	cp -r runs/speaker-6fold/$(BUILTIN)/model src/emotone/data/default
+	cp -r $(BUILTIN)/model src/emotone/data/default
 
 need-data:
 	@test -n "$(EMOTONE_DATA)" || { \

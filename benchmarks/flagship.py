@@ -24,6 +24,9 @@ ALL_CORPORA = ("ravdess", "tess", "nemo", "emodb")
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
 
+_SHARES = ("coverage", "accuracy_above", "accuracy_below")
+
+
 @dataclass(frozen=True)
 class Trial:
     """One experiment: the name of its run directory, and the settings that differ from the common ones."""
@@ -107,7 +110,32 @@ def _lines(told: dict[str, dict]) -> list[str]:
     lines += ["", "### Other protocols", "", *_protocols(told)]
     lines += ["", "### Another corpus than those learnt from", "", *_corpora(corpora)]
     lines += ["", "### Noise, telephone, codec, level", "", *_conditions(speakers["conditions"])]
+    lines += ["", "### Who speaks, and how strongly", "", *_groups(speakers, ("gender", "intensity"))]
+    lines += ["", "### The built-in model, of all four corpora", "", *_builtin(told["builtin"])]
     return lines
+
+
+def _groups(told: dict, kinds: tuple[str, ...]) -> list[str]:
+    """A table of the test clips, apart by who speaks or how."""
+    lines = ["| | | clips | UAR %, 95 % interval | accuracy % |", "|---|---|---|---|---|"]
+    for kind in kinds:
+        for name, row in told["groups"][kind].items():
+            span = "" if row["low"] is None else f", {_percent(row['low'])} to {_percent(row['high'])}"
+            uar, accuracy = _percent(row["uar"]), _percent(row["accuracy"])
+            lines.append(f"| {kind} | {name} | {row['clips']} | {uar}{span} | {accuracy} |")
+    return [told["protocol"]["description"], "", *lines]
+
+
+def _builtin(told: dict) -> list[str]:
+    heard = {row["level"]: _percent(row["uar"]) for row in told["adapted"]["test"]}
+    test, unsure = told["test"], {name: _percent(told["unsure"][name]) for name in _SHARES}
+    uar = _percent(test["uar"])
+    together = (
+        f"Together: UAR {uar} %, after 5 clips of the speaker {heard['5']} %, after all {heard['all']} %"
+        f"; calibration error {test['ece']:.3f}. Answered are {unsure['coverage']} % of the clips, and of these "
+        f"{unsure['accuracy_above']} % right; of those called unsure, {unsure['accuracy_below']} % would have been."
+    )
+    return [*_groups(told, ("corpus", "gender")), "", together, "", _command("builtin")]
 
 
 def _random_row(test: dict) -> tuple:

@@ -109,3 +109,77 @@ class Downmix:
                 self._channel = int(energy.argmax())
             return chunk[:, self._channel].copy()
         return mono
+
+
+class Live:
+    """Chunks of a live source -> 16 kHz mono; the same samples however the source is cut into chunks.
+
+    What comes is taken in blocks of 20 ms, so that neither the resampler nor the downmix sees where a chunk ends.
+
+    Parameters
+    ----------
+    rate
+        Samples a second, Hz.
+    channels
+        Interleaved, or the second axis of an array.
+
+    Raises
+    ------
+    AudioError
+        The rate is not from 1,000 to 384,000, or the channels are not from 1 to 32.
+    """
+
+    def __init__(self, rate: int, channels: int) -> None:
+        if not isinstance(rate, int) or not 1000 <= rate <= 384_000:
+            raise AudioError(f"the rate is {rate!r}; expected samples a second, a whole number from 1000 to 384000")
+        if not isinstance(channels, int) or not 1 <= channels <= 32:
+            raise AudioError(f"there are {channels!r} channels; expected a whole number from 1 to 32")
+        self.rate, self.channels = rate, channels
+        self._block = max(1, rate // 50)
+        self._bytes = b""
+        self._held = np.zeros((0, channels), np.float32)
+        self._downmix = Downmix()
+        self._resampler = (
+            None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+        )
+
+    def push(self, chunk: bytes | bytearray | memoryview | npt.NDArray[Any]) -> Waveform:
+        """16-bit little-endian PCM, or (n,) or (n, channels) floating point or int16 -> (m,) float32."""
+        held = np.concatenate([self._held, self._samples(chunk)])
+        whole = len(held) - len(held) % self._block
+        pieces = [self._taken(held[at : at + self._block]) for at in range(0, whole, self._block)]
+        self._held = held[whole:].copy()
+        return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+
+    def finish(self) -> Waveform:
+        """Give the rest, once nothing more comes."""
+        pieces = [self._taken(self._held)] if len(self._held) else []
+        self._held = self._held[:0]
+        if self._resampler is not None:
+            pieces.append(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+        return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+
+    def _taken(self, block: Waveform) -> Waveform:
+        mono = np.ascontiguousarray(self._downmix(block))
+        return mono if self._resampler is None else np.asarray(self._resampler.resample_chunk(mono), np.float32)
+
+    def _samples(self, chunk: bytes | bytearray | memoryview | npt.NDArray[Any]) -> Waveform:
+        if isinstance(chunk, bytes | bytearray | memoryview):
+            whole = self._bytes + bytes(chunk)
+            end = len(whole) - len(whole) % (2 * self.channels)
+            self._bytes = whole[end:]
+            return np.frombuffer(whole[:end], "<i2").reshape(-1, self.channels).astype(np.float32) / 32768.0
+        given = np.asarray(chunk)
+        if given.ndim == 1 and self.channels == 1:
+            given = given[:, None]
+        if given.ndim != 2 or given.shape[1] != self.channels:
+            raise AudioError(f"a chunk has the shape {given.shape}; expected (n, {self.channels}), one row a moment")
+        if given.dtype == np.int16:
+            return given.astype(np.float32) / 32768.0
+        if given.dtype.kind != "f":
+            raise AudioError(f"a chunk is of {given.dtype}; expected floating point in [-1, 1], int16, or bytes of it")
+        with np.errstate(over="ignore"):
+            samples = given.astype(np.float32)
+        if len(samples) and not peak_of(samples) <= _LARGEST:
+            raise AudioError("a chunk has numbers that are not finite; expected floating point in [-1, 1]")
+        return samples
