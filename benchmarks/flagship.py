@@ -39,7 +39,8 @@ TRIALS = (
     Trial("speakers", {"protocol": "speaker-6fold", "train_also": ("song",), "conditions": ("all",)}),
     Trial("speakers-5", {"protocol": "speaker-5fold", "train_also": ("song",)}),
     Trial("statements", {"protocol": "statement-disjoint"}),
-    Trial("random", {"protocol": "random-70-15-15", "train_also": ("song",)}),
+    # Voices that are also tested are learnt for longer: of the development clips 85.7 % after 12 epochs, 88.9 after 40.
+    Trial("random", {"protocol": "random-70-15-15", "train_also": ("song",), "epochs": 40}),
     Trial("corpora", {"corpora": ALL_CORPORA, "protocol": "cross-corpus", "train_also": ("song",)}),
     Trial(
         "builtin",
@@ -79,7 +80,7 @@ def _command(name: str) -> str:
     words = ["emotone", "train", *settings.get("corpora", ("ravdess",)), "--data", "DIR", "--model", "adaptive"]
     for key, value in settings.items():
         if key != "corpora":
-            words += [f"--{key.replace('_', '-')}", ",".join(value) if isinstance(value, tuple) else value]
+            words += [f"--{key.replace('_', '-')}", ",".join(value) if isinstance(value, tuple) else str(value)]
     return f"`{shlex.join([*words, '--networks', '3', '--augment', 'speed', '--copies', '2', '--out', 'RUN'])}`"
 
 

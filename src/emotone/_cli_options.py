@@ -8,6 +8,14 @@ import typer
 Bundle = Annotated[
     str, typer.Option("--model", metavar="BUNDLE", help="A bundle's folder, or 'default', the built-in.")
 ]
+AnswerFormat = Annotated[
+    Literal["table", "json", "csv", "vtt", "audacity"],
+    typer.Option(help="How to print the answers; vtt (subtitles) and audacity (labels) are of a timeline."),
+]
+AsTimeline = Annotated[bool, typer.Option("--timeline", help="Tell who sounds how from moment to moment.")]
+PictureFile = Annotated[
+    Path | None, typer.Option("--picture", metavar="FILE", help="Draw the timeline into this PNG file.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Draw no progress bar.")]
 Corpora = Annotated[
     list[str], typer.Argument(metavar="CORPUS", help="Names (ravdess, tess, ...), CSV manifests or folders.")

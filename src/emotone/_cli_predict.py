@@ -56,7 +56,7 @@ def speaker_profile(recognizer: Recognizer, named: str, *, progress: Progress | 
         profile = SpeakerProfile.load(named)
         recognizer.check_profile(profile)
         return profile
-    found = list(_recordings(named))
+    found = list(recordings(named))
     clips = [one for one in found if not isinstance(one, Answer)]
     failed = [one.error for one in found if isinstance(one, Answer)]
     if failed and not clips:
@@ -76,7 +76,7 @@ def answers(
     progress: Progress | None = None,
 ) -> list[Answer]:
     """Predict every recording; a folder stands for those in it and in its subfolders."""
-    found = [one for path in paths for one in _recordings(path)]
+    found = [one for path in paths for one in recordings(path)]
     told = []
     for number, one in enumerate(found):
         told.append(one if isinstance(one, Answer) else _answer(recognizer, one, profile))
@@ -92,7 +92,7 @@ def _answer(recognizer: Recognizer, path: str, profile: SpeakerProfile | None) -
         return Answer(path, error=str(error))
 
 
-def _recordings(path: str) -> Iterator[str | Answer]:
+def recordings(path: str) -> Iterator[str | Answer]:
     """List a file itself, a folder's recordings in the order of their names, or why there are none."""
     if not os.path.isdir(path):
         yield path

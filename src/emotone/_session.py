@@ -1,6 +1,7 @@
 """A bundle's graph, checked against its card and opened with onnxruntime."""
 
 import hashlib
+import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import onnxruntime
 
 from emotone.card import HEARD, SPEAKER
-from emotone.errors import BundleError, ConfigError
+from emotone.errors import BundleError, ConfigError, MissingExtraError
 
 
 def open_session(model: bytes, *, threads: int = 1) -> Any:
@@ -117,3 +118,23 @@ def speaker_width(session: Any, *, where: str | Path = "the graph") -> int:
             f"{shape} and {HEARD!r} of shape [1]; export it with emotone.export.bundle"
         )
     return int(shape[1])
+
+
+def extractor_of(described: dict[str, Any], folder: Path) -> Any:
+    """Give the function (n,) -> (d,) of an extractor that can't be a graph."""
+    name, digest = described["extractor"]["name"], described["extractor"].get("digest")
+    try:
+        # by name, since the training side's modules are none that a recognizer may need
+        extractor = importlib.import_module("emotone.features.registry").get(name)
+    except MissingExtraError:
+        raise
+    except ImportError as error:
+        raise MissingExtraError(f"a bundle with the features {name!r}", extra="train") from error
+    except ConfigError as error:
+        raise BundleError(f"{folder}: {error}") from error
+    if extractor.digest != digest:
+        raise BundleError(
+            f"{folder}: the features {name!r} were computed by another version (digest {str(digest)[:12]}, here "
+            f"{extractor.digest[:12]}), so scores would mean nothing; train the model again with this version"
+        )
+    return extractor.compute

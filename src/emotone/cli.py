@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -16,6 +16,8 @@ import emotone
 from emotone import _cli_output as output
 from emotone._cli_options import (
     AdaptTo,
+    AnswerFormat,
+    AsTimeline,
     Augment,
     Balance,
     Bundle,
@@ -31,6 +33,7 @@ from emotone._cli_options import (
     KeepFeatures,
     Networks,
     OutFolder,
+    PictureFile,
     ProtocolName,
     Quiet,
     RunFolder,
@@ -105,27 +108,39 @@ def _root(
 def predict(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings, or folders of them.")],
     model: Bundle = "default",
-    format: Annotated[Literal["table", "json", "csv"], typer.Option(help="How to print the answers.")] = "table",
+    format: AnswerFormat = "table",
+    timeline: AsTimeline = False,
+    picture: PictureFile = None,
     adapt_to: AdaptTo = None,
     save_profile: SaveProfile = None,
     quiet: Quiet = False,
 ) -> None:
-    """Tell the emotion of recordings, each taken as one utterance.
+    """Tell the emotion of recordings, each taken as one utterance, or with --timeline from moment to moment.
 
     A file that can't be read costs the others nothing; the exit status is then 1.
     """
-    from emotone import _cli_predict
+    from emotone import _cli_predict, _cli_timeline
     from emotone.recognizer import Recognizer
 
     if save_profile is not None and adapt_to is None:
         raise typer.BadParameter("there is no profile to save: name recordings of the speaker with --adapt-to")
+    if not timeline and (format in ("vtt", "audacity") or picture is not None):
+        raise typer.BadParameter("vtt, audacity and --picture are of a timeline: add --timeline")
     recognizer, profile = Recognizer(model), None
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
         if adapt_to is not None:
             profile = _cli_predict.speaker_profile(recognizer, adapt_to, progress=progress)
         if profile is not None and save_profile is not None:
             profile.save(save_profile)
-        told = _cli_predict.answers(recognizer, files, profile=profile, progress=progress)
+        if timeline:
+            segments = _cli_timeline.timelines(
+                recognizer, files, format=format, picture=picture, profile=profile, progress=progress
+            )
+        else:
+            told = _cli_predict.answers(recognizer, files, profile=profile, progress=progress)
+    if timeline:
+        _cli_timeline.finish(segments, format=format, picture=picture, threshold=recognizer.threshold)
+        return
     if format == "json":
         _cli_predict.print_json(told)
     elif format == "csv":

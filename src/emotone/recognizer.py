@@ -3,7 +3,6 @@
 What a bundle holds is data, an ONNX graph and JSON: nothing in it is ever executed as Python.
 """
 
-import importlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -14,20 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from emotone import audio, card
-from emotone._session import checked_session, open_session, speaker_width
+from emotone._long import WINDOW_S, windows
+from emotone._session import checked_session, extractor_of, open_session, speaker_width
 from emotone.audio import SAMPLE_RATE, AudioSource
-from emotone.errors import (
-    AudioError,
-    BundleError,
-    ConfigError,
-    EmotoneError,
-    FeatureError,
-    MissingExtraError,
-    SilenceError,
-)
+from emotone.errors import AudioError, BundleError, ConfigError, EmotoneError, FeatureError, SilenceError
 from emotone.prediction import NO_SPEECH, SPEECH_THRESHOLD, UNSURE, Prediction
 from emotone.profile import SpeakerProfile
 from emotone.progress import Progress
+from emotone.timeline import Timeline, TimelineSettings, heard, timeline
 
 __all__ = [
     "DEFAULT",
@@ -37,6 +30,8 @@ __all__ = [
     "Prediction",
     "Recognizer",
     "SpeakerProfile",
+    "Timeline",
+    "TimelineSettings",
     "open_session",
 ]
 
@@ -45,7 +40,7 @@ DEFAULT = "default"
 DEFAULT_FOLDER = Path(__file__).parent / "data" / "default"
 
 #: A recording longer than this is no utterance: it is taken in windows, and their scores are averaged.
-UTTERANCE_S, WINDOW_S = 60.0, 10.0
+UTTERANCE_S = 60.0
 
 Vector = npt.NDArray[np.float32]
 
@@ -87,7 +82,7 @@ class Recognizer:
         self._session = checked_session(folder / card.GRAPH, self.card, threads=threads)
         self._speaker_width = speaker_width(self._session)
         self._checks_speech = card.SPEECH in {one.name for one in self._session.get_outputs()}
-        self._extract: Any = None if self.card["extractor"]["graph"] else _extractor(self.card, folder)
+        self._extract: Any = None if self.card["extractor"]["graph"] else extractor_of(self.card, folder)
 
     def __repr__(self) -> str:
         return f"Recognizer({str(self.folder)!r}, model={self.card['model']!r}, emotions={self.emotions})"
@@ -264,6 +259,43 @@ class Recognizer:
             except EmotoneError as error:
                 yield error
 
+    def timeline(
+        self,
+        source: AudioSource,
+        *,
+        profile: SpeakerProfile | None = None,
+        settings: TimelineSettings | None = None,
+        progress: Progress | None = None,
+    ) -> Timeline:
+        """Tell when somebody speaks in a recording of any length, and the emotion from moment to moment.
+
+        Parameters
+        ----------
+        source, profile
+            As in `predict`, and so are the errors, but for silence, which is no error.
+        settings
+            How the recording is cut.
+        progress
+            Told of the seconds that were heard.
+        """
+        if profile is not None:
+            self.check_profile(profile)
+
+        def answer(sound: Vector) -> tuple[Vector, float] | None:
+            if np.abs(sound).max() < audio.SILENT_PEAK:
+                return None
+            scores, _, speech = self._outputs(self._trimmed(sound), profile)
+            return scores, speech
+
+        return timeline(
+            heard(audio.blocks(source, block_s=WINDOW_S), audio.info(source).duration_s, progress),
+            answer,
+            emotions=self.emotions,
+            threshold=self.threshold,
+            checks_speech=self.checks_speech,
+            settings=settings,
+        )
+
     def embedding(self, source: AudioSource) -> Vector:
         """Describe a recording by the model's features, (d,) float32.
 
@@ -329,7 +361,7 @@ class Recognizer:
         """
         heard: list[tuple[Vector, float, int]] = []
         n_samples = 0
-        for sound, n_window in self._windows(source):
+        for sound, n_window in windows(source, self._trimmed):
             n_samples += n_window
             if len(sound):
                 scores, _, speech = self._outputs(sound, profile)
@@ -343,23 +375,9 @@ class Recognizer:
     def _embeddings(self, source: AudioSource) -> Iterator[Vector]:
         """Embedding (e,) of a recording, or of each window of a long one."""
         if audio.info(source).duration_s > UTTERANCE_S:
-            yield from (self.run(sound)[1] for sound, _ in self._windows(source) if len(sound))
+            yield from (self.run(sound)[1] for sound, _ in windows(source, self._trimmed) if len(sound))
         else:
             yield self.embedding(source)
-
-    def _windows(self, source: AudioSource) -> Iterator[tuple[Vector, int]]:
-        """Of each window of a long recording the sound, which is empty where there is silence, and its length."""
-        n_samples, any_sound = 0, False
-        for window in audio.blocks(source, block_s=WINDOW_S):
-            n_samples += len(window)
-            is_sound = len(window) >= audio.MIN_DURATION_S * SAMPLE_RATE and np.abs(window).max() >= audio.SILENT_PEAK
-            any_sound |= bool(is_sound)
-            yield self._trimmed(window) if is_sound else window[:0], len(window)
-        if not any_sound:
-            raise SilenceError(
-                f"the recording of {n_samples / SAMPLE_RATE:.0f} s is silent throughout; check the microphone and "
-                "record again"
-            )
 
     def _trimmed(self, samples: Vector) -> Vector:
         trim_db = self.card["preprocessing"].get("trim_db")
@@ -375,23 +393,3 @@ def _folder(bundle: str | Path) -> Path:
             "'emotone train ravdess --data data --out run') and name it: --model run/model"
         )
     return DEFAULT_FOLDER
-
-
-def _extractor(described: dict[str, Any], folder: Path) -> Any:
-    """Give the function (n,) -> (d,) of an extractor that can't be a graph."""
-    name, digest = described["extractor"]["name"], described["extractor"].get("digest")
-    try:
-        # by name, since the training side's modules are none that a recognizer may need
-        extractor = importlib.import_module("emotone.features.registry").get(name)
-    except MissingExtraError:
-        raise
-    except ImportError as error:
-        raise MissingExtraError(f"a bundle with the features {name!r}", extra="train") from error
-    except ConfigError as error:
-        raise BundleError(f"{folder}: {error}") from error
-    if extractor.digest != digest:
-        raise BundleError(
-            f"{folder}: the features {name!r} were computed by another version (digest {str(digest)[:12]}, here "
-            f"{extractor.digest[:12]}), so scores would mean nothing; train the model again with this version"
-        )
-    return extractor.compute
