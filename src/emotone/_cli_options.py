@@ -16,6 +16,14 @@ AsTimeline = Annotated[bool, typer.Option("--timeline", help="Tell who sounds ho
 PictureFile = Annotated[
     Path | None, typer.Option("--picture", metavar="FILE", help="Draw the timeline into this PNG file.")
 ]
+Device = Annotated[str | None, typer.Option(metavar="NAME", help="A microphone, by name or number.")]
+ListDevices = Annotated[bool, typer.Option("--devices", help="List the microphones and end.")]
+ListenFormat = Annotated[
+    Literal["live", "lines", "json"], typer.Option(help="Moving bars, a line an utterance, or a line an event.")
+]
+Adapt = Annotated[
+    bool, typer.Option("--adapt", help="Learn from each utterance how the speaker sounds; for one speaker.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Draw no progress bar.")]
 Corpora = Annotated[
     list[str], typer.Argument(metavar="CORPUS", help="Names (ravdess, tess, ...), CSV manifests or folders.")

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 import emotone
 from emotone import _cli_output as output
 from emotone._cli_options import (
+    Adapt,
     AdaptTo,
     AnswerFormat,
     AsTimeline,
@@ -27,10 +28,13 @@ from emotone._cli_options import (
     Copies,
     Corpora,
     Data,
+    Device,
     Emotions,
     Epochs,
     ExtractorName,
     KeepFeatures,
+    ListDevices,
+    ListenFormat,
     Networks,
     OutFolder,
     PictureFile,
@@ -149,6 +153,31 @@ def predict(
         _cli_predict.print_table(told, threshold=recognizer.threshold, profile=profile)
     if any(answer.prediction is None for answer in told):
         raise typer.Exit(1)
+
+
+@app.command()
+def listen(
+    model: Bundle = "default",
+    device: Device = None,
+    devices: ListDevices = False,
+    format: ListenFormat = "live",
+    adapt: Adapt = False,
+    adapt_to: AdaptTo = None,
+) -> None:
+    """Tell the emotion of who speaks into the microphone, until Ctrl-C."""
+    from emotone import _cli_listen, _cli_predict
+    from emotone.recognizer import Recognizer
+    from emotone.stream import Stream
+
+    if devices:
+        print(_cli_listen.devices())
+        return
+    recognizer = Recognizer(model)
+    profile = None if adapt_to is None else _cli_predict.speaker_profile(recognizer, adapt_to)
+    number = int(device) if device is not None and device.isdecimal() else device
+    rate, chunks = _cli_listen.microphone(number)
+    stream = Stream(recognizer, rate=rate, profile=profile, adapt=adapt)
+    _cli_listen.listen(stream, chunks, format=format)
 
 
 @app.command()

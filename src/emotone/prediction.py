@@ -1,5 +1,6 @@
 """What a recognizer says about a segment of a recording."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 #: How an emotion of None is shown: the model is not certain enough, or hears no voice.
@@ -50,3 +51,12 @@ class Prediction:
     def ranking(self) -> tuple[str, ...]:
         """All emotions, the most probable first."""
         return tuple(sorted(self.scores, key=lambda emotion: -self.scores[emotion]))
+
+
+def shares(segments: Iterable[Prediction]) -> dict[str, float]:
+    """Label -> its share of the seconds of all segments, in [0, 1], the largest first; empty without segments."""
+    seconds: dict[str, float] = {}
+    for one in segments:
+        seconds[one.label] = seconds.get(one.label, 0.0) + one.end_s - one.start_s
+    whole = sum(seconds.values())
+    return {label: seconds[label] / whole for label in sorted(seconds, key=lambda name: -seconds[name])}

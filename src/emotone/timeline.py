@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotone.errors import ConfigError
-from emotone.prediction import NO_SPEECH, SPEECH_THRESHOLD, UNSURE, Prediction
+from emotone.prediction import NO_SPEECH, SPEECH_THRESHOLD, UNSURE, Prediction, shares
 from emotone.progress import Progress
 from emotone.vad import SAMPLE_RATE, Edge, Probability, SpeechDetector, VadSettings
 
@@ -82,11 +82,7 @@ class Timeline:
 
     def shares(self) -> dict[str, float]:
         """Label -> share of the spoken time, in [0, 1], the largest first; empty where nobody speaks."""
-        seconds: dict[str, float] = {}
-        for one in self.segments:
-            seconds[one.label] = seconds.get(one.label, 0.0) + one.end_s - one.start_s
-        whole = self.spoken_s
-        return {label: seconds[label] / whole for label in sorted(seconds, key=lambda name: -seconds[name])}
+        return shares(self.segments)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; an emotion of null is unsure, or no speech."""
