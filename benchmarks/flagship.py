@@ -9,6 +9,7 @@ EMOTONE_WEIGHTS names.
 
 import argparse
 import shlex
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -24,6 +25,12 @@ ALL_CORPORA = ("ravdess", "tess", "nemo", "emodb")
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
 
+#: Pictures of run directories that the documents show.
+PICTURES = {
+    "speakers/figures/adaptation.png": "adaptation_speaker-6fold.png",
+    "speakers/figures/risk_coverage.png": "risk_speaker-6fold.png",
+    "speakers/figures/groups.png": "groups_speaker-6fold.png",
+}
 _SHARES = ("coverage", "accuracy_above", "accuracy_below")
 
 
@@ -66,6 +73,8 @@ def main() -> None:
                 told[trial.name] = experiment.run(config, bar.of(trial.name)).metrics
     if not names:
         _write(chosen.page, _lines(told), begin=BEGIN, end=END)
+        for source, name in PICTURES.items():
+            shutil.copyfile(chosen.out / source, chosen.page.parent / "figures" / name)
 
 
 def _config(trial: Trial, chosen: argparse.Namespace) -> Config:

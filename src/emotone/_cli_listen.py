@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from emotone import _cli_output as output
 from emotone.errors import AudioError, MissingExtraError
 from emotone.prediction import Prediction, shares
+from emotone.recognizer import Recognizer
 from emotone.stream import Event, Stream
 
 if TYPE_CHECKING:
@@ -101,6 +102,16 @@ def _put(waiting: "queue.Queue[bytes]", chunk: bytes) -> None:
             return waiting.put_nowait(chunk)
         except queue.Full:
             waiting.get_nowait()
+
+
+def run(model: str, *, device: str | None, adapt: bool, adapt_to: str | None, format: str) -> None:
+    """Listen with a bundle, until Ctrl-C; see `listen` for ``format``."""
+    from emotone._cli_predict import speaker_profile
+
+    recognizer = Recognizer(model)
+    profile = None if adapt_to is None else speaker_profile(recognizer, adapt_to)
+    rate, chunks = microphone(int(device) if device is not None and device.isdecimal() else device)
+    listen(Stream(recognizer, rate=rate, profile=profile, adapt=adapt), chunks, format=format)
 
 
 def listen(stream: Stream, chunks: Iterable[bytes], *, format: str) -> None:

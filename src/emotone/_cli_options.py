@@ -24,6 +24,19 @@ ListenFormat = Annotated[
 Adapt = Annotated[
     bool, typer.Option("--adapt", help="Learn from each utterance how the speaker sounds; for one speaker.")
 ]
+Host = Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen; 0.0.0.0 lets other machines in.")]
+Port = Annotated[int, typer.Option(min=1, max=65535)]
+Key = Annotated[
+    str | None, typer.Option(metavar="KEY", envvar="EMOTONE_KEY", help="Answer those alone who send it as bearer key.")
+]
+Origins = Annotated[
+    str,
+    typer.Option(
+        metavar="A,B", help="Pages of these origins may ask, such as https://example.org.", show_default="none"
+    ),
+]
+Workers = Annotated[int, typer.Option(min=1, max=64, help="Recordings that are answered for at once.")]
+AccessLog = Annotated[bool, typer.Option("--access-log", help="A line for each request, on stderr.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Draw no progress bar.")]
 Corpora = Annotated[
     list[str], typer.Argument(metavar="CORPUS", help="Names (ravdess, tess, ...), CSV manifests or folders.")

@@ -12,7 +12,7 @@ from emotone._decode import Reader, Waveform
 from emotone.errors import AudioError
 
 SAMPLE_RATE = 16_000
-_CHUNK_S = 30.0
+_CHUNK_S, _MOST_VALUES = 30.0, 8_000_000
 # Decoded before a segment, so that the resampler's filter (a few ms long) starts on the recording and not on zeros.
 _CONTEXT_S = 0.05
 # float32 reaches 3e38: a sample beyond this is no sound, and its arithmetic would soon overflow.
@@ -36,7 +36,8 @@ def to_16k_mono(reader: Reader, begin: int, end: int | None) -> Iterator[Wavefor
     steps = max(0, begin // out_step - math.ceil(_CONTEXT_S * SAMPLE_RATE / out_step)) if begin else 0
     skip = begin - steps * out_step
     left = math.inf if end is None else end - begin
-    size = round(_CHUNK_S * rate)
+    # ... of a recording of eight channels at 384 kHz, thirty seconds would take half a gigabyte
+    size = min(round(_CHUNK_S * rate), max(rate, _MOST_VALUES // reader.channels))
     if end is not None:
         size = min(size, math.ceil((skip + left) * rate / SAMPLE_RATE + 2 * _CONTEXT_S * rate))
     for piece in _resample(_mono(reader, steps * in_step, size), rate):

@@ -13,39 +13,8 @@ import typer
 from typer.core import TyperGroup
 
 import emotone
+from emotone import _cli_options as options
 from emotone import _cli_output as output
-from emotone._cli_options import (
-    Adapt,
-    AdaptTo,
-    AnswerFormat,
-    AsTimeline,
-    Augment,
-    Balance,
-    Bundle,
-    Cache,
-    Channel,
-    Conditions,
-    Copies,
-    Corpora,
-    Data,
-    Device,
-    Emotions,
-    Epochs,
-    ExtractorName,
-    KeepFeatures,
-    ListDevices,
-    ListenFormat,
-    Networks,
-    OutFolder,
-    PictureFile,
-    ProtocolName,
-    Quiet,
-    RunFolder,
-    SaveProfile,
-    Seed,
-    TrainAlso,
-    Tune,
-)
 from emotone.errors import EmotoneError
 
 _RESUMABLE = ("train", "compare", "fetch")
@@ -111,13 +80,13 @@ def _root(
 @app.command()
 def predict(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings, or folders of them.")],
-    model: Bundle = "default",
-    format: AnswerFormat = "table",
-    timeline: AsTimeline = False,
-    picture: PictureFile = None,
-    adapt_to: AdaptTo = None,
-    save_profile: SaveProfile = None,
-    quiet: Quiet = False,
+    model: options.Bundle = "default",
+    format: options.AnswerFormat = "table",
+    timeline: options.AsTimeline = False,
+    picture: options.PictureFile = None,
+    adapt_to: options.AdaptTo = None,
+    save_profile: options.SaveProfile = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Tell the emotion of recordings, each taken as one utterance, or with --timeline from moment to moment.
 
@@ -157,34 +126,43 @@ def predict(
 
 @app.command()
 def listen(
-    model: Bundle = "default",
-    device: Device = None,
-    devices: ListDevices = False,
-    format: ListenFormat = "live",
-    adapt: Adapt = False,
-    adapt_to: AdaptTo = None,
+    model: options.Bundle = "default",
+    device: options.Device = None,
+    devices: options.ListDevices = False,
+    format: options.ListenFormat = "live",
+    adapt: options.Adapt = False,
+    adapt_to: options.AdaptTo = None,
 ) -> None:
     """Tell the emotion of who speaks into the microphone, until Ctrl-C."""
-    from emotone import _cli_listen, _cli_predict
-    from emotone.recognizer import Recognizer
-    from emotone.stream import Stream
+    from emotone import _cli_listen
 
     if devices:
         print(_cli_listen.devices())
         return
-    recognizer = Recognizer(model)
-    profile = None if adapt_to is None else _cli_predict.speaker_profile(recognizer, adapt_to)
-    number = int(device) if device is not None and device.isdecimal() else device
-    rate, chunks = _cli_listen.microphone(number)
-    stream = Stream(recognizer, rate=rate, profile=profile, adapt=adapt)
-    _cli_listen.listen(stream, chunks, format=format)
+    _cli_listen.run(model, device=device, adapt=adapt, adapt_to=adapt_to, format=format)
+
+
+@app.command()
+def serve(
+    model: options.Bundle = "default",
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 8000,
+    key: options.Key = None,
+    origins: options.Origins = "",
+    workers: options.Workers = 2,
+    access_log: options.AccessLog = False,
+) -> None:
+    """Answer over HTTP and WebSocket, until Ctrl-C."""
+    from emotone import _cli_serve
+
+    _cli_serve.run(model, host=host, port=port, key=key, origins=_names(origins), workers=workers, log=access_log)
 
 
 @app.command()
 def train(
-    corpora: Corpora,
-    data: Data,
-    out: RunFolder,
+    corpora: options.Corpora,
+    data: options.Data,
+    out: options.RunFolder,
     model: Annotated[
         str,
         typer.Option(
@@ -193,22 +171,22 @@ def train(
             "networks: cnn-bilstm, lstm, cnn1d, cnn2d, resnet or adaptive.",
         ),
     ] = "svm",
-    protocol: ProtocolName = "speaker-6fold",
-    emotions: Emotions = "",
-    channel: Channel = "speech",
-    train_also: TrainAlso = "",
-    augment: Augment = "",
-    copies: Copies = 1,
-    epochs: Epochs = None,
-    networks: Networks = 1,
-    balance: Balance = "weights",
-    tune: Tune = False,
-    conditions: Conditions = "",
-    seed: Seed = 0,
-    extractor: ExtractorName = "auto",
-    features: KeepFeatures = "none",
-    cache: Cache = None,
-    quiet: Quiet = False,
+    protocol: options.ProtocolName = "speaker-6fold",
+    emotions: options.Emotions = "",
+    channel: options.Channel = "speech",
+    train_also: options.TrainAlso = "",
+    augment: options.Augment = "",
+    copies: options.Copies = 1,
+    epochs: options.Epochs = None,
+    networks: options.Networks = 1,
+    balance: options.Balance = "weights",
+    tune: options.Tune = False,
+    conditions: options.Conditions = "",
+    seed: options.Seed = 0,
+    extractor: options.ExtractorName = "auto",
+    features: options.KeepFeatures = "none",
+    cache: options.Cache = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train a model, score it honestly, and write it as a bundle."""
     from emotone import experiment
@@ -252,29 +230,29 @@ def train(
 
 @app.command()
 def compare(
-    corpora: Corpora,
-    data: Data,
+    corpora: options.Corpora,
+    data: options.Data,
     models: Annotated[str, typer.Option(metavar="A,B,C", help="Names of models, as train takes them; or 'all'.")],
-    out: OutFolder,
+    out: options.OutFolder,
     protocol: Annotated[
         str,
         typer.Option(
             metavar="A,B,C", help="One or more, as train takes them; of several, what the speaker leak costs is told."
         ),
     ] = "speaker-6fold,random-70-15-15",
-    emotions: Emotions = "",
-    channel: Channel = "speech",
-    train_also: TrainAlso = "",
-    augment: Augment = "",
-    copies: Copies = 1,
-    epochs: Epochs = None,
-    networks: Networks = 1,
-    balance: Balance = "weights",
-    tune: Tune = False,
-    seed: Seed = 0,
-    extractor: ExtractorName = "auto",
-    cache: Cache = None,
-    quiet: Quiet = False,
+    emotions: options.Emotions = "",
+    channel: options.Channel = "speech",
+    train_also: options.TrainAlso = "",
+    augment: options.Augment = "",
+    copies: options.Copies = 1,
+    epochs: options.Epochs = None,
+    networks: options.Networks = 1,
+    balance: options.Balance = "weights",
+    tune: options.Tune = False,
+    seed: options.Seed = 0,
+    extractor: options.ExtractorName = "auto",
+    cache: options.Cache = None,
+    quiet: options.Quiet = False,
 ) -> None:
     """Compare models on the same folds: CSV, picture and HTML page.
 
@@ -322,14 +300,14 @@ def compare(
 @app.command()
 def evaluate(
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="A bundle's folder, or 'default'.")],
-    corpora: Corpora,
-    data: Data,
-    channel: Channel = "speech",
+    corpora: options.Corpora,
+    data: options.Data,
+    channel: options.Channel = "speech",
     adapt: Annotated[
         bool, typer.Option("--adapt", help="First hear all clips of each speaker, without their labels.")
     ] = False,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Also write metrics and predictions here.")] = None,
-    quiet: Quiet = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Measure a bundle on another corpus.
 
@@ -361,7 +339,7 @@ def fetch(
     to: Annotated[Path, typer.Option(metavar="DIR", help="The data folder; the corpus gets a folder in it.")] = Path(
         "data"
     ),
-    quiet: Quiet = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Download a corpus from its authors, and verify it.
 

@@ -1,0 +1,14 @@
+"""Emotone as a service: recordings over HTTP, live sound over a WebSocket."""
+
+from emotone.errors import MissingExtraError
+
+try:
+    from emotone.serve.api import create_app
+    from emotone.serve.limits import ServeSettings
+    from emotone.serve.run import serve
+except ModuleNotFoundError as error:
+    if (error.name or "").partition(".")[0] not in ("fastapi", "starlette", "pydantic", "uvicorn"):
+        raise
+    raise MissingExtraError("the service (fastapi, uvicorn)", extra="serve") from error
+
+__all__ = ["ServeSettings", "create_app", "serve"]

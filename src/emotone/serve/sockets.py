@@ -1,0 +1,174 @@
+"""Live sound over a WebSocket: a hello, then PCM in, events out.
+
+The client begins with ``{"rate": 16000, "channels": 1, "adapt": false}``, sends 16-bit little-endian PCM as binary
+messages, and ends with ``{"end": true}``.  Each event comes back as one JSON object, and so does a problem, after which
+the socket is closed.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import WebSocket, WebSocketDisconnect
+
+from emotone.errors import EmotoneError
+from emotone.recognizer import Recognizer
+from emotone.serve import problems
+from emotone.serve.limits import Load, ServeSettings, check_key
+from emotone.serve.problems import ProblemError
+from emotone.stream import Event, Stream
+
+#: Bytes of a message.
+MAX_CHUNK_BYTES = 1 << 20
+_MAX_TEXT = 4096
+_HELLO = {"rate": int, "channels": int, "adapt": bool, "key": str}
+_SHAPE = 'send {"rate": 16000, "channels": 1, "adapt": false}, then binary 16-bit PCM, and {"end": true} last'
+# Close codes of RFC 6455 and its registry: https://www.iana.org/assignments/websocket/websocket.xhtml
+_DONE, _BAD_DATA, _POLICY, _TOO_BIG, _FAILED, _TRY_LATER = 1000, 1003, 1008, 1009, 1011, 1013
+_CLOSE_CODES = {
+    **{"not_audio": _BAD_DATA, "unanswerable": _BAD_DATA, "too_large": _TOO_BIG, "internal": _FAILED},
+    **{"busy": _TRY_LATER, "too_many_streams": _TRY_LATER},
+}
+_log = logging.getLogger(__name__)
+
+
+async def serve_stream(websocket: WebSocket, *, recognizer: Recognizer, load: Load, settings: ServeSettings) -> None:
+    """Serve one WebSocket from its hello to its end."""
+    await websocket.accept()
+    # one who went away, during an answer too, is no error
+    with contextlib.suppress(WebSocketDisconnect):
+        try:
+            await _converse(_Socket(websocket, settings.idle_stream_s), recognizer, load, settings)
+            await websocket.close(_DONE)
+        except ProblemError as problem:
+            await _refuse(websocket, problem, _CLOSE_CODES.get(problem.code, _POLICY))
+        except _BadDataError as error:
+            await _refuse(websocket, ProblemError("bad_request", str(error)), _BAD_DATA)
+        except (WebSocketDisconnect, asyncio.CancelledError):
+            raise
+        except Exception:
+            _log.exception("a stream failed")
+            await _refuse(websocket, problems.internal(), _FAILED)
+
+
+class _BadDataError(Exception):
+    """A message that has no place within a stream."""
+
+
+class _Socket:
+    """A WebSocket on which neither side waits for ever."""
+
+    def __init__(self, websocket: WebSocket, patience_s: float) -> None:
+        self.websocket, self._patience_s = websocket, patience_s
+
+    async def receive(self) -> str | bytes:
+        try:
+            async with asyncio.timeout(self._patience_s):
+                message = await self.websocket.receive()
+        except TimeoutError:
+            told = f"nothing came for {self._patience_s:g} s; send sound as it is recorded, and connect again"
+            raise ProblemError("idle", told) from None
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1006))
+        data: str | bytes | None = message.get("bytes")
+        return data if data is not None else str(message.get("text") or "")
+
+    async def send(self, told: dict[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self.websocket.send_json(told)
+        except TimeoutError:
+            raise ProblemError("idle", f"no answer was taken for {self._patience_s:g} s; read what is sent") from None
+
+
+async def _converse(socket: _Socket, recognizer: Recognizer, load: Load, settings: ServeSettings) -> None:
+    _check_origin(socket.websocket, settings)
+    hello = _hello(await socket.receive())
+    check_key(settings, socket.websocket.headers, also=hello.get("key"))
+    if load.closing:
+        raise ProblemError("busy", "the service is shutting down; connect to another one")
+    if load.streams >= settings.max_streams:
+        raise ProblemError("too_many_streams", f"{load.streams} streams are open already; try again later")
+    load.streams += 1
+    try:
+        given = {name: value for name, value in hello.items() if name != "key"}
+        try:
+            stream = await load.in_thread(lambda: Stream(recognizer, **given))
+        except EmotoneError as error:
+            raise ProblemError("bad_request", str(error)) from error
+        await _answer(socket, stream, load, bytes_per_s=2 * hello["rate"] * hello.get("channels", 1))
+    finally:
+        load.streams -= 1
+
+
+async def _answer(socket: _Socket, stream: Stream, load: Load, *, bytes_per_s: int) -> None:
+    while True:
+        message = await socket.receive()
+        if isinstance(message, str):
+            if _json(message) != {"end": True}:
+                raise _BadDataError(f"a text message within the stream is not the end; {_SHAPE}")
+            await _send(socket, await load.in_thread(lambda: _events(stream, None)))
+            return
+        if len(message) > MAX_CHUNK_BYTES:
+            told = f"a chunk has {len(message)} bytes, expected at most {MAX_CHUNK_BYTES}; send smaller ones"
+            raise ProblemError("too_large", told)
+        # a second at a time: a chunk may be minutes of sound, and others want to be heard in between
+        for at in range(0, len(message), bytes_per_s):
+            piece = message[at : at + bytes_per_s]
+            await _send(socket, await load.in_thread(lambda piece=piece: _events(stream, piece)))  # type: ignore[misc]
+
+
+def _events(stream: Stream, chunk: bytes | None) -> list[Event]:
+    try:
+        return stream.finish() if chunk is None else stream.push(chunk)
+    except EmotoneError as error:
+        raise ProblemError("unanswerable", str(error)) from error
+
+
+async def _send(socket: _Socket, events: list[Event]) -> None:
+    for event in events:
+        await socket.send(event.to_dict())
+
+
+def _json(text: str) -> Any:
+    """Value of a short text; None where it is no JSON."""
+    try:
+        return json.loads(text) if len(text) <= _MAX_TEXT else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _hello(message: str | bytes) -> dict[str, Any]:
+    hello = _json(message) if isinstance(message, str) else None
+    if not isinstance(hello, dict) or "rate" not in hello:
+        raise ProblemError("bad_request", f"the first message is no hello with a rate; {_SHAPE}")
+    for name, value in hello.items():
+        kind = _HELLO.get(name)
+        if kind is None:
+            raise ProblemError(
+                "bad_request", f"the hello has an unknown name {name[:40]!r}; expected {', '.join(_HELLO)}"
+            )
+        if type(value) is not kind:  # true is an int to isinstance
+            raise ProblemError("bad_request", f"{name} is a {type(value).__name__}, expected {kind.__name__}; {_SHAPE}")
+    return hello
+
+
+def _check_origin(websocket: WebSocket, settings: ServeSettings) -> None:
+    """Refuse pages of other origins: browsers let any page open a WebSocket, and leave it to the service to mind."""
+    origin = websocket.headers.get("origin")
+    if origin is None or "*" in settings.origins or origin in settings.origins:
+        return
+    if urlsplit(origin).netloc != websocket.headers.get("host"):
+        raise ProblemError(
+            "forbidden_origin", "this page's origin is not allowed; add it to the origins of the service"
+        )
+
+
+async def _refuse(websocket: WebSocket, problem: ProblemError, code: int) -> None:
+    with contextlib.suppress(RuntimeError, TimeoutError):  # closed already, or nobody reads
+        async with asyncio.timeout(1):
+            await websocket.send_json(problem.to_dict())
+            await websocket.close(code, reason=problem.code)
