@@ -116,12 +116,14 @@ class Stream:
     ConfigError
         The model can't adapt, or ``profile`` is of another model.
 
-    Examples
-    --------
-    >>> stream = Stream(recognizer, rate=48_000)  # doctest: +SKIP
-    >>> for chunk in microphone:  # doctest: +SKIP
-    ...     for event in stream.push(chunk):
-    ...         print(event)
+    Notes
+    -----
+    A microphone::
+
+        stream = Stream(recognizer, rate=48_000)
+        for chunk in microphone:
+            for event in stream.push(chunk):
+                print(event)
     """
 
     def __init__(
