@@ -253,7 +253,11 @@ def _side_by_side(chosen: argparse.Namespace) -> list[str]:
     ]
     for row in told["rows"]:
         under = [row["protocols"][name] for name in (new, known)]
-        shown = [f"{_percent(one['uar'])} ({_percent(one['low'])} to {_percent(one['high'])})" for one in under]
+        spans = [one["intervals"]["uar"] for one in under]
+        shown = [
+            f"{_percent(one['uar'])} ({_percent(span['low'])} to {_percent(span['high'])})"
+            for one, span in zip(under, spans, strict=True)
+        ]
         paired = under[0]["paired"]
         chance = "best" if paired is None else f"{paired['p_holm']:.2g}"
         costs = [f"{row['fit_s']:.0f}", f"{row['bundle_mb']:.1f}", f"{row['recognition_ms']:.0f}"]

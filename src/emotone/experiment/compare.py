@@ -1,5 +1,6 @@
 """Several models under identical folds: which is best, by how much, and whether that could be chance."""
 
+import os
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -178,6 +179,7 @@ def emotions_of(told: Mapping[str, Any]) -> list[str]:
 def read_tested(run_folder: Path) -> pd.DataFrame:
     """Read a run's predictions of the test clips, sorted by row; the columns of `outputs.predictions`."""
     table = pd.read_parquet(run_folder / files.PREDICTIONS)
+    table["path"] = table["path"].map(os.path.normpath)  # a folder of corpora may be named in two ways
     return table[table["subset"] == "test"].sort_values("row").reset_index(drop=True)
 
 
