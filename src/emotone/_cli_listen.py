@@ -1,5 +1,6 @@
 """The work of ``emotone listen``: a microphone, a live display, and a summary at the end."""
 
+import contextlib
 import json
 import queue
 import sys
@@ -65,7 +66,8 @@ def microphone(device: str | int | None = None) -> tuple[int, Generator[bytes, N
     def chunks() -> Generator[bytes, None, None]:
         with opened:
             while True:
-                yield waiting.get()
+                with contextlib.suppress(queue.Empty):  # on some systems Ctrl-C does not end a wait without an end
+                    yield waiting.get(timeout=0.5)
 
     return rate, chunks()
 
