@@ -82,5 +82,5 @@ $(BASE): pyproject.toml constraints.txt | $(BIN)/pip
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing Emotone, its training side and the tools into $(VENV) (a few minutes)"
-	@$(PIP) -e '.[train,opensmile,hub,live,serve,dev]'
+	@$(PIP) -e '.[train,opensmile,hub,live,serve,explore,notebooks,dev]'
 	@touch $(BASE) $@

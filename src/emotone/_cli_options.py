@@ -37,6 +37,7 @@ Origins = Annotated[
 ]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Recordings that are answered for at once.")]
 AccessLog = Annotated[bool, typer.Option("--access-log", help="A line for each request, on stderr.")]
+Page = Annotated[bool, typer.Option("--page/--no-page", help="Show the web page at /, beside HTTP and WebSocket.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Draw no progress bar.")]
 Corpora = Annotated[
     list[str], typer.Argument(metavar="CORPUS", help="Names (ravdess, tess, ...), CSV manifests or folders.")

@@ -6,7 +6,17 @@ from emotone import _cli_output as output
 from emotone.recognizer import Recognizer
 
 
-def run(model: str, *, host: str, port: int, key: str | None, origins: Sequence[str], workers: int, log: bool) -> None:
+def run(
+    model: str,
+    *,
+    host: str,
+    port: int,
+    key: str | None,
+    origins: Sequence[str],
+    workers: int,
+    log: bool,
+    page: bool = True,
+) -> None:
     """Serve a bundle.
 
     Raises

@@ -3,51 +3,19 @@
 Everything that takes long to import is imported inside the command that needs it.
 """
 
-import os
 import shlex
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 import emotone
 from emotone import _cli_options as options
 from emotone import _cli_output as output
-from emotone.errors import EmotoneError
-
-_RESUMABLE = ("train", "compare", "fetch")
-
-
-class _Group(TyperGroup):
-    """Turns what a user can mend into one line and an exit status, never a traceback."""
-
-    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
-        try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-            return result
-        except EmotoneError as error:
-            output.error(error)
-        except BrokenPipeError:
-            # The reader of a pipe (head) has what it wanted; Python must not complain when it flushes at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except OSError as error:
-            output.error(f"{error}; check the path, its permissions and the space on the disk")
-        except MemoryError:
-            output.error("out of memory; close other programs, or take fewer or shorter recordings")
-        except ImportError as error:
-            output.error(output.missing(error))
-        except KeyboardInterrupt as error:
-            resumes = ctx.invoked_subcommand in _RESUMABLE
-            output.note("interrupted" + ("; run the same command again, and it goes on from here" if resumes else ""))
-            raise typer.Exit(130) from error
-        raise typer.Exit(1)
-
+from emotone._cli_group import Group
 
 app = typer.Typer(
-    cls=_Group,
+    cls=Group,
     help="Which emotion a voice carries, and how far that answer can be trusted.",
     no_args_is_help=True,
     add_completion=False,
@@ -151,11 +119,14 @@ def serve(
     origins: options.Origins = "",
     workers: options.Workers = 2,
     access_log: options.AccessLog = False,
+    page: options.Page = True,
 ) -> None:
-    """Answer over HTTP and WebSocket, until Ctrl-C."""
+    """Answer with a web page, over HTTP and over WebSocket, until Ctrl-C."""
     from emotone import _cli_serve
 
-    _cli_serve.run(model, host=host, port=port, key=key, origins=_names(origins), workers=workers, log=access_log)
+    _cli_serve.run(
+        model, host=host, port=port, key=key, origins=_names(origins), workers=workers, log=access_log, page=page
+    )
 
 
 @app.command()
@@ -352,6 +323,54 @@ def fetch(
     with output.ProgressBar(quiet=quiet) as progress:
         folder = fetching.fetch(corpus, to=to, progress=progress)
     typer.echo(output.one_line(folder))
+
+
+@app.command()
+def explore(
+    corpora: options.Corpora,
+    data: options.Data,
+    out: options.OutFolder,
+    compare: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="A B", help="Also tell what sets these two emotions apart.")
+    ] = None,
+    emotions: options.Emotions = "",
+    channel: options.Channel = "speech",
+    seed: options.Seed = 0,
+    cache: options.Cache = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Show what a corpus holds and how its emotions sound: a page, with pictures and tables beside it."""
+    from emotone import _cli_explore
+
+    with output.ProgressBar(quiet=quiet) as progress:
+        page = _cli_explore.run(
+            corpora,
+            data=data,
+            out=out,
+            pair=compare,
+            emotions=_names(emotions) or None,
+            channel=channel,
+            seed=seed,
+            cache=cache,
+            progress=progress,
+        )
+    output.console().print(f"Page: {page}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run directories of train; several are compared.")],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The page to write.", show_default="RUN/report.html")
+    ] = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write the page of a run again, or one that compares several."""
+    from emotone import _cli_report
+
+    with output.ProgressBar(quiet=quiet) as progress:
+        page = _cli_report.run(runs, out=out, progress=progress)
+    output.console().print(f"Page: {page}", markup=False, soft_wrap=True)
 
 
 def _tell_licences(corpora: list[str]) -> None:

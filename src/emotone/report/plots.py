@@ -18,23 +18,10 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
 
 from emotone.errors import ConfigError
+from emotone.report.palette import COLOURS as COLOURS
 from emotone.report.text import Result, chance_uar, percent, score_line, sorted_by_uar
 
 DPI = 150
-
-#: One colour an emotion, in every picture.  Paul Tol's "muted" scheme, made to be told apart with colour blindness:
-#: https://personal.sron.nl/~pault/ (Technical note SRON/EPS/TN/09-002).
-COLOURS: dict[str, str] = {
-    "neutral": "#44AA99",
-    "calm": "#88CCEE",
-    "happy": "#DDCC77",
-    "sad": "#332288",
-    "angry": "#882255",
-    "fearful": "#AA4499",
-    "disgust": "#117733",
-    "surprised": "#CC6677",
-    "boredom": "#999933",
-}
 
 INK = "#222222"
 FAINT = "#888888"

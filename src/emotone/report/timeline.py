@@ -8,11 +8,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from emotone.prediction import NO_SPEECH, UNSURE
-from emotone.report.plots import COLOURS, FAINT, INK, STYLE, canvas
+from emotone.report.palette import colour_of
+from emotone.report.plots import FAINT, INK, STYLE, canvas
 from emotone.timeline import ENVELOPE_STEP_S, Timeline
 
-_OTHER = {UNSURE: "#BBBBBB", NO_SPEECH: "#E6E6E6"}
 _MOST_COLUMNS = 2000  # a long recording has more peaks than a picture has columns
 
 
@@ -38,7 +37,7 @@ def timeline_picture(told: Timeline, *, name: str) -> Figure:
         upper.set_title(f"{name}: {_headline(told)}", loc="left", fontsize=10, color=INK)
         labels = list(told.shares())
         if labels:
-            handles = [Patch(color=_colour(label), label=label) for label in labels]
+            handles = [Patch(color=colour_of(label), label=label) for label in labels]
             columns = min(9, len(labels))
             figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
     return figure
@@ -60,14 +59,10 @@ def _waveform(axes: Any, told: Timeline) -> None:
 def _segments(axes: Any, told: Timeline) -> None:
     for one in told.segments:
         seconds = one.end_s - one.start_s
-        axes.add_patch(Rectangle((one.start_s, 0), seconds, 1, color=_colour(one.label), linewidth=0))
+        axes.add_patch(Rectangle((one.start_s, 0), seconds, 1, color=colour_of(one.label), linewidth=0))
     axes.set_ylim(0, 1)
     axes.set_yticks([])
     axes.spines[["left", "top", "right"]].set_visible(False)
-
-
-def _colour(label: str) -> str:
-    return COLOURS.get(label) or _OTHER.get(label, FAINT)
 
 
 def _headline(told: Timeline) -> str:
