@@ -14,10 +14,10 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 SOURCES := src tests scripts benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types pytest format samples benchmark results flagship ablation builtin need-data clean
+.PHONY: help demo test lint types pytest format samples notebooks docker-check benchmark load results flagship ablation builtin need-data clean
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(BASE)  ## install what prediction needs, and recognise the sample clips
 	$(BIN)/emotone predict samples/*.wav
@@ -60,6 +60,13 @@ builtin: need-data $(DEV)  ## train the built-in model again and put it into the
 	$(BIN)/python benchmarks/flagship.py --data "$(EMOTONE_DATA)" --only builtin
 	rm -rf src/emotone/data/default
 	cp -r $(BUILTIN)/model src/emotone/data/default
+
+load: need-data $(DEV)  ## the service under load, streams and faults (needs EMOTONE_DATA, ten minutes)
+	$(BIN)/python benchmarks/load.py
+	$(BIN)/python benchmarks/live.py --data "$(EMOTONE_DATA)"
+
+docker-check: $(DEV)  ## take the Dockerfile's steps in a folder, without a container engine, and ask the service (minutes)
+	$(BIN)/python scripts/run_docker_steps.py
 
 need-data:
 	@test -n "$(EMOTONE_DATA)" || { \
