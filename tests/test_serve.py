@@ -18,6 +18,7 @@ from emotone._cli_predict import Answer
 from emotone.errors import ConfigError, FeatureError
 from emotone.recognizer import Recognizer
 from emotone.serve import ServeSettings, create_app
+from emotone.serve.api import answer_for
 from emotone.serve.limits import Deadline, decoded
 from emotone.serve.problems import KINDS, ProblemError
 from emotone.serve.run import make_server, serve
@@ -162,6 +163,7 @@ def test_health_and_readiness(recognizer):
     client.app.state.load.closing = True
     problem(client.get("/readyz"), "busy")
     assert client.get("/healthz").status_code == 200
+    assert client.head("/healthz").status_code == 200 and client.head("/readyz").status_code == 503
 
 
 def test_metrics(recognizer):
@@ -338,6 +340,22 @@ def test_decoding_stops_at_the_deadline():
     with pytest.raises(ProblemError) as told:
         decoded(data, "a.flac", max_duration_s=3600, deadline=deadline)
     assert told.value.code == "timeout"
+
+
+def test_the_answer_for_a_long_recording_stops_at_the_deadline(recognizer, monkeypatch):
+    deadline, outputs, windows = Deadline(60), recognizer._outputs, []
+
+    def counted(*given):
+        windows.append(given)
+        if len(windows) == 3:
+            deadline.cancel()
+        return outputs(*given)
+
+    monkeypatch.setattr(recognizer, "_outputs", counted)
+    data = file_of(handmade.tone(0.1, seconds=95))
+    with pytest.raises(ProblemError) as told:
+        answer_for(recognizer, data, "a.wav", as_timeline=False, deadline=deadline, settings=ServeSettings())
+    assert told.value.code == "timeout" and len(windows) == 3  # of ten
 
 
 def test_answers_that_take_too_long(recognizer, monkeypatch):

@@ -31,5 +31,6 @@ def run(
     recognizer = Recognizer(model)
     settings = ServeSettings(workers=workers, key=key, origins=tuple(origins))
     shown = f"[{host}]" if ":" in host else host
-    output.note(f"http://{shown}:{port} answers for {recognizer.card['name']}; Ctrl-C ends it")
-    serve(recognizer, host=host, port=port, settings=settings, access_log=log)
+    what = "has the page, and answers" if page else "answers"
+    output.note(f"http://{shown}:{port} {what} for {recognizer.card['name']}; Ctrl-C ends it")
+    serve(recognizer, host=host, port=port, settings=settings, access_log=log, page=page)

@@ -8,6 +8,8 @@ import numpy.typing as npt
 from emotone import audio
 from emotone.audio import SAMPLE_RATE, AudioSource
 from emotone.errors import SilenceError
+from emotone.progress import Progress
+from emotone.timeline import heard
 
 #: Seconds of a window.
 WINDOW_S = 10.0
@@ -15,10 +17,17 @@ WINDOW_S = 10.0
 Vector = npt.NDArray[np.float32]
 
 
-def windows(source: AudioSource, trimmed: Callable[[Vector], Vector]) -> Iterator[tuple[Vector, int]]:
+def blocks(source: AudioSource, progress: Progress | None = None) -> Iterator[Vector]:
+    """Each window of a long recording; progress is told of the seconds that are done."""
+    return heard(audio.blocks(source, block_s=WINDOW_S), audio.info(source).duration_s, progress)
+
+
+def windows(
+    source: AudioSource, trimmed: Callable[[Vector], Vector], *, progress: Progress | None = None
+) -> Iterator[tuple[Vector, int]]:
     """Of each window of a long recording the sound, which is empty where there is silence, and its length."""
     n_samples, any_sound = 0, False
-    for window in audio.blocks(source, block_s=WINDOW_S):
+    for window in blocks(source, progress):
         n_samples += len(window)
         is_sound = len(window) >= audio.MIN_DURATION_S * SAMPLE_RATE and np.abs(window).max() >= audio.SILENT_PEAK
         any_sound |= bool(is_sound)

@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from emotone import audio, card
-from emotone._long import WINDOW_S, windows
+from emotone._long import blocks, windows
 from emotone._session import checked_session, extractor_of, open_session, speaker_width
 from emotone.audio import SAMPLE_RATE, AudioSource
 from emotone.errors import AudioError, BundleError, ConfigError, EmotoneError, FeatureError, SilenceError
 from emotone.prediction import NO_SPEECH, SPEECH_THRESHOLD, UNSURE, Prediction
 from emotone.profile import SpeakerProfile
 from emotone.progress import Progress
-from emotone.timeline import Timeline, TimelineSettings, heard, timeline
+from emotone.timeline import Timeline, TimelineSettings, timeline
 
 __all__ = [
     "DEFAULT",
@@ -39,10 +39,10 @@ __all__ = [
 DEFAULT = "default"
 DEFAULT_FOLDER = Path(__file__).parent / "data" / "default"
 
-#: A recording longer than this is no utterance: it is taken in windows, and their scores are averaged.
-UTTERANCE_S = 60.0
+UTTERANCE_S = 30.0  # what is longer is taken in windows
 
 Vector = npt.NDArray[np.float32]
+Segment = tuple[float, float | None]
 
 
 class Recognizer:
@@ -114,7 +114,7 @@ class Recognizer:
     ) -> SpeakerProfile:
         """Learn how a speaker usually sounds from a few clips, which need no labels.
 
-        They may be of any emotions.  Of a recording over a minute, each window of ten
+        They may be of any emotions.  Of a recording over 30 seconds, each window of ten
         seconds counts as a clip.
 
         Parameters
@@ -181,12 +181,12 @@ class Recognizer:
         start_s: float = 0.0,
         end_s: float | None = None,
         profile: SpeakerProfile | None = None,
+        progress: Progress | None = None,
     ) -> Prediction:
         """Tell the emotion of a recording, or of a segment of it.
 
-        Up to a minute is taken as one utterance.  Of what is longer, windows of ten seconds are taken one by one, in
-        bounded memory, and the answer is the mean of their scores, weighted by how much sound each holds: what prevails
-        in the whole recording, not what happens in it.
+        Up to 30 seconds are taken as one utterance.  Of what is longer, the answer is the mean of the scores of windows
+        of ten seconds, weighted by how much sound each holds: what prevails in all of it, not what happens in it.
 
         Parameters
         ----------
@@ -196,6 +196,8 @@ class Recognizer:
             The segment, in seconds; None is the end.
         profile
             How the speaker usually sounds, see `adapt`.
+        progress
+            Told of the seconds of a long recording that are done.
 
         Raises
         ------
@@ -207,7 +209,7 @@ class Recognizer:
         if profile is not None:
             self.check_profile(profile)
         try:
-            probabilities, speech, duration_s = self._answer(source, start_s, end_s, profile)
+            probabilities, speech, duration_s = self._answer(source, (start_s, end_s), profile, progress)
         except SilenceError:
             if not self.checks_speech:
                 raise
@@ -226,14 +228,15 @@ class Recognizer:
         )
 
     def _answer(
-        self, source: AudioSource, start_s: float, end_s: float | None, profile: SpeakerProfile | None
+        self, source: AudioSource, segment: Segment, profile: SpeakerProfile | None, progress: Progress | None
     ) -> tuple[Vector, float, float]:
         """Scores (k,), probability of speech, and seconds of a recording or segment."""
+        start_s, end_s = segment
         if start_s == 0 and end_s is None and audio.info(source).duration_s > UTTERANCE_S:
-            return self._prevailing(source, profile)
+            return self._prevailing(source, profile, progress)
         samples = audio.read(source, start_s=start_s, end_s=end_s, trim=False)
         if len(samples) > UTTERANCE_S * SAMPLE_RATE:
-            return self._prevailing((samples, SAMPLE_RATE), profile)
+            return self._prevailing((samples, SAMPLE_RATE), profile, progress)
         scores, _, speech = self._outputs(self._trimmed(samples), profile)
         return scores, speech, len(samples) / SAMPLE_RATE
 
@@ -288,7 +291,7 @@ class Recognizer:
             return scores, speech
 
         return timeline(
-            heard(audio.blocks(source, block_s=WINDOW_S), audio.info(source).duration_s, progress),
+            blocks(source, progress),
             answer,
             emotions=self.emotions,
             threshold=self.threshold,
@@ -354,14 +357,16 @@ class Recognizer:
                 "'emotone train ... --model adaptive'"
             )
 
-    def _prevailing(self, source: AudioSource, profile: SpeakerProfile | None) -> tuple[Vector, float, float]:
+    def _prevailing(
+        self, source: AudioSource, profile: SpeakerProfile | None, progress: Progress | None
+    ) -> tuple[Vector, float, float]:
         """Mean scores (k,) over the windows of a long recording, that of the probability of speech, and its seconds.
 
         Where some windows have speech and others none, the scores are of those that have.
         """
         heard: list[tuple[Vector, float, int]] = []
         n_samples = 0
-        for sound, n_window in windows(source, self._trimmed):
+        for sound, n_window in windows(source, self._trimmed, progress=progress):
             n_samples += n_window
             if len(sound):
                 scores, _, speech = self._outputs(sound, profile)

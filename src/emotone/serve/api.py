@@ -23,7 +23,8 @@ from emotone import __version__, audio
 from emotone.prediction import Prediction
 from emotone.recognizer import Recognizer
 from emotone.serve import problems, sockets
-from emotone.serve.limits import Deadline, Load, ServeSettings, check_key, decoded, told_as
+from emotone.serve.connections import Patience
+from emotone.serve.limits import Deadline, Load, ServeSettings, check_key, decoded, told_as, utterance
 from emotone.serve.metrics import CONTENT_TYPE, Metrics
 from emotone.serve.problems import ProblemError
 
@@ -93,7 +94,7 @@ _PREDICT_PROBLEMS = (
 )
 
 
-def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None) -> FastAPI:
+def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None, page: bool = False) -> FastAPI:
     """Make the service of a model.
 
     Parameters
@@ -102,6 +103,8 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None)
         Answers; all requests share it.
     settings
         What the service takes on.
+    page
+        Whether there is a web page at ``/``.
 
     Returns
     -------
@@ -146,6 +149,10 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None)
             expose_headers=["Retry-After"],
         )
     app.add_middleware(_Counted, metrics=metrics)
+    if page:
+        from emotone.serve.page import add_page  # brings gradio
+
+        add_page(app, recognizer, load=load)
     return app
 
 
@@ -176,7 +183,7 @@ def _answers(recognizer: Recognizer, load: Load, settings: ServeSettings) -> API
             deadline = Deadline(settings.max_seconds)
 
             def work() -> dict[str, Any]:
-                return _told(recognizer, data, name, as_timeline=timeline, deadline=deadline, settings=settings)
+                return answer_for(recognizer, data, name, as_timeline=timeline, deadline=deadline, settings=settings)
 
             told = await load.answer(work, slot=slot, deadline=deadline, gone=lambda: _gone(request))
         except BaseException:
@@ -196,11 +203,13 @@ def _answers(recognizer: Recognizer, load: Load, settings: ServeSettings) -> API
 def _health(load: Load, metrics: Metrics) -> APIRouter:
     router = APIRouter()
 
+    @router.head("/healthz", include_in_schema=False)
     @router.get("/healthz")
     async def alive() -> dict[str, str]:
         """Tell that the process answers."""
         return {"status": "ok"}
 
+    @router.head("/readyz", include_in_schema=False, response_model=None)
     @router.get("/readyz", responses=problems.responses("busy"), response_model=None)
     async def ready() -> dict[str, str]:
         """Tell whether requests may be sent: the model is loaded, and the service is not about to end."""
@@ -220,21 +229,16 @@ def _health(load: Load, metrics: Metrics) -> APIRouter:
     return router
 
 
-def _told(
+def answer_for(
     recognizer: Recognizer, data: bytes, name: str, *, as_timeline: bool, deadline: Deadline, settings: ServeSettings
 ) -> dict[str, Any]:
-    samples = decoded(data, name, max_duration_s=settings.max_duration_s, deadline=deadline)
-    source = (samples, audio.SAMPLE_RATE)
+    """Answer for an upload, as it is told in JSON; `ProblemError` if there is no answer."""
+    decode = decoded if as_timeline else utterance
+    source = (decode(data, name, max_duration_s=settings.max_duration_s, deadline=deadline), audio.SAMPLE_RATE)
     with told_as(name, data):
         if as_timeline:
             return recognizer.timeline(source, progress=deadline.check).to_dict()
-        if len(samples) < audio.MIN_DURATION_S * audio.SAMPLE_RATE:
-            raise ProblemError(
-                "too_short",
-                f"{name}: {len(samples) / audio.SAMPLE_RATE:.3f} s of sound are too short, expected at least "
-                f"{audio.MIN_DURATION_S} s; record a longer utterance",
-            )
-        return {"file": name, **_prediction(recognizer.predict(source))}
+        return {"file": name, **_prediction(recognizer.predict(source, progress=deadline.check))}
 
 
 def _prediction(one: Prediction) -> dict[str, Any]:
@@ -314,18 +318,18 @@ async def _upload(request: Request, settings: ServeSettings) -> tuple[bytes, str
         await form.close()
     if len(data) > settings.max_upload_bytes:
         raise _too_large(settings)
-    return data, _shown(file.filename)
+    return data, shown_name(file.filename)
 
 
 async def _limited(request: Request, settings: ServeSettings) -> AsyncGenerator[bytes, None]:
     """Give the body piece by piece, until it is too large or does not go on."""
-    n_bytes, chunks = 0, request.stream()
+    n_bytes, chunks, patience = 0, request.stream(), Patience(settings.idle_stream_s)
     while True:
         try:
-            async with asyncio.timeout(settings.idle_stream_s):
+            async with asyncio.timeout(patience.wait_s(n_bytes)):
                 chunk = await anext(chunks, None)
         except TimeoutError:
-            told = f"nothing of the upload came for {settings.idle_stream_s:g} s; send it again"
+            told = f"the upload stood still for {settings.idle_stream_s:g} s or is too slow; send it again"
             raise ProblemError("idle", told) from None
         if chunk is None:
             return
@@ -335,7 +339,7 @@ async def _limited(request: Request, settings: ServeSettings) -> AsyncGenerator[
         yield chunk
 
 
-def _shown(filename: str | None) -> str:
+def shown_name(filename: str | None) -> str:
     """Reduce a client's file name to its last part, as far as it can be printed."""
     last = re.split(r"[/\\]", filename or "")[-1]
     return "".join(letter for letter in last if letter.isprintable())[-255:].strip() or "the upload"
@@ -363,7 +367,7 @@ class _Counted:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["X-Content-Type-Options"] = "nosniff"
-                headers["Cache-Control"] = "no-store"
+                headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
         try:

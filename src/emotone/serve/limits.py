@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from starlette.requests import ClientDisconnect
 
 from emotone import audio
 from emotone.errors import AudioError, ConfigError, FeatureError, SilenceError
+from emotone.serve import login
 from emotone.serve.metrics import Metrics
 from emotone.serve.problems import ProblemError
 
@@ -46,7 +48,7 @@ class ServeSettings:
     max_streams
         WebSockets that may be open.
     idle_stream_s
-        Seconds after which a stream, or an upload, of which nothing came is closed.
+        Seconds after which a stream, an upload or a connection of which nothing came is closed.
     drain_s
         Seconds between SIGTERM, when ``/readyz`` turns 503, and the end of listening: time for a balancer to notice.
     key
@@ -104,14 +106,28 @@ class ServeSettings:
 
 
 def check_key(settings: ServeSettings, headers: Headers, *, also: str | None = None) -> None:
-    """Compare a request's key, or ``also`` another one, in constant time; `ProblemError` unauthorized if not."""
-    if settings.key is None:
+    """Compare a request's key, or ``also`` another one, in constant time; `ProblemError` unauthorized if not.
+
+    The cookie that the page's login gives is as good as the key.
+    """
+    if settings.key is None or login.lets_in(headers, settings.key):
         return
     kind, _, given = headers.get("authorization", "").partition(" ")
     told = given.strip() if kind.lower() == "bearer" else (also or "")
     if not hmac.compare_digest(told.encode("utf-8", "surrogatepass"), settings.key.encode()):
         found = "wrong" if told else "missing"
         raise ProblemError("unauthorized", f"the key is {found}; send the header 'Authorization: Bearer KEY'")
+
+
+def check_origin(settings: ServeSettings, headers: Headers) -> None:
+    """Refuse pages of other origins, where browsers leave that to the service; `ProblemError` forbidden_origin."""
+    origin = headers.get("origin")
+    if origin is None or "*" in settings.origins or origin in settings.origins:
+        return
+    if urlsplit(origin).netloc != headers.get("host"):
+        raise ProblemError(
+            "forbidden_origin", "this page's origin is not allowed; add it to the origins of the service"
+        )
 
 
 class Deadline:
@@ -173,6 +189,18 @@ def decoded(data: bytes, name: str, *, max_duration_s: float, deadline: Deadline
             n += len(piece)
             deadline.check()
     return whole[:n]
+
+
+def utterance(data: bytes, name: str, *, max_duration_s: float, deadline: Deadline) -> NDArray[np.float32]:
+    """Decode an upload as `decoded` does, and refuse one that is too short to be answered for (too_short)."""
+    samples = decoded(data, name, max_duration_s=max_duration_s, deadline=deadline)
+    if len(samples) < audio.MIN_DURATION_S * audio.SAMPLE_RATE:
+        raise ProblemError(
+            "too_short",
+            f"{name}: {len(samples) / audio.SAMPLE_RATE:.3f} s of sound are too short, expected at least "
+            f"{audio.MIN_DURATION_S} s; record a longer utterance",
+        )
+    return samples
 
 
 def _blocks(data: bytes, name: str) -> Generator[NDArray[np.float32], None, None]:
@@ -245,6 +273,11 @@ class Load:
     def waiting(self) -> int:
         """Requests that are uploaded or wait."""
         return self._admitted - self._running
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is uploaded, waits or runs."""
+        return self._admitted == 0
 
     def admit(self) -> Slot:
         """Make room for a request; `ProblemError` busy where there is none."""

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from emotone.errors import ConfigError
 from emotone.recognizer import Recognizer
 from emotone.serve.api import create_app
+from emotone.serve.connections import patient
 from emotone.serve.limits import ServeSettings
 from emotone.serve.sockets import MAX_CHUNK_BYTES
 
@@ -37,10 +38,11 @@ class Server(uvicorn.Server):
         first = not self._load.closing
         self._load.closing = True
         if sig == signal.SIGTERM and first and self._drain_s > 0:
-            self._captured_signals.append(sig)
             self._exit_at = time.monotonic() + self._drain_s
         else:
             super().handle_exit(sig, frame)
+        # uvicorn would raise them anew at the end, and an orderly end would look like that of a process that was killed
+        self._captured_signals.clear()
 
     async def on_tick(self, counter: int) -> bool:
         """Look, ten times a second, whether it is time."""
@@ -58,14 +60,16 @@ def make_server(
     port: int = 8000,
     settings: ServeSettings | None = None,
     access_log: bool = False,
+    page: bool = False,
 ) -> Server:
     """Make a server that does not run yet; see `serve`."""
     settings = settings or ServeSettings()
-    app = create_app(recognizer, settings=settings)
+    app = create_app(recognizer, settings=settings, page=page)
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
+        http=patient(settings.idle_stream_s),
         server_header=False,
         access_log=access_log,
         log_level="info" if access_log else "warning",
@@ -84,6 +88,7 @@ def serve(
     port: int = 8000,
     settings: ServeSettings | None = None,
     access_log: bool = False,
+    page: bool = False,
 ) -> None:
     """Run the service until SIGINT or SIGTERM; what runs then is finished.
 
@@ -97,17 +102,20 @@ def serve(
         What the service takes on.
     access_log
         Whether each request is written to the log.
+    page
+        Whether there is a web page at ``/``.
 
     Raises
     ------
     ConfigError
         Another program listens there already, or the host is none of this machine.
+    MissingExtraError
+        There is to be a page, and gradio is not installed.
     """
     settings = settings or ServeSettings()
     if settings.key is None and host not in _LOCAL:
         _log.warning("the service listens on %s and asks for no key: whoever reaches it may use it; set a key", host)
-    server = make_server(recognizer, host=host, port=port, settings=settings, access_log=access_log)
-    # uvicorn raises the signals that ended it once more; SIGINT has done its work
+    server = make_server(recognizer, host=host, port=port, settings=settings, access_log=access_log, page=page)
     with _listening(host, port) as opened, contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[opened])
 
@@ -115,7 +123,11 @@ def serve(
 def _listening(host: str, port: int) -> socket.socket:
     """Open the port here: uvicorn would end the process where it can't be opened."""
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        opened = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        # asyncio does this for the sockets that it opens itself: an answer's body would wait for 40 ms otherwise, until
+        # the client has acknowledged the head (Nagle's algorithm)
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return opened
     except (OSError, OverflowError) as error:
         raise ConfigError(
             f"nothing can listen on {host}, port {port} ({error}); name another port, or end what uses this one"

@@ -10,14 +10,13 @@ import contextlib
 import json
 import logging
 from typing import Any
-from urllib.parse import urlsplit
 
 from fastapi import WebSocket, WebSocketDisconnect
 
 from emotone.errors import EmotoneError
 from emotone.recognizer import Recognizer
 from emotone.serve import problems
-from emotone.serve.limits import Load, ServeSettings, check_key
+from emotone.serve.limits import Load, ServeSettings, check_key, check_origin
 from emotone.serve.problems import ProblemError
 from emotone.stream import Event, Stream
 
@@ -85,7 +84,7 @@ class _Socket:
 
 
 async def _converse(socket: _Socket, recognizer: Recognizer, load: Load, settings: ServeSettings) -> None:
-    _check_origin(socket.websocket, settings)
+    check_origin(settings, socket.websocket.headers)
     hello = _hello(await socket.receive())
     check_key(settings, socket.websocket.headers, also=hello.get("key"))
     if load.closing:
@@ -154,17 +153,6 @@ def _hello(message: str | bytes) -> dict[str, Any]:
         if type(value) is not kind:  # true is an int to isinstance
             raise ProblemError("bad_request", f"{name} is a {type(value).__name__}, expected {kind.__name__}; {_SHAPE}")
     return hello
-
-
-def _check_origin(websocket: WebSocket, settings: ServeSettings) -> None:
-    """Refuse pages of other origins: browsers let any page open a WebSocket, and leave it to the service to mind."""
-    origin = websocket.headers.get("origin")
-    if origin is None or "*" in settings.origins or origin in settings.origins:
-        return
-    if urlsplit(origin).netloc != websocket.headers.get("host"):
-        raise ProblemError(
-            "forbidden_origin", "this page's origin is not allowed; add it to the origins of the service"
-        )
 
 
 async def _refuse(websocket: WebSocket, problem: ProblemError, code: int) -> None:

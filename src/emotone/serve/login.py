@@ -1,0 +1,124 @@
+"""The page's login, where the service has a key: a form, and a cookie that stands for the key.
+
+The cookie holds no key, but a moment and its HMAC (RFC 2104) under the key: nothing is kept by the service, and a key
+that is changed ends every login.  ``SameSite=Strict`` and ``HttpOnly`` keep other sites and scripts from using it.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import time
+from html import escape
+from http.cookies import CookieError, SimpleCookie
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.datastructures import Headers
+
+COOKIE = "emotone"
+#: How long a login holds, seconds.
+LOGIN_S = 12 * 3600
+#: A wrong key is answered after so many seconds: guessing is slow.
+_WRONG_S = 0.5
+_MAX_FORM_BYTES = 8192
+
+
+def token(key: str, *, until_s: int) -> str:
+    """Make what the cookie holds: the moment until which it is good, seconds since 1970, and its HMAC.
+
+    Examples
+    --------
+    >>> token("open sesame", until_s=1_800_000_000)[:24]
+    '1800000000.2826628c5b796'
+    """
+    stated = str(until_s)
+    return f"{stated}.{hmac.new(key.encode(), f'emotone login {stated}'.encode(), hashlib.sha256).hexdigest()}"
+
+
+def lets_in(headers: Headers, key: str) -> bool:
+    """Tell whether a request has a cookie of a login that still holds."""
+    try:
+        held = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return False
+    stated, _, _ = ("" if held is None else held.value).partition(".")
+    if held is None or not (stated.isascii() and stated.isdecimal() and len(stated) <= 12):
+        return False
+    expected = token(key, until_s=int(stated))
+    return hmac.compare_digest(held.value.encode("utf-8", "surrogatepass"), expected.encode()) and (
+        time.time() < int(stated)
+    )
+
+
+def router(key: str) -> APIRouter:
+    """Make the login's paths; they are no part of the service's schema."""
+    paths = APIRouter(include_in_schema=False)
+
+    @paths.get("/login")
+    async def form(request: Request) -> Response:
+        if lets_in(request.headers, key):
+            return RedirectResponse("./", status_code=303)
+        return HTMLResponse(_form())
+
+    @paths.post("/login")
+    async def enter(request: Request) -> Response:
+        given = await _given(request)
+        if not hmac.compare_digest(given.encode("utf-8", "surrogatepass"), key.encode()):
+            await asyncio.sleep(_WRONG_S)
+            told = "This is not the key. Ask whoever runs this service for it." if given else "Type the key."
+            return HTMLResponse(_form(told), status_code=401)
+        response = RedirectResponse("./", status_code=303)
+        response.set_cookie(
+            COOKIE,
+            token(key, until_s=int(time.time()) + LOGIN_S),
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return response
+
+    @paths.post("/logout")
+    async def leave() -> Response:
+        response = RedirectResponse("login", status_code=303)
+        response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+        return response
+
+    return paths
+
+
+async def _given(request: Request) -> str:
+    """The form's key; empty where there is none, or the form is no form."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_FORM_BYTES:
+            return ""
+    return parse_qs(body.decode("utf-8", "replace")).get("key", [""])[0].strip()
+
+
+def _form(problem: str = "") -> str:
+    told = f'<p class="em-problem" role="alert">{escape(problem)}</p>' if problem else ""
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Emotone: log in</title>
+<link rel="icon" href="page/icon.svg">
+<link rel="stylesheet" href="page/page.css">
+</head>
+<body class="em-login">
+<main>
+<h1 class="em-name">Emotone</h1>
+<p class="em-claim">This service asks for its key.</p>
+<form method="post" action="login">
+<label for="key">Key</label>
+<input id="key" name="key" type="password" autocomplete="current-password" required autofocus>
+{told}
+<button type="submit">Open</button>
+</form>
+</main>
+</body>
+</html>
+"""
