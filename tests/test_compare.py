@@ -211,8 +211,11 @@ def test_the_page_needs_no_network_and_names_the_best(compared):
     _, folder = compared
     html = (folder / "comparison.html").read_text()
     page = Page(html)
-    assert len(page.addresses) == 2
-    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+    links = [f"{name}/report.html" for name in MODELS]  # to the pages of the runs
+    assert len(page.addresses) == 2 + len(links) and set(links) < set(page.addresses)
+    assert all((folder / link).is_file() for link in links)
+    pictures = [address for address in page.addresses if address not in links]
+    assert all(address.startswith("data:image/png;base64,") for address in pictures)
     assert "script" not in page.tags
     assert not re.search(r"https?://|url\(|@import", html)
     text = " ".join("".join(page.text).split())
@@ -246,7 +249,7 @@ def test_a_difference_is_called_what_it_is_and_text_is_escaped():
     assert 'not told apart<span class="span">p = 0.200</span>' in html
     assert html.count("not told apart<") == 1
     assert html.count('<span class="tag">network</span>') == 1
-    assert html.index(">c <span") < html.index('"tag">network<') < html.index("Recall of each")
+    assert html.index(">c</a> <span") < html.index('"tag">network<') < html.index("Recall of each")
     assert "c: the difference from a is not significant at 0.05" in " ".join(html.split())
     assert "<b>bold" not in html and "&lt;b&gt;bold&lt;/b&gt; &amp; brave" in html
     assert '+10.0<span class="span">+2.0 to +20.0</span>' in html

@@ -182,6 +182,9 @@ def test_the_run_directory_holds_what_it_should(finished, manifest):
         "timing.csv",
         "groups.csv",
         "risk_coverage.csv",
+        "importance.csv",
+        "errors",
+        "report.html",
         "model",
     }
     assert Config.from_toml((config.out / "config.toml").read_text()) == config

@@ -18,6 +18,7 @@ from emotone.experiment.config import PLACES, differing
 CONFIG = "config.toml"
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.parquet"
+REPORT = "report.html"
 WORK = ".work"
 
 

@@ -47,6 +47,8 @@ class FoldResult:
         Of an adaptive model, what `emotone.experiment.adaptation.adapted_scores` gives; empty of others.
     test_conditions
         Condition -> probabilities (t, k) of the test clips as it changes them.
+    importance
+        Of a classic model, what `emotone.experiment.importance.importance` gives of the test clips; empty of others.
     """
 
     test_rows: Rows
@@ -63,6 +65,7 @@ class FoldResult:
     validation_adapted: Adapted = field(default_factory=dict)
     test_adapted: Adapted = field(default_factory=dict)
     test_conditions: dict[str, Scores] = field(default_factory=dict)
+    importance: list[dict[str, Any]] = field(default_factory=list)
 
     def calibrated(self, scores: Scores) -> Scores:
         """Apply the temperature to the classes that the model knows: (..., k) -> (..., k)."""
@@ -75,7 +78,7 @@ class FoldResult:
     def save(self, path: Path) -> None:
         """Write it, atomically."""
         names = ("test_rows", "test_scores", "validation_rows", "validation_scores", "classes")
-        plain = ("temperature", "settings", "search", "fit_s", "epochs", "history")
+        plain = ("temperature", "settings", "search", "fit_s", "epochs", "history", "importance")
         told = {name: getattr(self, name) for name in plain}
         arrays = {name: np.asarray(getattr(self, name)) for name in names}
         for name in _NAMED:

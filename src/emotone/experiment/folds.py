@@ -20,6 +20,7 @@ from emotone.conditions import CONDITIONS
 from emotone.experiment.adaptation import Adapted, adapted_scores
 from emotone.experiment.config import MIXUP_ALPHA, Config
 from emotone.experiment.fold_result import FoldResult, Scores, with_tuples
+from emotone.experiment.importance import importance
 from emotone.experiment.material import Material, Rows
 from emotone.experiment.steps import named, part
 from emotone.models import registry
@@ -207,7 +208,16 @@ def run_fold(
             name: _scores_of(fitted.model, features(plan.fold.test), material)
             for name, features in material.conditions.items()
         },
+        importance=_importance(fitted.model, plan.fold.test, material, config),
     )
+
+
+def _importance(model: registry.Estimator, rows: Rows, material: Material, config: Config) -> list[dict[str, Any]]:
+    """What a classic model goes by on these held-out clips; empty of a network."""
+    if registry.get(config.model).family == "deep":
+        return []
+    values, labels = material.values[rows], material.labels[rows]
+    return importance(model, values, labels, names=material.names, seed=config.seed)
 
 
 def _adapted(model: registry.Estimator, rows: Rows, material: Material, config: Config) -> Adapted:

@@ -12,7 +12,7 @@ import numpy as np
 from emotone import audio, splits
 from emotone.corpora import Corpus
 from emotone.errors import AudioError, CorpusError, EmotoneError
-from emotone.experiment import files, folds, groups, outputs, unsure
+from emotone.experiment import errors, files, folds, groups, importance, outputs, relevance, unsure
 from emotone.experiment.conditions import gather_conditions
 from emotone.experiment.config import Config
 from emotone.experiment.fold_result import FoldResult
@@ -23,6 +23,7 @@ from emotone.experiment.steps import part
 from emotone.features.store import FeatureStore
 from emotone.models import registry
 from emotone.progress import Progress
+from emotone.recognizer import Recognizer
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -97,7 +98,20 @@ def run(config: Config, progress: Progress | None = None) -> RunSummary:
     _export(config, extractor, told, results, material, measured=measured, store=store, progress=last)
     files.write_json(folder / files.METRICS, told)
     shutil.rmtree(folder / files.WORK, ignore_errors=True)
+    write_report(folder)
     return RunSummary(folder, told)
+
+
+def write_report(folder: Path) -> Path:
+    """Write ``report.html`` of a finished run, from what its folder holds alone.
+
+    It comes after ``metrics.json``: a run is whole without its page, which can be made again at any time.
+    """
+    from emotone.report import run_html
+
+    page = folder / files.REPORT
+    files.write_text(page, run_html.page(folder))
+    return page
 
 
 def _check_extra(protocol: splits.Protocol, plans: Sequence[Plan], material: Material) -> None:
@@ -155,6 +169,8 @@ def _write_scores(
     folder = config.out
     table = outputs.predictions(plans, results, material)
     told = outputs.summarise(table, protocol=protocol, plans=plans, material=material, config=config)
+    for fold, result in zip(told["folds"], results, strict=True):
+        fold["temperature"] = result.temperature
     files.write_table(folder / files.PREDICTIONS, table)
     header = told["protocol"]
     told["unsure"] = unsure.write(folder, table, material=material, threshold=threshold, protocol=header)
@@ -167,6 +183,8 @@ def _write_scores(
     if config.conditions:
         told["conditions"] = outputs.write_conditions(folder, results, material)
     outputs.write_search(folder, results)
+    importance.write(folder, results)
+    errors.write(folder, table, material)
     outputs.write_figures(folder, told)
     if config.features != "none":
         outputs.write_features(folder, material, kind=config.features)
@@ -205,7 +223,7 @@ def _export(
     outputs.write_scaler(config.out, model, material)
     if extractor.is_graph and registry.get(config.model).adaptive:
         _set_gate(model, material, store.graph(extractor), seed=config.seed, progress=part(progress, 0.4, 0.5))
-    progress(1, 2, "exporting the final model")
+    part(progress, 0.5, 0.6)(0, 1, "exporting the final model")
     export.bundle(
         cast("Pipeline", model),
         extractor,
@@ -216,6 +234,9 @@ def _export(
         check_waveforms=waveforms(material.corpus, n_clips=N_CHECKED_CLIPS),
         graph=store.graph(extractor) if extractor.is_graph else None,
     )
+    if extractor.is_graph and registry.get(config.model).family == "deep":
+        final, stage = Recognizer(config.out / MODEL), part(progress, 0.6, 1.0)
+        relevance.write(config.out, final, material.own, seed=config.seed, progress=stage)
     progress(2, 2, "done")
 
 

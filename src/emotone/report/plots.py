@@ -3,6 +3,7 @@
 Each function returns a matplotlib ``Figure``; `save` writes it.
 """
 
+import io
 import os
 import tempfile
 import textwrap
@@ -60,13 +61,24 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     os.close(handle)
     try:
-        with rc_context(STYLE):
-            figure.savefig(temporary, dpi=DPI, format="png", metadata={"Software": None})
+        _render(figure, temporary, dpi=DPI)
         os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner may read
         os.replace(temporary, target)
     finally:
         Path(temporary).unlink(missing_ok=True)
     return target
+
+
+def png(figure: Figure, *, dpi: float = DPI) -> bytes:
+    """Draw a figure as the bytes of a PNG file."""
+    target = io.BytesIO()
+    _render(figure, target, dpi=dpi)
+    return target.getvalue()
+
+
+def _render(figure: Figure, target: Any, *, dpi: float) -> None:
+    with rc_context(STYLE):
+        figure.savefig(target, dpi=dpi, format="png", metadata={"Software": None})
 
 
 def row_shares(counts: ArrayLike) -> NDArray[np.float64]:
@@ -152,7 +164,11 @@ def comparison_picture(
             axes.annotate(f"{value:.1f}", (100 * span["high"], y), (6, 0), textcoords="offset points", va="center")
         score_axes(axes, names, spans=spans, chance=chance)
         if deep:
-            figure.legend(handles=family_handles(), loc="outside lower left", ncols=2, frameon=False, fontsize=8)
+            # the warning has the place under the picture
+            place = (
+                {"loc": "outside right upper"} if protocol.get("warning") else {"loc": "outside lower left", "ncols": 2}
+            )
+            figure.legend(handles=family_handles(), frameon=False, fontsize=8, **place)
         best = f"{names[0]}, UAR {percent(values[0] / 100)}"
         headline = f"Best of {len(names)} models: {best}" if len(names) > 1 else best
         title(figure, headline=headline, protocol=protocol)

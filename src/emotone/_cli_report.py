@@ -1,0 +1,69 @@
+"""The command ``report``: the page of a run, or one that compares several."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from emotone.errors import ConfigError
+from emotone.progress import Progress
+
+#: Where a page that compares runs goes unless told otherwise; of a single run, it goes into its directory.
+PAGE = "report.html"
+
+
+def run(runs: Sequence[Path], *, out: Path | None, progress: Progress) -> Path:
+    """Write the page.
+
+    Parameters
+    ----------
+    runs
+        Run directories; one that is named twice counts once.
+    out
+        The file to write; None: ``report.html`` in the run's directory, or, of several, in the present folder.
+    progress
+        Told of what is done.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ConfigError
+        A folder holds no finished run, or ``out`` is a folder.
+    MissingExtraError
+        jinja2 or matplotlib is not installed.
+    """
+    from emotone.experiment import files
+
+    folders = list(dict.fromkeys(Path(folder).resolve() for folder in runs))
+    if not folders:
+        raise ConfigError("no run is named; expected one run directory or more")
+    target = out or (Path(runs[0]) / PAGE if len(folders) == 1 else Path(PAGE))
+    if target.is_dir():
+        raise ConfigError(f"{target} is a folder; expected the name of the page, such as {target / PAGE}")
+    if len(folders) == 1:
+        from emotone.report import run_html
+
+        progress(0, 1, f"the page of {folders[0].name}")
+        page = run_html.page(folders[0])
+        progress(1, 1, "done")
+    else:
+        from emotone.experiment import several
+        from emotone.report import runs_html
+
+        told = several.told(folders, progress=progress)
+        page = runs_html.page(told, links=_links(dict(zip(several.names_of(folders), folders, strict=True)), target))
+    files.write_text(target, page)
+    return target
+
+
+def _links(folders: Mapping[str, Path], target: Path) -> dict[str, str]:
+    """Name of a run -> address of its own page, as seen from ``target``, where there is one."""
+    return {
+        name: quote(Path(os.path.relpath(folder / PAGE, target.resolve().parent)).as_posix())
+        for name, folder in folders.items()
+        if (folder / PAGE).is_file()
+    }

@@ -1,0 +1,145 @@
+"""The findings as one HTML file: no script, and nothing that is fetched from anywhere."""
+
+import re
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from emotone.explore.finding import Finding
+from emotone.report.compare_html import embedded, render
+from emotone.report.palette import colour_of
+
+__all__ = ["Section", "page"]
+
+TEMPLATE = "explore.html.j2"
+MOST_ROWS, MOST_COLUMNS = 50, 14  # of a table, on the page; the CSV holds all
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Attributes
+    ----------
+    title
+        Its heading.
+    findings
+        In their order.
+    notes
+        What is missing in it, and why.
+    """
+
+    title: str
+    findings: Sequence[Finding]
+    notes: Sequence[str] = ()
+
+
+def page(
+    sections: Sequence[Section],
+    *,
+    title: str,
+    summary: str,
+    emotions: Sequence[str],
+    pictures: Mapping[str, bytes],
+    made: str,
+) -> str:
+    """Write the page.
+
+    Parameters
+    ----------
+    sections
+        What it shows.
+    title, summary
+        The heading, and the line under it.
+    emotions
+        In the order in which their colours are listed.
+    pictures
+        Name of a finding -> the bytes of its PNG.
+    made
+        The line at the end: by what, and from what, the page was made.
+
+    Returns
+    -------
+    HTML, to be written as UTF-8.
+
+    Raises
+    ------
+    MissingExtraError
+        jinja2 is not installed.
+    """
+    return render(
+        TEMPLATE,
+        title=title,
+        summary=summary,
+        emotions={emotion: colour_of(emotion) for emotion in emotions},
+        sections=[
+            {
+                "title": section.title,
+                "anchor": re.sub(r"[^a-z0-9]+", "-", section.title.lower()).strip("-"),
+                "notes": list(section.notes),
+                "findings": [_shown(finding, pictures.get(finding.name)) for finding in section.findings],
+            }
+            for section in sections
+        ],
+        made=made,
+    )
+
+
+def _shown(finding: Finding, png: bytes | None) -> dict[str, Any]:
+    """Texts of one finding."""
+    table = finding.table
+    part = table.iloc[:MOST_ROWS, :MOST_COLUMNS]
+    width, height = (0, 0) if png is None else _size(png)
+    return {
+        "name": finding.name,
+        "title": finding.title,
+        "text": finding.text,
+        "wide": finding.wide,
+        "picture": "" if png is None else embedded(png),
+        "width": width,
+        "height": height,
+        "alt": f"{finding.title}. {finding.text}",
+        "csv": f"tables/{finding.name}.csv",
+        "n_rows": len(table),
+        "shown": _extent(table),
+        "columns": [{"name": str(name), "text": not _is_number(part[name])} for name in part.columns],
+        "rows": [[_cell(value) for value in row] for row in part.itertuples(index=False)],
+    }
+
+
+def _extent(table: pd.DataFrame) -> str:
+    """Say how much of a table the page shows.
+
+    Examples
+    --------
+    >>> _extent(pd.DataFrame({"a": range(60)}))
+    'the first 50 of 60 rows'
+    """
+    n_rows, n_columns = table.shape
+    rows = f"the first {MOST_ROWS} of {n_rows:,} rows" if n_rows > MOST_ROWS else f"{n_rows} row{'s'[: n_rows != 1]}"
+    return rows + (f", the first {MOST_COLUMNS} of {n_columns} columns" if n_columns > MOST_COLUMNS else "")
+
+
+def _is_number(column: "pd.Series[Any]") -> bool:
+    return bool(pd.api.types.is_numeric_dtype(column)) and not pd.api.types.is_bool_dtype(column)
+
+
+def _cell(value: Any) -> str:
+    """Write a value so that it can be read: at most five digits that count, nothing for what is missing."""
+    if isinstance(value, float):
+        if value != value:
+            return ""
+        text = f"{value:.5g}"
+        return f"{value:,.0f}" if "e+" in text else text.replace("-", "\N{MINUS SIGN}", 1) if value < 0 else text
+    if value is None or value is pd.NaT:
+        return ""
+    return f"{value}"
+
+
+def _size(png: bytes) -> tuple[int, int]:
+    """Width and height of a PNG, from its header, so that the page does not jump while pictures are decoded."""
+    width, height = struct.unpack(">II", png[16:24])
+    return width, height
