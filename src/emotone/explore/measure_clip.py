@@ -67,6 +67,9 @@ class Measures:
     digest: str
 
 
+_KIND = ("sample_rate", "channels", "container", "codec")
+
+
 def measure(path: str, *, start_s: float = 0.0, end_s: float | None = None) -> tuple[Measures, NDArray[np.float32]]:
     """Measure a clip, reading it once.
 
@@ -96,12 +99,12 @@ def measure(path: str, *, start_s: float = 0.0, end_s: float | None = None) -> t
         tap = _Tap(reader, start_s=start_s, end_s=end_s)
         pieces = list(_mono.to_16k_mono(tap, begin, end))
         heard = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-        told: dict[str, Any] = {name: getattr(reader, name) for name in ("sample_rate", "channels", "container", "codec")}
-        told |= tap.summary()
+        told: dict[str, Any] = {name: getattr(reader, name) for name in _KIND} | tap.summary()
     # Nothing is resampled again: this refuses what is too short or silent, as whatever reads the clip would.
     samples = audio.read((heard, SAMPLE_RATE), trim=False)
     mean = log_mel(audio.trim_silence(samples)).values.mean(axis=1)
-    return Measures(**told, **_silence(samples), digest=audio.content_digest(samples)), mean
+    told |= _silence(samples)
+    return Measures(**told, digest=audio.content_digest(samples)), mean
 
 
 def code_digest() -> str:
