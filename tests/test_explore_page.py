@@ -4,7 +4,8 @@ import json
 import re
 import shutil
 import struct
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from html.parser import HTMLParser
 
 import numpy as np
@@ -285,28 +286,64 @@ def test_finding_of_a_bad_name_is_refused(tmp_path):
                 stage.add(Finding(name, "Two", "x", pd.DataFrame({"a": [1]})))
 
 
-def test_umap_aside_is_the_finding_of_that_table_and_seed(monkeypatch):
+def _table(seed):
+    rng = np.random.default_rng(seed)
+    labels = np.array(["sad", "happy"] * 15)
+    return features.FeatureTable(rng.standard_normal((30, 3)).astype(np.float32), ("a", "b", "c"), labels, labels)
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_umap_is_made_aside_once_and_kept_for_its_table_and_seed(monkeypatch, tmp_path, cores):
+    made = []
+
+    def umap(components, *, seed):
+        made.append(seed)
+        return np.column_stack([np.arange(len(components)), np.full(len(components), seed)]).astype(float)
+
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    monkeypatch.setattr(feature_map, "has_umap", lambda: True)
+    monkeypatch.setattr(feature_map, "_umap", umap)
+    monkeypatch.setattr(aside, "version", lambda _: "1")
+    monkeypatch.setattr(aside, "ProcessPoolExecutor", lambda n, mp_context: ThreadPoolExecutor(n))
+
+    def finding(table, seed):
+        with aside.aside(tmp_path) as umap:
+            umap.begin(table, seed=seed)
+            return umap.finding()
+
+    found = finding(_table(0), 7)
+    assert (found.name, found.table["x"].iloc[-1], set(found.table["y"])) == ("projection-umap", 29, {7})
+    again = finding(_table(0), 7)
+    assert made == [7] and again.table.equals(found.table) and again.text == found.text
+    finding(_table(0), 8)
+    finding(_table(1), 7)
+    assert made == [7, 8, 7]
+    for path in (tmp_path / "umap").iterdir():
+        path.write_bytes(b"cut off")
+    assert finding(_table(0), 7).table.equals(found.table) and made == [7, 8, 7, 7]
+
+
+def test_umap_that_was_not_begun_or_died_or_is_not_installed(monkeypatch, tmp_path):
+    class Dead:
+        def submit(self, *_):
+            future = Future()
+            future.set_exception(BrokenProcessPool())
+            return future
+
+        def shutdown(self, **_):
+            pass
+
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.setattr(feature_map, "has_umap", lambda: True)
-    monkeypatch.setattr(aside, "ProcessPoolExecutor", lambda n, mp_context: ThreadPoolExecutor(n))
-    monkeypatch.setattr(aside, "_compile", lambda: None)
-
-    def made(table, *, method, seed):
-        return Finding(f"projection-{method}", "UMAP", f"seed {seed}", pd.DataFrame({"rows": [len(table.values)]}))
-
-    monkeypatch.setattr(features, "projection", made)
-    rng = np.random.default_rng(0)
-    labels = np.array(["sad", "happy"] * 5)
-    table = features.FeatureTable(rng.standard_normal((10, 3)).astype(np.float32), ("a", "b", "c"), labels, labels)
-    with aside.aside() as umap:
+    monkeypatch.setattr(aside, "version", lambda _: "1")
+    monkeypatch.setattr(aside, "ProcessPoolExecutor", lambda n, mp_context: Dead())
+    with aside.aside(tmp_path) as umap:
         with pytest.raises(EmotoneError, match="begin"):
             umap.finding()
-        umap.begin(table, seed=7)
-        found = umap.finding()
-    assert (found.name, found.text, found.table["rows"].item()) == ("projection-umap", "seed 7", 10)
-
-
-def test_umap_is_an_ordinary_part_where_there_is_one_core(monkeypatch):
-    monkeypatch.setattr(feature_map, "has_umap", lambda: True)
-    with aside.aside() as umap:
+        umap.begin(_table(0), seed=0)
+        with pytest.raises(EmotoneError, match="died"):
+            umap.finding()
+    assert not list(tmp_path.rglob("*.npy"))
+    monkeypatch.setattr(feature_map, "has_umap", lambda: False)
+    with aside.aside(tmp_path) as umap:
         assert umap is None

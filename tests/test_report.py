@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import colors, image
+from matplotlib.figure import Figure
 
 from emotone import metrics
 from emotone.emotions import EMOTIONS
@@ -218,13 +219,15 @@ def test_saved_pictures_are_whole_and_the_same_each_time(tmp_path):
 
 
 def test_a_failed_save_keeps_what_was_there(tmp_path):
-    class Broken:
-        def savefig(self, *args, **kwargs):
+    class Broken(Figure):
+        def draw(self, renderer):
             raise OSError("disk full")
 
     (tmp_path / "a.png").write_bytes(b"old")
+    figure = Broken(dpi=70)
     with pytest.raises(OSError, match="disk full"):
-        plots.save(Broken(), tmp_path / "a.png")
+        plots.save(figure, tmp_path / "a.png")
+    assert figure.dpi == 70
     assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a.png", b"old")]
 
 

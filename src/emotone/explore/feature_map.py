@@ -87,7 +87,7 @@ def has_umap() -> bool:
     return importlib.util.find_spec("umap") is not None
 
 
-def project(values: NDArray[np.float32], *, method: str, seed: int) -> Projected:
+def project(values: NDArray[np.float32], *, method: str, seed: int, points: Floats | None = None) -> Projected:
     """Lay clips on a plane.
 
     PCA: the directions along which standardised features vary most (Jolliffe, "Principal Component Analysis", 2002).
@@ -101,6 +101,8 @@ def project(values: NDArray[np.float32], *, method: str, seed: int) -> Projected
         "pca" or "umap".
     seed
         Of UMAP.
+    points
+        (n, 2) what an earlier UMAP of the same values and seed gave.
 
     Raises
     ------
@@ -116,7 +118,8 @@ def project(values: NDArray[np.float32], *, method: str, seed: int) -> Projected
     components, shares = _principal(standardised(values), count=_COMPONENTS)
     if method == "pca":
         return Projected(components[:, :2], components, shares[:2], values.shape[1], method)
-    return Projected(_umap(components, seed=seed), components, None, values.shape[1], method)
+    laid_out = _umap(components, seed=seed) if points is None else points
+    return Projected(laid_out, components, None, values.shape[1], method)
 
 
 def _principal(scaled: Floats, *, count: int) -> tuple[Floats, Floats]:

@@ -274,7 +274,9 @@ def correlations(table: FeatureTable, *, top: int = 40) -> Finding:
     return Finding("feature-correlations", "Correlations of the leading features", text, told, figure, wide=True)
 
 
-def projection(table: FeatureTable, *, method: str = "pca", seed: int = 0) -> Finding:
+def projection(
+    table: FeatureTable, *, method: str = "pca", seed: int = 0, points: NDArray[np.float64] | None = None
+) -> Finding:
     """All clips on a plane, coloured by emotion and by speaker; see `feature_map.project`.
 
     Raises
@@ -284,9 +286,9 @@ def projection(table: FeatureTable, *, method: str = "pca", seed: int = 0) -> Fi
     MissingExtraError
         UMAP is asked for and not installed.
     """
-    found = feature_map.project(table.values, method=method, seed=seed)
+    found = feature_map.project(table.values, method=method, seed=seed, points=points)
     told = feature_map.told(found, table.emotions, table.speakers, seed=seed)
-    points = pd.DataFrame(
+    shown = pd.DataFrame(
         {"emotion": table.emotions, "speaker": table.speakers, "x": found.points[:, 0], "y": found.points[:, 1]}
     )
     figure = feature_map.picture(found, table.emotions, table.speakers, told=told)
@@ -302,7 +304,7 @@ def projection(table: FeatureTable, *, method: str = "pca", seed: int = 0) -> Fi
         f"silhouette on the plane is {emotion.silhouette:+.2f} by emotion and {speaker.silhouette:+.2f} by speaker; "
         "0 or less is no cluster, 1 clusters far apart."
     )
-    return Finding(f"projection-{method}", f"All clips by {method.upper()}", text, points, figure, wide=True)
+    return Finding(f"projection-{method}", f"All clips by {method.upper()}", text, shown, figure, wide=True)
 
 
 def _order(table: FeatureTable) -> NDArray[np.int64]:

@@ -80,7 +80,7 @@ def explore(
     if pair is not None:
         _pair_of(corpus, pair)  # before anything is read
     stretch = functools.partial(part, progress)
-    with aside() as umap, folder.staged(out) as stage:
+    with aside(cache) as umap, folder.staged(out) as stage:
         measured, table = _gathered(corpus, cache=cache, progress=stretch(0.0, 0.6))
         if umap is not None and table is not None:
             umap.begin(table, seed=seed)

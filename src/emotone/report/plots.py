@@ -77,8 +77,13 @@ def png(figure: Figure, *, dpi: float = DPI) -> bytes:
 
 
 def _render(figure: Figure, target: Any, *, dpi: float) -> None:
+    before = figure.dpi
     with rc_context(STYLE):
-        figure.savefig(target, dpi=dpi, format="png", metadata={"Software": None})
+        figure.set_dpi(dpi)
+        try:  # savefig would draw it twice, once to lay it out
+            FigureCanvasAgg(figure).print_png(target, metadata={"Software": None})  # type: ignore[no-untyped-call]
+        finally:
+            figure.set_dpi(before)
 
 
 def row_shares(counts: ArrayLike) -> NDArray[np.float64]:
