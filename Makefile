@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 BASE := $(VENV)/.installed-base
 DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-SOURCES := src tests scripts benchmarks
+SOURCES := src tests scripts benchmarks notebooks
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types pytest format samples notebooks docker-check benchmark load results flagship ablation builtin need-data clean
@@ -61,8 +61,11 @@ builtin: need-data $(DEV)  ## train the built-in model again and put it into the
 	rm -rf src/emotone/data/default
 	cp -r $(BUILTIN)/model src/emotone/data/default
 
+notebooks: need-data $(DEV)  ## execute the notebooks on RAVDESS and write their pages, docs/notebooks (needs EMOTONE_DATA, minutes)
+	$(BIN)/python scripts/render_notebooks.py
+
 load: need-data $(DEV)  ## the service under load, streams and faults (needs EMOTONE_DATA, ten minutes)
-	$(BIN)/python benchmarks/load.py
+	$(BIN)/python benchmarks/load.py --page docs/results.md
 	$(BIN)/python benchmarks/live.py --data "$(EMOTONE_DATA)"
 
 docker-check: $(DEV)  ## take the Dockerfile's steps in a folder, without a container engine, and ask the service (minutes)
