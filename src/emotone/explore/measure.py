@@ -183,8 +183,8 @@ def _measured(clips: list[_Clip], *, workers: int | None) -> Iterator[_Found | s
         yield from pool.map(_one, clips, chunksize=8)
     except BrokenProcessPool as error:
         raise FeatureError(
-            "a process that reads clips died (out of memory?); what was done is kept: run again, with fewer "
-            "workers if it happens again"
+            "a process that reads clips died (out of memory?); what was done is kept: run again, with fewer workers "
+            "if it happens again; a script of yours must call this under: if __name__ == '__main__'"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

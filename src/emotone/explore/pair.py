@@ -128,13 +128,11 @@ def separating(
     lines = [_line(one, single=single) for one in told.loc[shown].itertuples()]
     rows: Any = told.loc
     best, alone = rows[shown[0]], rows[told["balanced_accuracy"].fillna(0).idxmax()]
-    ability = f"{alone['feature']} alone is right in {percent(float(alone['balanced_accuracy']))} on unseen speakers"
-    leader = ability if told["balanced_accuracy"].notna().any() else f"{best['feature']} differs most"
     figure = effects_picture(
         lines,
         label="Hedges' g: difference of the means in standard deviations",
         note="AUC   within   alone",
-        text=f"{first} against {second}: {leader}",
+        text=f"{first} against {second}: {best['feature']} differs most",
         colours=(colour_of(second), colour_of(first)),
         ends=(f"higher when {second}", f"higher when {first}"),
     )

@@ -311,8 +311,8 @@ def _computed(clips: list[tuple[str, float, float]], job: _Job, *, workers: int 
         yield from pool.map(_run, clips, chunksize=8)
     except BrokenProcessPool as error:
         raise FeatureError(
-            "a process that computes features died (out of memory?); what was done is kept: run again, "
-            "with fewer workers if it happens again"
+            "a process that computes features died (out of memory?); what was done is kept: run again, with fewer "
+            "workers if it happens again; a script of yours must call this under: if __name__ == '__main__'"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
