@@ -14,10 +14,10 @@ from emotone.serve.run import make_server
 def main() -> None:
     open_port, keyed_port, key = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     recognizer = Recognizer()
+    page._SWEPT_EVERY_S = 1
     first = make_server(
         recognizer, port=open_port, settings=ServeSettings(max_upload_bytes=2_000_000, drain_s=0.0), page=True
     )
-    page.KEPT_S = page._SWEPT_EVERY_S = 1
     second = make_server(
         recognizer, port=keyed_port, settings=ServeSettings(key=key, workers=1, queue=0, max_streams=1), page=True
     )

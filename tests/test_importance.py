@@ -134,7 +134,7 @@ def test_other_names_fall_into_their_groups(name, group):
 def table():
     drops = {"pitch": (0.1, 0.3), "MFCC": (0.35, 0.25), "energy": (-0.02, 0.01)}
     rows = [
-        {"fold": fold, "group": group, "features": 2, "drop": drop}
+        {"fold": fold, "group": group, "features": 2, "clips": 120, "drop": drop}
         for group, found in drops.items()
         for fold, drop in enumerate(found, start=1)
     ]
@@ -163,3 +163,9 @@ def test_the_picture_has_every_fold_and_the_mean():
     np.testing.assert_allclose(spans, folds)
     np.testing.assert_allclose(np.ravel(means), [30, 20, -0.5])
     assert [note.get_text() for note in axes.texts] == ["30.0", "20.0", "\N{MINUS SIGN}0.5"]
+    assert "goes most by: MFCC, 30.0 points" in figure.get_suptitle()
+
+
+def test_a_model_that_no_group_matters_to_is_not_said_to_go_by_one():
+    told = table().assign(drop=-0.01)
+    assert "No group of features alone" in importance_picture(told, protocol=PROTOCOL).get_suptitle()

@@ -431,7 +431,7 @@ def test_a_file_that_is_too_large_is_not_sent(open_page, served):
         {"name": "a.wav", "mimeType": "audio/wav", "buffer": _file(np.zeros(2 * RATE * 60))},
     )
     page.get_by_text(re.compile("exceed the maximum allowed size")).first.wait_for()
-    body = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n' + bytes(2_100_000)
+    body = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n' + bytes(2_030_000)
     status, _, _ = _get(
         served.port,
         "/gradio_api/upload",
@@ -440,6 +440,10 @@ def test_a_file_that_is_too_large_is_not_sent(open_page, served):
         Content_Type="multipart/form-data; boundary=b",
     )
     assert status == 413
+    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as line:  # refused before it is sent
+        head = "POST /gradio_api/upload HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n"
+        line.sendall(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--b".encode())
+        assert line.recv(100).startswith(b"HTTP/1.1 413")
 
 
 def test_a_service_that_is_busy_says_so(open_page, served, log):
@@ -599,6 +603,12 @@ def test_other_files_and_addresses_are_not_opened(served, tmp_path):
                     assert event == "error" or "em-problem" in told
                     assert "root" not in told and "sad" not in told
             assert _get(served.port, f"/gradio_api/file={path}")[0] == 404
+        (folder,) = served.folder.glob("emotone-page-*")
+        uploaded = Path(_upload(served.port, CLIP.read_bytes()))
+        inside = f"{address}?b=/{'../' * 40}{uploaded.relative_to('/')}"  # an address that reads like an upload's path
+        for path in (inside, str(uploaded.parent), str(folder), f"{folder}/none/a"):
+            event, told = _call(served.port, "recognise", path)
+            assert event == "error", path
         with pytest.raises(TimeoutError):
             listener.accept()
     uploaded = _upload(served.port, CLIP.read_bytes())
@@ -657,13 +667,30 @@ def test_without_the_page_gradio_is_not_imported(tmp_path):
     assert done.stdout.strip() == "[]"
 
 
+def test_bodies_are_bounded(served):
+    def joined(n_bytes):
+        body = json.dumps({"data": [None], "fn_index": 0, "session_hash": "a" * n_bytes})
+        return _get(served.port, "/gradio_api/queue/join", method="POST", body=body, Content_Type="application/json")[0]
+
+    assert joined(10) == joined(900_000) == 200 and joined(1_100_000) != 200
+    for path in ("component_server", "stream/a/b/c/d.mp3"):
+        assert _get(served.port, f"/gradio_api/{path}", method="POST", body="{}")[0] == 404
+
+
 def test_uploads_are_private_and_do_not_stay(served):
     (folder,) = served.folder.glob("emotone-page-*")
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     key = {"Authorization": f"Bearer {KEY}"}
     path = Path(_upload(served.keyed_port, CLIP.read_bytes(), **key))
     assert path.is_file() and folder in path.parents
-    _until(lambda: not path.exists())
+    kept, cut_off = (folder / name for name in ("an upload that comes", "an upload that was cut off"))
+    for one in (kept, cut_off):
+        one.write_bytes(b"sound")
+    for one in (path, cut_off):
+        os.utime(one, (1, 1))
+    _until(lambda: not path.exists() and not cut_off.exists())
+    assert kept.exists()
+    kept.unlink()
     event, told = _call(served.keyed_port, "recognise", str(path), **key)
     assert event == "error"
 

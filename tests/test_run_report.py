@@ -310,8 +310,8 @@ def test_runs_of_other_clips_are_told_apart_and_those_of_the_same_are_tested(fin
 def test_several_runs_go_to_the_present_folder_unless_told_otherwise(finished, tmp_path, monkeypatch):
     out, _ = finished
     monkeypatch.chdir(tmp_path)
-    assert _cli_report.run([out / "disjoint", out / "other"], out=None, progress=quiet) == Path("report.html")
-    words = Page((tmp_path / "report.html").read_text()).words
+    assert _cli_report.run([out / "disjoint", out / "other"], out=None, progress=quiet) == Path("runs.html")
+    words = Page((tmp_path / "runs.html").read_text()).words
     assert words.startswith("2 runs") and "can not be compared" not in words
 
 

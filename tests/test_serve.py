@@ -1,14 +1,19 @@
 """The service over HTTP: answers, limits, problems, and what must never be told."""
 
+import asyncio
+import functools
+import gc
 import io
 import json
 import struct
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
 import soundfile
+from starlette.requests import ClientDisconnect
 from starlette.testclient import TestClient
 
 import emotone
@@ -19,7 +24,8 @@ from emotone.errors import ConfigError, FeatureError
 from emotone.recognizer import Recognizer
 from emotone.serve import ServeSettings, create_app
 from emotone.serve.api import answer_for
-from emotone.serve.limits import Deadline, decoded
+from emotone.serve.limits import Deadline, Load, decoded
+from emotone.serve.metrics import Metrics
 from emotone.serve.problems import KINDS, ProblemError
 from emotone.serve.run import make_server, serve
 
@@ -267,7 +273,7 @@ def test_every_problem_is_in_the_schema(client):
         if status != "200"
         for code in one["content"]["application/problem+json"]["schema"]["properties"]["code"]["enum"]
     }
-    assert codes == {(KINDS[code].status, code) for _, code in codes} and len(codes) == 12
+    assert codes == {(KINDS[code].status, code) for _, code in codes} and len(codes) == 13
     assert "HTTPValidationError" not in json.dumps(schema)
     assert schema["paths"]["/v1/predict"]["post"]["requestBody"]["content"]["multipart/form-data"]
 
@@ -414,9 +420,13 @@ def test_other_origins_are_closed_out_unless_named(recognizer):
     asked = {"Origin": "https://a.org", "Access-Control-Request-Method": "POST"}
     client = client_of(recognizer)
     assert client.options("/v1/predict", headers=asked).status_code == 405
-    assert "access-control-allow-origin" not in send(client, WAV, headers={"Origin": "https://a.org"}).headers
+    refused = send(client, WAV, headers={"Origin": "https://a.org"})
+    problem(refused, "forbidden_origin")
+    assert "access-control-allow-origin" not in refused.headers
+    assert send(client, WAV, headers={"Origin": "http://testserver"}).status_code == 200
     client = client_of(recognizer, origins=("https://a.org",))
     assert client.options("/v1/predict", headers=asked).headers["access-control-allow-origin"] == "https://a.org"
+    assert send(client, WAV, headers={"Origin": "https://a.org"}).status_code == 200
     assert client.options("/v1/predict", headers=asked | {"Origin": "https://b.org"}).status_code == 400
     assert "access-control-allow-origin" not in client.get("/v1/model", headers={"Origin": "https://b.org"}).headers
 
@@ -480,6 +490,31 @@ def test_a_full_queue_refuses_at_once_and_what_waits_is_answered(folder):
         for one in threads:
             one.join(10)
         assert [one.status_code for one in found] == [200, 200] and running.load._admitted == 0
+
+
+def test_a_job_that_is_dropped_gives_its_upload_back(recognizer):
+    class Upload:
+        pass
+
+    async def dropped():
+        load, busy = Load(ServeSettings(workers=1), Metrics(())), threading.Event()
+        blocker = load._threads.submit(busy.wait, 20)
+        upload = Upload()
+        held = weakref.ref(upload)
+
+        async def gone():
+            await asyncio.sleep(0.05)
+
+        with pytest.raises(ClientDisconnect):
+            await load.answer(functools.partial(id, upload), slot=load.admit(), deadline=Deadline(60), gone=gone)
+        del upload
+        await asyncio.sleep(0.05)  # it is told so
+        gc.collect()
+        assert held() is None and not blocker.done() and load._admitted == 0
+        busy.set()
+        await load.close()
+
+    asyncio.run(dropped())
 
 
 def test_a_client_that_is_gone_leaves_the_queue(folder):

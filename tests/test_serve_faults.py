@@ -18,7 +18,7 @@ import soundfile
 
 import handmade
 from emotone.recognizer import Recognizer
-from emotone.serve.connections import LEAST_BYTES_PER_S, Patience
+from emotone.serve.connections import LEAST_BYTES_PER_S, MOST_UPLOAD_S, Patience
 from emotone.serve.run import _listening
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
@@ -120,6 +120,14 @@ def test_patience(monkeypatch):
     assert [patience.wait_s(0) for _ in range(3)] == [1.5, 0.5, 0.0]
     assert patience.wait_s(2 * LEAST_BYTES_PER_S) == 0.5  # 4 s after the start, of 2.5 + 2
     assert patience.wait_s(100 * LEAST_BYTES_PER_S) == 2.5
+
+
+def test_patience_ends(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("emotone.serve.connections.time.monotonic", lambda: now[0])
+    patience = Patience(30.0)
+    for now[0], left in ((10.0, 30.0), (MOST_UPLOAD_S - 5, 5.0), (MOST_UPLOAD_S + 1, 0.0)):
+        assert patience.wait_s(10**9) == left
 
 
 def test_a_connection_is_kept_while_it_is_used(service, unharmed):

@@ -8,8 +8,8 @@ from urllib.parse import quote
 from emotone.errors import ConfigError
 from emotone.progress import Progress
 
-#: Where a page that compares runs goes unless told otherwise; of a single run, it goes into its directory.
-PAGE = "report.html"
+#: The page of a run, in its directory; and where one that compares runs goes unless told otherwise.
+PAGE, PAGES = "report.html", "runs.html"
 
 
 def run(runs: Sequence[Path], *, out: Path | None, progress: Progress) -> Path:
@@ -20,7 +20,7 @@ def run(runs: Sequence[Path], *, out: Path | None, progress: Progress) -> Path:
     runs
         Run directories; one that is named twice counts once.
     out
-        The file to write; None: ``report.html`` in the run's directory, or, of several, in the present folder.
+        The file to write; None: ``report.html`` in the run's directory; of several, ``runs.html`` here.
     progress
         Told of what is done.
 
@@ -41,7 +41,7 @@ def run(runs: Sequence[Path], *, out: Path | None, progress: Progress) -> Path:
     folders = list(dict.fromkeys(Path(folder).resolve() for folder in runs))
     if not folders:
         raise ConfigError("no run is named; expected one run directory or more")
-    target = out or (Path(runs[0]) / PAGE if len(folders) == 1 else Path(PAGE))
+    target = out or (Path(runs[0]) / PAGE if len(folders) == 1 else Path(PAGES))
     if target.is_dir():
         raise ConfigError(f"{target} is a folder; expected the name of the page, such as {target / PAGE}")
     if len(folders) == 1:

@@ -361,7 +361,8 @@ def explore(
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run directories of train; several are compared.")],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The page to write.", show_default="RUN/report.html")
+        Path | None,
+        typer.Option(metavar="FILE", help="The page to write.", show_default="RUN/report.html; runs.html"),
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:

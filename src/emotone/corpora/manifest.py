@@ -183,7 +183,7 @@ def _row(cells: dict[str, str], *, folder: Path, name: str) -> _Row:
         raise CorpusError("no file is named")
     file = Path(os.path.abspath(folder / cells["file"].replace("\\", "/")))
     if not file.is_file():
-        raise CorpusError(f"no such file: {file}")
+        raise CorpusError(f"no such file: {cells['file']}")
     if reason := unusable(file):
         raise CorpusError(reason)
     if cells["gender"].lower() not in _GENDERS:

@@ -16,7 +16,7 @@ from emotone.audio import SAMPLE_RATE, Waveform
 from emotone.errors import ConfigError
 from emotone.experiment import files, outputs
 from emotone.experiment.config import Config
-from emotone.experiment.run import MODEL, run, waveforms, write_report
+from emotone.experiment.run import MODEL, run, waveforms
 from emotone.experiment.steps import named, part
 from emotone.models import registry
 from emotone.progress import Progress
@@ -70,8 +70,6 @@ def compare(config: Config, models: Sequence[str], progress: Progress | None = N
     for place, (name, one) in enumerate(runs.items()):
         stage = part(progress, 0.98 * place / len(runs), 0.98 * (place + 1) / len(runs))
         results[name] = run(one, named(stage, name)).metrics
-        if not (one.out / files.REPORT).is_file():  # of a run that was made before there were any
-            write_report(one.out)
     corpus = corpora.load(config.corpora, config.data, channel=config.channel, emotions=config.emotions)
     clips = waveforms(corpus, n_clips=N_TIMED_CLIPS)
     told = _comparison(runs, results, clips)

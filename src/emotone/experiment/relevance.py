@@ -98,7 +98,10 @@ def measured(
     rows: list[dict[str, Any]] = []
     chosen = [(emotion, *one) for emotion, found in clips.items() for one in found[: effort.clips]]
     for done, (emotion, row, samples, confidence) in enumerate(chosen, start=1):
-        drop = occluded(model, samples, label=model.emotions.index(emotion), edges_hz=edges_hz, n_slots=n_slots)
+        try:
+            drop = occluded(model, samples, label=model.emotions.index(emotion), edges_hz=edges_hz, n_slots=n_slots)
+        except FeatureError:  # what is left of the clip has no answer
+            continue
         told = {"emotion": emotion, "row": row, "confidence": confidence, "seconds": samples.size / audio.SAMPLE_RATE}
         rows.append({"maps": drop, **told})
         if progress is not None:
@@ -128,10 +131,12 @@ def _right(
         path, start_s, end_s = table["path"][row], table["start_s"][row], table["end_s"][row]
         try:
             samples = audio.read(path, start_s=start_s, end_s=end_s)
+            if samples.size > MOST_S * audio.SAMPLE_RATE:
+                continue
             scores, _ = model.run(samples)
         except (AudioError, FeatureError):
             continue
-        if samples.size <= MOST_S * audio.SAMPLE_RATE and model.emotions[int(scores.argmax())] == emotion:
+        if model.emotions[int(scores.argmax())] == emotion:
             kept.append((int(row), samples, float(scores.max())))
     return kept
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,7 @@ def run(config: Config, progress: Progress | None = None) -> RunSummary:
     """
     folder = config.out
     if files.is_finished(folder, config.to_dict()):
+        _page(folder)
         return RunSummary(folder, files.read_json(folder / files.METRICS))
     from emotone.features import registry as extractors  # brings torch, which a finished run does without
 
@@ -98,7 +100,7 @@ def run(config: Config, progress: Progress | None = None) -> RunSummary:
     _export(config, extractor, told, results, material, measured=measured, store=store, progress=last)
     files.write_json(folder / files.METRICS, told)
     shutil.rmtree(folder / files.WORK, ignore_errors=True)
-    write_report(folder)
+    _page(folder)
     return RunSummary(folder, told)
 
 
@@ -112,6 +114,17 @@ def write_report(folder: Path) -> Path:
     page = folder / files.REPORT
     files.write_text(page, run_html.page(folder))
     return page
+
+
+def _page(folder: Path) -> None:
+    """Write the page of a finished run that has none; one that can't be made costs no run."""
+    if (folder / files.REPORT).is_file():
+        return
+    try:
+        write_report(folder)
+    except (EmotoneError, ImportError, KeyError, OSError, TypeError, ValueError) as error:
+        told = f"{folder / files.REPORT} was not written: {error}; the run is whole, see 'emotone report'"
+        warnings.warn(told, stacklevel=2)
 
 
 def _check_extra(protocol: splits.Protocol, plans: Sequence[Plan], material: Material) -> None:

@@ -60,7 +60,7 @@ def told(folders: Sequence[str | Path], progress: Progress | None = None) -> dic
     groups.sort(key=lambda group: -len(group))
     return {
         "groups": [_group({name: runs[name] for name in group}, tested) for group in groups],
-        "settings": different_settings({name: run.config for name, run in runs.items()}),
+        "settings": different_settings({name: {**run.config, "corpora": run.corpora} for name, run in runs.items()}),
     }
 
 

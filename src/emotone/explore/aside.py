@@ -73,7 +73,7 @@ class Aside:
         if not isinstance(points, np.ndarray):
             try:
                 points = _laid_out(table.values, seed) if points is None else points.result()
-            except BrokenProcessPool as error:
+            except (BrokenProcessPool, MemoryError) as error:
                 raise FeatureError(
                     "the process that makes the UMAP died; run again with more memory, and in a script of yours, call "
                     "explore under: if __name__ == '__main__'"

@@ -344,15 +344,17 @@ def _range(counts: "pd.Series[int]") -> str:
 
 
 def short_paths(paths: "pd.Series[str]", measured: Measured) -> "pd.Series[str]":
-    """Cut off the folders over the corpus, which tell of this machine; what is not in them stays as it is."""
+    """Cut off the folders over the corpus, which tell of this machine; of what is elsewhere, all folders."""
     parents = [PurePath(path).parent for path in measured.clips["path"]]
     shared = parents[0]
     for parent in set(parents):
-        while not parent.is_relative_to(shared):
+        while not parent.is_relative_to(shared) and shared != shared.parent:
             shared = shared.parent
 
     def short(path: str) -> str:
-        inside = PurePath(path).is_relative_to(shared)
-        return str(PurePath(path).relative_to(shared)) if inside else path
+        whole = PurePath(path)
+        if whole.is_relative_to(shared) and shared != shared.parent:
+            return str(whole.relative_to(shared))
+        return whole.name if whole.is_absolute() else path
 
     return paths.map(short)

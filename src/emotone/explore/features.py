@@ -181,15 +181,16 @@ def discriminative(table: FeatureTable, *, top: int = 30, seed: int = 0) -> Find
         note="bits   speaker   agree",
         text=f"Of {len(ranked):,} features, {best['feature']} tells the {_count(table)} emotions apart best",
     )
+    alone = "" if len(set(table.speakers)) > 1 else "One speaker is known: within speakers is over all clips. "
     text = (
-        f"Within speakers, {int((ranked['q_within'] < 0.05).sum()):,} of {len(ranked):,} features differ by emotion at "
-        f"a false discovery rate of 5 %, over all clips {int((ranked['q'] < 0.05).sum()):,}; clips of one speaker are "
-        f"not independent, so p-values rank features and prove nothing. {best['feature']} has the largest effect: "
-        f"omega² {best['omega2_within']:.2f} within speakers (F {best['f_within']:.0f}), {best['omega2']:.2f} over all "
-        f"clips. Drawn are {len(shown)}, leaving out each that correlates over {COPY_LIMIT} with a better one, with "
-        "intervals over speakers; as the best of many, they are somewhat too large. Bits are the mutual information "
-        "with the emotion within speakers, speaker is the share of variance between speakers, agree counts the "
-        "speakers whose emotions lie as the others' do."
+        f"{alone}Within speakers, {int((ranked['q_within'] < 0.05).sum()):,} of {len(ranked):,} features differ by "
+        f"emotion at a false discovery rate of 5 %, over all clips {int((ranked['q'] < 0.05).sum()):,}; clips of one "
+        f"speaker are not independent, so p-values rank features and prove nothing. {best['feature']} has the largest "
+        f"effect: omega² {best['omega2_within']:.2f} within speakers (F {best['f_within']:.0f}), {best['omega2']:.2f} "
+        f"over all clips. Drawn are {len(shown)}, leaving out each that correlates over {COPY_LIMIT} with a better "
+        "one, with intervals over speakers; as the best of many, they are somewhat too large. Bits are the mutual "
+        "information with the emotion within speakers, speaker is the share of variance between speakers, agree counts "
+        "the speakers whose emotions lie as the others' do."
     )
     table_ = told.reset_index(drop=True)
     return Finding("discriminative-features", "Features that tell emotions apart", text, table_, figure, wide=True)
@@ -299,11 +300,17 @@ def projection(
         f"Each dot is a clip: {found.columns} standardised features on a plane by {method.upper()}{varied}. "
         f"Of the {feature_map.NEIGHBOURS} nearest dots {whose} {percent(emotion.plane)} have the clip's "
         f"emotion (chance {percent(emotion.chance)}), and {percent(emotion.space)} by the distance of "
-        f"{found.n_components} principal components; of the nearest of all clips, {percent(speaker.plane)} are the "
-        f"same speaker's (chance {percent(speaker.chance)}), {percent(speaker.space)} by the components. The "
-        f"silhouette on the plane is {emotion.silhouette:+.2f} by emotion and {speaker.silhouette:+.2f} by speaker; "
-        "0 or less is no cluster, 1 clusters far apart."
+        f"{found.n_components} principal components"
     )
+    if len(set(table.speakers)) > 1:
+        text += (
+            f"; of the nearest of all clips, {percent(speaker.plane)} are the "
+            f"same speaker's (chance {percent(speaker.chance)}), {percent(speaker.space)} by the components. The "
+            f"silhouette on the plane is {emotion.silhouette:+.2f} by emotion and {speaker.silhouette:+.2f} by "
+            "speaker; 0 or less is no cluster, 1 clusters far apart."
+        )
+    else:
+        text += f". The silhouette by emotion is {emotion.silhouette:+.2f}. No two speakers are known."
     return Finding(f"projection-{method}", f"All clips by {method.upper()}", text, shown, figure, wide=True)
 
 

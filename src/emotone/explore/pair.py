@@ -240,7 +240,10 @@ def clips_apart(spectra: Spectra, first: str, second: str) -> Finding:
     ]
     middle = float(np.median([match.rms_db for match in matches]))
     apart = " and ".join(f"{match.rms_db:.1f}" for match in shown)
-    headline = f"One speaker, the same words: {first} at the left, {second} at the right"
+    known = spectra.clips.iloc[[match.first for match in shown]]
+    who = "One speaker" if (known["speaker"] != "").all() else "Speakers not known"
+    words = "the same words" if (known["statement"].fillna("") != "").all() else "words not known"
+    headline = f"{who}, {words}: {first} at the left, {second} at the right"
     figure = clips_picture(pictures, first=first, second=second, text=headline)
     text = (
         f"Of {len(matches)} pairs of clips with the same speaker, statement and intensity, as far as these are known, "

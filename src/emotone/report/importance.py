@@ -62,8 +62,7 @@ def importance_picture(table: pd.DataFrame, *, protocol: Mapping[str, Any]) -> F
         axes.set_axisbelow(True)
         axes.tick_params(length=0)
         axes.spines["left"].set_visible(False)
-        headline = f"The model goes most by: {groups['group'][0]}, {100 * groups['mean'][0]:.1f} points of UAR"
-        title(figure, headline=headline, protocol=protocol, caption=_caption(n_folds))
+        title(figure, headline=_headline(groups), protocol=protocol, caption=_caption(table, n_folds))
     return figure
 
 
@@ -72,7 +71,15 @@ def _points(value: float) -> str:
     return f"{round(value, 1) + 0.0:.1f}".replace("-", MINUS)
 
 
-def _caption(n_folds: int) -> str:
+def _headline(groups: pd.DataFrame) -> str:
+    best = float(groups["mean"][0])
+    if best <= 0:
+        return "No group of features alone costs the model anything"
+    return f"The model goes most by: {groups['group'][0]}, {_points(100 * best)} points of UAR"
+
+
+def _caption(table: pd.DataFrame, n_folds: int) -> str:
+    asked = f"Of each fold, at most {int(table['clips'].max())} test clips are asked about, shuffled twice."
     spread = "One fold." if n_folds == 1 else f"Small dots: each of {n_folds} folds; large: their mean."
     worth = "A group that loses little is not without worth: others may tell the same."
-    return f"{spread} {worth} Nothing was chosen by this."
+    return f"{spread} {asked} {worth} Nothing was chosen by this."

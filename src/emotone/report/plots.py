@@ -33,6 +33,7 @@ MARKERS = {False: "o", True: "D"}
 STYLE: Any = {  # Any: matplotlib types its keys as one enormous Literal
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
     "font.size": 9,
+    "text.parse_math": False,  # the name of a speaker or a statement may hold a $
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "axes.edgecolor": FAINT,

@@ -17,6 +17,8 @@ CONFIG, METRICS, PREDICTIONS, CARD = "config.toml", "metrics.json", "predictions
 #: What a score must come with, whatever the run.
 _NEEDED = ("uar", "accuracy", "macro_f1", "intervals", "per_class", "confusion", "ece", "n_clips")
 SUBSETS = ("validation", "test")
+#: Columns of CSV files that are texts, whatever they look like.
+_TEXTS = ("path", "file", "corpus", "speaker", "gender", "intensity", "statement", "group", "emotion", "predicted")
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,10 @@ class RunFolder:
         if not path.is_file():
             return None
         try:
-            return pd.read_csv(path)
+            # a statement may be called 01, or NA
+            read = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False, na_values=[""])
+            texts = [name for name in _TEXTS if name in read]
+            return read.assign(**{name: read[name].fillna("") for name in texts})
         except (OSError, ValueError) as error:
             raise _unreadable(path, error) from error
 

@@ -240,7 +240,8 @@ def _licences(run: RunFolder) -> list[str]:
 
 def _settings(run: RunFolder) -> dict[str, str]:
     """What ``config.toml`` says, but for the places."""
-    return {name: setting_text(value) for name, value in run.config.items() if name not in PLACES}
+    shown = {**run.config, "corpora": run.corpora}  # of a table's path, its name
+    return {name: setting_text(value) for name, value in shown.items() if name not in PLACES}
 
 
 def setting_text(value: Any) -> str:

@@ -24,7 +24,7 @@ from emotone.prediction import Prediction
 from emotone.recognizer import Recognizer
 from emotone.serve import problems, sockets
 from emotone.serve.connections import Patience
-from emotone.serve.limits import Deadline, Load, ServeSettings, check_key, decoded, told_as, utterance
+from emotone.serve.limits import Deadline, Load, ServeSettings, check_key, check_origin, decoded, told_as, utterance
 from emotone.serve.metrics import CONTENT_TYPE, Metrics
 from emotone.serve.problems import ProblemError
 
@@ -89,7 +89,17 @@ _FORM: dict[str, Any] = {
     }
 }
 _PREDICT_PROBLEMS = (
-    *("bad_request", "unauthorized", "idle", "too_large", "too_long", "not_audio", "too_short", "silent"),
+    *(
+        "bad_request",
+        "unauthorized",
+        "forbidden_origin",
+        "idle",
+        "too_large",
+        "too_long",
+        "not_audio",
+        "too_short",
+        "silent",
+    ),
     *("unanswerable", "internal", "busy", "timeout"),
 )
 
@@ -158,6 +168,8 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
 
 def _answers(recognizer: Recognizer, load: Load, settings: ServeSettings) -> APIRouter:
     async def keyed(request: Request) -> None:
+        if request.method == "POST":  # a form needs nobody's leave to be sent from another origin
+            check_origin(settings, request.headers)
         check_key(settings, request.headers)
 
     # HTTPBearer only puts the key into the schema: what it would answer is no problem+json

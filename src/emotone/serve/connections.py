@@ -8,6 +8,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 #: An upload that is slower is given up: half of what the sound of a telephone takes (8 kHz, 8 bits).
 LEAST_BYTES_PER_S = 4_000
+#: No upload may take longer, s: 50 MB at 1.3 Mbit/s.
+MOST_UPLOAD_S = 300.0
 
 
 class Patient(H11Protocol):
@@ -68,7 +70,8 @@ class Patience:
     Parameters
     ----------
     idle_s
-        Seconds in which something must come.  After the first of them, it must have been `LEAST_BYTES_PER_S` all along.
+        Seconds in which something must come.  After the first of them, it must have been `LEAST_BYTES_PER_S` all along,
+        and after `MOST_UPLOAD_S`, everything.
     """
 
     def __init__(self, idle_s: float) -> None:
@@ -77,5 +80,5 @@ class Patience:
 
     def wait_s(self, n_bytes: int) -> float:
         """Seconds that the next bytes may take to come, after so many; at least 0."""
-        left_s = self._start + self.idle_s + n_bytes / LEAST_BYTES_PER_S - time.monotonic()
-        return max(0.0, min(self.idle_s, left_s))
+        allowed_s = min(self.idle_s + n_bytes / LEAST_BYTES_PER_S, MOST_UPLOAD_S)
+        return max(0.0, min(self.idle_s, self._start + allowed_s - time.monotonic()))

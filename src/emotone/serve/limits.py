@@ -315,9 +315,16 @@ class Load:
         ClientDisconnect
             Nobody waits for the answer.
         """
-        future: Future[Result] = self._threads.submit(self._timed, work)
+        held = [work]  # with the upload; a job that is cancelled stays in the threads' queue until its turn
+        del work
+        future: Future[Result] = self._threads.submit(lambda: self._timed(held.pop()))
         slot.taken = True
-        future.add_done_callback(lambda _: slot.release())
+
+        def ended(_: Future[Result]) -> None:
+            held.clear()
+            slot.release()
+
+        future.add_done_callback(ended)
         inside = asyncio.wrap_future(future)
         watch = asyncio.ensure_future(gone())
         either: set[asyncio.Future[Any]] = {inside, watch}

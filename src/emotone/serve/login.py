@@ -19,8 +19,10 @@ from starlette.datastructures import Headers
 COOKIE = "emotone"
 #: How long a login holds, seconds.
 LOGIN_S = 12 * 3600
-#: A wrong key is answered after so many seconds: guessing is slow.
+#: A wrong key is answered after so many seconds.  That slows a person; what keeps a program out is a long key.
 _WRONG_S = 0.5
+#: How long the form may take to come, s.
+_FORM_S = 10.0
 _MAX_FORM_BYTES = 8192
 
 
@@ -90,10 +92,14 @@ def router(key: str) -> APIRouter:
 async def _given(request: Request) -> str:
     """The form's key; empty where there is none, or the form is no form."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM_BYTES:
-            return ""
+    try:
+        async with asyncio.timeout(_FORM_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > _MAX_FORM_BYTES:
+                    return ""
+    except TimeoutError:
+        return ""
     return parse_qs(body.decode("utf-8", "replace")).get("key", [""])[0].strip()
 
 

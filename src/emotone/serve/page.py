@@ -3,11 +3,15 @@
 What the page answers goes through the same queue, threads, limits and deadlines as what the paths under ``/v1`` answer.
 """
 
+import asyncio
 import atexit
+import contextlib
 import functools
 import os
 import shutil
 import tempfile
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +92,40 @@ def add_page(app: FastAPI, recognizer: Recognizer, *, load: Load) -> None:
     if settings.key is not None:
         app.include_router(login.router(settings.key))
     # not mounted: a mount at / would take the place of what the service says to wrong methods and unknown paths
+    _sweep_while_it_runs(app, Path(folder))
     app.router.default = page_guard.Guard(mounted.app, folder=folder, load=load, settings=settings)
+
+
+def sweep(folder: Path, *, age_s: float) -> None:
+    """Delete everything in a folder that has not changed for so many seconds, whoever left it there.
+
+    Gradio knows of uploads that came whole, and not of what was cut off.
+    """
+    before = time.time() - age_s
+    for one in sorted(folder.rglob("*"), reverse=True):  # files before the folders that they are in
+        with contextlib.suppress(OSError):
+            if one.lstat().st_mtime < before:
+                one.rmdir() if one.is_dir() and not one.is_symlink() else one.unlink()
+
+
+def _sweep_while_it_runs(app: FastAPI, folder: Path) -> None:
+    inner: Any = app.router.lifespan_context
+
+    async def again_and_again() -> None:
+        while True:
+            await asyncio.sleep(_SWEPT_EVERY_S)
+            await asyncio.to_thread(sweep, folder, age_s=KEPT_S)
+
+    @contextlib.asynccontextmanager
+    async def sweeping(app: FastAPI) -> AsyncIterator[Any]:
+        task = asyncio.create_task(again_and_again())
+        try:
+            async with inner(app) as state:
+                yield state
+        finally:
+            task.cancel()
+
+    app.router.lifespan_context = sweeping
 
 
 def _gradio(folder: str) -> Any:

@@ -43,9 +43,14 @@ class Answers:
         self._trust = page_html.trusted(recognizer.card)
 
     def is_upload(self, path: str | Path) -> bool:
-        """Tell whether a path that a client names is that of an upload."""
+        """Tell whether a path that a client names is that of an upload, which is there: its folder/HASH/NAME.
+
+        An address is no absolute path, though ``http://a/../../..`` may resolve to one.
+        """
         try:
-            return Path(path).resolve().is_relative_to(self.folder)
+            given = Path(path)
+            found = given.resolve()
+            return given.is_absolute() and found.is_file() and len(found.relative_to(self.folder).parts) == 2
         except (OSError, ValueError, RuntimeError):  # no path at all
             return False
 

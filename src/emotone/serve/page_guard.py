@@ -1,7 +1,9 @@
 """What stands before the page: who may use it, what it may load, and how much it takes in."""
 
 import asyncio
+import contextlib
 from importlib import resources
+from pathlib import Path
 
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
@@ -10,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emotone.serve import page_html
 from emotone.serve.connections import Patience
-from emotone.serve.limits import Load, ServeSettings, check_key, check_origin
+from emotone.serve.limits import Load, ServeSettings, Slot, check_key, check_origin
 from emotone.serve.problems import ProblemError
 
 #: The page's own files -> their type.
@@ -26,6 +28,7 @@ _CLOSED = (
     *("/gradio_api/vibe", "/gradio_api/undo-vibe", "/gradio_api/dev", "/gradio_api/profiling", "/gradio_api/mcp"),
     *("/gradio_api/run-history", "/gradio_api/runs", "/gradio_api/deep_link", "/gradio_api/process_recording"),
     *("/gradio_api/custom_component", "/gradio_api/token", "/gradio_api/user", "/gradio_api/openapi.json"),
+    *("/gradio_api/component_server", "/gradio_api/stream/"),
 )
 #: Everything from here and nowhere else: a browser enforces it, whatever a library would like to fetch.
 _POLICY = "; ".join(
@@ -47,6 +50,10 @@ _POLICY = "; ".join(
 #: How often it is looked whether the service ends.
 _CLOSING_S = 0.5
 _UPLOAD, _FILE = "/gradio_api/upload", "/gradio_api/file="
+#: The most that a request may bring that is no upload, and what an upload's form may take beside the recordings, bytes.
+_MOST_BYTES, _FORM_BYTES = 1 << 20, 65_536
+#: So many of the largest uploads may lie in the folder at once.
+_MOST_KEPT = 4
 #: Files whose names change with their content.
 _LASTING = ("/assets/", "/static/")
 
@@ -82,6 +89,7 @@ class Guard:
 
     def __init__(self, page: ASGIApp, *, folder: str, load: Load, settings: ServeSettings) -> None:
         self.page, self.load, self.settings = page, load, settings
+        self._folder = Path(folder)
         self._files = f"{_FILE}{folder}/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,16 +118,26 @@ class Guard:
             await send(message)
 
         if path.rstrip("/") != _UPLOAD:
-            return await self.page(scope, self._until_the_end(receive), told)
+            return await self.page(scope, self._limited(receive, _MOST_BYTES), told)
         try:
-            slot = self.load.admit()
+            slot = self._admitted(headers)
         except ProblemError as problem:  # Gradio shows what it is told, whatever that is
             words = PlainTextResponse(page_html.in_words(problem), status_code=problem.status, headers=problem.headers)
             return await words(scope, receive, told)
         try:
-            await self.page(scope, self._patient(receive), told)
+            most = self.settings.max_upload_bytes + _FORM_BYTES
+            await self.page(scope, self._limited(receive, most), told)
         finally:
             slot.release()
+
+    def _admitted(self, headers: Headers) -> Slot:
+        """Make room for an upload, in memory and in the folder."""
+        most, length = self.settings.max_upload_bytes, headers.get("content-length", "")
+        if length.isdecimal() and int(length[:20]) > most + _FORM_BYTES:
+            raise ProblemError("too_large", f"the upload is larger than {most} bytes; send fewer or shorter recordings")
+        if _size(self._folder) > _MOST_KEPT * most:
+            raise ProblemError("busy", "the uploads of the last minutes fill their room; try again in some minutes")
+        return self.load.admit()
 
     def _until_the_end(self, receive: Receive) -> Receive:
         """Receive as before, and tell that the client has gone once the service ends.
@@ -140,18 +158,31 @@ class Guard:
 
         return limited
 
-    def _patient(self, receive: Receive) -> Receive:
-        """Receive as before, and give up on an upload of which nothing more comes, or too little."""
-        n_bytes, patience = 0, Patience(self.settings.idle_stream_s)
+    def _limited(self, receive: Receive, most: int) -> Receive:
+        """Receive as before, and give up on a body that is larger than so many bytes, or of which too little comes."""
+        n_bytes, is_whole, patience = 0, False, Patience(self.settings.idle_stream_s)
+        after = self._until_the_end(receive)
 
         async def limited() -> Message:
-            nonlocal n_bytes
+            nonlocal n_bytes, is_whole
+            if is_whole:
+                return await after()
             try:
                 async with asyncio.timeout(patience.wait_s(n_bytes)):
                     message = await receive()
             except TimeoutError:
                 return {"type": "http.disconnect"}
             n_bytes += len(message.get("body", b""))
-            return message
+            is_whole = not message.get("more_body", False)
+            return message if n_bytes <= most else {"type": "http.disconnect"}
 
         return limited
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    n_bytes = 0
+    for one in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # it was deleted meanwhile
+            n_bytes += one.lstat().st_size
+    return n_bytes

@@ -24,7 +24,7 @@ def _local(component: gr.Audio | gr.File, answers: Answers) -> None:
 
     async def kept(path: str | Path | None) -> str | None:
         if path is not None and not answers.is_upload(path):
-            raise gr.Error("this is no upload; send the recording itself", print_exception=False)
+            raise gr.Error("this is no upload, or was deleted; send the recording itself", print_exception=False)
         return await keep(path)
 
     component.async_move_resource_to_block_cache = kept  # type: ignore[method-assign, assignment]
