@@ -2,6 +2,8 @@
 
 import io
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -242,3 +244,47 @@ def test_clips_as_published_are_the_clips_at_16_khz(data: Path) -> None:
         assert np.corrcoef(ours[:n], theirs[:n])[0, 1] > 0.99, clip.name
         assert abs(len(audio.read(clip)) - len(audio.read(small))) <= 320, clip.name
     assert stereo == 5
+
+
+def _through_pyav(n_channels: int, *, how: str) -> bytes:
+    """A recording of many channels that libsndfile does not read, so that FFmpeg decodes it; channel 0 is a tone."""
+    samples = np.zeros((16_000, n_channels), np.int16)
+    samples[:, 0] = np.rint(8000 * np.sin(2 * np.pi * 440 * np.arange(16_000) / 16_000))
+    if how == "wav as a pipe writes it":
+        form = struct.pack("<HHIIHH", 1, n_channels, 16_000, 32_000 * n_channels, 2 * n_channels, 16)
+        head = b"RIFF" + struct.pack("<I", 0) + b"WAVEfmt " + struct.pack("<I", 16) + form
+        return head + b"data" + struct.pack("<I", 0) + samples.tobytes()
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="ipod" if how == "m4a" else "matroska") as container:
+        codec = {"m4a": "aac", "mka of flac": "flac", "mka of opus": "libopus"}[how]
+        rate = 48_000 if how == "mka of opus" else 16_000
+        voice = container.add_stream(codec, rate=rate, layout="7.1")
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="7.1")
+        frame.sample_rate, frame.pts = rate, 0
+        resampler = av.AudioResampler(format=voice.codec_context.format, layout="7.1", rate=rate)
+        for part in resampler.resample(frame):
+            container.mux(voice.encode(part))
+        container.mux(voice.encode(None))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("n_channels", "how"),
+    [(8, "m4a"), (8, "mka of flac"), (8, "mka of opus"), *((n, "wav as a pipe writes it") for n in (8, 9, 16, 33, 64))],
+)
+def test_eight_channels_and_more_do_not_end_the_process(tmp_path: Path, n_channels: int, how: str) -> None:
+    """A process of its own: a planar frame of so many channels makes PyAV read memory that is not there."""
+    path = tmp_path / "many"
+    path.write_bytes(_through_pyav(n_channels, how=how))
+    code = "import sys; from emotone import audio; print(audio.info(sys.argv[1]).channels, len(audio.read(sys.argv[1])))"
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done
+    assert int(done.stdout.split()[0]) == n_channels
+    tone = audio.read(path, trim=False)
+    assert 0.2 < np.abs(tone).max() * n_channels < 0.3, "the mean over all channels"
+
+
+@pytest.mark.parametrize("n_channels", [65, 200])
+def test_more_channels_than_are_read_are_refused_before_decoding(n_channels: int) -> None:
+    with pytest.raises(AudioError, match=rf"{n_channels} channels, expected 1 to 64"):
+        audio.read(_through_pyav(n_channels, how="wav as a pipe writes it"))

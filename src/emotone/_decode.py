@@ -57,6 +57,13 @@ class Reader(Protocol):
         """Blocks (about ``size``, channels) from sample ``start`` on, to the end."""
 
 
+def _check_channels(channels: int, *, name: str) -> None:
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise AudioError(
+            f"{name}: the recording has {channels} channels, expected 1 to {MAX_CHANNELS}; convert it to mono or stereo"
+        )
+
+
 class _ArrayReader:
     def __init__(self, samples: npt.NDArray[Any], rate: int, *, name: str) -> None:
         self.name, self.sample_rate, self.container = name, rate, "array"
@@ -170,6 +177,7 @@ class _AvReader:
         self._container, self._stream, self.name = container, stream, name
         self.sample_rate, self.channels = int(stream.rate or 0), int(stream.channels or 0)
         self.container, self.codec = container.format.name, getattr(stream.codec_context, "name", "unknown")
+        _check_channels(self.channels, name=name)  # before anything is decoded
         self.n_frames = self._claimed()
 
     def _claimed(self) -> int | None:
@@ -211,7 +219,8 @@ class _AvReader:
         import av
 
         stream, rate = self._stream, self.sample_rate
-        resampler = av.AudioResampler(format="fltp", layout=stream.layout, rate=rate)
+        # Packed, all channels in one plane: PyAV reads beyond its array of planes where a planar frame has eight or more.
+        resampler = av.AudioResampler(format="flt", layout=stream.layout, rate=rate)
         position = 0
         with _reading(self.name, (av.FFmpegError,)):
             if start:
@@ -225,7 +234,7 @@ class _AvReader:
                 if start and n == 0:
                     position = round((float(frame.time or 0.0) - origin) * rate)
                 for part in resampler.resample(frame):
-                    samples = np.ascontiguousarray(part.to_ndarray().T, dtype=np.float32)
+                    samples = part.to_ndarray().reshape(-1, self.channels).astype(np.float32, copy=False)
                     skip = min(len(samples), max(0, start - position))
                     position += len(samples)
                     if skip < len(samples):
