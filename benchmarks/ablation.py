@@ -19,9 +19,10 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import Pipeline
 
-from emotone import augment, corpora, splits
+from emotone import augment, corpora, protocols
+from emotone.augment.copies import Augmentation
 from emotone.features import registry as extractors
-from emotone.features.store import Augmentation, FeatureStore
+from emotone.features.store import FeatureStore
 from emotone.metrics import accuracy, unweighted_average_recall
 from emotone.models import registry
 
@@ -55,11 +56,11 @@ class Bench:
         for name, transforms in (("speed", "speed"), ("noise", "noise"), ("pitch", "pitch")):
             copies = [Augmentation(augment.parse(transforms), copy=number, seed=0) for number in (1, 2)]
             self.sets[name] = [store.compute(self.corpus, extractor, augmentation=copy).values for copy in copies]
-        voices = splits.build("speaker-6fold", self.corpus).folds[0].train
-        clips = splits.build("random-70-15-15", self.corpus, digests=clean.digests).folds[0].train
+        voices = protocols.build("speaker-6fold", self.corpus).folds[0].train
+        clips = protocols.build("random-70-15-15", self.corpus, digests=clean.digests).folds[0].train
         self.folds = {
-            "new voices": splits.inner_folds(self.corpus, voices, n_folds=5, speaker_disjoint=True),
-            "random": splits.inner_folds(self.corpus, clips, n_folds=5, speaker_disjoint=False),
+            "new voices": protocols.inner_folds(self.corpus, voices, n_folds=5, speaker_disjoint=True),
+            "random": protocols.inner_folds(self.corpus, clips, n_folds=5, speaker_disjoint=False),
         }
 
     def score(self, kind: str, build: Builder, *, copies: Sequence[str] = (), without: str = "^$") -> float:

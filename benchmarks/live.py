@@ -33,7 +33,7 @@ def conversation(data: Path, *, seconds: float) -> np.ndarray:
         raise SystemExit(f"{data}: no recordings in ravdess/; name another --data")
     parts: list[np.ndarray] = []
     for path in paths[:: max(1, len(paths) // 100)]:
-        parts += [audio.read(path, trim=False), np.zeros(audio.SAMPLE_RATE, np.float32)]
+        parts += [audio.read(path), np.zeros(audio.SAMPLE_RATE, np.float32)]
         if sum(map(len, parts)) > seconds * audio.SAMPLE_RATE:
             break
     sound = soxr.resample(np.concatenate(parts), audio.SAMPLE_RATE, RATE_HZ)[: round(seconds * RATE_HZ)]
@@ -50,8 +50,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.data is None:
         parser.error("name the folder of the corpora by --data or EMOTONE_DATA")
-    from emotone import Recognizer
-    from emotone.stream import Stream
+    from emotone.recognition.recognizer import Recognizer
+    from emotone.recognition.stream import Stream
 
     recognizer = Recognizer(options.model)
     sound = conversation(Path(options.data), seconds=options.seconds)

@@ -72,7 +72,7 @@ class Plain:
 
 def plain_worker(*, model: str, workers: int) -> None:
     """What `Plain` runs: for each line of seconds, calls a second."""
-    from emotone import Recognizer
+    from emotone.recognition.recognizer import Recognizer
 
     recognizer, data = Recognizer(model), load_sounds.clip()
     recognizer.predict(data)

@@ -14,7 +14,7 @@ import numpy as np
 
 from emotone import audio
 from emotone.errors import EmotoneError
-from emotone.recognizer import Recognizer
+from emotone.recognition.recognizer import Recognizer
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".oga", ".mp3", ".opus", ".m4a"}
 LONG_S, PIECE_S = 8.0, 3.0

@@ -30,13 +30,14 @@ def clips(data: Path | None, *, seconds: float, count: int) -> list[Array]:
     if data is None:
         return list(0.1 * np.random.default_rng(0).standard_normal((count, size)).astype(np.float32))
     from emotone import audio
+    from emotone.preprocessing import DEFAULT as PREPROCESSING
 
     paths = sorted((data / "ravdess").rglob("*.flac")) or sorted((data / "ravdess").rglob("*.wav"))
     if not paths:
         raise SystemExit(f"{data}: no recordings in ravdess/; name another --data")
     joined: list[Array] = []
     for path in paths[:: max(1, len(paths) // 200)]:
-        joined.append(audio.read(path))
+        joined.append(PREPROCESSING.apply(audio.read(path)))
         if sum(map(len, joined)) >= count * size:
             break
     whole = np.concatenate(joined)
@@ -59,7 +60,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    from emotone import Recognizer
+    from emotone.recognition.recognizer import Recognizer
 
     data = None if options.data is None else Path(options.data)
     given = clips(data, seconds=options.seconds, count=options.count)

@@ -77,12 +77,13 @@ def features_section(runner: Callable[[Array], Array], clips: Sequence[Array], *
 def file_section(runner: Callable[[Array], Array], paths: Sequence[Path], *, repeats: int) -> Section:
     """From a 48 kHz file on disk to features, against librosa's load and its usual calls."""
     from emotone import audio
+    from emotone.preprocessing import DEFAULT as PREPROCESSING
 
     def ours(path: Path) -> Array:
-        return runner(audio.read(path))
+        return runner(PREPROCESSING.apply(audio.read(path)))
 
     def untrimmed(path: Path) -> Array:
-        return runner(audio.read(path, trim=False))
+        return runner(audio.read(path))
 
     lengths_s = [audio.info(path).duration_s for path in paths]
     return {
@@ -110,7 +111,7 @@ def cold_section(path: Path, *, model: str, repeats: int) -> Section:
 def latency_section(model: str, paths: Sequence[Path], *, repeats: int) -> Section:
     """Milliseconds a clip of `Recognizer.predict`: file to probabilities."""
     from emotone import audio
-    from emotone.recognizer import Recognizer
+    from emotone.recognition.recognizer import Recognizer
 
     recognizer = Recognizer(model)
     recognizer.predict(paths[0])
@@ -144,11 +145,12 @@ def memory_worker(data: Path, *, model: str | None) -> Section:
     work: Callable[[Path], object]
     if model is None:
         from emotone import audio
+        from emotone.preprocessing import DEFAULT as PREPROCESSING
 
         runner = graph_runner()
-        work, what = (lambda path: runner(audio.read(path))), "reading and features"
+        work, what = (lambda path: runner(PREPROCESSING.apply(audio.read(path)))), "reading and features"
     else:
-        from emotone.recognizer import Recognizer
+        from emotone.recognition.recognizer import Recognizer
 
         work, what = Recognizer(model).predict, "recognition"
     samples: dict[int, float] = {}
@@ -261,6 +263,7 @@ def write(report: dict[str, Any], folder: Path) -> None:
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run the sections that were asked for."""
     from emotone import audio
+    from emotone.preprocessing import DEFAULT as PREPROCESSING
 
     wanted = options.only.split(",")
     kept = sorted((options.data / "ravdess").rglob("*.flac")) or sorted((options.data / "ravdess").rglob("*.wav"))
@@ -270,7 +273,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     some = kept[:: max(1, len(kept) // options.clips)][: options.clips]
     no_model = {"skipped": "no --model BUNDLE was given"}
     sections: dict[str, Callable[[], Section]] = {
-        "features": lambda: features_section(graph_runner(), [audio.read(p) for p in some], repeats=options.repeats),
+        "features": lambda: features_section(
+            graph_runner(), [PREPROCESSING.apply(audio.read(p)) for p in some], repeats=options.repeats
+        ),
         "file": lambda: file_section(graph_runner(), original, repeats=options.repeats),
         "cold": lambda: no_model if not options.model else cold_section(original[0], model=options.model, repeats=9),
         "latency": lambda: (

@@ -14,10 +14,10 @@ from statistics import median
 
 import numpy as np
 
-from emotone import splits
+from emotone import protocols
 from emotone.experiment import folds
 from emotone.experiment.config import Config
-from emotone.experiment.material import gather, load
+from emotone.experiment.training_set import gather, load
 from emotone.features import registry as extractors
 from emotone.features.store import FeatureStore
 from emotone.models import registry
@@ -45,7 +45,7 @@ def main() -> None:
         store = FeatureStore(config.cache)
         corpus, _ = load(config)
         material = gather(corpus, extractors.get(config.extractor_name), config, store=store)
-        train = splits.build(config.protocol, material.own, seed=0, digests=material.own_digests).folds[0].train
+        train = protocols.build(config.protocol, material.own, seed=0, digests=material.own_digests).folds[0].train
         epochs = spec.build(seed=0).get_params()["classifier__max_epochs"]
         fitted = folds.fit(train, material, config, settings={"classifier__max_epochs": N_EPOCHS})
         seconds = median(row["seconds"] for row in fitted.history("test")[1:])

@@ -14,6 +14,7 @@ import numpy as np
 import soundfile
 
 from emotone import audio
+from emotone.preprocessing import DEFAULT as PREPROCESSING
 
 FOLDER = Path(__file__).resolve().parent.parent / "samples"
 SENTENCE = "The blue box is on the kitchen table."
@@ -83,7 +84,7 @@ def speak(voice: str, style: str, text: str) -> np.ndarray:
         spoken = subprocess.run(command(voice, STYLES[style], text), capture_output=True, check=True).stdout
     except FileNotFoundError:
         sys.exit("espeak-ng is not installed, and the samples are made by it: apt-get install espeak-ng")
-    return audio.read(spoken)
+    return PREPROCESSING.apply(audio.read(spoken))
 
 
 def write(path: Path, samples: np.ndarray) -> None:

@@ -2,32 +2,39 @@
 
 >>> import emotone
 >>> emotone.Recognizer  # loaded when it is first asked for
-<class 'emotone.recognizer.Recognizer'>
+<class 'emotone.recognition.recognizer.Recognizer'>
 """
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from emotone.errors import EmotoneError
-    from emotone.profile import SpeakerProfile
-    from emotone.recognizer import Prediction, Recognizer
+from emotone._version import __version__
 
-__version__ = "0.1.0"
-__all__ = ["EmotoneError", "Prediction", "Recognizer", "SpeakerProfile", "__version__"]
+if TYPE_CHECKING:
+    from emotone.errors import EmotoneError as EmotoneError
+    from emotone.recognition.prediction import Prediction as Prediction
+    from emotone.recognition.profile import SpeakerProfile as SpeakerProfile
+    from emotone.recognition.recognizer import Recognizer as Recognizer
+
+#: Public name -> the module that defines it.  They are imported when they are first asked for: `import emotone` and
+#: `emotone --help` load neither onnxruntime nor pandas.
+_MODULES = {
+    "EmotoneError": "emotone.errors",
+    "Prediction": "emotone.recognition.prediction",
+    "Recognizer": "emotone.recognition.recognizer",
+    "SpeakerProfile": "emotone.recognition.profile",
+}
+
+__all__ = [*_MODULES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    # `import emotone` and `emotone --help` stay instant: onnxruntime is imported with the recogniser.
-    if name in ("Prediction", "Recognizer"):
-        from emotone import recognizer
+    if name not in _MODULES:
+        raise AttributeError(f"module 'emotone' has no attribute {name!r}")
+    from importlib import import_module
 
-        return getattr(recognizer, name)
-    if name == "SpeakerProfile":
-        from emotone.profile import SpeakerProfile
+    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    return value
 
-        return SpeakerProfile
-    if name == "EmotoneError":
-        from emotone.errors import EmotoneError
 
-        return EmotoneError
-    raise AttributeError(f"module 'emotone' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,3 +8,45 @@ class Progress(Protocol):
 
     def __call__(self, done: int, total: int, what: str, /) -> None:
         """Say that ``done`` of ``total`` steps are done, and what the present one is."""
+
+
+#: Steps that an experiment counts, whatever it does.
+TOTAL = 1000
+
+
+def part(progress: Progress | None, start: float, end: float) -> Progress:
+    """Make a progress that moves another one from ``start`` to ``end``, shares in [0, 1] of its whole.
+
+    Parameters
+    ----------
+    progress
+        The one to move; None: nobody listens.
+
+    Examples
+    --------
+    >>> half = part(lambda done, total, what: print(done, total, what), 0.5, 1.0)
+    >>> half(1, 2, "folds")
+    750 1000 folds
+    """
+
+    def told(done: int, total: int, what: str, /) -> None:
+        if progress is not None:
+            share = start + (end - start) * done / max(total, 1)
+            progress(round(TOTAL * share), TOTAL, what)
+
+    return told
+
+
+def named(progress: Progress, name: str) -> Progress:
+    """Put a name before what is told.
+
+    Examples
+    --------
+    >>> named(lambda done, total, what: print(done, total, what), "svm")(1, 2, "fold 1")
+    1 2 svm: fold 1
+    """
+
+    def told(done: int, total: int, what: str, /) -> None:
+        progress(done, total, f"{name}: {what}")
+
+    return told

@@ -4,14 +4,10 @@
 ['cremad', 'emodb', 'emovo', 'nemo', 'ravdess', 'savee', 'tess']
 """
 
-from collections.abc import Sequence
-from pathlib import Path
-
-from emotone.corpora import manifest, registry
 from emotone.corpora.duplicates import content_digests, find_duplicates
+from emotone.corpora.loading import load
 from emotone.corpora.registry import CORPORA, CorpusInfo
 from emotone.corpora.table import CHANNELS, COLUMNS, Corpus, Rejected
-from emotone.errors import CorpusError
 
 __all__ = [
     "CHANNELS",
@@ -24,53 +20,3 @@ __all__ = [
     "find_duplicates",
     "load",
 ]
-
-
-def load(names: Sequence[str], data: Path, *, channel: str = "speech", emotions: Sequence[str] | None = None) -> Corpus:
-    """Read one corpus, or the union of several.
-
-    Parameters
-    ----------
-    names
-        Names in `CORPORA` (``"ravdess"``, ``"EMO-DB"``), or paths, as they are or relative to ``data``: of a CSV
-        manifest, of an audformat table, or of a folder that holds one folder an emotion.
-    data
-        The folder that holds corpora by name (``DATA/ravdess/...``), or the corpus itself.
-    channel
-        ``"speech"``, ``"song"`` or ``"all"``; each corpus must have clips of it.
-    emotions
-        Emotions to keep, names or aliases; each must occur in at least one corpus.  ``None`` keeps all.
-
-    Returns
-    -------
-    Corpus
-        Clips sorted by path relative to their corpus's folder, so that rows have the same order on every machine;
-        several corpora one after the other as named.
-
-    Raises
-    ------
-    CorpusError
-        A name is unknown, a corpus is missing or holds no clip, or no clip is of a channel or emotion asked for.
-    """
-    if isinstance(names, str):
-        names = [names]
-    if not names:
-        raise CorpusError(f"no corpus is named; expected some of {registry.known()}, or a path")
-    union = Corpus.union([_one(name, Path(data)).only(channel=channel) for name in names])
-    return union if emotions is None else union.only(emotions=emotions)
-
-
-def _one(name: str, data: Path) -> Corpus:
-    """Read the corpus of one name or path."""
-    info = registry.find(name)
-    if info is not None:
-        return registry.read(info, data)
-    for path in (Path(name).expanduser(), data / name):
-        if path.is_file():
-            return manifest.read_manifest(path)
-        if path.is_dir():
-            return manifest.read_folder_per_class(path)
-    raise CorpusError(
-        f"unknown corpus {name!r}: neither one of {registry.known()}, nor a manifest or folder, here or in "
-        f"{str(data)!r}{registry.suggestion(name)}"
-    )

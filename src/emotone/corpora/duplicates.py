@@ -41,7 +41,7 @@ def content_digests(corpus: Corpus, *, progress: Progress | None = None, workers
     def digest(row: tuple[str, float, float]) -> str:
         path, start_s, end_s = row
         end = None if pd.isna(end_s) else float(end_s)
-        return audio.content_digest(audio.read(path, start_s=float(start_s), end_s=end, trim=False))
+        return audio.content_digest(audio.read(path, start_s=float(start_s), end_s=end))
 
     rows = list(zip(table["path"], table["start_s"], table["end_s"], strict=True))
     digests: list[str] = []

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from emotone.corpora import english, european, ravdess
+from emotone.corpora.readers import cremad, emodb, emovo, nemo, ravdess, savee, tess
 from emotone.corpora.table import Corpus
 from emotone.errors import CorpusError
 
@@ -51,8 +51,8 @@ _INFOS = (
         licence="CC BY-NC-ND 4.0",
         url="https://doi.org/10.5683/SP2/E8H2MF",
         commercial_use=False,
-        reader=english.read_tess,
-        expected=english.TESS_EXPECTED,
+        reader=tess.read_tess,
+        expected=tess.TESS_EXPECTED,
     ),
     CorpusInfo(
         name="nemo",
@@ -61,8 +61,8 @@ _INFOS = (
         licence="CC BY-NC-SA 4.0",
         url="https://github.com/amu-cai/nEMO",
         commercial_use=False,
-        reader=european.read_nemo,
-        expected=european.NEMO_EXPECTED,
+        reader=nemo.read_nemo,
+        expected=nemo.NEMO_EXPECTED,
     ),
     CorpusInfo(
         name="emodb",
@@ -71,8 +71,8 @@ _INFOS = (
         licence="free use",
         url="http://emodb.bilderbar.info",
         commercial_use=False,  # free use is offered, but no written licence grants a commercial one
-        reader=european.read_emodb,
-        expected=european.EMODB_EXPECTED,
+        reader=emodb.read_emodb,
+        expected=emodb.EMODB_EXPECTED,
         aliases=("emo-db", "berlin"),
     ),
     CorpusInfo(
@@ -82,8 +82,8 @@ _INFOS = (
         licence="Open Database License (ODbL) 1.0",
         url="https://github.com/CheyneyComputerScience/CREMA-D",
         commercial_use=True,
-        reader=english.read_cremad,
-        expected=english.CREMAD_EXPECTED,
+        reader=cremad.read_cremad,
+        expected=cremad.CREMAD_EXPECTED,
         aliases=("crema-d", "crema"),
     ),
     CorpusInfo(
@@ -93,8 +93,8 @@ _INFOS = (
         licence="free for research",
         url="http://kahlan.eps.surrey.ac.uk/savee/",
         commercial_use=False,
-        reader=english.read_savee,
-        expected=english.SAVEE_EXPECTED,
+        reader=savee.read_savee,
+        expected=savee.SAVEE_EXPECTED,
     ),
     CorpusInfo(
         name="emovo",
@@ -103,8 +103,8 @@ _INFOS = (
         licence="free for research",
         url="http://voice.fub.it/activities/corpora/emovo/index.html",
         commercial_use=False,
-        reader=european.read_emovo,
-        expected=european.EMOVO_EXPECTED,
+        reader=emovo.read_emovo,
+        expected=emovo.EMOVO_EXPECTED,
     ),
 )
 

@@ -1,6 +1,5 @@
 """Several models under identical folds: which is best, by how much, and whether that could be chance."""
 
-import os
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -11,24 +10,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emotone import corpora, metrics
+from emotone import corpora, files
 from emotone.audio import SAMPLE_RATE, Waveform
 from emotone.errors import ConfigError
-from emotone.experiment import files, outputs
+from emotone.experiment import resume
 from emotone.experiment.config import Config
 from emotone.experiment.run import MODEL, run, waveforms
-from emotone.experiment.steps import named, part
+from emotone.metrics.significance import holm
 from emotone.models import registry
-from emotone.progress import Progress
-from emotone.recognizer import Recognizer
+from emotone.progress import Progress, named, part
+from emotone.recognition.recognizer import Recognizer
+from emotone.runs.comparison import LEVEL, SCORES, emotions_of, paired, paired_row, read_tested, scores_row
 
 MARKER = "comparison.toml"
 ALL = "all"
 DEEP = "deep"
 N_TIMED_CLIPS = 20
-#: A difference is called significant where its p, corrected for the number of comparisons, is below this.
-LEVEL = 0.05
-SCORES = ("uar", "accuracy", "macro_f1")
 #: Columns of the predictions that are the same for every model.
 _SAME = ["row", "path", "speaker", "emotion", "fold"]
 
@@ -46,7 +43,7 @@ def compare(config: Config, models: Sequence[str], progress: Progress | None = N
     models
         Names; ``"all"`` stands for every registered one that needs no pretrained encoder.
     progress
-        Told of steps, out of `emotone.experiment.steps.TOTAL`.
+        Told of steps, out of `emotone.progress.TOTAL`.
 
     Returns
     -------
@@ -100,7 +97,7 @@ def open_folder(folder: Path, config: Config, *, marker: str, free: Sequence[str
         Settings that do not matter, and may differ from one time to the next.
     """
     settings = {name: value for name, value in config.to_dict().items() if name not in free}
-    files.is_finished(folder, settings, marker=marker, ignored=free)
+    resume.is_finished(folder, settings, marker=marker, ignored=free)
     lines = config.to_toml().splitlines(keepends=True)
     files.write_text(folder / marker, "".join(line for line in lines if line.partition(" = ")[0] not in free))
 
@@ -153,36 +150,6 @@ def _comparison(
     return {"protocol": results[best]["protocol"], "best": best, "level": LEVEL, "rows": told}
 
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Correct p values for their number, so that the chance of one false alarm among all stays at the level.
-
-    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979: the
-    i-th smallest of m is multiplied by m - i + 1, and is no smaller than the one before it.
-
-    Examples
-    --------
-    >>> holm({"a": 0.01, "b": 0.04, "c": 0.03})
-    {'a': 0.03, 'c': 0.06, 'b': 0.06}
-    """
-    corrected, least = {}, 0.0
-    for place, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
-        least = max(least, min(1.0, (len(p_values) - place) * p_values[name]))
-        corrected[name] = least
-    return corrected
-
-
-def emotions_of(told: Mapping[str, Any]) -> list[str]:
-    """Names of the classes of a run, in their order, from its ``metrics.json``."""
-    return list(told["test"]["per_class"]["support"])
-
-
-def read_tested(run_folder: Path) -> pd.DataFrame:
-    """Read a run's predictions of the test clips, sorted by row; the columns of `outputs.predictions`."""
-    table = pd.read_parquet(run_folder / files.PREDICTIONS)
-    table["path"] = table["path"].map(os.path.normpath)  # a folder of corpora may be named in two ways
-    return table[table["subset"] == "test"].sort_values("row").reset_index(drop=True)
-
-
 def _check_same(
     runs: Mapping[str, Config], results: Mapping[str, dict[str, Any]], tables: Mapping[str, pd.DataFrame]
 ) -> None:
@@ -200,14 +167,6 @@ def _check_same(
 def _without_use(protocol: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what a model does with the validation clips: a network chooses its number of epochs on them."""
     return {name: value for name, value in protocol.items() if name != "validation"}
-
-
-def paired(first: pd.DataFrame, second: pd.DataFrame, *, emotions: Sequence[str]) -> metrics.PairedResult:
-    """Test the difference in UAR of two tables of predictions, row by row of the same clips."""
-    truth, scores = outputs.truth_and_scores(first, emotions)
-    other = outputs.truth_and_scores(second, emotions)[1]
-    speakers = list(first["speaker"])
-    return metrics.paired_test(truth, scores.argmax(axis=1), second=other.argmax(axis=1), speakers=speakers)
 
 
 def _costs(run_folder: Path, clips: Sequence[Waveform]) -> dict[str, float]:
@@ -230,34 +189,18 @@ def _row(told: Mapping[str, Any]) -> dict[str, Any]:
     return row | {name: told[name] for name in ("fit_s", "bundle_mb", "recognition_ms")}
 
 
-def scores_row(result: Mapping[str, Any]) -> dict[str, float]:
-    """Columns of a table: each score, and the ends of its 95 % interval as ``<score>_low`` and ``<score>_high``."""
-    row: dict[str, float] = {}
-    for score in SCORES:
-        interval = result["intervals"][score]
-        row |= {score: result[score], f"{score}_low": interval["low"], f"{score}_high": interval["high"]}
-    return row
-
-
-def paired_row(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Columns of a table: the paired test of the best model with this one; empty for the best itself."""
-    found = told["paired"] or {}
-    row = {"best_minus_this": found.get("difference")}
-    row |= {"best_minus_this_low": found.get("low"), "best_minus_this_high": found.get("high")}
-    row |= {name: found.get(name) for name in ("p_value", "p_holm")}
-    return row | {"significant": told["significant"]}
-
-
 def _write(folder: Path, told: dict[str, Any], results: Mapping[str, dict[str, Any]]) -> None:
     """Write the comparison as JSON, table, picture and page."""
-    from emotone.report import compare_html, plots
+    from emotone.report.figures import comparison as plots_comparison
+    from emotone.report.figures import style
+    from emotone.report.pages import comparison as compare_html
 
     files.write_json(folder / "comparison.json", told)
     files.write_table(folder / "comparison.csv", pd.DataFrame([_row(model) for model in told["rows"]]))
     tests = {name: result["test"] for name, result in results.items()}
     deep = [row["model"] for row in told["rows"] if row["family"] == DEEP]
-    drawn = plots.comparison_picture(tests, protocol=told["protocol"], deep=deep)
-    picture = plots.save(drawn, folder / "comparison.png")
+    drawn = plots_comparison.comparison_picture(tests, protocol=told["protocol"], deep=deep)
+    picture = style.save(drawn, folder / "comparison.png")
     best = folder / told["best"] / "figures" / "confusion_test.png"
     page = compare_html.page(told, comparison_png=picture.read_bytes(), confusion_png=best.read_bytes())
     files.write_text(folder / "comparison.html", page)

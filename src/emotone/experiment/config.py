@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from emotone import augment as augmentation
-from emotone import conditions as heard
-from emotone import corpora, splits
+from emotone import corpora, preprocessing, protocols
+from emotone.augment import conditions as heard
 from emotone.emotions import in_order
 from emotone.errors import ConfigError, CorpusError
-from emotone.features import names as extractors
+from emotone.features.encoders import names as extractors
 from emotone.models import registry
+from emotone.preprocessing import Preprocessing
 
 CHANNELS = (*corpora.CHANNELS, "all")
 BALANCES = ("weights", "augment", "none")
@@ -51,7 +52,7 @@ class Config:
     model
         A name in `emotone.models.registry.MODELS`.
     protocol
-        A name in `emotone.splits.PROTOCOLS`, or the path of a JSON file.
+        A name in `emotone.protocols.PROTOCOLS`, or the path of a JSON file.
     emotions
         Names to keep, at least two; None keeps all.
     channel
@@ -76,7 +77,7 @@ class Config:
     tune
         Whether to search the model's grid, on folds of each fold's training part.
     conditions
-        Names in `emotone.conditions.CONDITIONS`, or ``"all"``: every model is also asked about its test clips as each
+        Names in `emotone.augment.conditions.CONDITIONS`, or ``"all"``: every model is also asked about its test clips as each
         of these would change them.
     seed
         Of everything that chance decides, 0 or more.
@@ -119,7 +120,7 @@ class Config:
         if not self.corpora:
             raise ConfigError("no corpus is named; expected one or more, such as 'ravdess'")
         if not self.protocol.endswith(".json"):
-            _choice("protocol", self.protocol, tuple(splits.PROTOCOLS), more=", or the path of a JSON file")
+            _choice("protocol", self.protocol, tuple(protocols.PROTOCOLS), more=", or the path of a JSON file")
         _choice("model", self.model, tuple(registry.MODELS))
         _choice("channel", self.channel, CHANNELS)
         _choice("balance", self.balance, BALANCES)
@@ -227,6 +228,11 @@ class Config:
         """The transforms of waveforms that ``augment`` names."""
         names, _ = augmentation.split_names(self.augment)
         return augmentation.parse(",".join(names))
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What happens to every waveform before features are computed."""
+        return preprocessing.DEFAULT
 
     @property
     def mixup(self) -> bool:

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emotone import audio, metrics
+from emotone import audio, files, metrics
 from emotone.corpora import Corpus, Rejected, load
 from emotone.errors import ConfigError, CorpusError, EmotoneError, MissingExtraError
-from emotone.experiment import files
-from emotone.experiment.outputs import truth_and_scores
-from emotone.experiment.steps import part
-from emotone.profile import SpeakerProfile
-from emotone.progress import Progress
-from emotone.recognizer import Prediction, Recognizer
+from emotone.progress import Progress, part
+from emotone.recognition.prediction import Prediction
+from emotone.recognition.profile import SpeakerProfile
+from emotone.recognition.recognizer import Recognizer
+from emotone.runs import layout
+from emotone.runs.folder import truth_and_scores
 
 N_THREADS = 2  # decoder and model release the interpreter lock, the rest does not
 SETTINGS = "evaluation.json"
@@ -109,7 +109,7 @@ def _profiles(recognizer: Recognizer, corpus: Corpus, *, progress: Progress | No
         profile = recognizer.new_profile()
         for path, start_s, end_s in zip(segments["path"], segments["start_s"], segments["end_s"], strict=True):
             try:
-                samples = audio.read(path, start_s=start_s, end_s=None if pd.isna(end_s) else end_s, trim=False)
+                samples = audio.read(path, start_s=start_s, end_s=None if pd.isna(end_s) else end_s)
                 profile = recognizer.adapt([(samples, audio.SAMPLE_RATE)], profile=profile)
             except EmotoneError:
                 continue  # the prediction will tell of it
@@ -195,7 +195,7 @@ def _warning(recognizer: Recognizer, corpus: Corpus) -> str:
 
 
 def _protocol(recognizer: Recognizer, corpus: Corpus, *, adapted: bool = False) -> dict[str, Any]:
-    """What pictures and reports say of these scores, in the shape of `emotone.splits.Protocol.header`."""
+    """What pictures and reports say of these scores, in the shape of `emotone.protocols.Protocol.header`."""
     warning = _warning(recognizer, corpus)
     trained = ", ".join(sorted(_trained_on(recognizer))) or "corpora that its card does not name"
     words = f"bundle of {recognizer.card['model']}, trained on {trained}, tested on {corpus.name}"
@@ -236,10 +236,10 @@ def _need_pictures() -> None:
 
 
 def _write(out: Path, result: dict[str, Any], table: pd.DataFrame, settings: dict[str, Any]) -> None:
-    from emotone.report import plots
+    from emotone.report.figures import confusion, style
 
     files.write_json(out / SETTINGS, settings)
-    files.write_table(out / files.PREDICTIONS, table)
-    picture = plots.confusion_picture(result, protocol=result["protocol"], subset="test")
-    plots.save(picture, out / "figures" / "confusion_test.png")
-    files.write_json(out / files.METRICS, result)
+    files.write_table(out / layout.PREDICTIONS, table)
+    picture = confusion.confusion_picture(result, protocol=result["protocol"], subset="test")
+    style.save(picture, out / "figures" / "confusion_test.png")
+    files.write_json(out / layout.METRICS, result)

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotone import metrics
-from emotone.experiment import files
-from emotone.experiment.adaptation import Adapted
-from emotone.experiment.material import Rows
+from emotone import files, metrics
+from emotone.experiment.training_set import Rows
 
 Scores = NDArray[np.float64]
 _NAMED = ("validation_adapted", "test_adapted", "test_conditions")  # each name -> array
+
+
+#: Number of clips that were heard -> scores (n, k) or the like; see `emotone.experiment.analyses.adaptation`.
+Adapted = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +44,13 @@ class FoldResult:
         For how many epochs a deep model was trained on the training part, one number a network of it; empty of others.
     history
         Of a deep model, one row an epoch of every fit: fit ("validation": on part of the training clips; "test": the
-        model that was tested), and what `emotone.models.neural.NeuralClassifier.history_` holds.
+        model that was tested), and what `emotone.models.deep.neural.NeuralClassifier.history_` holds.
     validation_adapted, test_adapted
-        Of an adaptive model, what `emotone.experiment.adaptation.adapted_scores` gives; empty of others.
+        Of an adaptive model, what `emotone.experiment.analyses.adaptation.adapted_scores` gives; empty of others.
     test_conditions
         Condition -> probabilities (t, k) of the test clips as it changes them.
     importance
-        Of a classic model, what `emotone.experiment.importance.importance` gives of the test clips; empty of others.
+        Of a classic model, what `emotone.experiment.analyses.permutation_importance.importance` gives of the test clips; empty of others.
     """
 
     test_rows: Rows
@@ -104,3 +106,6 @@ class FoldResult:
 def with_tuples(settings: dict[str, Any]) -> dict[str, Any]:
     """Undo what JSON does to tuples."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+
+
+SUBSETS = ("validation", "test")

@@ -15,16 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from emotone import __version__, augment, metrics, splits
-from emotone.conditions import CONDITIONS
-from emotone.experiment.adaptation import Adapted, adapted_scores
+from emotone import augment, metrics, protocols
+from emotone._version import __version__
+from emotone.augment.conditions import CONDITIONS
+from emotone.augment.copies import Augmentation
+from emotone.experiment.analyses.adaptation import adapted_scores
+from emotone.experiment.analyses.permutation_importance import importance
 from emotone.experiment.config import MIXUP_ALPHA, Config
-from emotone.experiment.fold_result import FoldResult, Scores, with_tuples
-from emotone.experiment.importance import importance
-from emotone.experiment.material import Material, Rows
-from emotone.experiment.steps import named, part
+from emotone.experiment.fold_result import Adapted, FoldResult, Scores, with_tuples
+from emotone.experiment.training_set import Rows, TrainingSet
 from emotone.models import registry
-from emotone.progress import Progress
+from emotone.progress import Progress, named, part
 
 #: Folds within a training part, for validation and for the search of settings.
 N_INNER_FOLDS = 4
@@ -35,7 +36,7 @@ _N_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class FoldPlan:
     """One fold and what is held out inside its training part.
 
     Attributes
@@ -53,7 +54,7 @@ class Plan:
     """
 
     number: int
-    fold: splits.Fold
+    fold: protocols.Fold
     inner: tuple[tuple[Rows, Rows], ...]
     validated: tuple[Rows, Rows] | None
     speaker_disjoint: bool
@@ -64,7 +65,7 @@ class Plan:
         return [self.fold.train, *(train for train, _ in pairs)]
 
 
-def plan(protocol: splits.Protocol, material: Material, config: Config) -> list[Plan]:
+def plan(protocol: protocols.Protocol, material: TrainingSet, config: Config) -> list[FoldPlan]:
     """Lay the inner folds of every fold, before anything is fitted.
 
     A fold with development rows is validated on those.  Another holds out what the next fold tests, so that over all
@@ -82,11 +83,11 @@ def plan(protocol: splits.Protocol, material: Material, config: Config) -> list[
             validated = _next_test(protocol, number, labels=material.labels)
             if validated is None:
                 validated = (inner or _inner(material, fold.train, disjoint=disjoint, seed=config.seed))[0]
-        plans.append(Plan(number, fold, inner, validated, disjoint))
+        plans.append(FoldPlan(number, fold, inner, validated, disjoint))
     return plans
 
 
-def _next_test(protocol: splits.Protocol, number: int, *, labels: Rows) -> tuple[Rows, Rows] | None:
+def _next_test(protocol: protocols.Protocol, number: int, *, labels: Rows) -> tuple[Rows, Rows] | None:
     """What fold ``number`` learns from and holds out if the next fold's test is held out of its training rows.
 
     None where that test is not among the training rows, or an emotion would have no clip left to learn from.
@@ -99,12 +100,12 @@ def _next_test(protocol: splits.Protocol, number: int, *, labels: Rows) -> tuple
     return rest, held_out
 
 
-def _inner(material: Material, rows: Rows, *, disjoint: bool, seed: int) -> tuple[tuple[Rows, Rows], ...]:
-    folds = splits.inner_folds(material.corpus, rows, n_folds=N_INNER_FOLDS, speaker_disjoint=disjoint, seed=seed)
+def _inner(material: TrainingSet, rows: Rows, *, disjoint: bool, seed: int) -> tuple[tuple[Rows, Rows], ...]:
+    folds = protocols.inner_folds(material.corpus, rows, n_folds=N_INNER_FOLDS, speaker_disjoint=disjoint, seed=seed)
     return tuple(folds)
 
 
-def validation_words(plans: Sequence[Plan], *, deep: bool = False) -> str:
+def validation_words(plans: Sequence[FoldPlan], *, deep: bool = False) -> str:
     """Say how the validation predictions of these folds come about; a deep model's number of epochs goes by them."""
     chosen = "; its number of epochs was chosen on them" if deep else ""
     if any(plan.fold.dev.size for plan in plans):
@@ -117,7 +118,7 @@ def validation_words(plans: Sequence[Plan], *, deep: bool = False) -> str:
     return f"{how}; speakers are NOT kept apart{where}"
 
 
-def fingerprint(plan: Plan, material: Material, config: Config, *, extractor_digest: str) -> str:
+def fingerprint(plan: FoldPlan, material: TrainingSet, config: Config, *, extractor_digest: str) -> str:
     """Digest everything that decides what a fold finds, so that a result on disk is used for no other fold."""
     spec = registry.get(config.model)
     described = {
@@ -125,7 +126,8 @@ def fingerprint(plan: Plan, material: Material, config: Config, *, extractor_dig
         "model": [spec.name, {name: list(values) for name, values in spec.grid.items()}],
         "settings": [config.balance, config.tune, config.seed, config.copies, config.mixup, *config.train_also],
         "networks": config.of_networks if spec.family == "deep" else {},
-        "transforms": [transform.spec for transform in config.transforms],
+        "preprocessing": config.preprocessing.key,
+        "transforms": Augmentation(config.transforms, copy=0).spec,
         "extractor": extractor_digest,
         "recordings": list(material.digests),
         "table": material.corpus.table[["emotion", "speaker", "gender", "corpus"]].to_numpy().tolist(),
@@ -139,8 +141,8 @@ def fingerprint(plan: Plan, material: Material, config: Config, *, extractor_dig
 
 
 def run_fold(
-    plan: Plan,
-    material: Material,
+    plan: FoldPlan,
+    material: TrainingSet,
     config: Config,
     *,
     checkpoint: Path | None = None,
@@ -212,7 +214,7 @@ def run_fold(
     )
 
 
-def _importance(model: registry.Estimator, rows: Rows, material: Material, config: Config) -> list[dict[str, Any]]:
+def _importance(model: registry.Estimator, rows: Rows, material: TrainingSet, config: Config) -> list[dict[str, Any]]:
     """What a classic model goes by on these held-out clips; empty of a network."""
     if registry.get(config.model).family == "deep":
         return []
@@ -220,7 +222,7 @@ def _importance(model: registry.Estimator, rows: Rows, material: Material, confi
     return importance(model, values, labels, names=material.names, seed=config.seed)
 
 
-def _adapted(model: registry.Estimator, rows: Rows, material: Material, config: Config) -> Adapted:
+def _adapted(model: registry.Estimator, rows: Rows, material: TrainingSet, config: Config) -> Adapted:
     return adapted_scores(model, rows, material, seed=config.seed) if registry.get(config.model).adaptive else {}
 
 
@@ -252,7 +254,7 @@ def epochs_setting(epochs: Sequence[int]) -> dict[str, Any]:
 
 def fit(
     rows: Rows,
-    material: Material,
+    material: TrainingSet,
     config: Config,
     *,
     settings: dict[str, Any],
@@ -303,12 +305,12 @@ def _with_mixed(X: NDArray[np.float32], y: Rows, *, seed: int) -> tuple[NDArray[
     return np.concatenate([X, mixed]), np.concatenate([y, labels])
 
 
-def scores(model: registry.Estimator, rows: Rows, material: Material) -> Scores:
+def scores(model: registry.Estimator, rows: Rows, material: TrainingSet) -> Scores:
     """Probabilities (r, k) of the clips themselves, not of copies; a class that the model never met has 0."""
     return _scores_of(model, material.values[rows], material)
 
 
-def _scores_of(model: registry.Estimator, values: NDArray[Any], material: Material) -> Scores:
+def _scores_of(model: registry.Estimator, values: NDArray[Any], material: TrainingSet) -> Scores:
     result = np.zeros((len(values), len(material.emotions)))
     result[:, model.classes_] = model.predict_proba(values)
     return result
@@ -321,7 +323,7 @@ def _over(values: Scores, classes: Rows) -> Scores:
 
 
 def _search(
-    plan: Plan, material: Material, config: Config, *, progress: Progress
+    plan: FoldPlan, material: TrainingSet, config: Config, *, progress: Progress
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Search the model's grid on the inner folds; a held-out clip's copies are in no fit that is scored on it."""
     from emotone.models.tune import grid_search

@@ -10,21 +10,30 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from emotone import audio, splits
+from emotone import audio, files, protocols
 from emotone.corpora import Corpus
 from emotone.errors import AudioError, CorpusError, EmotoneError
-from emotone.experiment import errors, files, folds, groups, importance, outputs, relevance, unsure
-from emotone.experiment.conditions import gather_conditions
+from emotone.experiment import calibration, card, folds, outputs, resume
+from emotone.experiment.analyses import (
+    adaptation,
+    conditions,
+    groups,
+    occlusion,
+    permutation_importance,
+    rejection,
+    worst_errors,
+)
+from emotone.experiment.analyses.conditions import gather_conditions
+from emotone.experiment.analyses.speech_gate import speech_and_other
 from emotone.experiment.config import Config
 from emotone.experiment.fold_result import FoldResult
-from emotone.experiment.folds import Plan
-from emotone.experiment.gate import speech_and_other
-from emotone.experiment.material import Material, check_extra, gather, gather_balance, load
-from emotone.experiment.steps import part
+from emotone.experiment.folds import FoldPlan
+from emotone.experiment.training_set import TrainingSet, check_extra, gather, gather_balance, load
 from emotone.features.store import FeatureStore
 from emotone.models import registry
-from emotone.progress import Progress
-from emotone.recognizer import Recognizer
+from emotone.progress import Progress, part
+from emotone.recognition.recognizer import Recognizer
+from emotone.runs import layout
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -57,7 +66,7 @@ def run(config: Config, progress: Progress | None = None) -> RunSummary:
     config
         The experiment; ``config.out`` may be missing, empty, or an unfinished run of the same settings.
     progress
-        Told of steps, out of `emotone.experiment.steps.TOTAL`.
+        Told of steps, out of `emotone.progress.TOTAL`.
 
     Raises
     ------
@@ -71,17 +80,17 @@ def run(config: Config, progress: Progress | None = None) -> RunSummary:
         The fitted model could not be turned into a graph that gives the same answers.
     """
     folder = config.out
-    if files.is_finished(folder, config.to_dict()):
+    if resume.is_finished(folder, config.to_dict()):
         _page(folder)
-        return RunSummary(folder, files.read_json(folder / files.METRICS))
+        return RunSummary(folder, files.read_json(folder / layout.METRICS))
     from emotone.features import registry as extractors  # brings torch, which a finished run does without
 
     extractor = extractors.get(config.extractor_name)
     store = FeatureStore(config.cache)
     corpus, extra = load(config)
     material = gather(corpus, extractor, config, store=store, extra=extra, progress=part(progress, 0.0, 0.4))
-    protocol = splits.build(config.protocol, material.own, seed=config.seed, digests=material.own_digests)
-    splits.check_leaks(protocol, material.own, digests=material.own_digests)
+    protocol = protocols.build(config.protocol, material.own, seed=config.seed, digests=material.own_digests)
+    protocols.check_leaks(protocol, material.own, digests=material.own_digests)
     plans = folds.plan(protocol, material, config)
     _check_extra(protocol, plans, material)
     every = np.arange(material.n_own, dtype=np.int64)
@@ -90,16 +99,16 @@ def run(config: Config, progress: Progress | None = None) -> RunSummary:
         material, extractor, config, training_sets=training_sets, store=store, progress=part(progress, 0.4, 0.45)
     )
     material = gather_conditions(material, extractor, config, store=store, progress=part(progress, 0.45, 0.5))
-    files.write_text(folder / files.CONFIG, config.to_toml())
+    files.write_text(folder / layout.CONFIG, config.to_toml())
     files.write_json(folder / "folds.json", protocol.to_dict())
     outputs.write_left_out(folder, material)
     results = _all_folds(plans, material, config, extractor_digest=extractor.digest, progress=part(progress, 0.5, 0.9))
-    measured = outputs.calibration(results, material)
+    measured = calibration.calibration(results, material)
     told = _write_scores(config, protocol, plans, results, material, threshold=measured["threshold"])
     last = part(progress, 0.9, 1.0)
     _export(config, extractor, told, results, material, measured=measured, store=store, progress=last)
-    files.write_json(folder / files.METRICS, told)
-    shutil.rmtree(folder / files.WORK, ignore_errors=True)
+    files.write_json(folder / layout.METRICS, told)
+    shutil.rmtree(folder / layout.WORK, ignore_errors=True)
     _page(folder)
     return RunSummary(folder, told)
 
@@ -109,25 +118,25 @@ def write_report(folder: Path) -> Path:
 
     It comes after ``metrics.json``: a run is whole without its page, which can be made again at any time.
     """
-    from emotone.report import run_html
+    from emotone.report.pages import run as run_html
 
-    page = folder / files.REPORT
+    page = folder / layout.REPORT
     files.write_text(page, run_html.page(folder))
     return page
 
 
 def _page(folder: Path) -> None:
     """Write the page of a finished run that has none; one that can't be made costs no run."""
-    if (folder / files.REPORT).is_file():
+    if (folder / layout.REPORT).is_file():
         return
     try:
         write_report(folder)
     except (EmotoneError, ImportError, KeyError, OSError, TypeError, ValueError) as error:
-        told = f"{folder / files.REPORT} was not written: {error}; the run is whole, see 'emotone report'"
+        told = f"{folder / layout.REPORT} was not written: {error}; the run is whole, see 'emotone report'"
         warnings.warn(told, stacklevel=2)
 
 
-def _check_extra(protocol: splits.Protocol, plans: Sequence[Plan], material: Material) -> None:
+def _check_extra(protocol: protocols.Protocol, plans: Sequence[FoldPlan], material: TrainingSet) -> None:
     """Check every pair of training and held-out clips that share no speaker: no extra clip may bring one back."""
     for plan in plans:
         if protocol.speaker_disjoint:
@@ -138,13 +147,13 @@ def _check_extra(protocol: splits.Protocol, plans: Sequence[Plan], material: Mat
 
 
 def _all_folds(
-    plans: Sequence[Plan], material: Material, config: Config, *, extractor_digest: str, progress: Progress
+    plans: Sequence[FoldPlan], material: TrainingSet, config: Config, *, extractor_digest: str, progress: Progress
 ) -> list[FoldResult]:
     """Run the folds that are not on disk yet, each kept there as soon as it is done."""
     results = []
     for done, plan in enumerate(plans):
         key = folds.fingerprint(plan, material, config, extractor_digest=extractor_digest)
-        path = config.out / files.WORK / f"fold-{plan.number:02d}-{key[:32]}.npz"
+        path = config.out / layout.WORK / f"fold-{plan.number:02d}-{key[:32]}.npz"
         result = FoldResult.load(path)
         if result is None:
             stage = part(progress, done / len(plans), (done + 1) / len(plans))
@@ -155,7 +164,9 @@ def _all_folds(
     return results
 
 
-def _run_fold(plan: Plan, material: Material, config: Config, *, checkpoint: Path, progress: Progress) -> FoldResult:
+def _run_fold(
+    plan: FoldPlan, material: TrainingSet, config: Config, *, checkpoint: Path, progress: Progress
+) -> FoldResult:
     """Run a fold; what scikit-learn has against the clips (too few neighbours, a single clip) is told as such."""
     try:
         return folds.run_fold(plan, material, config, checkpoint=checkpoint, progress=progress)
@@ -171,10 +182,10 @@ def _run_fold(plan: Plan, material: Material, config: Config, *, checkpoint: Pat
 
 def _write_scores(
     config: Config,
-    protocol: splits.Protocol,
-    plans: Sequence[Plan],
+    protocol: protocols.Protocol,
+    plans: Sequence[FoldPlan],
     results: Sequence[FoldResult],
-    material: Material,
+    material: TrainingSet,
     *,
     threshold: float,
 ) -> dict[str, Any]:
@@ -184,20 +195,20 @@ def _write_scores(
     told = outputs.summarise(table, protocol=protocol, plans=plans, material=material, config=config)
     for fold, result in zip(told["folds"], results, strict=True):
         fold["temperature"] = result.temperature
-    files.write_table(folder / files.PREDICTIONS, table)
+    files.write_table(folder / layout.PREDICTIONS, table)
     header = told["protocol"]
-    told["unsure"] = unsure.write(folder, table, material=material, threshold=threshold, protocol=header)
+    told["unsure"] = rejection.write(folder, table, material=material, threshold=threshold, protocol=header)
     told["groups"] = groups.write(folder, table, material=material, protocol=header, seed=config.seed)
-    adapted = outputs.write_adaptation(
+    adapted = adaptation.write_adaptation(
         folder, results, material, title=f"{config.model}, {protocol.name}: test clips of speakers heard before"
     )
     if adapted:
         told["adapted"] = adapted
     if config.conditions:
-        told["conditions"] = outputs.write_conditions(folder, results, material)
+        told["conditions"] = conditions.write_conditions(folder, results, material)
     outputs.write_search(folder, results)
-    importance.write(folder, results)
-    errors.write(folder, table, material)
+    permutation_importance.write(folder, results)
+    worst_errors.write(folder, table, material)
     outputs.write_figures(folder, told)
     if config.features != "none":
         outputs.write_features(folder, material, kind=config.features)
@@ -209,14 +220,14 @@ def _export(
     extractor: "Extractor",
     told: dict[str, Any],
     results: Sequence[FoldResult],
-    material: Material,
+    material: TrainingSet,
     *,
     measured: Mapping[str, Any],
     store: FeatureStore,
     progress: Progress,
 ) -> None:
     """Fit the final model on all clips, extra ones too, and write its bundle."""
-    from emotone import export
+    from emotone.export import bundle as export
 
     progress(0, 2, "fitting the final model")
     epochs = folds.epochs_setting([epoch for result in results for epoch in result.epochs])
@@ -228,47 +239,50 @@ def _export(
         material,
         config,
         settings=settings,
-        checkpoint=config.out / files.WORK / f"final-{_identity(config, material)}",
+        checkpoint=config.out / layout.WORK / f"final-{_identity(config, material)}",
         progress=part(progress, 0, 0.5),
     )
     model = fitted.model
     outputs.write_curves(config.out, results, final=fitted, title=f"{config.model}: training")
     outputs.write_scaler(config.out, model, material)
     if extractor.is_graph and registry.get(config.model).adaptive:
-        _set_gate(model, material, store.graph(extractor), seed=config.seed, progress=part(progress, 0.4, 0.5))
+        _set_gate(model, material, store.graph(extractor), config, progress=part(progress, 0.4, 0.5))
     part(progress, 0.5, 0.6)(0, 1, "exporting the final model")
     export.bundle(
         cast("Pipeline", model),
         extractor,
-        card=outputs.card(config, told, material=material, settings=settings, measured=measured),
+        card=card.card(config, told, material=material, settings=settings, measured=measured),
         out=config.out / MODEL,
         temperature=measured["temperature"],
         threshold=measured["threshold"],
+        preprocessing=config.preprocessing,
         check_waveforms=waveforms(material.corpus, n_clips=N_CHECKED_CLIPS),
         graph=store.graph(extractor) if extractor.is_graph else None,
     )
     if extractor.is_graph and registry.get(config.model).family == "deep":
         final, stage = Recognizer(config.out / MODEL), part(progress, 0.6, 1.0)
-        relevance.write(config.out, final, material.own, seed=config.seed, progress=stage)
+        occlusion.write(config.out, final, material.own, seed=config.seed, progress=stage)
     progress(2, 2, "done")
 
 
-def _set_gate(model: registry.Estimator, material: Material, graph: bytes, *, seed: int, progress: Progress) -> None:
+def _set_gate(
+    model: registry.Estimator, material: TrainingSet, graph: bytes, config: Config, *, progress: Progress
+) -> None:
     """Let an adaptive model tell whether there is speech at all."""
-    from emotone.models.gate import fit_gate
+    from emotone.models.deep.speech_gate import fit_gate
 
-    clips = waveforms(material.corpus, n_clips=N_GATE_CLIPS)
-    cast("Pipeline", model)[-1].gate = fit_gate(*speech_and_other(clips, graph, seed=seed, progress=progress))
+    clips = [config.preprocessing.apply(clip) for clip in waveforms(material.corpus, n_clips=N_GATE_CLIPS)]
+    cast("Pipeline", model)[-1].gate = fit_gate(*speech_and_other(clips, graph, seed=config.seed, progress=progress))
 
 
-def _identity(config: Config, material: Material) -> str:
+def _identity(config: Config, material: TrainingSet) -> str:
     """Digest what the final model is fitted on, so that no other model's checkpoint is taken for its own."""
     described = [config.to_toml(), *material.digests, *material.corpus.table["emotion"]]
     return hashlib.sha256("|".join(described).encode()).hexdigest()[:32]
 
 
 def waveforms(corpus: Corpus, *, n_clips: int) -> list[audio.Waveform]:
-    """Read some clips from all over the corpus, trimmed, each (n,) float32 at 16 kHz.
+    """Read some clips from all over the corpus, each (n,) float32 at 16 kHz.
 
     One that can't be read is passed over: ``rejected.csv`` names it.
     """

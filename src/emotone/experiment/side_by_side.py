@@ -8,28 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emotone import corpora, splits
+from emotone import corpora, files
+from emotone import protocols as splits
 from emotone.errors import ConfigError
-from emotone.experiment import files
-from emotone.experiment.compare import (
-    DEEP,
-    LEVEL,
-    MARKER,
-    SCORES,
-    compare,
-    configs,
-    emotions_of,
-    open_folder,
-    paired,
-    paired_row,
-    read_tested,
-    scores_row,
-)
+from emotone.experiment.compare import DEEP, MARKER, compare, configs, open_folder
 from emotone.experiment.config import Config
 from emotone.experiment.folds import N_INNER_FOLDS
-from emotone.experiment.steps import named, part
-from emotone.progress import Progress
+from emotone.progress import Progress, named, part
 from emotone.report import text
+from emotone.runs import layout
+from emotone.runs.comparison import LEVEL, SCORES, emotions_of, paired, paired_row, read_tested, scores_row
 
 #: Marks the folder of several comparisons; `emotone.experiment.compare.MARKER` that of one.
 SEVERAL = "comparisons.toml"
@@ -52,10 +40,10 @@ def side_by_side(
     models
         Names; ``"all"`` stands for every registered one that needs no pretrained encoder.
     protocols
-        Names in `emotone.splits.PROTOCOLS` or paths of JSON files, at least two.  The first speaker-disjoint one is
+        Names in `emotone.protocols.PROTOCOLS` or paths of JSON files, at least two.  The first speaker-disjoint one is
         what rows are sorted by; how much more the first other one gives is called the leak.
     progress
-        Told of steps, out of `emotone.experiment.steps.TOTAL`.
+        Told of steps, out of `emotone.progress.TOTAL`.
 
     Returns
     -------
@@ -174,7 +162,7 @@ def _leak(comparisons: Mapping[str, Config], model: str, *, leaking: str, refere
     the clips that both test, with 95 % interval, p value and number of clips; None where there is no such clip.
     """
     runs = [comparisons[name].out / model for name in (leaking, reference)]
-    results = [files.read_json(run / files.METRICS) for run in runs]
+    results = [files.read_json(run / layout.METRICS) for run in runs]
     first, second = (read_tested(run).set_index("row") for run in runs)
     both = first.index.intersection(second.index)
     clip = ["path", "speaker", "emotion"]
@@ -280,9 +268,10 @@ def _row(told: Mapping[str, Any]) -> dict[str, Any]:
 
 def _write(folder: Path, told: dict[str, Any]) -> None:
     """Write the comparison over all protocols as JSON, table, picture and page."""
-    from emotone.report import plots, side_by_side
+    from emotone.report.figures import style
+    from emotone.report.pages import side_by_side
 
     files.write_json(folder / "comparison.json", told)
     files.write_table(folder / "comparison.csv", pd.DataFrame([_row(row) for row in told["rows"]]))
-    picture = plots.save(side_by_side.picture(told), folder / "comparison.png")
+    picture = style.save(side_by_side.picture(told), folder / "comparison.png")
     files.write_text(folder / "comparison.html", side_by_side.page(told, comparison_png=picture.read_bytes()))

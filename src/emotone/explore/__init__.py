@@ -15,24 +15,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from emotone.explore import checked as checked
-    from emotone.explore import features as features
-    from emotone.explore import pair as pair
-    from emotone.explore import signals as signals
-    from emotone.explore.finding import Finding as Finding
-    from emotone.explore.measure import Measured as Measured
-    from emotone.explore.measure import measure as measure_corpus
-    from emotone.explore.run import explore as explore
+    from emotone.explore.contrast import findings as pair
+    from emotone.explore.feature_analysis import findings as features
+    from emotone.explore.finding import Finding
+    from emotone.explore.measure.corpus import Measured
+    from emotone.explore.measure.corpus import measure as measure_corpus
+    from emotone.explore.overview import findings as checked
+    from emotone.explore.run import explore
+    from emotone.explore.signal import findings as signals
 
 __all__ = ["Finding", "Measured", "checked", "explore", "features", "measure_corpus", "pair", "signals"]
 
 _PLACES = {
     "Finding": ("finding", "Finding"),
-    "Measured": ("measure", "Measured"),
-    "measure_corpus": ("measure", "measure"),
+    "Measured": ("measure.corpus", "Measured"),
+    "measure_corpus": ("measure.corpus", "measure"),
     "explore": ("run", "explore"),
 }
-_MODULES = ("checked", "features", "pair", "signals")
+_MODULES = {"checked": "overview", "features": "feature_analysis", "pair": "contrast", "signals": "signal"}
 
 
 def __getattr__(name: str) -> Any:
@@ -41,5 +41,5 @@ def __getattr__(name: str) -> Any:
         module, there = _PLACES[name]
         return getattr(importlib.import_module(f"emotone.explore.{module}"), there)
     if name in _MODULES:
-        return importlib.import_module(f"emotone.explore.{name}")
+        return importlib.import_module(f"emotone.explore.{_MODULES[name]}.findings")
     raise AttributeError(f"module 'emotone.explore' has no attribute {name!r}")

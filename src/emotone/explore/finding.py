@@ -7,8 +7,8 @@ from pathlib import PurePath
 import pandas as pd
 from matplotlib.figure import Figure
 
-from emotone.report.compare_html import embedded
-from emotone.report.plots import png
+from emotone.report.figures.style import png
+from emotone.report.pages.render import embedded
 
 _SHOWN_ROWS, _SHOWN_COLUMNS = 10, 9  # of a table, in a notebook
 _SHARP_DPI, _SHOWN_DPI = 130, 92  # dots an inch that are drawn, and at which they are shown: screens differ

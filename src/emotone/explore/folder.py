@@ -11,7 +11,7 @@ from typing import Any
 
 from emotone.errors import ConfigError
 from emotone.explore.finding import Finding
-from emotone.report import plots
+from emotone.report.figures import style
 
 __all__ = ["FIGURES", "FINDINGS", "PAGE", "TABLES", "Stage", "check", "staged"]
 
@@ -79,7 +79,7 @@ class Stage:
         names = []
         if finding.figure is not None:
             names.append(f"{FIGURES}/{finding.name}.png")
-            self.pictures[finding.name] = plots.save(finding.figure, self._folder / names[-1]).read_bytes()
+            self.pictures[finding.name] = style.save(finding.figure, self._folder / names[-1]).read_bytes()
         names.append(f"{TABLES}/{finding.name}.csv")
         (self._folder / TABLES).mkdir(exist_ok=True)
         finding.table.to_csv(self._folder / names[-1], index=False, lineterminator="\n")

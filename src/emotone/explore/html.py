@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from emotone.explore.finding import Finding
-from emotone.report.compare_html import embedded, render
-from emotone.report.palette import colour_of
+from emotone.palette import colour_of
+from emotone.report.pages.render import embedded, render
 
 __all__ = ["Section", "page"]
 

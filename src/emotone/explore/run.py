@@ -8,22 +8,25 @@ from typing import Any
 
 import numpy as np
 
-import emotone
 from emotone import corpora as readers
+from emotone._version import __version__
 from emotone.corpora import Corpus, Rejected
 from emotone.emotions import canonical
 from emotone.errors import ConfigError, CorpusError
-from emotone.experiment.steps import part
-from emotone.explore import checked, feature_map, features, folder, signals
-from emotone.explore import pair as pairs
-from emotone.explore.aside import Aside, aside
-from emotone.explore.features import FeatureTable
+from emotone.explore import folder
+from emotone.explore.contrast import findings as pairs
+from emotone.explore.feature_analysis import findings as features
+from emotone.explore.feature_analysis import projection as feature_map
+from emotone.explore.feature_analysis.findings import FeatureTable
+from emotone.explore.feature_analysis.umap_worker import UmapJob, aside
 from emotone.explore.folder import Stage
 from emotone.explore.html import Section, page
-from emotone.explore.measure import Measured, measure
+from emotone.explore.measure.corpus import Measured, measure
+from emotone.explore.overview import findings as checked
+from emotone.explore.signal import findings as signals
 from emotone.features import registry
 from emotone.features.store import FeatureStore
-from emotone.progress import Progress
+from emotone.progress import Progress, part
 
 __all__ = ["explore"]
 
@@ -57,7 +60,7 @@ def explore(
     cache
         Where measures and features are kept; the user's cache if not given.
     progress
-        Told of steps, out of `emotone.experiment.steps.TOTAL`.
+        Told of steps, out of `emotone.progress.TOTAL`.
 
     Returns
     -------
@@ -120,7 +123,7 @@ def _gathered(corpus: Corpus, *, cache: Path | None, progress: Progress) -> tupl
 
 
 def _feature_section(
-    table: FeatureTable | None, umap: Aside | None, measured: Measured, *, seed: int, progress: Progress
+    table: FeatureTable | None, umap: UmapJob | None, measured: Measured, *, seed: int, progress: Progress
 ) -> Section:
     """Make the section on features; where a corpus can't have one, it says why."""
     title = "The features"
@@ -194,7 +197,7 @@ def _published(stage: Stage, sections: Sequence[Section], measured: Measured, se
         summary=summary,
         emotions=corpus.emotions,
         pictures=stage.pictures,
-        made=f"Made by emotone {emotone.__version__}, seed {settings['seed']}, features: {registry.DEFAULT}.",
+        made=f"Made by emotone {__version__}, seed {settings['seed']}, features: {registry.DEFAULT}.",
     )
     told = [
         {

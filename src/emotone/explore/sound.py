@@ -16,14 +16,7 @@ from torch import Tensor
 from emotone.audio import SAMPLE_RATE
 from emotone.errors import FeatureError
 from emotone.features import spectral
-from emotone.features.descriptors import (
-    HOP_LENGTH,
-    N_FFT,
-    N_MELS,
-    N_MFCC,
-    WIN_LENGTH,
-    DescriptorFrames,
-)
+from emotone.features.descriptors import HOP_LENGTH, N_FFT, N_MELS, N_MFCC, WIN_LENGTH, DescriptorFrames
 
 __all__ = ["FLOOR_DB", "HOP_S", "Image", "energy", "log_mel", "mel_frequencies", "mfcc", "pitch", "spectrogram"]
 

@@ -13,8 +13,8 @@ from torch.export import Dim
 
 from emotone.errors import ExportError
 from emotone.features.base import Extractor
-from emotone.features.names import INT8
-from emotone.features.quantize import quantized
+from emotone.features.encoders.names import INT8
+from emotone.features.encoders.quantize import quantized
 
 #: ai.onnx operator set of every exported graph.
 OPSET = 20

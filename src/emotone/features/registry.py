@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 from emotone.errors import ConfigError
-from emotone.features import names
 from emotone.features.base import Extractor
-from emotone.features.names import SEQUENCES, EncoderName, is_sequence
+from emotone.features.encoders import names
+from emotone.features.encoders.names import SEQUENCES, EncoderName, is_sequence
 
 __all__ = ["DEFAULT", "EXTRACTORS", "SEQUENCES", "get", "is_sequence"]
 
@@ -42,16 +42,16 @@ def _mfcc_frames() -> Extractor:
 
 def _encoder(name: EncoderName) -> Extractor:
     if name.model:
-        from emotone.features.hub import HubEncoder
+        from emotone.features.encoders.hub import HubEncoder
 
         return HubEncoder(name)
-    from emotone.features.pretrained import WhisperStates
+    from emotone.features.encoders.pretrained import WhisperStates
 
     return WhisperStates(name)
 
 
 #: Name -> how to make it.  The two of openSMILE need the extra of that name and can't be part of a graph.  Pretrained
-#: encoders have names with a grammar instead, see `emotone.features.names`.
+#: encoders have names with a grammar instead, see `emotone.features.encoders.names`.
 EXTRACTORS: dict[str, Callable[[], Extractor]] = {
     "functionals": _functionals,
     "egemaps": _egemaps,
@@ -84,7 +84,7 @@ def get(name: str) -> Extractor:
     if not names.is_encoder(name):
         raise ConfigError(f"unknown extractor {name!r}; known: {', '.join(EXTRACTORS)}, {names.GRAMMAR}")
     parts = [_encoder(part) for part in names.parse(name)]
-    from emotone.features.pretrained import EightBit, Joined
+    from emotone.features.encoders.pretrained import EightBit, Joined
 
     extractor = parts[0] if len(parts) == 1 else Joined(parts)
     return EightBit(extractor) if name.startswith(names.INT8) else extractor

@@ -1,28 +1,26 @@
 """Features on disk: computed once for each recording, extractor and augmented copy.
 
 One SQLite file, which survives a process that dies and two that write at once.  A row is found by the recording's
-*content* (so a renamed corpus costs nothing and a changed file is never mistaken) and by the extractor's digest.
+*content* (so a renamed corpus costs nothing and a changed file is never mistaken) and by
+everything else that decides its features: the extractor's digest, the preprocessing and the augmented copy.
 """
 
-import hashlib
 import os
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from emotone import audio, augment
-from emotone.errors import EmotoneError, FeatureError
-from emotone.features.runner import GraphRunner
+from emotone.augment.copies import Augmentation
+from emotone.errors import FeatureError
+from emotone.features.worker import WHOLE, Clip, Job, compute
+from emotone.preprocessing import DEFAULT, Preprocessing
 from emotone.progress import Progress
 
 if TYPE_CHECKING:
@@ -38,31 +36,6 @@ CREATE TABLE IF NOT EXISTS features (key TEXT PRIMARY KEY, row BLOB);
 """
 _BATCH = 40  # clips between two commits: what a crash costs at most
 _WAIT_S = 120.0  # for another process that is writing
-_WHOLE = -1.0  # end_s of a whole file, since NaN is not equal to itself
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """One augmented copy of every clip.
-
-    Attributes
-    ----------
-    transforms
-        Applied in order.
-    copy
-        1, 2, ...: another number gives another copy.
-    seed
-        The experiment's; a copy depends on it, the number and the recording's content alone.
-    """
-
-    transforms: tuple[augment.Transform, ...]
-    copy: int
-    seed: int = 0
-
-    @property
-    def spec(self) -> str:
-        """The text that keys the store."""
-        return f"{'+'.join(transform.spec for transform in self.transforms)}#{self.copy}@{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -115,12 +88,13 @@ class FeatureStore:
         corpus: "Corpus",
         extractor: "Extractor",
         *,
+        preprocessing: Preprocessing = DEFAULT,
         augmentation: Augmentation | None = None,
         rows: Sequence[int] | None = None,
         workers: int | None = None,
         progress: Progress | None = None,
     ) -> Features:
-        """Features of a corpus' clips, trimmed of silence, on all cores.
+        """Return the features of a corpus' clips, computed on all cores.
 
         Parameters
         ----------
@@ -128,6 +102,8 @@ class FeatureStore:
             Its clips, in its order.
         extractor
             Any registered one.
+        preprocessing
+            What happens to a waveform before features are computed.
         augmentation
             Take this augmented copy of each clip instead of the clip.
         rows
@@ -143,14 +119,15 @@ class FeatureStore:
             Not one clip could be read, or a worker process died.
         """
         table = corpus.table if rows is None else corpus.table.iloc[list(rows)]
-        ends = table["end_s"].fillna(_WHOLE)
+        ends = table["end_s"].fillna(WHOLE)
         clips = [(str(p), float(s), float(e)) for p, s, e in zip(table["path"], table["start_s"], ends, strict=True)]
-        job = _Job(
+        job = Job(
             extractor=extractor.name,
             graph=self.graph(extractor) if extractor.is_graph else None,
             extractor_digest=extractor.digest,
             width=len(extractor.feature_names) if extractor.is_sequence else None,
             dtype=extractor.stored_as,
+            preprocessing=preprocessing,
             augmentation=augmentation,
         )
         found: dict[int, tuple[str, npt.NDArray[Any]]] = {}
@@ -184,9 +161,9 @@ class FeatureStore:
     def _fill(
         self,
         database: sqlite3.Connection,
-        clips: list[tuple[str, float, float]],
+        clips: list[Clip],
         missing: list[int],
-        job: "_Job",
+        job: Job,
         found: dict[int, tuple[str, npt.NDArray[Any]]],
         *,
         workers: int | None,
@@ -196,7 +173,7 @@ class FeatureStore:
         if not missing:
             return rejected
         what = "features" if job.augmentation is None else f"features of augmented copy {job.augmentation.copy}"
-        results = _computed([clips[number] for number in missing], job, workers=workers)
+        results = compute([clips[number] for number in missing], job, workers=workers)
         for done, (number, result) in enumerate(zip(missing, results, strict=True), start=1):
             if isinstance(result, str):
                 rejected[number] = result
@@ -222,9 +199,7 @@ class FeatureStore:
         finally:
             database.close()
 
-    def _look_up(
-        self, database: sqlite3.Connection, clip: tuple[str, float, float], job: "_Job"
-    ) -> tuple[str, npt.NDArray[Any]] | None:
+    def _look_up(self, database: sqlite3.Connection, clip: Clip, job: Job) -> tuple[str, npt.NDArray[Any]] | None:
         path, start_s, end_s = clip
         try:
             status = os.stat(path)
@@ -242,8 +217,8 @@ class FeatureStore:
     def _keep(
         self,
         database: sqlite3.Connection,
-        clip: tuple[str, float, float],
-        job: "_Job",
+        clip: Clip,
+        job: Job,
         digest: str,
         row: npt.NDArray[Any],
     ) -> None:
@@ -256,33 +231,6 @@ class FeatureStore:
         database.execute("INSERT OR REPLACE INTO features VALUES (?, ?)", (job.key(digest), row.tobytes()))
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What a worker process needs to know; ``width`` is that of a frame, None where a clip has one row.
-
-    ``dtype`` is the type of the numbers in the store.
-    """
-
-    extractor: str
-    graph: bytes | None
-    extractor_digest: str
-    width: int | None
-    dtype: str
-    augmentation: Augmentation | None
-
-    def key(self, digest: str) -> str:
-        spec = "" if self.augmentation is None else self.augmentation.spec
-        return hashlib.sha256(f"{digest}|{self.extractor_digest}|{spec}".encode()).hexdigest()
-
-    def shaped(self, kept: bytes) -> npt.NDArray[Any]:
-        """Give numbers as they are kept the shape of the features: (d,), or (frames, d) of a sequence.
-
-        Frames are copied, since what a database gives is read-only and torch wants what it may write to.
-        """
-        numbers = np.frombuffer(kept, dtype=self.dtype)
-        return numbers if self.width is None else numbers.reshape(-1, self.width).copy()
-
-
 def _gathered(rows: Mapping[int, npt.NDArray[Any]], n_clips: int, extractor: "Extractor") -> npt.NDArray[Any]:
     """Put the rows of those clips that have one into an array over all clips, as `Features.values` says."""
     values: npt.NDArray[Any]
@@ -293,74 +241,3 @@ def _gathered(rows: Mapping[int, npt.NDArray[Any]], n_clips: int, extractor: "Ex
     for number, row in rows.items():
         values[number] = row
     return values
-
-
-_Result = tuple[str, npt.NDArray[Any]] | str
-
-
-def _computed(clips: list[tuple[str, float, float]], job: _Job, *, workers: int | None) -> Iterator[_Result]:
-    """Digest and features of each clip, or why it has none, in order."""
-    n_workers = max(1, min(workers or os.cpu_count() or 1, len(clips) // 8))
-    if n_workers == 1:
-        work = _Worker(job)
-        yield from map(work, clips)
-        return
-    # Spawned, not forked: a fork of a process that runs torch's threads may hang.
-    pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_start, initargs=(job,))
-    try:
-        yield from pool.map(_run, clips, chunksize=8)
-    except BrokenProcessPool as error:
-        raise FeatureError(
-            "a process that computes features died (out of memory?); what was done is kept: run again, with fewer "
-            "workers if it happens again; a script of yours must call this under: if __name__ == '__main__'"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-class _Worker:
-    """Reads a clip and computes its features."""
-
-    def __init__(self, job: _Job) -> None:
-        self.augmentation, self.dtype = job.augmentation, job.dtype
-        self.compute: Any
-        if job.graph is not None:
-            self.compute = GraphRunner(job.graph)
-        else:
-            from emotone.features import registry
-
-            self.compute = registry.get(job.extractor).compute
-
-    def __call__(self, clip: tuple[str, float, float]) -> _Result:
-        path, start_s, end_s = clip
-        try:
-            whole = audio.read(path, start_s=start_s, end_s=None if end_s == _WHOLE else end_s, trim=False)
-            digest = audio.content_digest(whole)
-            samples = audio.trim_silence(whole)
-            if self.augmentation is not None:
-                rng = augment.seed_for(self.augmentation.seed, digest=digest, copy_index=self.augmentation.copy)
-                samples = augment.apply(samples, transforms=self.augmentation.transforms, rng=rng)
-            row = np.asarray(self.compute(samples), dtype=np.float32)
-        except EmotoneError as error:
-            return str(error)
-        if not np.isfinite(row).all():
-            return f"{path}: a feature is not a finite number; leave this file out and report it"
-        return digest, row.astype(self.dtype, copy=False)
-
-
-_worker: _Worker | None = None
-
-
-def _start(job: _Job) -> None:
-    global _worker  # one a process: a session costs more to make than a clip to compute
-    if job.graph is None:
-        import torch
-
-        torch.set_num_threads(1)  # there is a process for each core
-    _worker = _Worker(job)
-
-
-def _run(clip: tuple[str, float, float]) -> _Result:
-    if _worker is None:  # the pool's initializer has run before any clip
-        raise FeatureError("the worker was not started")
-    return _worker(clip)

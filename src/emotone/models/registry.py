@@ -55,10 +55,10 @@ class ModelSpec:
         The features that it learns from unless told otherwise, a name in `emotone.features.registry.EXTRACTORS`.
     family
         ``"classic"``, of one row of features a clip, or ``"deep"``, of frames.  A deep model's last step is an
-        `emotone.models.neural.NeuralClassifier`.
+        `emotone.models.deep.neural.NeuralClassifier`.
     adaptive
         Whether it can be told how a speaker usually sounds: its last step is an
-        `emotone.models.adaptive.AdaptiveClassifier`.
+        `emotone.models.deep.adaptive.AdaptiveClassifier`.
     """
 
     name: str
@@ -93,13 +93,13 @@ def deferred(target: str) -> Callable[..., Estimator]:
 
 
 def _classic(name: str, description: str, grid: Mapping[str, Sequence[Any]]) -> ModelSpec:
-    builder = deferred(f"emotone.models.classic:{name.replace('-', '_')}")
+    builder = deferred(f"emotone.models.classic.pipelines:{name.replace('-', '_')}")
     return ModelSpec(name=name, build=builder, description=description, grid=grid)
 
 
 def _deep(name: str, description: str, *, extractor: str) -> ModelSpec:
     grid = {"classifier__learning_rate": (1e-3, 2e-3), "classifier__dropout": (0.2, 0.4)}
-    builder = deferred(f"emotone.models.neural:{name.replace('-', '_')}")
+    builder = deferred(f"emotone.models.deep.neural:{name.replace('-', '_')}")
     return ModelSpec(name=name, build=builder, description=description, grid=grid, extractor=extractor, family="deep")
 
 
@@ -167,7 +167,7 @@ MODELS: dict[str, ModelSpec] = {
         _deep("resnet", "residual network over the log-mel spectrogram", extractor="log-mel"),
         ModelSpec(
             name="adaptive",
-            build=deferred("emotone.models.adaptive:adaptive"),
+            build=deferred("emotone.models.deep.adaptive:adaptive"),
             description="statistics of projected states of Whisper, with a head that adapts to the speaker",
             grid={"classifier__learning_rate": (1e-3, 2e-3), "classifier__dropout": (0.3, 0.5)},
             extractor="int8:whisper-base@2,3:frames+whisper-tiny.en@2:frames",

@@ -40,7 +40,7 @@ def grid_search(
     X, y
         Features (n, d) float32 and labels (n,) int of the training clips.
     folds
-        Row numbers (train, held out) in X, as `emotone.splits.inner_folds` gives them.
+        Row numbers (train, held out) in X, as `emotone.protocols.inner_folds` gives them.
     seed
         Seeds every fit alike.
     n_jobs

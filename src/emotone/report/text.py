@@ -1,6 +1,6 @@
 """Results as text: the report of one model, the table of several.  Every figure comes with its protocol and interval.
 
-``result`` is what `emotone.metrics.summary` returns, ``protocol`` what `emotone.splits.Protocol.header` returns: the
+``result`` is what `emotone.metrics.summary` returns, ``protocol`` what `emotone.protocols.Protocol.header` returns: the
 two parts of ``metrics.json``.
 """
 
@@ -9,20 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emotone.errors import ConfigError
+from emotone.formatting import percent
 from emotone.metrics import PairedResult
 
 Result = Mapping[str, Any]
-
-
-def percent(share: float, *, digits: int = 1) -> str:
-    """Write a share as a percentage.
-
-    Examples
-    --------
-    >>> percent(0.6731)
-    '67.3 %'
-    """
-    return f"{100 * share:.{digits}f} %"
 
 
 def score_line(result: Result, *, metric: str = "uar") -> str:

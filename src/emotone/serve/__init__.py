@@ -3,9 +3,9 @@
 from emotone.errors import MissingExtraError
 
 try:
-    from emotone.serve.api import create_app
-    from emotone.serve.limits import ServeSettings
-    from emotone.serve.run import serve
+    from emotone.serve.app import create_app
+    from emotone.serve.server import serve
+    from emotone.serve.settings import ServeSettings
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in ("fastapi", "starlette", "pydantic", "uvicorn"):
         raise

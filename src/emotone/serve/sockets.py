@@ -14,11 +14,13 @@ from typing import Any
 from fastapi import WebSocket, WebSocketDisconnect
 
 from emotone.errors import EmotoneError
-from emotone.recognizer import Recognizer
+from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.stream import Event, Stream
 from emotone.serve import problems
-from emotone.serve.limits import Load, ServeSettings, check_key, check_origin
 from emotone.serve.problems import ProblemError
-from emotone.stream import Event, Stream
+from emotone.serve.security import check_key, check_origin
+from emotone.serve.settings import ServeSettings
+from emotone.serve.work_queue import WorkQueue
 
 #: Bytes of a message.
 MAX_CHUNK_BYTES = 1 << 20
@@ -34,7 +36,9 @@ _CLOSE_CODES = {
 _log = logging.getLogger(__name__)
 
 
-async def serve_stream(websocket: WebSocket, *, recognizer: Recognizer, load: Load, settings: ServeSettings) -> None:
+async def serve_stream(
+    websocket: WebSocket, *, recognizer: Recognizer, load: WorkQueue, settings: ServeSettings
+) -> None:
     """Serve one WebSocket from its hello to its end."""
     await websocket.accept()
     # one who went away, during an answer too, is no error
@@ -83,7 +87,7 @@ class _Socket:
             raise ProblemError("idle", f"no answer was taken for {self._patience_s:g} s; read what is sent") from None
 
 
-async def _converse(socket: _Socket, recognizer: Recognizer, load: Load, settings: ServeSettings) -> None:
+async def _converse(socket: _Socket, recognizer: Recognizer, load: WorkQueue, settings: ServeSettings) -> None:
     check_origin(settings, socket.websocket.headers)
     hello = _hello(await socket.receive())
     check_key(settings, socket.websocket.headers, also=hello.get("key"))
@@ -103,7 +107,7 @@ async def _converse(socket: _Socket, recognizer: Recognizer, load: Load, setting
         load.streams -= 1
 
 
-async def _answer(socket: _Socket, stream: Stream, load: Load, *, bytes_per_s: int) -> None:
+async def _answer(socket: _Socket, stream: Stream, load: WorkQueue, *, bytes_per_s: int) -> None:
     while True:
         message = await socket.receive()
         if isinstance(message, str):

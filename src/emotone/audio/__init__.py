@@ -1,0 +1,23 @@
+"""Recordings in, 16 kHz mono out: the only package that opens audio."""
+
+from emotone.audio.decoding import AudioSource, Waveform
+from emotone.audio.encoding import encode_mp3, write_wav
+from emotone.audio.reading import SILENT_PEAK, AudioInfo, blocks, content_digest, info, read
+from emotone.audio.resampling import SAMPLE_RATE
+from emotone.audio.trimming import MIN_DURATION_S, trim_silence
+
+__all__ = [
+    "MIN_DURATION_S",
+    "SAMPLE_RATE",
+    "SILENT_PEAK",
+    "AudioInfo",
+    "AudioSource",
+    "Waveform",
+    "blocks",
+    "content_digest",
+    "encode_mp3",
+    "info",
+    "read",
+    "trim_silence",
+    "write_wav",
+]

@@ -1,0 +1,264 @@
+"""Recordings in, 16 kHz mono out: the only module that opens audio.
+
+Whatever comes in (path, bytes, open file, array; any rate, any number of channels) leaves as float32 at `SAMPLE_RATE`.
+Nothing is repaired in silence: what can't be a recording of a voice raises `AudioError` with finding and remedy.
+The decoders are in `emotone.audio.decoding`, the encoder in `emotone.audio.encoding`, downmix and resampling in `emotone.audio.resampling`.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from emotone.audio.decoding import AudioSource, Reader, Waveform, open_reader
+from emotone.audio.encoding import encode_mp3, write_wav
+from emotone.audio.resampling import SAMPLE_RATE, peak_of, to_16k_mono
+from emotone.audio.trimming import MIN_DURATION_S, trim_silence
+from emotone.errors import AudioError, SilenceError
+
+__all__ = [
+    "MIN_DURATION_S",
+    "SAMPLE_RATE",
+    "SILENT_PEAK",
+    "AudioInfo",
+    "AudioSource",
+    "Waveform",
+    "blocks",
+    "content_digest",
+    "encode_mp3",
+    "info",
+    "read",
+    "trim_silence",
+    "write_wav",
+]
+
+#: A peak below this is digital silence (the smallest step of 16 bits is three times as large).
+SILENT_PEAK = 1e-5
+# An annotation's end is often rounded: this much beyond the recording's end is still its end.
+_END_TOLERANCE_S = 0.05
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a recording's header says.
+
+    Attributes
+    ----------
+    duration_s
+        Length in seconds.
+    sample_rate
+        Samples a second of the recording itself, Hz.
+    channels
+        Number of channels of the recording itself.
+    container, codec
+        Names such as "wav" and "pcm_16", "matroska,webm" and "opus", "array" and "float32".
+    """
+
+    duration_s: float
+    sample_rate: int
+    channels: int
+    container: str
+    codec: str
+
+
+def read(source: AudioSource, *, start_s: float = 0.0, end_s: float | None = None) -> npt.NDArray[np.float32]:
+    """Read a recording, or a segment of it, as 16 kHz mono.
+
+    Channels are averaged.  Where they cancel each other (one is wired with inverted polarity), the loudest channel
+    stands in: see `emotone.audio.resampling.Downmix`.  Amplitudes are kept, also beyond [-1, 1]: gain changes no later answer.
+
+    Parameters
+    ----------
+    source
+        A path, the bytes of a file, a binary file (read from its beginning and left open), or ``(samples, rate)`` with
+        samples of shape (n,) or (n, channels), floating point or integers (scaled by the range of their type).
+    start_s, end_s
+        The segment, in seconds of the recording; ``None`` or NaN (as tables of corpora have it) is the end.  It is
+        the slice of the whole recording; in WebM, whose times are whole milliseconds, it may begin 1 ms off.
+
+    Returns
+    -------
+    (n,) float32 at `SAMPLE_RATE`, n >= 3200 (`MIN_DURATION_S`).
+
+    Raises
+    ------
+    AudioError
+        The source is missing, empty, cut short by over 1 %, damaged, no sound, silent (peak under 1e-5), shorter than
+        `MIN_DURATION_S`, holds NaN or infinity, or the segment is not inside it.
+
+    Examples
+    --------
+    >>> tone = np.sin(2 * np.pi * 440 * np.arange(48_000) / 48_000)
+    >>> read((tone, 48_000)).shape
+    (16000,)
+    """
+    begin, end = _segment(start_s, end_s)
+    with open_reader(source) as reader:
+        _check_inside(reader, begin, end)
+        samples = _gather(to_16k_mono(reader, begin, end), _expected_samples(reader, begin, end))
+        name = reader.name if not begin and end is None else f"{reader.name} from {start_s:g} s"
+        tolerance = round(_END_TOLERANCE_S * SAMPLE_RATE)
+        if (begin and not len(samples)) or (end is not None and len(samples) < end - begin - tolerance):
+            raise _beyond(reader, begin, end, ends_s=(begin + len(samples)) / SAMPLE_RATE)
+    if len(samples) < round(MIN_DURATION_S * SAMPLE_RATE):
+        raise AudioError(
+            f"{name}: {len(samples) / SAMPLE_RATE:.3f} s of sound are too short, expected at least "
+            f"{MIN_DURATION_S} s; record a longer utterance"
+        )
+    peak = peak_of(samples)
+    if peak < SILENT_PEAK:
+        raise SilenceError(
+            f"{name}: the recording is silent (its peak is {peak:.1e}, expected {SILENT_PEAK:g} or more); "
+            "check the microphone and record again"
+        )
+    return samples
+
+
+def blocks(source: AudioSource, *, block_s: float = 30.0) -> Iterator[npt.NDArray[np.float32]]:
+    """Read a recording of any length in bounded memory: the blocks of one continuous 16 kHz mono stream.
+
+    Together the blocks are ``read(source)``.  Silence is no error here (a long recording has pauses),
+    nor is a short recording.
+
+    Parameters
+    ----------
+    source
+        As in `read`.
+    block_s
+        Length of a block in seconds, above 0 and up to an hour; the last block may be shorter.
+
+    Yields
+    ------
+    (block_s * 16000,) float32; the last one (n,) with n >= 1.
+
+    Raises
+    ------
+    AudioError
+        As in `read`, but for silent and short recordings.
+
+    Examples
+    --------
+    >>> [len(block) for block in blocks((np.ones(40_000), 16_000), block_s=1)]
+    [16000, 16000, 8000]
+    """
+    size = round(block_s * SAMPLE_RATE) if 0 < block_s <= 3600 else 0
+    if size < 1:
+        raise AudioError(f"blocks of {block_s} s were asked for; give a length above 0 and up to 3600 s")
+    return _equal_blocks(source, size)
+
+
+def _equal_blocks(source: AudioSource, size: int) -> Iterator[Waveform]:
+    with open_reader(source) as reader:
+        held = np.zeros(0, np.float32)
+        empty = True
+        for piece in to_16k_mono(reader, 0, None):
+            held = np.concatenate([held, piece]) if len(held) else piece
+            whole = len(held) - len(held) % size
+            for at in range(0, whole, size):
+                yield held[at : at + size]
+                empty = False
+            held = held[whole:].copy()
+        if len(held):
+            yield held
+        elif empty:
+            raise AudioError(f"{reader.name}: the recording holds no samples; record it again")
+
+
+def info(source: AudioSource) -> AudioInfo:
+    """Length, rate, channels and format, from the header where it tells them, without decoding.
+
+    Raises
+    ------
+    AudioError
+        The source can't be opened as a recording.
+
+    Examples
+    --------
+    >>> info((np.zeros((8000, 2), np.float32), 8000))
+    AudioInfo(duration_s=1.0, sample_rate=8000, channels=2, container='array', codec='float32')
+    """
+    with open_reader(source) as reader:
+        n_frames = reader.n_frames if reader.n_frames is not None else reader.count()
+        return AudioInfo(
+            duration_s=n_frames / reader.sample_rate,
+            sample_rate=reader.sample_rate,
+            channels=reader.channels,
+            container=reader.container,
+            codec=reader.codec,
+        )
+
+
+def content_digest(samples: npt.NDArray[np.float32]) -> str:
+    """SHA-256 of a recording's sound: equal for the same sound under another name or in another lossless format.
+
+    Parameters
+    ----------
+    samples
+        (n,) float32 of the untrimmed recording, ``read(source)``.
+
+    Returns
+    -------
+    64 hexadecimal digits.
+
+    Raises
+    ------
+    AudioError
+        ``samples`` is not (n,) float32.
+    """
+    if samples.ndim != 1 or samples.dtype != np.float32:
+        raise AudioError(f"a digest of {samples.dtype} {samples.shape} was asked for; give (n,) float32 from read()")
+    return hashlib.sha256(np.ascontiguousarray(samples, dtype="<f4").data).hexdigest()
+
+
+def _segment(start_s: float, end_s: float | None) -> tuple[int, int | None]:
+    """Turn a segment in seconds into its first sample and the one after its last, at 16 kHz."""
+    if end_s is not None and math.isnan(end_s):
+        end_s = None
+    if not 0 <= start_s < math.inf or (end_s is not None and not start_s < end_s < math.inf):
+        raise AudioError(
+            f"the segment from {start_s} to {end_s} s is none; give 0 <= start_s < end_s, in seconds of the recording"
+        )
+    return round(start_s * SAMPLE_RATE), None if end_s is None else round(end_s * SAMPLE_RATE)
+
+
+def _check_inside(reader: Reader, begin: int, end: int | None) -> None:
+    if reader.n_frames is None:
+        return  # found out when the recording ends
+    duration_s = reader.n_frames / reader.sample_rate
+    last_s = begin / SAMPLE_RATE if end is None else end / SAMPLE_RATE - _END_TOLERANCE_S
+    if begin / SAMPLE_RATE >= duration_s or last_s > duration_s:
+        raise _beyond(reader, begin, end, ends_s=duration_s)
+
+
+def _beyond(reader: Reader, begin: int, end: int | None, *, ends_s: float) -> AudioError:
+    asked = f"{begin / SAMPLE_RATE:g} s to {'the end' if end is None else f'{end / SAMPLE_RATE:g} s'}"
+    return AudioError(
+        f"{reader.name}: the segment {asked} goes beyond the recording, which ends at {ends_s:.2f} s at the latest; "
+        "correct the segment"
+    )
+
+
+def _expected_samples(reader: Reader, begin: int, end: int | None) -> int:
+    if end is not None:
+        return end - begin
+    if reader.n_frames is None:
+        return 0
+    return max(0, math.ceil(reader.n_frames * SAMPLE_RATE / reader.sample_rate) - begin)
+
+
+def _gather(pieces: Iterator[Waveform], expected: int) -> Waveform:
+    """Join pieces with one copy in memory; ``expected`` is a header's claim, so only an hour of it is believed."""
+    whole = np.empty(min(expected, 3600 * SAMPLE_RATE), np.float32)
+    n = 0
+    for piece in pieces:
+        if n == 0 and len(piece) == expected:
+            whole = piece  # the common case, one chunk: no copy at all
+        else:
+            if n + len(piece) > len(whole):
+                whole.resize(max(n + len(piece), len(whole) * 3 // 2), refcheck=False)
+            whole[n : n + len(piece)] = piece
+        n += len(piece)
+    return whole[:n]

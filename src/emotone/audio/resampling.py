@@ -1,0 +1,186 @@
+"""A reader's chunks -> one continuous stream of 16 kHz mono, in bounded memory."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soxr
+
+from emotone.audio.decoding import Reader, Waveform
+from emotone.errors import AudioError
+
+SAMPLE_RATE = 16_000
+_CHUNK_S, _MOST_VALUES = 30.0, 8_000_000
+# Decoded before a segment, so that the resampler's filter (a few ms long) starts on the recording and not on zeros.
+_CONTEXT_S = 0.05
+# float32 reaches 3e38: a sample beyond this is no sound, and its arithmetic would soon overflow.
+_LARGEST = 1e30
+
+
+def peak_of(samples: npt.NDArray[Any]) -> float:
+    """Largest absolute value of an array that is not empty; NaN if it holds one."""
+    return max(float(samples.max()), -float(samples.min()))
+
+
+def to_16k_mono(reader: Reader, begin: int, end: int | None) -> Iterator[Waveform]:
+    """Pieces (n,) of the recording as 16 kHz mono, from output sample ``begin`` to ``end``, resampled without a seam.
+
+    The decoder starts at a moment that is a whole sample at both rates, at least `_CONTEXT_S` early, so that a segment
+    is the slice of the whole recording.
+    """
+    rate = reader.sample_rate
+    common = math.gcd(rate, SAMPLE_RATE)
+    out_step, in_step = SAMPLE_RATE // common, rate // common
+    steps = max(0, begin // out_step - math.ceil(_CONTEXT_S * SAMPLE_RATE / out_step)) if begin else 0
+    skip = begin - steps * out_step
+    left = math.inf if end is None else end - begin
+    # ... of a recording of eight channels at 384 kHz, thirty seconds would take half a gigabyte
+    size = min(round(_CHUNK_S * rate), max(rate, _MOST_VALUES // reader.channels))
+    if end is not None:
+        size = min(size, math.ceil((skip + left) * rate / SAMPLE_RATE + 2 * _CONTEXT_S * rate))
+    for piece in _resample(_mono(reader, steps * in_step, size), rate):
+        kept = piece[skip:]
+        skip = max(0, skip - len(piece))
+        kept = kept[: int(min(left, len(kept)))]
+        left -= len(kept)
+        if len(kept):
+            yield kept
+        if left <= 0:
+            return
+
+
+def _resample(pieces: Iterator[Waveform], rate: int) -> Iterator[Waveform]:
+    if rate == SAMPLE_RATE:
+        yield from pieces
+        return
+    stream = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+    for piece in pieces:
+        yield stream.resample_chunk(piece)
+    yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _mono(reader: Reader, start: int, size: int) -> Iterator[Waveform]:
+    """Chunks (n,) of the recording from sample ``start`` on, at its own rate, checked."""
+    downmix = Downmix()
+    at = start
+    for chunk in reader.chunks(start, size):
+        mono = downmix(chunk)
+        if not peak_of(mono) <= _LARGEST:  # NaN compares false
+            where = int(np.flatnonzero(~(np.abs(mono) <= _LARGEST))[0])
+            raise AudioError(
+                f"{reader.name}: the sample at {(at + where) / reader.sample_rate:.3f} s is {mono[where]}; "
+                "expected finite numbers: write the recording again without NaN or infinity"
+            )
+        at += len(chunk)
+        yield mono
+    claimed = reader.n_frames
+    if claimed is not None and claimed - at > max(0.01 * claimed, 0.1 * reader.sample_rate):
+        raise AudioError(
+            f"{reader.name}: the recording was cut short, {at / reader.sample_rate:.2f} of "
+            f"{claimed / reader.sample_rate:.2f} s are there; copy or download it again"
+        )
+
+
+class Downmix:
+    """Channels -> mono: their average, or the loudest one where they cancel.
+
+    They cancel where the average of ``c`` channels holds less than a tenth of the energy that unrelated channels would
+    leave in it (their mean energy / c).  That is decided for each chunk of up to 30 s; once a channel stands in,
+    another replaces it only if it is 6 dB louder, so that a stream does not flip its polarity.
+    """
+
+    def __init__(self) -> None:
+        self._channel: int | None = None
+
+    def __call__(self, chunk: Waveform) -> Waveform:
+        n_channels = chunk.shape[1]
+        if n_channels == 1:
+            return chunk[:, 0]
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is reported by the caller
+            mono = chunk[:, 0].copy()
+            for channel in range(1, n_channels):
+                mono += chunk[:, channel]
+            mono /= n_channels
+            energy = np.einsum("ij,ij->j", chunk, chunk, dtype=np.float64)
+            left = float(np.einsum("i,i->", mono, mono, dtype=np.float64))
+        if left < 0.1 * float(energy.mean()) / n_channels:
+            if self._channel is None or energy.max() > 4 * energy[self._channel]:
+                self._channel = int(energy.argmax())
+            return chunk[:, self._channel].copy()
+        return mono
+
+
+class Live:
+    """Chunks of a live source -> 16 kHz mono; the same samples however the source is cut into chunks.
+
+    What comes is taken in blocks of 20 ms, so that neither the resampler nor the downmix sees where a chunk ends.
+
+    Parameters
+    ----------
+    rate
+        Samples a second, Hz.
+    channels
+        Interleaved, or the second axis of an array.
+
+    Raises
+    ------
+    AudioError
+        The rate is not from 1,000 to 384,000, or the channels are not from 1 to 32.
+    """
+
+    def __init__(self, rate: int, channels: int) -> None:
+        if not isinstance(rate, int) or not 1000 <= rate <= 384_000:
+            raise AudioError(f"the rate is {rate!r}; expected samples a second, a whole number from 1000 to 384000")
+        if not isinstance(channels, int) or not 1 <= channels <= 32:
+            raise AudioError(f"there are {channels!r} channels; expected a whole number from 1 to 32")
+        self.rate, self.channels = rate, channels
+        self._block = max(1, rate // 50)
+        self._bytes = b""
+        self._held = np.zeros((0, channels), np.float32)
+        self._downmix = Downmix()
+        self._resampler = (
+            None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
+        )
+
+    def push(self, chunk: bytes | bytearray | memoryview | npt.NDArray[Any]) -> Waveform:
+        """16-bit little-endian PCM, or (n,) or (n, channels) floating point or int16 -> (m,) float32."""
+        held = np.concatenate([self._held, self._samples(chunk)])
+        whole = len(held) - len(held) % self._block
+        pieces = [self._taken(held[at : at + self._block]) for at in range(0, whole, self._block)]
+        self._held = held[whole:].copy()
+        return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+
+    def finish(self) -> Waveform:
+        """Give the rest, once nothing more comes."""
+        pieces = [self._taken(self._held)] if len(self._held) else []
+        self._held = self._held[:0]
+        if self._resampler is not None:
+            pieces.append(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+        return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+
+    def _taken(self, block: Waveform) -> Waveform:
+        mono = np.ascontiguousarray(self._downmix(block))
+        return mono if self._resampler is None else np.asarray(self._resampler.resample_chunk(mono), np.float32)
+
+    def _samples(self, chunk: bytes | bytearray | memoryview | npt.NDArray[Any]) -> Waveform:
+        if isinstance(chunk, bytes | bytearray | memoryview):
+            whole = self._bytes + bytes(chunk)
+            end = len(whole) - len(whole) % (2 * self.channels)
+            self._bytes = whole[end:]
+            return np.frombuffer(whole[:end], "<i2").reshape(-1, self.channels).astype(np.float32) / 32768.0
+        given = np.asarray(chunk)
+        if given.ndim == 1 and self.channels == 1:
+            given = given[:, None]
+        if given.ndim != 2 or given.shape[1] != self.channels:
+            raise AudioError(f"a chunk has the shape {given.shape}; expected (n, {self.channels}), one row a moment")
+        if given.dtype == np.int16:
+            return given.astype(np.float32) / 32768.0
+        if given.dtype.kind != "f":
+            raise AudioError(f"a chunk is of {given.dtype}; expected floating point in [-1, 1], int16, or bytes of it")
+        with np.errstate(over="ignore"):
+            samples = given.astype(np.float32)
+        if len(samples) and not peak_of(samples) <= _LARGEST:
+            raise AudioError("a chunk has numbers that are not finite; expected floating point in [-1, 1]")
+        return samples

@@ -1,0 +1,88 @@
+"""Remove the silence before and after a recording."""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from emotone.audio.decoding import Waveform
+from emotone.audio.resampling import SAMPLE_RATE
+from emotone.errors import AudioError
+
+MIN_DURATION_S = 0.2
+_CELL, _CELLS_PER_FRAME, _CELLS_PER_HOP = 80, 5, 2  # 5 ms cells: 25 ms frames every 10 ms at 16 kHz
+_MARGIN_S = 0.05
+
+
+def trim_silence(
+    samples: npt.NDArray[np.float32], *, threshold_db: float = 40.0, min_duration_s: float = MIN_DURATION_S
+) -> npt.NDArray[np.float32]:
+    """Remove the silence at both ends.
+
+    Frames of 25 ms every 10 ms count as sound while their RMS is within ``threshold_db`` of the loudest frame's; a
+    margin of 50 ms is kept on both sides, and never less than ``min_duration_s`` of what was given.  The threshold is
+    relative, so the same sound at another gain is cut at the same place.
+
+    Parameters
+    ----------
+    samples
+        (n,) at `SAMPLE_RATE`, any gain.
+    threshold_db
+        How far under the loudest frame silence begins, dB, above 0.
+    min_duration_s
+        Shortest result, seconds, unless ``samples`` are shorter.
+
+    Returns
+    -------
+    (m,) of the same type, m <= n: a view of ``samples``.
+
+    Raises
+    ------
+    AudioError
+        ``samples`` is no 1-D array, is empty, or has no finite energy; or ``threshold_db`` is not above 0.
+
+    Examples
+    --------
+    >>> tone = np.sin(np.arange(8000, dtype=np.float32))
+    >>> len(trim_silence(np.concatenate([np.zeros(16_000, np.float32), tone])))
+    9120
+    """
+    if samples.ndim != 1 or not samples.size:
+        raise AudioError(f"samples of shape {samples.shape} can't be trimmed; give (n,) with n of at least 1")
+    if not 0 < threshold_db < math.inf:
+        raise AudioError(f"threshold_db is {threshold_db}; give a number of dB above 0, such as 40")
+    energy = _frame_energy(samples)
+    loudest = float(energy.max())
+    if not 0 < loudest < math.inf:
+        raise AudioError(
+            f"samples with a loudest energy of {loudest} can't be trimmed; give a sound that is not silent"
+        )
+    sounding = np.flatnonzero(energy >= loudest * 10 ** (-threshold_db / 10))
+    hop, frame, margin = _CELL * _CELLS_PER_HOP, _CELL * _CELLS_PER_FRAME, round(_MARGIN_S * SAMPLE_RATE)
+    begin = max(0, int(sounding[0]) * hop - margin)
+    end = min(len(samples), int(sounding[-1]) * hop + frame + margin)
+    shortest = round(min_duration_s * SAMPLE_RATE)
+    missing = min(len(samples), shortest) - (end - begin)
+    if missing > 0:
+        begin = max(0, min(begin - missing // 2, len(samples) - (end - begin) - missing))
+        end = begin + shortest
+    return samples[begin:end]
+
+
+def _frame_energy(samples: Waveform) -> npt.NDArray[np.float64]:
+    """Sum of squares of each 25 ms frame, hop 10 ms, in float64; the last frame is filled up with zeros.
+
+    Frame and hop are whole numbers of 5 ms cells, so each square is computed once and a long recording needs no
+    float64 copy of itself.
+    """
+    n_cells = len(samples) // _CELL
+    cells = samples[: n_cells * _CELL].reshape(n_cells, _CELL)
+    energy = np.einsum("ij,ij->i", cells, cells, dtype=np.float64)
+    rest = samples[n_cells * _CELL :].astype(np.float64)
+    n_frames = 1 + max(0, math.ceil((n_cells + 1 - _CELLS_PER_FRAME) / _CELLS_PER_HOP))
+    padded = np.zeros((n_frames - 1) * _CELLS_PER_HOP + _CELLS_PER_FRAME)
+    padded[:n_cells] = energy
+    padded[n_cells] = rest @ rest
+    frames = np.lib.stride_tricks.sliding_window_view(padded, _CELLS_PER_FRAME)[::_CELLS_PER_HOP]
+    summed: npt.NDArray[np.float64] = frames.sum(axis=1)
+    return summed

@@ -1,0 +1,382 @@
+"""Augmentation that widens the training folds: the same words and emotion, another room, voice or microphone.
+
+Every transform is a frozen dataclass of the ranges it draws from, called with a waveform and a random generator;
+nothing random is global.  `seed_for` gives each augmented copy its generator from the recording's content, so that a
+copy is the same whatever was processed before it.  Mixup takes two clips, so it is no transform: `mixed_rows` is its
+form for feature vectors.
+
+References
+----------
+T. Ko et al., Audio augmentation for speech recognition, Interspeech 2015 (speed).
+D. S. Park et al., SpecAugment: A simple data augmentation method for automatic speech recognition, Interspeech 2019
+(time-mask, frequency-mask; here on waveforms, so that every kind of features meets them).
+H. Zhang et al., mixup: Beyond empirical risk minimization, ICLR 2018.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+import numpy as np
+
+from emotone.audio import MIN_DURATION_S, SAMPLE_RATE
+from emotone.augment._dsp import band_gain, fitted, impulse_response, mel, resampled, span_gain, stretched
+from emotone.errors import AudioError, ConfigError, FeatureError
+
+_POSITIVE = {"min_factor", "min_rate", "min_decay_s", "min_width_mel", "min_spans"}
+_MIXUP = "mixup"
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A seeded change of a waveform; the subclasses are in `TRANSFORMS`."""
+
+    name: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        settings = fields(self)
+        for low, high in zip(settings[::2], settings[1::2], strict=True):
+            least, most = getattr(self, low.name), getattr(self, high.name)
+            if not (np.isfinite([least, most]).all() and least <= most):
+                raise ConfigError(f"{self.name}: {low.name}={least}, {high.name}={most}; give finite numbers in order")
+            if least <= 0 and low.name in _POSITIVE:
+                raise ConfigError(f"{self.name}: {low.name}={least}; expected more than 0")
+
+    @property
+    def spec(self) -> str:
+        """Name and every parameter, for cache keys: ``gain(min_gain_db=-12.0,max_gain_db=6.0)``."""
+        settings = ",".join(f"{field.name}={getattr(self, field.name)!r}" for field in fields(self))
+        return f"{self.name}({settings})"
+
+    def __call__(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+        """Change a waveform.
+
+        Parameters
+        ----------
+        waveform
+            (n,) at 16 kHz, 0.2 s or longer.  It is not changed in place.
+        rng
+            What every draw comes from.
+
+        Returns
+        -------
+        numpy.ndarray
+            (m,) float32, not clipped: a peak may exceed 1.
+
+        Raises
+        ------
+        AudioError
+            The waveform isn't one-dimensional, is too short, or holds NaN or infinity.
+        """
+        waveform = np.asarray(waveform)
+        if waveform.ndim != 1:
+            raise AudioError(f"a waveform of shape {waveform.shape} can't be augmented; expected (n,), one channel")
+        if waveform.size < MIN_DURATION_S * SAMPLE_RATE:
+            raise AudioError(
+                f"{waveform.size} samples ({waveform.size / SAMPLE_RATE:.3f} s) are too few to augment; "
+                f"expected {MIN_DURATION_S} s or more at {SAMPLE_RATE} Hz"
+            )
+        if not np.isfinite(waveform).all():
+            raise AudioError("the waveform holds NaN or infinity; decode the recording again")
+        return self._change(waveform.astype(np.float64), rng=rng).astype(np.float32)
+
+    def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Noise(Transform):
+    """Stationary noise at a signal-to-noise ratio drawn in dB; its power falls as 1 / f^slope (0 white, 1 pink)."""
+
+    name: ClassVar[str] = "noise"
+    min_snr_db: float = 10.0
+    max_snr_db: float = 30.0
+    min_slope: float = 0.0
+    max_slope: float = 1.0
+
+    def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+        signal_power = np.mean(waveform**2)
+        if signal_power == 0:
+            raise AudioError(
+                "the waveform is silent, so no noise has a signal-to-noise ratio to it; leave the clip out"
+            )
+        snr_db = rng.uniform(self.min_snr_db, self.max_snr_db)
+        spectrum = np.fft.rfft(rng.standard_normal(waveform.size))
+        spectrum[1:] *= np.arange(1, spectrum.size) ** (-rng.uniform(self.min_slope, self.max_slope) / 2)
+        noise = np.fft.irfft(spectrum, waveform.size)
+        scale = np.sqrt(signal_power / np.mean(noise**2) / 10 ** (snr_db / 10))
+        return np.asarray(waveform + scale * noise)
+
+
+@dataclass(frozen=True)
+class Gain(Transform):
+    """Louder or softer by a gain drawn in dB."""
+
+    name: ClassVar[str] = "gain"
+    min_gain_db: float = -12.0
+    max_gain_db: float = 6.0
+
+    def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+        gain_db = rng.uniform(self.min_gain_db, self.max_gain_db)
+        return waveform * float(10 ** (gain_db / 20))
+
+
+@dataclass(frozen=True)
+class Speed(Transform):
+    """Played faster or slower, as a tape is: pitch, formants and tempo times a drawn factor, length divided by it."""
+
+    name: ClassVar[str] = "speed"
+    min_factor: float = 0.88
+    max_factor: float = 1.13
+
+    def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+        return resampled(waveform, factor=rng.uniform(self.min_factor, self.max_factor))
+
+
+@dataclass(frozen=True)
+class Pitch(Transform):
+    """Higher or lower by drawn semitones at the same length; formants move along, as between speakers."""
+
+    name: ClassVar[str] = "pitch"
+    min_semitones: float = -2.0
+    max_semitones: float = 2.0
+
+    def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+        ratio = 2 ** (rng.uniform(self.min_semitones, self.max_semitones) / 12)
+        return fitted(resampled(stretched(waveform, rate=1 / ratio), factor=ratio), length=waveform.size)
+
+
+@dataclass(frozen=True)
+class Stretch(Transform):
+    """Spoken faster or slower at the same pitch: length divided by a drawn rate."""
+
+    name: ClassVar[str] = "stretch"
+    min_rate: float = 0.88
+    max_rate: float = 1.13
+
+    def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+        return stretched(waveform, rate=rng.uniform(self.min_rate, self.max_rate))
+
+
+@dataclass(frozen=True)
+class Room(Transform):
+    """Reverberation: the sound, and after it noise that decays by 60 dB in a drawn time, at a drawn level.
+
+    The level is the direct-to-reverberant ratio, energy of the direct path to that of the tail.  Length and RMS stay.
+    """
+
+    name: ClassVar[str] = "room"
+    min_decay_s: float = 0.15
+    max_decay_s: float = 0.6
+    min_direct_db: float = 0.0
+    max_direct_db: float = 12.0
+
+    def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+        response = impulse_response(
+            decay_s=rng.uniform(self.min_decay_s, self.max_decay_s),
+            direct_db=rng.uniform(self.min_direct_db, self.max_direct_db),
+            rng=rng,
+        )
+        # a power of two is the fastest, and long enough that no end wraps round
+        size = 1 << (waveform.size + response.size - 1).bit_length()
+        wet = np.fft.irfft(np.fft.rfft(waveform, size) * np.fft.rfft(response, size), size)[: waveform.size]
+        power = np.mean(wet**2)
+        return wet * np.sqrt(np.mean(waveform**2) / power) if power > 0 else wet
+
+
+@dataclass(frozen=True)
+class TimeMask(Transform):
+    """One or a few spans taken down by 40 dB; each is at a drawn place and lasts a drawn share of the clip."""
+
+    name: ClassVar[str] = "time-mask"
+    min_spans: int = 1
+    max_spans: int = 2
+    min_share: float = 0.05
+    max_share: float = 0.15
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (isinstance(self.min_spans, int) and isinstance(self.max_spans, int)):
+            raise ConfigError(f"{self.name}: {self.min_spans} to {self.max_spans} spans; expected whole numbers")
+        if not 0 <= self.min_share <= self.max_share <= 1:
+            raise ConfigError(f"{self.name}: shares {self.min_share} to {self.max_share}; expected 0 to 1")
+
+    def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+        spans = []
+        for _ in range(rng.integers(self.min_spans, self.max_spans, endpoint=True)):
+            length = round(rng.uniform(self.min_share, self.max_share) * waveform.size)
+            spans.append((int(rng.integers(waveform.size - length, endpoint=True)), length))
+        return np.asarray(waveform * span_gain(waveform.size, spans=spans))
+
+
+@dataclass(frozen=True)
+class FrequencyMask(Transform):
+    """A band taken down by 40 dB; its centre and width are drawn evenly on the mel scale."""
+
+    name: ClassVar[str] = "frequency-mask"
+    min_centre_hz: float = 200.0
+    max_centre_hz: float = 6000.0
+    min_width_mel: float = 100.0
+    max_width_mel: float = 400.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.min_centre_hz <= self.max_centre_hz <= SAMPLE_RATE / 2:
+            raise ConfigError(
+                f"{self.name}: centres {self.min_centre_hz} to {self.max_centre_hz} Hz; "
+                f"expected 0 to {SAMPLE_RATE // 2}"
+            )
+
+    def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+        low, high = mel(np.array([self.min_centre_hz, self.max_centre_hz]))
+        centre_mel = float(rng.uniform(low, high))
+        half_mel = rng.uniform(self.min_width_mel, self.max_width_mel) / 2
+        # a power of two is the fastest, and the 0.1 s keep what rings after the end from wrapping round to the start
+        size = 1 << (waveform.size + SAMPLE_RATE // 10 - 1).bit_length()
+        hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
+        gain = band_gain(hz, low_mel=centre_mel - half_mel, high_mel=centre_mel + half_mel)
+        return np.fft.irfft(np.fft.rfft(waveform, size) * gain, size)[: waveform.size]
+
+
+#: Name -> transform with its default ranges.
+TRANSFORMS: dict[str, Transform] = {
+    transform.name: transform
+    for transform in (Noise(), Gain(), Speed(), Pitch(), Stretch(), Room(), TimeMask(), FrequencyMask())
+}
+
+#: Every name that an experiment may give: the transforms, and mixup.
+NAMES: tuple[str, ...] = (*TRANSFORMS, _MIXUP)
+
+
+def parse(names: str) -> tuple[Transform, ...]:
+    """Look up transforms by their names, comma-separated, in the order in which they will be applied.
+
+    Raises
+    ------
+    ConfigError
+        A name is unknown or comes twice, or is mixup, which no single waveform can go through.
+
+    Examples
+    --------
+    >>> [transform.name for transform in parse("speed, noise")]
+    ['speed', 'noise']
+    """
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    if _MIXUP in wanted:
+        raise ConfigError(
+            f"{_MIXUP!r} mixes two clips, so it can't change a waveform; expected names among "
+            f"{', '.join(TRANSFORMS)}: part the names with split_names first"
+        )
+    _check_names(wanted, known=TRANSFORMS)
+    return tuple(TRANSFORMS[name] for name in wanted)
+
+
+def split_names(names: Sequence[str]) -> tuple[tuple[str, ...], bool]:
+    """Part names among `NAMES` into those of the transforms, in their order, and whether mixup is one of them.
+
+    Raises
+    ------
+    ConfigError
+        A name is unknown or comes twice.
+
+    Examples
+    --------
+    >>> split_names(["speed", "mixup", "noise"])
+    (('speed', 'noise'), True)
+    """
+    _check_names(names, known=NAMES)
+    return tuple(name for name in names if name != _MIXUP), _MIXUP in names
+
+
+def _check_names(names: Sequence[str], *, known: Iterable[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"unknown transform {name!r}; known: {', '.join(known)}")
+        if names.count(name) > 1:
+            raise ConfigError(f"transform {name!r} is named {names.count(name)} times; name it once")
+
+
+def apply(waveform: np.ndarray, *, transforms: Iterable[Transform], rng: np.random.Generator) -> np.ndarray:
+    """Apply ``transforms`` one after another to ``waveform`` (n,): (m,) float32."""
+    result = np.asarray(waveform, dtype=np.float32)
+    for transform in transforms:
+        result = transform(result, rng=rng)
+    return result
+
+
+def seed_for(base_seed: int, *, digest: str, copy_index: int) -> np.random.Generator:
+    """Make the generator of one augmented copy: it depends on content and seed, not on the order of processing.
+
+    Parameters
+    ----------
+    base_seed
+        The experiment's seed, 0 or more.
+    digest
+        Hexadecimal digest of the recording (`emotone.audio.content_digest`).
+    copy_index
+        Which copy of the recording, 0 or more.
+
+    Raises
+    ------
+    ConfigError
+        A number is negative or the digest isn't hexadecimal.
+
+    Examples
+    --------
+    >>> a, b = (seed_for(0, digest="ab12", copy_index=1).random() for _ in range(2))
+    >>> a == b
+    True
+    """
+    try:
+        content = int(digest, 16)
+    except ValueError:
+        raise ConfigError(f"digest {digest!r} is not hexadecimal; use audio.content_digest") from None
+    if min(base_seed, copy_index, content) < 0:
+        raise ConfigError(f"seed {base_seed} and copy {copy_index} must be 0 or more")
+    return np.random.default_rng([base_seed, copy_index, content])
+
+
+def mixed_rows(
+    X: np.ndarray, y: np.ndarray, *, alpha: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mix each row of a training set with another: mixup for models that take one label a clip.
+
+    The row's own share is max(s, 1 - s), s drawn from Beta(alpha, alpha) for each row; the label is that of the larger
+    share, which is the row's own.
+
+    Parameters
+    ----------
+    X
+        (m, d) features of m >= 2 clips.
+    y
+        (m,) labels.
+    alpha
+        Strength, positive: near 0 hardly anything is mixed in; 1 draws the share evenly from [0.5, 1].
+    rng
+        What partners and shares are drawn from.
+
+    Returns
+    -------
+    mixed
+        (m, d), of the type of X where that is a floating one, else float64.
+    labels
+        (m,), a copy of y.
+
+    Raises
+    ------
+    ConfigError
+        alpha isn't positive.
+    FeatureError
+        X isn't a table of two rows or more with a label for each.
+    """
+    if not (np.isfinite(alpha) and alpha > 0):
+        raise ConfigError(f"alpha is {alpha}; expected a number above 0")
+    if X.ndim != 2 or len(X) < 2 or y.shape != (len(X),):
+        raise FeatureError(
+            f"features of shape {X.shape} with labels of shape {y.shape} can't be mixed; "
+            "expected (m, d) and (m,), two rows or more"
+        )
+    partners = (np.arange(len(X)) + rng.integers(1, len(X), size=len(X))) % len(X)  # never the row itself
+    drawn = rng.beta(alpha, alpha, size=(len(X), 1))
+    own = np.maximum(drawn, 1 - drawn).astype(np.result_type(X.dtype, np.float16))
+    return own * X + (1 - own) * X[partners], y.copy()

@@ -1,0 +1,154 @@
+"""What the commands print: one line an error, a progress bar, tables.  rich is imported where it is first needed."""
+
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import typer
+
+from emotone.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+#: Colours of emotions in tables; those of the valence and arousal that are usual for them.
+COLOURS = {
+    "neutral": "white",
+    "calm": "cyan",
+    "happy": "yellow",
+    "sad": "blue",
+    "angry": "red",
+    "fearful": "magenta",
+    "disgust": "green",
+    "surprised": "bright_yellow",
+    "boredom": "bright_black",
+}
+_BAR_WIDTH = 8
+
+
+def error(message: object) -> None:
+    """Print ``error: ...`` on stderr, in one line, red where stderr is a terminal."""
+    typer.secho(f"error: {one_line(message)}", fg="red", err=True)
+
+
+def note(message: object) -> None:
+    """Print a yellow line on stderr: something to know before one goes on."""
+    typer.secho(one_line(message), fg="yellow", err=True)
+
+
+def missing(error: ImportError) -> str:
+    """Say which extra brings a package; one that no extra brings is a defect, and stays a traceback."""
+    from importlib import metadata
+
+    name = (error.name or "").partition(".")[0]
+    distribution = {"sklearn": "scikit-learn", "xgboost": "xgboost-cpu"}.get(name, name)
+    for requirement in metadata.requires("emotone") or ():
+        required, _, marker = requirement.partition(";")
+        if name and required.strip().startswith(distribution) and "extra ==" in marker:
+            extra = marker.split("extra ==")[1].strip(" '\"")
+            return str(MissingExtraError(f"this command ({name})", extra=extra))
+    raise error
+
+
+def one_line(message: object) -> str:
+    r"""Text without line ends, and without what would steer a terminal or can't be printed.
+
+    Examples
+    --------
+    >>> print(one_line("a file\x1b[31m\nname"))
+    a file\x1b[31m name
+    """
+    words = " ".join(str(message).split("\n"))
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in words)
+
+
+def console(*, width: int | None = None) -> "Console":
+    """Make a rich console on stdout; where stdout is no terminal, as wide as asked, so that nothing is cut."""
+    from rich.console import Console
+
+    return Console(width=width if width is not None and not sys.stdout.isatty() else None, highlight=False)
+
+
+class ProgressBar:
+    """A `emotone.progress.Progress` that draws a bar on stderr, where stderr is a terminal.
+
+    Parameters
+    ----------
+    quiet
+        Draw nothing.
+    delay_s
+        Draw only what takes longer than this, in seconds.
+    """
+
+    def __init__(self, *, quiet: bool = False, delay_s: float = 0.0) -> None:
+        self._wanted = not quiet and sys.stderr.isatty()
+        self._begin_at = time.monotonic() + delay_s
+        self._drawn: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Self:
+        if self._wanted and time.monotonic() >= self._begin_at:
+            self._start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._drawn is not None:
+            self._drawn.stop()
+
+    def __call__(self, done: int, total: int, what: str, /) -> None:
+        """Draw that ``done`` of ``total`` steps are done, and what is being done."""
+        if not self._wanted or time.monotonic() < self._begin_at:
+            return
+        if self._drawn is None:
+            self._start()
+        self._drawn.update(self._task, completed=done, total=total, description=one_line(what))
+
+    def _start(self) -> None:
+        from rich import progress
+        from rich.console import Console
+
+        self._drawn = progress.Progress(
+            progress.BarColumn(bar_width=30),
+            progress.TaskProgressColumn(),
+            progress.TimeRemainingColumn(compact=True),
+            progress.TextColumn("{task.description}", markup=False),  # last: its length changes, the bar must not jump
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._drawn.add_task("starting", total=None)
+        self._drawn.start()
+
+
+def bar(share: float, *, width: int = _BAR_WIDTH) -> str:
+    """Draw a share in [0, 1] as a bar.
+
+    Examples
+    --------
+    >>> bar(0.5)
+    '━━━━────'
+    """
+    filled = round(share * width)
+    return "━" * filled + "─" * (width - filled)
+
+
+def coloured(emotion: str, text: str | None = None) -> "Text":
+    """Text, or the emotion's name, in the emotion's colour."""
+    from rich.text import Text
+
+    return Text(emotion if text is None else text, style=COLOURS.get(emotion, "bright_black"))
+
+
+def plain_table(*headers: str, numbers: Sequence[str] = ()) -> "Table":
+    """Make a table without lines; the columns named in ``numbers`` are aligned to the right."""
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for header in headers:
+        table.add_column(header, justify="right" if header in numbers else "left", no_wrap=True)
+    return table

@@ -1,0 +1,31 @@
+"""TODO src/emotone/cli/fetch.py."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emotone.cli import console as output
+from emotone.cli import options
+from emotone.cli.app import app
+
+
+@app.command()
+def fetch(
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="A name, such as ravdess.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="The data folder; the corpus gets a folder in it.")] = Path(
+        "data"
+    ),
+    quiet: options.Quiet = False,
+) -> None:
+    """Download a corpus from its authors, and verify it.
+
+    An interrupted download goes on where it stopped.
+    """
+    from emotone.corpora.fetch import fetch as fetching
+
+    for line in fetching.notice(corpus).splitlines():
+        output.note(line)
+    with output.ProgressBar(quiet=quiet) as progress:
+        folder = fetching.fetch(corpus, to=to, progress=progress)
+    typer.echo(output.one_line(folder))

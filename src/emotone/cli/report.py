@@ -1,0 +1,92 @@
+"""The command ``report``: the page of a run, or one that compares several."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from emotone.cli import console as output
+from emotone.cli import options
+from emotone.cli.app import app
+from emotone.errors import ConfigError
+from emotone.progress import Progress
+
+#: The page of a run, in its directory; and where one that compares runs goes unless told otherwise.
+PAGE, PAGES = "report.html", "runs.html"
+
+
+def run(runs: Sequence[Path], *, out: Path | None, progress: Progress) -> Path:
+    """Write the page.
+
+    Parameters
+    ----------
+    runs
+        Run directories; one that is named twice counts once.
+    out
+        The file to write; None: ``report.html`` in the run's directory; of several, ``runs.html`` here.
+    progress
+        Told of what is done.
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    ConfigError
+        A folder holds no finished run, or ``out`` is a folder.
+    MissingExtraError
+        jinja2 or matplotlib is not installed.
+    """
+    from emotone import files
+
+    folders = list(dict.fromkeys(Path(folder).resolve() for folder in runs))
+    if not folders:
+        raise ConfigError("no run is named; expected one run directory or more")
+    target = out or (Path(runs[0]) / PAGE if len(folders) == 1 else Path(PAGES))
+    if target.is_dir():
+        raise ConfigError(f"{target} is a folder; expected the name of the page, such as {target / PAGE}")
+    if len(folders) == 1:
+        from emotone.report.pages import run as run_html
+
+        progress(0, 1, f"the page of {folders[0].name}")
+        page = run_html.page(folders[0])
+        progress(1, 1, "done")
+    else:
+        from emotone.report.pages import runs as runs_html
+        from emotone.runs import comparison as several
+
+        told = several.told(folders, progress=progress)
+        page = runs_html.page(told, links=_links(dict(zip(several.names_of(folders), folders, strict=True)), target))
+    files.write_text(target, page)
+    return target
+
+
+def _links(folders: Mapping[str, Path], target: Path) -> dict[str, str]:
+    """Name of a run -> address of its own page, as seen from ``target``, where there is one."""
+    return {
+        name: quote(Path(os.path.relpath(folder / PAGE, target.resolve().parent)).as_posix())
+        for name, folder in folders.items()
+        if (folder / PAGE).is_file()
+    }
+
+
+@app.command()
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run directories of train; several are compared.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The page to write.", show_default="RUN/report.html; runs.html"),
+    ] = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write the page of a run again, or one that compares several."""
+    pass
+
+    with output.ProgressBar(quiet=quiet) as progress:
+        page = run(runs, out=out, progress=progress)
+    output.console().print(f"Page: {page}", markup=False, soft_wrap=True)

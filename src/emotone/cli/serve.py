@@ -1,0 +1,58 @@
+"""The work of ``emotone serve``: settings checked, the address told, and the service run until it is ended."""
+
+from collections.abc import Sequence
+
+from emotone.cli import console as output
+from emotone.cli import options
+from emotone.cli.app import _names, app
+from emotone.recognition.recognizer import Recognizer
+
+
+def run(
+    model: str,
+    *,
+    host: str,
+    port: int,
+    key: str | None,
+    origins: Sequence[str],
+    workers: int,
+    log: bool,
+    page: bool = True,
+) -> None:
+    """Serve a bundle.
+
+    Raises
+    ------
+    ConfigError
+        A setting is out of range, or the port is taken.
+    MissingExtraError
+        The extra ``serve`` is not installed.
+    """
+    from emotone.serve import (
+        ServeSettings,
+        serve,  # brings fastapi and uvicorn
+    )
+
+    recognizer = Recognizer(model)
+    settings = ServeSettings(workers=workers, key=key, origins=tuple(origins))
+    shown = f"[{host}]" if ":" in host else host
+    what = "has the page, and answers" if page else "answers"
+    output.note(f"http://{shown}:{port} {what} for {recognizer.card['name']}; Ctrl-C ends it")
+    serve(recognizer, host=host, port=port, settings=settings, access_log=log, page=page)
+
+
+@app.command()
+def serve(
+    model: options.Bundle = "default",
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 8000,
+    key: options.Key = None,
+    origins: options.Origins = "",
+    workers: options.Workers = 2,
+    access_log: options.AccessLog = False,
+    page: options.Page = True,
+) -> None:
+    """Answer with a web page, over HTTP and over WebSocket, until Ctrl-C."""
+    pass
+
+    run(model, host=host, port=port, key=key, origins=_names(origins), workers=workers, log=access_log, page=page)

@@ -1,0 +1,107 @@
+"""The test clips as conditions change them: computed before the folds, and read again fold by fold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from emotone import files, metrics
+from emotone.augment.conditions import CONDITIONS
+from emotone.augment.copies import Augmentation
+from emotone.corpora import Corpus
+from emotone.errors import FeatureError
+from emotone.experiment.config import Config
+from emotone.experiment.fold_result import FoldResult
+from emotone.experiment.training_set import Rows, TrainingSet
+from emotone.features.store import FeatureStore
+from emotone.progress import Progress, part
+
+if TYPE_CHECKING:
+    from emotone.features.base import Extractor
+
+
+def gather_conditions(
+    material: TrainingSet,
+    extractor: "Extractor",
+    config: Config,
+    *,
+    store: FeatureStore,
+    progress: Progress | None = None,
+) -> TrainingSet:
+    """Compute the features of the own clips under every condition that they are tested under, and keep them at hand.
+
+    Raises
+    ------
+    FeatureError
+        A clip can't be read once it was changed.
+    """
+    every, found = np.arange(material.n_own, dtype=np.int64), {}
+    for step, name in enumerate(config.conditions):
+        stage = part(progress, step / len(config.conditions), (step + 1) / len(config.conditions))
+        under = _Under(name, material.own, extractor, store, config)
+        under(every, progress=stage)
+        found[name] = under
+    return replace(material, conditions=found)
+
+
+@dataclass(frozen=True, eq=False)
+class _Under:
+    """Gives features of clips under one condition; computed once, and from then on in the store."""
+
+    name: str
+    corpus: Corpus
+    extractor: "Extractor"
+    store: FeatureStore
+    config: Config
+
+    def __call__(self, rows: Rows, *, progress: Progress | None = None) -> NDArray[Any]:
+        def told(done: int, total: int, what: str, /) -> None:
+            if progress is not None:
+                progress(done, total, f"features under {self.name}")
+
+        change = Augmentation((CONDITIONS[self.name],), copy=1, seed=self.config.seed)
+        found = self.store.compute(
+            self.corpus,
+            self.extractor,
+            preprocessing=self.config.preprocessing,
+            augmentation=change,
+            rows=rows.tolist(),
+            progress=told,
+        )
+        if found.rejected:
+            place, why = next(iter(found.rejected.items()))
+            path = self.corpus.table["path"][rows[place]]
+            raise FeatureError(
+                f"{path} can't be tested under {self.name!r}: {why}; leave the condition or the file out"
+            )
+        return found.values
+
+
+def write_conditions(folder: Path, results: Sequence[FoldResult], material: TrainingSet) -> list[dict[str, Any]]:
+    """Write ``conditions.csv``: the test scores as recorded ("none") and under every condition.
+
+    Returns
+    -------
+    One row a condition: condition, accuracy, uar, ece.
+    """
+    truth = material.labels[np.concatenate([result.test_rows for result in results])]
+    heard = {"none": [result.test_scores for result in results]}
+    heard |= {name: [result.test_conditions[name] for result in results] for name in material.conditions}
+    rows = []
+    for name, scores in heard.items():
+        pooled = np.concatenate([result.calibrated(one) for result, one in zip(results, scores, strict=True)])
+        predicted = pooled.argmax(axis=1)
+        rows.append(
+            {
+                "condition": name,
+                "accuracy": float(metrics.accuracy(truth, predicted)),
+                "uar": float(metrics.unweighted_average_recall(truth, predicted)),
+                "ece": float(metrics.expected_calibration_error(truth, pooled)),
+            }
+        )
+    files.write_table(folder / "conditions.csv", pd.DataFrame(rows))
+    return rows

@@ -1,0 +1,57 @@
+"""What the check for speech learns from: clips of the corpora, clean and spoilt, and sounds that are no speech."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotone.audio import Waveform
+from emotone.augment.conditions import CONDITIONS
+from emotone.augment.nonspeech import KINDS, synthesised
+from emotone.features.runner import GraphRunner
+from emotone.progress import Progress
+
+#: What every clip is also heard through: a noisy voice is a voice.
+HEARD = ("noise-10", "noise-0", "telephone")
+#: Sounds of each kind, and how long they are at least and at most, in seconds.
+N_SOUNDS, LENGTHS_S = 60, (0.5, 4.0)
+
+Means = NDArray[np.float32]
+
+
+def speech_and_other(
+    clips: Sequence[Waveform], graph: bytes, *, seed: int, progress: Progress | None = None
+) -> tuple[Means, Means]:
+    """Compute mean frames of clips as they are and under `HEARD`, and of synthesised sounds.
+
+    Parameters
+    ----------
+    clips
+        Speech, each (n,) float32 at 16 kHz, trimmed.
+    graph
+        Of an extractor of frames.
+    seed
+        Of noises and sounds.
+
+    Returns
+    -------
+    Speech (clips * (1 + len(HEARD)), d) and other sounds (kinds * N_SOUNDS, d).
+    """
+    runner, rng = GraphRunner(graph), np.random.default_rng([seed, 1])
+    total = len(clips) * (1 + len(HEARD)) + len(KINDS) * N_SOUNDS
+    speech: list[Means] = []
+    other: list[Means] = []
+
+    def add(to: list[Means], samples: Waveform) -> None:
+        to.append(runner(samples).mean(axis=0))
+        if progress is not None:
+            progress(len(speech) + len(other), total, "learning what is no speech")
+
+    for clip in clips:
+        add(speech, clip)
+        for name in HEARD:
+            add(speech, CONDITIONS[name](clip, rng=rng))
+    for kind in KINDS:
+        for _ in range(N_SOUNDS):
+            add(other, synthesised(kind, duration_s=float(rng.uniform(*LENGTHS_S)), rng=rng))
+    return np.stack(speech), np.stack(other)

@@ -1,0 +1,193 @@
+"""What is measured of one recording, decoded once: format, length, levels, clipping, silence, mean spectrum."""
+
+import hashlib
+import inspect
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotone import audio
+from emotone.audio import SAMPLE_RATE
+from emotone.audio import resampling as _mono
+from emotone.audio.decoding import Reader, Waveform, open_reader
+
+__all__ = ["CLIPPED_AT", "Measures", "code_digest", "measure"]
+
+#: A sample at this or more of full scale counts as clipped; the largest of 16 bits, 32767 / 32768, is above it.
+CLIPPED_AT = 0.9995
+SILENCE_DB = 40.0  # as in emotone.audio.trim_silence
+_CELL = 160  # samples: 10 ms
+_LEAST_LEVEL = 1e-6  # amplitude: -120 dB, so that a level is a number
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What was measured of one clip; levels in dB relative to full scale (a value of 1 is 0 dB).
+
+    Attributes
+    ----------
+    duration_s
+        Of the clip, at its own rate.
+    sample_rate, channels, container, codec
+        Of the file, as in `emotone.audio.AudioInfo`.
+    peak_db
+        Largest absolute sample of any channel.
+    rms_db
+        Root mean square over all samples and channels.
+    active_db
+        Root mean square of what is not silent, at 16 kHz mono.
+    dc_offset
+        Mean of the channel whose mean is farthest from 0, in [-1, 1].
+    clipped_share
+        Share of samples at `CLIPPED_AT` or more, in [0, 1].
+    silence_share
+        Share of 10 ms cells over 40 dB under the loudest one, in [0, 1].
+    lead_s, trail_s
+        Silence before the first and after the last cell that is not silent.
+    digest
+        `emotone.audio.content_digest` of the untrimmed clip.
+    """
+
+    duration_s: float
+    sample_rate: int
+    channels: int
+    container: str
+    codec: str
+    peak_db: float
+    rms_db: float
+    active_db: float
+    dc_offset: float
+    clipped_share: float
+    silence_share: float
+    lead_s: float
+    trail_s: float
+    digest: str
+
+
+_KIND = ("sample_rate", "channels", "container", "codec")
+
+
+def measure(path: str, *, start_s: float = 0.0, end_s: float | None = None) -> tuple[Measures, NDArray[np.float32]]:
+    """Measure a clip, reading it once.
+
+    Parameters
+    ----------
+    path
+        Of the recording.
+    start_s, end_s
+        The clip in it, s; None is the end.
+
+    Returns
+    -------
+    measures
+        Numbers.
+    log_mel
+        (128,) mean over time of `emotone.explore.sound.log_mel`, dB, of the clip without the silence at both ends.
+
+    Raises
+    ------
+    AudioError
+        As `emotone.audio.read`.
+    """
+    from emotone.explore.sound import log_mel  # brings torch
+
+    begin, end = round(start_s * SAMPLE_RATE), None if end_s is None else round(end_s * SAMPLE_RATE)
+    with open_reader(path) as reader:
+        tap = _Tap(reader, start_s=start_s, end_s=end_s)
+        pieces = list(_mono.to_16k_mono(tap, begin, end))
+        heard = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+        told: dict[str, Any] = {name: getattr(reader, name) for name in _KIND} | tap.summary()
+    # Nothing is resampled again: this refuses what is too short or silent, as whatever reads the clip would.
+    samples = audio.read((heard, SAMPLE_RATE))
+    mean = log_mel(audio.trim_silence(samples)).values.mean(axis=1)
+    told |= _silence(samples)
+    return Measures(**told, digest=audio.content_digest(samples)), mean
+
+
+def code_digest() -> str:
+    """SHA-256 over the code that decides the numbers: another value means that they may differ."""
+    from emotone.explore import sound
+    from emotone.features import descriptors, spectral
+
+    modules = (inspect.getmodule(measure), sound, audio, _mono, spectral, descriptors)
+    text = "".join(inspect.getsource(module) for module in modules if module is not None)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def level_db(amplitude: float) -> float:
+    """Amplitude, 1 being full scale, in dB, at least -120.
+
+    Examples
+    --------
+    >>> level_db(0.5)
+    -6.02...
+    """
+    return 20 * math.log10(max(amplitude, _LEAST_LEVEL))
+
+
+class _Tap:
+    """A reader that sums up the samples which go through it, at the recording's own rate and with all its channels.
+
+    Resampling a segment takes a little of what is before and after it; the sums are over the segment alone.
+    """
+
+    def __init__(self, reader: Reader, *, start_s: float, end_s: float | None) -> None:
+        self._reader = reader
+        self.name, self.sample_rate, self.channels = reader.name, reader.sample_rate, reader.channels
+        self.container, self.codec, self.n_frames = reader.container, reader.codec, reader.n_frames
+        self._begin = round(start_s * self.sample_rate)
+        self._end = math.inf if end_s is None else round(end_s * self.sample_rate)
+        self._n = self._n_clipped = 0
+        self._peak = 0.0
+        self._sum = np.zeros(self.channels)
+        self._squares = 0.0
+
+    def count(self) -> int:
+        return self._reader.count()
+
+    def chunks(self, start: int, size: int) -> Iterator[Waveform]:
+        at = start
+        for chunk in self._reader.chunks(start, size):
+            self._add(chunk[max(0, self._begin - at) : int(max(0, min(self._end - at, len(chunk))))])
+            at += len(chunk)
+            yield chunk
+
+    def _add(self, chunk: Waveform) -> None:
+        if not chunk.size:
+            return
+        absolute = np.abs(chunk)
+        self._n += len(chunk)
+        self._n_clipped += int((absolute >= CLIPPED_AT).sum())
+        self._peak = max(self._peak, float(absolute.max()))
+        self._sum += chunk.sum(axis=0, dtype=np.float64)
+        self._squares += float(np.einsum("ij,ij->", chunk, chunk, dtype=np.float64))
+
+    def summary(self) -> dict[str, Any]:
+        """Give the measures that are of the recording as it is."""
+        means = self._sum / max(self._n, 1)
+        n_values = max(self._n * self.channels, 1)
+        return {
+            "duration_s": self._n / self.sample_rate,
+            "peak_db": level_db(self._peak),
+            "rms_db": level_db(math.sqrt(self._squares / n_values)),
+            "dc_offset": float(means[np.abs(means).argmax()]),
+            "clipped_share": self._n_clipped / n_values,
+        }
+
+
+def _silence(samples: Waveform) -> dict[str, float]:
+    """Levels of 10 ms cells, (n,) at 16 kHz: what is silent, where, and how loud the rest is."""
+    cells = samples[: len(samples) // _CELL * _CELL].reshape(-1, _CELL)
+    power = np.einsum("ij,ij->i", cells, cells, dtype=np.float64) / _CELL
+    sounding = np.flatnonzero(power > power.max() * 10 ** (-SILENCE_DB / 10))
+    cell_s = _CELL / SAMPLE_RATE
+    return {
+        "active_db": level_db(math.sqrt(float(power[sounding].mean()))),
+        "silence_share": 1 - sounding.size / power.size,
+        "lead_s": float(sounding[0]) * cell_s,
+        "trail_s": float(power.size - 1 - sounding[-1]) * cell_s,
+    }

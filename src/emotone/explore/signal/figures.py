@@ -1,0 +1,262 @@
+"""Pictures with one panel an emotion, all on the same scales, so that emotions can be compared by eye."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.colors import Normalize, SymLogNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from emotone.explore.sound import HOP_S, Image
+from emotone.palette import colour_of
+from emotone.report.figures.style import FAINT, GRID, STYLE, canvas, headline
+
+__all__ = ["Band", "contours", "images", "mel_ticks", "spectra", "waveforms"]
+
+FloatArray = NDArray[np.float64]
+Ticks = tuple[Sequence[float], Sequence[str]]
+
+_PAPER = "#F3F3F3"  # of a panel where its clip has ended
+_OTHERS = "#C9C9C9"
+_LEAP_OCTAVES = 0.4  # in 10 ms: no voice does that, a mistaken octave does
+_MEL_TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000)
+
+
+@dataclass(frozen=True)
+class Band:
+    """A line with its spread, each (d,): the mean, and between which values most clips lie."""
+
+    middle: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+def waveforms(cells: Mapping[str, tuple[FloatArray, FloatArray, FloatArray]], *, text: str) -> Figure:
+    """Draw each emotion's waveform.
+
+    Parameters
+    ----------
+    cells
+        Emotion -> times (t,) in s, smallest and largest sample around each, (t,), 1 being full scale.
+    """
+    top = max(float(np.abs([low, high]).max()) for _, low, high in cells.values())
+
+    def draw(axes: Any, emotion: str) -> None:
+        times, low, high = cells[emotion]
+        axes.fill_between(times, low, high, color=colour_of(emotion), linewidth=0.4)
+
+    return _panels(
+        list(cells),
+        draw,
+        text=text,
+        span_s=max(float(times[-1]) for times, _, _ in cells.values()),
+        y_label="amplitude (full scale: 1)",
+        y_limits=(-1.05 * top, 1.05 * top),
+    )
+
+
+def images(
+    shown: Mapping[str, Image],
+    *,
+    text: str,
+    y_label: str,
+    bar_label: str,
+    colours: str,
+    limits: tuple[float, float],
+    even_to: float | None = None,
+    ticks: Ticks | None = None,
+) -> Figure:
+    """Draw each emotion's image, with one scale of colours for all.
+
+    Parameters
+    ----------
+    shown
+        Emotion -> image; all have the same rows.
+    colours
+        Name of matplotlib's colour map.
+    limits
+        Values of its two ends; what is beyond has their colours.
+    even_to
+        Up to this absolute value colours are even, beyond by powers of ten; None: even throughout.
+    ticks
+        Places on the axis of rows, counted in rows, and what is written there.
+    """
+    low, high = limits
+    scale: Any = Normalize(low, high) if even_to is None else SymLogNorm(even_to, vmin=low, vmax=high, base=10)
+    last: list[Any] = []
+
+    def draw(axes: Any, emotion: str) -> None:
+        image = shown[emotion]
+        step = float(image.times_s[1] - image.times_s[0])
+        ends = (-step / 2, float(image.times_s[-1]) + step / 2, -0.5, len(image.rows) - 0.5)
+        axes.set_facecolor(_PAPER)
+        last.append(
+            axes.imshow(
+                image.values,
+                origin="lower",
+                aspect="auto",
+                extent=ends,
+                cmap=colours,
+                norm=scale,
+                interpolation="nearest",
+            )
+        )
+
+    rows = len(next(iter(shown.values())).rows)
+    figure = _panels(
+        list(shown),
+        draw,
+        text=text,
+        span_s=max(float(image.times_s[-1]) for image in shown.values()) + HOP_S,
+        y_label=y_label,
+        y_limits=(-0.5, rows - 0.5),
+        y_ticks=ticks,
+        grid=False,
+        row_inch=2.1,
+    )
+    with rc_context(STYLE):
+        bar = figure.colorbar(last[-1], ax=figure.axes, fraction=0.025, pad=0.015, aspect=30, label=bar_label)
+        if even_to is not None:
+            places = [place for place in (-100, -even_to, 0, even_to, 100) if low <= place <= high]
+            bar.set_ticks(places, labels=[f"{place:g}" for place in places])
+            bar.minorticks_off()
+        bar.outline.set_visible(False)
+    return figure
+
+
+def contours(
+    lines: Mapping[str, tuple[FloatArray, FloatArray]],
+    *,
+    text: str,
+    y_label: str,
+    limits: tuple[float, float],
+    hertz: bool = False,
+) -> Figure:
+    """Draw each emotion's line over time before all others in grey: (t,) s and (t,) values, NaN where there is none.
+
+    Parameters
+    ----------
+    hertz
+        Whether the values are frequencies, on a scale on which equal intervals are as wide.
+    """
+    broken = {emotion: (times, _broken(values) if hertz else values) for emotion, (times, values) in lines.items()}
+
+    def draw(axes: Any, emotion: str) -> None:
+        for other, (times, values) in broken.items():
+            if other != emotion:
+                axes.plot(times, values, color=_OTHERS, linewidth=0.8)
+        times, values = broken[emotion]
+        axes.plot(times, values, color="white", linewidth=3.6)
+        axes.plot(times, values, color=colour_of(emotion), linewidth=2)
+        if hertz:
+            axes.set_yscale("log", base=2)
+            axes.minorticks_off()
+
+    places = [hz for hz in (75, 100, 150, 200, 300, 400, 600) if limits[0] <= hz <= limits[1]]
+    return _panels(
+        list(lines),
+        draw,
+        text=text,
+        span_s=max(float(times[-1]) for times, _ in lines.values()),
+        y_label=y_label,
+        y_limits=limits,
+        y_ticks=(places, [str(hz) for hz in places]) if hertz else None,
+    )
+
+
+def spectra(
+    bands: Mapping[str, Band], everyone: FloatArray, *, text: str, x_label: str, y_label: str, ticks: Ticks
+) -> Figure:
+    """Draw each emotion's mean over a row of bands or coefficients with its spread, and that of all clips in grey."""
+    low = min(float(band.low.min()) for band in bands.values())
+    high = max(float(band.high.max()) for band in bands.values())
+    place = np.arange(everyone.size)
+
+    def draw(axes: Any, emotion: str) -> None:
+        band, colour = bands[emotion], colour_of(emotion)
+        axes.fill_between(place, band.low, band.high, color=colour, alpha=0.28, linewidth=0)
+        axes.plot(place, everyone, color=FAINT, linewidth=1)
+        axes.plot(place, band.middle, color="white", linewidth=3.4)
+        axes.plot(place, band.middle, color=colour, linewidth=2)
+
+    room = 0.04 * (high - low)
+    return _panels(
+        list(bands),
+        draw,
+        text=text,
+        span_s=None,
+        x_label=x_label,
+        x_ticks=ticks,
+        y_label=y_label,
+        y_limits=(low - room, high + room),
+    )
+
+
+def _broken(hertz: FloatArray) -> FloatArray:
+    """Take out a frame after which, or before which, the pitch leaps: no line is drawn across."""
+    leaps = np.abs(np.diff(np.log2(hertz))) > _LEAP_OCTAVES  # NaN, not voiced, compares false
+    found = hertz.copy()
+    found[1:][leaps] = np.nan
+    return found
+
+
+def mel_ticks(frequencies_hz: FloatArray, *, lowest_hz: float = 0) -> Ticks:
+    """Places of round frequencies among mel bands, counted in bands from 0, and their names."""
+    inside = [hz for hz in _MEL_TICKS_HZ if lowest_hz <= hz <= 1.05 * frequencies_hz[-1]]
+    places = np.interp(inside, frequencies_hz, np.arange(frequencies_hz.size))
+    return list(places), [f"{hz // 1000} k" if hz >= 1000 else str(hz) for hz in inside]
+
+
+def _panels(
+    emotions: Sequence[str],
+    draw: Callable[[Any, str], None],
+    *,
+    text: str,
+    span_s: float | None,
+    y_label: str,
+    y_limits: tuple[float, float],
+    x_label: str = "time, s",
+    x_ticks: Ticks | None = None,
+    y_ticks: Ticks | None = None,
+    grid: bool = True,
+    row_inch: float = 1.8,
+) -> Figure:
+    """Lay out one panel an emotion, named, under a bar of its colour, with shared axes."""
+    n_columns = _columns(len(emotions))
+    n_rows = math.ceil(len(emotions) / n_columns)
+    with rc_context(STYLE):
+        figure = canvas(width_inch=11.0 if n_columns > 2 else 7.0, height_inch=0.9 + row_inch * n_rows)
+        grid_of_axes: Any = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True)
+        for place, axes in enumerate(grid_of_axes.flat):
+            if place >= len(emotions):
+                axes.set_visible(False)
+                continue
+            draw(axes, emotions[place])
+            axes.set_title(emotions[place], pad=5)
+            axes.spines["top"].set(visible=True, color=colour_of(emotions[place]), linewidth=5, capstyle="butt")
+            if grid:
+                axes.grid(color=GRID, linewidth=0.7)
+                axes.set_axisbelow(True)
+            if place + n_columns >= len(emotions):  # nothing is under it
+                axes.tick_params(labelbottom=True)
+        first = grid_of_axes.flat[0]
+        first.set_ylim(*y_limits)
+        if span_s is not None:
+            first.set_xlim(0, span_s)
+        if x_ticks is not None:
+            first.set_xticks(*x_ticks)
+        if y_ticks is not None:
+            first.set_yticks(*y_ticks)
+        figure.supxlabel(x_label, fontsize=9)
+        figure.supylabel(y_label, fontsize=9)
+        headline(figure, text)
+    return figure
+
+
+def _columns(n_panels: int) -> int:
+    """Choose how many panels lie side by side: at most four, and few empty places."""
+    return n_panels if n_panels <= 3 else 3 if n_panels in (5, 6, 9) else 2 if n_panels == 4 else 4

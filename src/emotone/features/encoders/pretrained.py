@@ -1,0 +1,136 @@
+"""States inside a Whisper encoder as features, and several encoders' side by side."""
+
+import hashlib
+import inspect
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from emotone.features import descriptors, spectral
+from emotone.features.base import Extractor
+from emotone.features.encoders import pooling, quantize, whisper
+from emotone.features.encoders.names import INT8, EncoderName
+from emotone.features.encoders.weights import whisper_weights
+
+#: Root mean square that every clip is brought to first, about that of the speech which the encoders learnt from.
+LEVEL = 0.08
+
+
+class WhisperStates(Extractor):
+    """States after some blocks of a Whisper encoder, over time or as statistics.
+
+    A clip is taken as long as it is, with nothing appended, and a state covers 20 ms.
+
+    Parameters
+    ----------
+    name
+        The encoder, its layers and the pooling.  Blocks after the last of the layers are not loaded.
+
+    Raises
+    ------
+    FeatureError, MissingExtraError
+        The weights can't be loaded, see `emotone.features.encoders.weights.whisper_weights`.
+    """
+
+    def __init__(self, name: EncoderName) -> None:
+        n_blocks = max(name.layers)
+        weights = whisper_weights(name.size, n_blocks)
+        super().__init__({"layers": name.layers, "pooling": name.pooling, "weights": weights.digest})
+        self.name = str(name)
+        self.is_sequence = name.is_sequence
+        self.stored_as = "float16" if name.is_sequence else "float32"  # a clip has a hundred thousand numbers
+        self.encoder = whisper.WhisperEncoder(weights.width, n_blocks)
+        self.encoder.load_state_dict(weights.state)
+        self.encoder.eval().requires_grad_(False)
+        self._of = name
+        self._width = weights.width
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Layer by layer, of each all means and then all deviations: ``whisper-base-3-mean-1`` is the first."""
+        return pooling.columns(self._of.label, self._of.layers, width=self._width, pooling=self._of.pooling)
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32; of frames (1, T, width)."""
+        states = [self.encoder.start(LEVEL * descriptors.unit_loudness(waveform[0])[None])]
+        for block in self.encoder.blocks:
+            states.append(block(states[-1]))
+        return pooling.pooled([states[layer] for layer in self._of.layers], self._of.pooling)
+
+    def sources(self) -> tuple[object, ...]:
+        """The module itself, and those whose functions it calls."""
+        return (*super().sources(), whisper, pooling, spectral, descriptors)
+
+
+class EightBit(Extractor):
+    """An extractor whose graph has 8-bit weights, see `emotone.features.encoders.quantize`.
+
+    The torch module computes in float; the graph is what the store runs, what models learn from and what bundles hold.
+
+    Parameters
+    ----------
+    of
+        The extractor, a graph.
+    """
+
+    def __init__(self, of: Extractor) -> None:
+        super().__init__()
+        self.of: Any = of
+        self.name = f"{INT8}{of.name}"
+        self.is_sequence, self.stored_as = of.is_sequence, of.stored_as
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Those of the extractor."""
+        names: tuple[str, ...] = self.of.feature_names
+        return names
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over that of the extractor, and over the code that rounds its weights."""
+        return hashlib.sha256(f"{INT8}{self.of.digest}{inspect.getsource(quantize)}".encode()).hexdigest()
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32; of frames (1, T, d)."""
+        features: Tensor = self.of(waveform)
+        return features
+
+
+class Joined(Extractor):
+    """The rows of several extractors side by side, or the frames of several; a graph if all of them are.
+
+    Parameters
+    ----------
+    parts
+        Extractors that give rows, or all of them frames at the same times, no two with a column of the same name.
+    """
+
+    def __init__(self, parts: Sequence[Extractor]) -> None:
+        super().__init__()
+        self.name = "+".join(part.name for part in parts)
+        self.is_graph = all(part.is_graph for part in parts)
+        self.is_sequence = parts[0].is_sequence
+        self.stored_as = parts[0].stored_as
+        self.parts: Any = nn.ModuleList(parts)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Those of the first part, then those of the second, and so on."""
+        return tuple(name for part in self.parts for name in part.feature_names)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over those of the parts, in order."""
+        return hashlib.sha256("+".join(part.digest for part in self.parts).encode()).hexdigest()
+
+    def forward(self, waveform: Tensor) -> Tensor:
+        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32; of frames (1, T, d)."""
+        return torch.cat([part(waveform) for part in self.parts], dim=-1)
+
+    def compute(self, samples: np.ndarray) -> np.ndarray:
+        """(n,) float32 -> (d,) float32."""
+        return np.asarray(self.extract(torch.from_numpy(np.ascontiguousarray(samples))).numpy())

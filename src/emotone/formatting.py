@@ -1,0 +1,59 @@
+"""Numbers, times and settings as people read them."""
+
+from typing import Any
+
+MINUS = "\N{MINUS SIGN}"  # as wide as the plus
+
+
+def setting_text(value: Any) -> str:
+    """Write a setting's value as a reader expects it.
+
+    Examples
+    --------
+    >>> [setting_text(value) for value in (True, [], ["sad", "happy"], 0.5)]
+    ['yes', 'none', 'sad, happy', '0.5']
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(str(one) for one in value) or "none"
+    return str(value)
+
+
+def percent(share: float, *, digits: int = 1) -> str:
+    """Write a share as a percentage.
+
+    Examples
+    --------
+    >>> percent(0.6731)
+    '67.3 %'
+    """
+    return f"{100 * share:.{digits}f} %"
+
+
+def clock(seconds: float, *, decimals: int = 0, hours: bool = False) -> str:
+    """Write a time or duration as minutes and seconds, with hours where there are any.
+
+    Parameters
+    ----------
+    seconds
+        0 or more.
+    decimals
+        Digits after the decimal point of the seconds.
+    hours
+        Whether hours are always written, and each part has two digits, as subtitles have it.
+
+    Examples
+    --------
+    >>> clock(5.04), clock(65.95), clock(3600)
+    ('0:05', '1:06', '1:00:00')
+    >>> clock(65.95, decimals=1), clock(59.96, decimals=1), clock(61.5, decimals=3, hours=True)
+    ('1:05.9', '1:00.0', '00:01:01.500')
+    """
+    steps = round(10**decimals * seconds)
+    whole, fraction = divmod(steps, 10**decimals)
+    tail = f"{whole % 60:02d}" + (f".{fraction:0{decimals}d}" if decimals else "")
+    hour, minute = whole // 3600, whole // 60 % 60
+    if hours:
+        return f"{hour:02d}:{minute:02d}:{tail}"
+    return f"{hour}:{minute:02d}:{tail}" if hour else f"{minute}:{tail}"

@@ -1,0 +1,285 @@
+"""How good an answer is: pure functions of class numbers and probabilities, numpy only.
+
+Shapes throughout: ``truth`` (n,) and ``predicted`` (n,) int class numbers, ``scores`` (n, k) probabilities, and
+``speakers`` (n,) names.  Everything that is a rate lies in [0, 1].  A class that has no clip in ``truth`` has no recall
+and is not counted in the unweighted average recall.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from emotone.errors import ConfigError
+from emotone.metrics._arrays import classes, ratio, scored
+from emotone.metrics._bootstrap import (
+    Counts,
+    Floats,
+    Interval,
+    interval,
+    owners,
+    resampled,
+)
+from emotone.metrics.calibration import expected_calibration_error
+
+
+def confusion(truth: ArrayLike, predicted: ArrayLike, *, n_classes: int | None = None) -> Counts:
+    """Confusion matrix: ``[t, p]`` counts the clips of class t that were taken for class p.
+
+    Parameters
+    ----------
+    truth, predicted
+        (n,) class numbers, n >= 1.
+    n_classes
+        Size k of the matrix; None: the largest number that occurs, plus one.
+
+    Returns
+    -------
+    (k, k) counts, rows are the truth.
+
+    Raises
+    ------
+    ConfigError
+        The arrays are empty, differ in shape, or hold anything but class numbers in [0, k).
+
+    Examples
+    --------
+    >>> confusion([0, 0, 1], [0, 1, 1]).tolist()
+    [[1, 1], [0, 1]]
+    """
+    t, p = classes(truth, name="truth"), classes(predicted, name="predicted")
+    if t.shape != p.shape:
+        raise ConfigError(f"truth has {t.size} clips and predicted {p.size}; expected one prediction for each clip")
+    largest = int(max(t.max(), p.max()))
+    k = largest + 1 if n_classes is None else n_classes
+    if largest >= k:
+        raise ConfigError(f"class number {largest} found, expected numbers below n_classes = {k}")
+    return np.bincount(t * k + p, minlength=k * k).reshape(k, k).astype(np.int64)
+
+
+def accuracy(truth: ArrayLike, predicted: ArrayLike) -> float:
+    """Share of clips that are right: trace(C) / sum(C), C the confusion matrix.
+
+    Examples
+    --------
+    >>> accuracy([0, 0, 0, 1], [0, 0, 1, 1])
+    0.75
+    """
+    return float(_accuracy(confusion(truth, predicted)))
+
+
+def unweighted_average_recall(truth: ArrayLike, predicted: ArrayLike) -> float:
+    """Unweighted average recall (UAR, balanced accuracy): 1/K sum_c C[c, c] / sum_p C[c, p].
+
+    K counts the classes that occur in ``truth``.  The customary measure of emotion recognition, since corpora are
+    unbalanced: Schuller, Steidl, Batliner, "The INTERSPEECH 2009 Emotion Challenge", Interspeech 2009.
+
+    Examples
+    --------
+    >>> unweighted_average_recall([0, 0, 0, 1], [0, 0, 0, 0])
+    0.5
+    """
+    return float(_uar(confusion(truth, predicted)))
+
+
+def macro_f1(truth: ArrayLike, predicted: ArrayLike) -> float:
+    """Mean over classes of F1 = 2 TP / (2 TP + FP + FN).
+
+    Over the classes that occur in ``truth`` or ``predicted``.  The mean of F1 scores, not the F1 of mean precision and
+    recall: Opitz and Burst, "Macro F1 and Macro F1", arXiv:1911.03347.
+
+    Examples
+    --------
+    >>> macro_f1([0, 0, 1, 1], [0, 0, 1, 0])  # F1 of the classes: 4/5 and 2/3
+    0.7333333333333334
+    """
+    return float(_macro_f1(confusion(truth, predicted)))
+
+
+def per_class(truth: ArrayLike, predicted: ArrayLike, *, n_classes: int | None = None) -> dict[str, Floats]:
+    """Precision, recall, F1 and support of each class.
+
+    Returns
+    -------
+    ``precision``, ``recall``, ``f1`` and ``support`` (clips in truth), each (k,).  A ratio without a denominator
+    (precision of a class never predicted, recall of a class without clips) is 0; its support tells them apart.
+
+    Examples
+    --------
+    >>> per_class([0, 0, 1], [0, 1, 1])["recall"].tolist()
+    [0.5, 1.0]
+    """
+    counts = confusion(truth, predicted, n_classes=n_classes)
+    hits, support, taken = np.diagonal(counts), counts.sum(axis=1), counts.sum(axis=0)
+    return {
+        "precision": ratio(hits, taken),
+        "recall": ratio(hits, support),
+        "f1": ratio(2 * hits, support + taken),
+        "support": support.astype(np.float64),
+    }
+
+
+def bootstrap_intervals(
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    *,
+    speakers: Sequence[str] | None = None,
+    n_resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Percentile bootstrap intervals of accuracy, UAR and macro F1, over speakers.
+
+    Clips of one speaker resemble each other, so whole speakers are drawn with replacement (cluster bootstrap: Davison
+    and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8); an interval over clips would be too
+    narrow.  Where a resample misses a class, its UAR is over the classes that it has.  With few speakers (below
+    about ten) the interval is still somewhat too narrow.
+
+    Parameters
+    ----------
+    speakers
+        (n,) names.  None, an empty name among them, or a single speaker: clips are drawn, and ``unit`` says so.
+    n_resamples
+        How often to draw.
+    level
+        Coverage, in (0, 1).
+
+    Returns
+    -------
+    ``accuracy``, ``uar``, ``macro_f1`` -> {"low", "high", "unit"}.
+    """
+    if not 0 < level < 1 or n_resamples < 1:
+        raise ConfigError(f"level is {level} and n_resamples {n_resamples}; expected a level in (0, 1) and 1 or more")
+    t, p = classes(truth, name="truth"), classes(predicted, name="predicted")
+    total = confusion(t, p)
+    k = len(total)
+    owner = owners(speakers, n_clips=t.size)
+    if owner is None:  # drawing clips is drawing cells of the confusion matrix
+        rows, copies = np.eye(k * k, dtype=np.int64), total.ravel()
+    else:
+        rows = np.zeros((owner.max() + 1, k * k), dtype=np.int64)
+        np.add.at(rows, (owner, t * k + p), 1)
+        copies = np.ones(len(rows), dtype=np.int64)
+    drawn = resampled(rows, copies, n_resamples=n_resamples, seed=seed).reshape(-1, k, k)
+    unit = "clip" if owner is None else "speaker"
+    return {name: interval(metric(drawn), level=level, unit=unit) for name, metric in _METRICS.items()}
+
+
+def bootstrap_interval(
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    *,
+    speakers: Sequence[str] | None = None,
+    metric: str = "uar",
+    n_resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Return the interval of one metric (``accuracy``, ``uar`` or ``macro_f1``); see `bootstrap_intervals`.
+
+    Examples
+    --------
+    >>> bootstrap_interval([0, 1, 0, 1], [0, 1, 0, 1], speakers=["a", "a", "b", "b"])
+    {'low': 1.0, 'high': 1.0, 'unit': 'speaker'}
+    """
+    if metric not in _METRICS:
+        raise ConfigError(f"unknown metric {metric!r}; known: {', '.join(_METRICS)}")
+    found = bootstrap_intervals(truth, predicted, speakers=speakers, n_resamples=n_resamples, level=level, seed=seed)
+    return found[metric]
+
+
+def summary(
+    truth: ArrayLike,
+    scores: ArrayLike,
+    *,
+    emotions: Sequence[str],
+    speakers: Sequence[str] | None,
+    n_resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Every figure of one set of predictions, in the shape that ``metrics.json`` holds.
+
+    Parameters
+    ----------
+    truth
+        (n,) numbers of the classes, in the order of ``emotions``.
+    scores
+        (n, k) probabilities, columns in the order of ``emotions``; the prediction is the largest.
+    emotions
+        The k names.
+    speakers
+        (n,) names, or None; see `bootstrap_intervals`.
+
+    Returns
+    -------
+    ``accuracy, uar, macro_f1, per_class, confusion, ece, interval`` (of the UAR), ``intervals`` (of all three),
+    ``n_clips`` and ``absent`` (the emotions without a clip in truth, which the UAR leaves out).
+    """
+    t, s = scored(truth, scores)
+    if s.shape[1] != len(emotions):
+        raise ConfigError(f"scores have {s.shape[1]} columns and there are {len(emotions)} emotions; expected as many")
+    predicted = s.argmax(axis=1)
+    counts = confusion(t, predicted, n_classes=len(emotions))
+    classes = per_class(t, predicted, n_classes=len(emotions))
+    intervals = bootstrap_intervals(t, predicted, speakers=speakers, n_resamples=n_resamples, seed=seed)
+    named = {key: dict(zip(emotions, values.tolist(), strict=True)) for key, values in classes.items()}
+    named["support"] = {emotion: int(clips) for emotion, clips in named["support"].items()}
+    return {
+        **{name: float(metric(counts)) for name, metric in _METRICS.items()},
+        "per_class": named,
+        "confusion": counts.tolist(),
+        "ece": expected_calibration_error(t, s),
+        "interval": dict(intervals["uar"]),
+        "intervals": {name: dict(interval) for name, interval in intervals.items()},
+        "n_clips": int(t.size),
+        "absent": [emotion for emotion, clips in named["support"].items() if clips == 0],
+    }
+
+
+def _accuracy(counts: Counts) -> Floats:
+    """(..., k, k) -> (...)."""
+    return ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
+
+
+def _uar(counts: Counts) -> Floats:
+    """(..., k, k) -> (...)."""
+    return _mean_recall(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1))
+
+
+def _macro_f1(counts: Counts) -> Floats:
+    """(..., k, k) -> (...)."""
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    mentions = counts.sum(axis=-1) + counts.sum(axis=-2)
+    return ratio(ratio(2 * hits, mentions).sum(axis=-1), (mentions > 0).sum(axis=-1))
+
+
+_METRICS: dict[str, Callable[[Counts], Floats]] = {"accuracy": _accuracy, "uar": _uar, "macro_f1": _macro_f1}
+
+
+def _mean_recall(hits: NDArray[Any], support: NDArray[Any]) -> Floats:
+    """(..., k) hits and supports -> (...): mean recall over the classes that have support."""
+    return ratio(ratio(hits, support).sum(axis=-1), (support > 0).sum(axis=-1))
+
+
+def wilson(hits: int, n: int, *, z: float = 1.959964) -> tuple[float, float]:
+    """Give the 95 % interval of a share that was seen as ``hits`` of ``n``.
+
+    Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American Statistical
+    Association 22, 1927.  Without any observation it is (0, 1).
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in wilson(8, 10)]
+    [0.49, 0.943]
+    """
+    if not n:
+        return 0.0, 1.0
+    share = hits / n
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+SCORES = {"uar": "UAR", "accuracy": "Accuracy", "macro_f1": "Macro F1"}

@@ -1,0 +1,59 @@
+"""The leak check: no speaker and no recording on both sides of a fold."""
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from emotone.errors import LeakError, ProtocolError
+from emotone.protocols.protocol import Protocol, Rows, column, listed
+
+if TYPE_CHECKING:
+    from emotone.corpora.table import Corpus
+
+
+def check_leaks(protocol: Protocol, corpus: "Corpus", *, digests: Sequence[str] | None = None) -> None:
+    """Refuse a protocol whose training knows its test.
+
+    Parameters
+    ----------
+    protocol, corpus
+        The folds, and the clips that their row numbers mean.
+    digests
+        One content digest a row (`emotone.audio.content_digest`): finds copies of a recording under another name.
+
+    Raises
+    ------
+    LeakError
+        A speaker of a speaker-disjoint protocol, or a recording of any protocol, is on both sides of a fold.
+    ProtocolError
+        The folds are not of this corpus.
+    """
+    speakers, paths = column(corpus, "speaker"), column(corpus, "path")
+    clips: list[Hashable] = list(zip(paths, corpus.table["start_s"], strict=True))
+    if digests is not None and len(digests) != len(corpus):
+        raise ProtocolError(f"{len(digests)} digests for {len(corpus)} clips; expected one for each")
+    for number, fold in enumerate(protocol.folds, start=1):
+        heard = np.concatenate([fold.train, fold.dev])
+        if max(heard.max(), fold.test.max()) >= len(corpus):
+            raise ProtocolError(
+                f"fold {number} has rows beyond the corpus's {len(corpus)}; it was made for another one"
+            )
+        shared = set(speakers[heard]) & set(speakers[fold.test])
+        if protocol.speaker_disjoint and shared:
+            raise LeakError(f"fold {number}: {listed(sorted(shared))} in training and in the test")
+        for keys in (clips, digests or ()):
+            twin = _twin(keys, heard=heard, test=fold.test)
+            if twin:
+                raise LeakError(
+                    f"fold {number}: {paths[twin[0]]} (training) and {paths[twin[1]]} (test) hold the same recording; "
+                    "remove one of the two, or give both the same speaker and use a speaker-disjoint protocol"
+                )
+
+
+def _twin(keys: Sequence[Hashable], *, heard: Rows, test: Rows) -> tuple[int, int] | None:
+    """Find a row on each side with the same key."""
+    if not keys:
+        return None
+    first = {keys[row]: int(row) for row in heard}
+    return next(((first[keys[row]], int(row)) for row in test if keys[row] in first), None)

@@ -1,0 +1,111 @@
+"""Formats in which a timeline is written: one table, read by the command line, the service and the page."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from emotone.errors import ConfigError
+from emotone.formatting import clock
+from emotone.recognition.prediction import NO_SPEECH, UNSURE, Prediction
+from emotone.recognition.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class TimelineFormat:
+    """A file format for timelines.
+
+    Attributes
+    ----------
+    name
+        As ``--format`` takes it.
+    suffix
+        Of its files, with the dot.
+    media_type
+        For HTTP.
+    label
+        What a person calls it.
+    is_single
+        Whether a file holds exactly one recording.
+    write
+        Timeline -> the content of the file.
+    """
+
+    name: str
+    suffix: str
+    media_type: str
+    label: str
+    is_single: bool
+    write: Callable[[Timeline], str]
+
+
+def to_json(timeline: Timeline) -> str:
+    """Return indented JSON of `Timeline.to_dict`."""
+    return json.dumps(timeline.to_dict(), indent=2) + "\n"
+
+
+def to_csv(timeline: Timeline) -> str:
+    """Return one row a segment: start_s, end_s, label, confidence, and a column for each emotion."""
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(["start_s", "end_s", "label", "confidence", *timeline.emotions])
+    for segment in timeline.segments:
+        row = segment.to_dict()
+        scores = [row["scores"][emotion] for emotion in timeline.emotions]
+        writer.writerow([row["start_s"], row["end_s"], row["label"], row["confidence"], *scores])
+    return lines.getvalue()
+
+
+def to_vtt(timeline: Timeline) -> str:
+    """Return WebVTT, which players show as subtitles (https://www.w3.org/TR/webvtt1/)."""
+    cues = [
+        f"{_timestamp(segment.start_s)} --> {_timestamp(segment.end_s)}\n{_caption(segment)}\n"
+        for segment in timeline.segments
+        if round(1000 * segment.end_s) > round(1000 * segment.start_s)
+    ]
+    return "\n".join(["WEBVTT\n", *cues])
+
+
+def to_audacity(timeline: Timeline) -> str:
+    """Return labels for Audacity (File, Import, Labels): start, end and text, separated by tabs."""
+    return "".join(
+        f"{segment.start_s:.6f}\t{segment.end_s:.6f}\t{_caption(segment)}\n" for segment in timeline.segments
+    )
+
+
+def _caption(segment: Prediction) -> str:
+    if segment.label in (UNSURE, NO_SPEECH):
+        return segment.label
+    return f"{segment.label} {100 * segment.confidence:.0f} %"
+
+
+def _timestamp(seconds: float) -> str:
+    return clock(seconds, decimals=3, hours=True)
+
+
+#: Name -> format.  Add one here, and every command, route and page offers it.
+FORMATS: dict[str, TimelineFormat] = {
+    form.name: form
+    for form in (
+        TimelineFormat("json", ".json", "application/json", "JSON", False, to_json),
+        TimelineFormat("csv", ".csv", "text/csv", "CSV", False, to_csv),
+        TimelineFormat("vtt", ".vtt", "text/vtt", "WebVTT", True, to_vtt),
+        TimelineFormat("audacity", ".txt", "text/plain", "Audacity labels", True, to_audacity),
+    )
+}
+
+
+def format_for(path: str) -> TimelineFormat:
+    """Return the format that a file's suffix names.
+
+    Raises
+    ------
+    ConfigError
+        No format has this suffix.
+    """
+    for form in FORMATS.values():
+        if path.lower().endswith(form.suffix):
+            return form
+    known = ", ".join(form.suffix for form in FORMATS.values())
+    raise ConfigError(f"{path}: no timeline format has this suffix; expected one of {known}")

@@ -1,0 +1,197 @@
+"""CSV manifests, audformat tables, and a folder per class."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from emotone.corpora import Corpus, load
+from emotone.corpora.readers.manifest import read_folder_per_class, read_manifest
+from emotone.errors import CorpusError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.wav", "b.wav", "sub/c.flac"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"RIFF")
+    return tmp_path
+
+
+def write(folder: Path, text: str, *, name: str = "calls.csv", encoding: str = "utf-8") -> Path:
+    path = folder / name
+    path.write_text(text, encoding=encoding)
+    return path
+
+
+def rows(corpus: Corpus, *columns: str) -> list[tuple[object, ...]]:
+    return list(corpus.table[list(columns)].itertuples(index=False, name=None))
+
+
+def test_manifest_with_the_four_columns(folder: Path) -> None:
+    path = write(folder, "file,emotion,speaker,gender\nsub/c.flac,Fear,02,M\na.wav,joy,01,female\n")
+    corpus = read_manifest(path)
+    assert rows(corpus, "path", "emotion", "speaker", "gender", "channel", "corpus", "statement") == [
+        (str(folder / "a.wav"), "happy", "calls-01", "female", "speech", "calls", ""),
+        (str(folder / "sub/c.flac"), "fearful", "calls-02", "male", "speech", "calls", ""),
+    ]
+    assert (corpus.name, corpus.rejected) == ("calls", ())
+
+
+def test_optional_columns_any_order_and_unknown_ones(folder: Path) -> None:
+    text = (
+        "Age,Language,Emotion,File,Channel,Statement,Intensity,Corpus,Speaker\n30,EN,sad,a.wav,song,Hello,Strong,x,7\n"
+    )
+    corpus = read_manifest(write(folder, text))
+    assert rows(corpus, "emotion", "channel", "statement", "intensity", "corpus", "speaker", "language") == [
+        ("sad", "song", "Hello", "strong", "x", "x-7", "en")
+    ]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_separators_quotes_and_byte_order_mark(folder: Path, separator: str, encoding: str) -> None:
+    lines = [["file", "emotion", "statement"], ["a.wav", "sad", '"a, b; c\td"'], ["", "", ""]]
+    path = write(folder, "\r\n".join(separator.join(line) for line in lines), encoding=encoding)
+    assert rows(read_manifest(path), "emotion", "statement") == [("sad", "a, b; c\td")]
+
+
+def test_without_speakers_the_speaker_is_unknown(folder: Path) -> None:
+    corpus = read_manifest(write(folder, "file,emotion\na.wav,sad\nb.wav,happy\n"))
+    assert rows(corpus, "speaker", "gender") == [("", ""), ("", "")]
+    assert (corpus.speakers, corpus.unknown_speakers) == ((), 2)
+
+
+def test_audformat_segments_in_both_notations(folder: Path) -> None:
+    text = (
+        "file,start,end,emotion\n"
+        "b.wav,1.5,2,anger\n"
+        "a.wav,0 days 00:00:01,0 days 00:00:02.500000,happiness\n"
+        "a.wav,0 days 00:00:00,0 days 00:00:01,neutral\n"
+        "sub/c.flac,0,NaT,sad\n"
+        "sub/c.flac,00:01:00.25,,sad\n"
+    )
+    corpus = read_manifest(write(folder, text))
+    whole = corpus.table.fillna({"end_s": -1.0})
+    assert list(whole[["start_s", "end_s", "emotion"]].itertuples(index=False, name=None)) == [
+        (0.0, 1.0, "neutral"),
+        (1.0, 2.5, "happy"),
+        (1.5, 2.0, "angry"),
+        (0.0, -1.0, "sad"),
+        (60.25, -1.0, "sad"),
+    ]
+    assert corpus.rejected == ()
+
+
+def test_order_does_not_depend_on_the_table_s(folder: Path) -> None:
+    lines = ["a.wav,0,,sad", "a.wav,0,2,happy", "a.wav,0,1,angry", "a.wav,1,,sad", "a.wav,0.5,,neutral"]
+    for start in range(5):
+        text = "\n".join(["file,start,end,emotion", *lines[start:], *lines[:start]])
+        corpus = read_manifest(write(folder, text))
+        assert list(corpus.table["emotion"]) == ["angry", "happy", "sad", "neutral", "sad"]
+
+
+def test_audformat_parquet_with_its_index(folder: Path) -> None:
+    index = pd.MultiIndex.from_arrays(
+        [["b.wav", "a.wav"], pd.to_timedelta([0, 0.5], unit="s"), pd.to_timedelta([1.25, None], unit="s")],
+        names=["file", "start", "end"],
+    )
+    frame = pd.DataFrame({"emotion": pd.Categorical(["fear", "anger"]), "speaker": ["x", None]}, index=index)
+    frame.to_parquet(folder / "db.emotion.parquet")
+    table = read_manifest(folder / "db.emotion.parquet").table.fillna({"end_s": -1.0})
+    assert list(table[["start_s", "end_s", "emotion", "speaker"]].itertuples(index=False, name=None)) == [
+        (0.5, -1.0, "angry", ""),
+        (0.0, 1.25, "fearful", "db.emotion-x"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("b.wav,contempt,,,", "line 3: unknown emotion 'contempt'"),
+        ("gone.wav,sad,,,", "line 3: no such file: "),
+        (",sad,,,", "line 3: no file is named"),
+        ("sub,sad,,,", "line 3: no such file: "),
+        ("b.wav,sad,girl,,", "line 3: gender 'girl'; expected female, male, or nothing"),
+        ("b.wav,sad,,2,1", "line 3: segment from '2' to '1'; expected 0 <= start < end"),
+        ("b.wav,sad,,-1,1", "line 3: segment from '-1' to '1'"),
+        ("b.wav,sad,,soon,1", "line 3: time 'soon'; expected seconds"),
+        ("b.wav,sad,,inf,", "line 3: time 'inf'; expected a finite number"),
+        ("a.wav,angry,,,", "line 3: line 2 lists the same recording, as happy"),
+        ("sub/../a.wav,happy,,0.0,NaT", "line 3: line 2 lists the same recording, as happy"),
+    ],
+)
+def test_row_that_cannot_be_used_is_rejected_with_its_line(folder: Path, row: str, reason: str) -> None:
+    corpus = read_manifest(write(folder, f"file,emotion,gender,start,end\na.wav,happy,,,\n{row}\n"))
+    assert rows(corpus, "path", "emotion") == [(str(folder / "a.wav"), "happy")]
+    assert [one.path for one in corpus.rejected] == [row.split(",")[0]]
+    assert corpus.rejected[0].reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,emotion\na.wav,sad\n", "has no column 'file', only path, emotion; expected file, emotion"),
+        ("", "has no column 'file', only nothing"),
+        ("file,emotion,Emotion\na.wav,sad,sad\n", "has the column 'emotion' twice"),
+        ("file,emotion\na.wav,sad,very\n", "line 2 of .* has 3 cells, the header 2"),
+        ('file,emotion\n"a.wav,sad\n', "can't be read as a table"),
+        ("file,emotion\n", "no row of .* can be used, 0 are rejected"),
+        ("file,emotion\nx.wav,sad\n", "no row of .* can be used, 1 are rejected; first: 'x.wav', line 2: no such file"),
+    ],
+)
+def test_table_that_cannot_be_used_is_an_error(folder: Path, text: str, message: str) -> None:
+    with pytest.raises(CorpusError, match=message):
+        read_manifest(write(folder, text))
+
+
+def test_other_files_are_no_tables(folder: Path) -> None:
+    with pytest.raises(CorpusError, match=r"a.wav' is no table; expected .csv, .tsv or .parquet"):
+        load(["a.wav"], folder)
+    (folder / "latin.csv").write_bytes("file,emotion,statement\na.wav,sad,é\n".encode("latin-1"))
+    with pytest.raises(CorpusError, match="expected UTF-8 with a header"):
+        load(["latin.csv"], folder)
+    (folder / "no.parquet").write_bytes(b"PAR1")
+    with pytest.raises(CorpusError, match=r"no.parquet' can't be read as a table"):
+        load(["no.parquet"], folder)
+
+
+def test_a_corpus_written_as_a_manifest_reads_back(folder: Path) -> None:
+    text = "file,emotion,speaker,gender,start,end\na.wav,sad,1,f,0.5,1\nb.wav,happy,2,m,,\n"
+    corpus = read_manifest(write(folder, text))
+    renamed = corpus.table.rename(columns={"path": "file", "start_s": "start", "end_s": "end"})
+    renamed.to_csv(folder / "copy.csv", index=False)
+    pd.testing.assert_frame_equal(read_manifest(folder / "copy.csv").table, corpus.table)
+
+
+def test_folder_per_class(tmp_path: Path) -> None:
+    root = tmp_path / "mine"
+    for name in (
+        "Fear/x.WAV",
+        "train/angry/x.wav",
+        "angry/anna/x.wav",
+        "Pleasant surprise/y.mp3",
+        "misc/z.wav",
+        "w.ogg",
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"RIFF")
+    corpus = load(["mine"], tmp_path)
+    assert rows(corpus, "path", "emotion", "speaker", "corpus") == [
+        (str(root / "Fear/x.WAV"), "fearful", "", "mine"),
+        (str(root / "Pleasant surprise/y.mp3"), "surprised", "", "mine"),
+        (str(root / "angry/anna/x.wav"), "angry", "", "mine"),
+        (str(root / "train/angry/x.wav"), "angry", "", "mine"),
+    ]
+    assert corpus.unknown_speakers == 4
+    assert [one.path for one in corpus.rejected] == ["misc/z.wav", "w.ogg"]
+    pd.testing.assert_frame_equal(load([str(root)], Path("/nowhere")).table, corpus.table)
+
+
+def test_folder_without_classes_hints_at_the_named_corpora(tmp_path: Path) -> None:
+    (tmp_path / "Actor_01").mkdir()
+    (tmp_path / "Actor_01/03-01-01-01-01-01-01.wav").write_bytes(b"RIFF")
+    with pytest.raises(
+        CorpusError, match=r"folder named by an emotion \(1 do not fit\).*by its name, such as 'ravdess'"
+    ):
+        read_folder_per_class(tmp_path)

@@ -1,0 +1,490 @@
+"""What hearing a speaker's clips is worth: which clips are heard, the curve, and what a run writes of it."""
+
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import onnxruntime
+import pandas as pd
+import pytest
+
+from emotone import corpora, protocols
+from emotone.corpora import Corpus
+from emotone.errors import ConfigError
+from emotone.experiment import folds, run
+from emotone.experiment.analyses import adaptation
+from emotone.experiment.analyses.adaptation import COUNTS, LEVELS, N_DRAWS, adapted_scores, as_table, curve
+from emotone.experiment.fold_result import FoldResult
+from emotone.experiment.training_set import TrainingSet, gather
+from emotone.export.networks import SPEAKER_INPUTS
+from emotone.features.frames import MfccFrames
+from emotone.features.graph import extractor_graph
+from emotone.features.store import FeatureStore
+from emotone.models import registry
+from emotone.models.tune import grid_search
+from emotone.report.figures.adaptation import adaptation_picture
+from support import toy_experiment as toy
+
+N_CLIPS = {"a": 40, "b": 4, "c": 1, "": 6}
+SPEAKERS = [name for name, n in N_CLIPS.items() for _ in range(n)]
+EMOTIONS = ("neutral", "happy", "angry")
+
+
+class Told:
+    """A classifier that keeps what it is told; a clip's embedding has a one in the column of its row of the corpus."""
+
+    def __init__(self, classes=(0, 1, 2)):
+        self.classes_, self.named_steps, self.heard = np.asarray(classes), {"classifier": self}, []
+
+    def embed(self, X):
+        return np.asarray([np.eye(100, dtype=np.float32)[clip] for clip in X])
+
+    def adapted_proba(self, embedding, *, mean, heard):
+        self.heard.append((embedding, mean, heard))
+        answers = np.arange(1, 1 + len(self.classes_)) + np.minimum(heard, 50)[:, None]
+        return answers / answers.sum(axis=1, keepdims=True)
+
+
+def told_material(emotions=EMOTIONS):
+    """Clips whose values are their row numbers, of speakers with 40, 4 and 1 clips, and six of nobody known."""
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(SPEAKERS))
+    speakers = [SPEAKERS[place] for place in order]
+    named = [emotions[number % len(emotions)] for number in range(len(speakers))]
+    values = np.arange(len(speakers)).astype(object)
+    table = pd.DataFrame({"emotion": named})
+    return SimpleNamespace(values=values, speakers=speakers, corpus=SimpleNamespace(table=table), emotions=emotions)
+
+
+def heard_by(level: str, *, seed=0, rows=None, material=None):
+    """Of each draw the set of rows that each clip's mean was taken from, by the means alone, and how many were said."""
+    model, material = Told(), told_material() if material is None else material
+    rows = np.arange(len(material.speakers)) if rows is None else rows
+    adapted_scores(model, rows, material, seed=seed)
+    counts = [N_DRAWS] * len(COUNTS) + [1] * (len(LEVELS) - len(COUNTS))
+    first = sum(counts[: LEVELS.index(level)])
+    found = []
+    for embedding, mean, heard in model.heard[first : first + counts[LEVELS.index(level)]]:
+        np.testing.assert_array_equal(embedding, model.embed(material.values[rows]))
+        sets = [frozenset(np.flatnonzero(one).tolist()) for one in mean]
+        for one, rest in zip(mean, sets, strict=True):
+            np.testing.assert_allclose(one[sorted(rest)], 1 / len(rest), rtol=1e-5)  # a mean, each clip once
+        found.append((sets, heard))
+    return found
+
+
+# who is heard
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_so_many_other_clips_of_the_same_speaker_are_heard(count):
+    material = told_material()
+    draws = heard_by(str(count), material=material)
+    assert len(draws) == N_DRAWS == 5
+    for sets, heard in draws:
+        for row, (rows, n) in enumerate(zip(sets, heard, strict=True)):
+            speaker = material.speakers[row]
+            n_others = N_CLIPS[speaker] - 1 if speaker else 0
+            assert n == min(count, n_others)
+            if n:
+                assert len(rows) == n and row not in rows
+                assert {material.speakers[other] for other in rows} == {speaker}
+
+
+def test_draws_differ_from_clip_to_clip_and_from_draw_to_draw_and_go_by_the_seed():
+    material = told_material()
+    rows = [row for row, speaker in enumerate(material.speakers) if speaker == "a"]
+    draws = [[sets[row] for row in rows] for sets, _ in heard_by("5")]
+    assert len(set(draws[0])) > 30
+    assert len({tuple(draw) for draw in draws}) == 5
+    assert frozenset.union(*draws[0]) == set(rows)
+    assert [[sets[row] for row in rows] for sets, _ in heard_by("5")] == draws
+    assert [[sets[row] for row in rows] for sets, _ in heard_by("5", seed=1)] != draws
+
+
+def test_all_includes_the_clip_itself_and_needs_no_shrinking():
+    material = told_material()
+    ((sets, heard),) = heard_by("all", material=material)
+    for row, (rows, n) in enumerate(zip(sets, heard, strict=True)):
+        speaker = material.speakers[row]
+        if not speaker:
+            assert n == 0  # clips of nobody known are not of one voice
+            continue
+        assert n == np.inf
+        assert rows == {other for other, name in enumerate(material.speakers) if name == speaker}
+
+
+def test_neutral_clips_are_all_other_neutral_ones():
+    material = told_material()
+    neutral = [emotion == "neutral" for emotion in material.corpus.table["emotion"]]
+    ((sets, heard),) = heard_by("neutral", material=material)
+    for row, (rows, n) in enumerate(zip(sets, heard, strict=True)):
+        speaker = material.speakers[row]
+        others = {
+            other for other, name in enumerate(material.speakers) if name == speaker and neutral[other] and other != row
+        }
+        assert n == (len(others) if speaker else 0)
+        assert rows == (others if n else {row})
+
+
+def test_only_held_out_clips_are_heard():
+    rows = np.arange(0, len(SPEAKERS), 2)
+    for level in LEVELS:
+        for sets, _ in heard_by(level, rows=rows):
+            assert frozenset.union(*sets) <= set(rows.tolist())
+
+
+def test_answers_stand_in_the_columns_of_their_classes():
+    found = adapted_scores(Told(classes=(0, 2)), np.arange(10), told_material(), seed=0)
+    assert tuple(found) == LEVELS
+    assert {level: answers.shape for level, answers in found.items()} == {
+        **{str(count): (N_DRAWS, 10, 3) for count in COUNTS},
+        "neutral": (1, 10, 3),
+        "all": (1, 10, 3),
+    }
+    for answers in found.values():
+        assert (answers[..., 1] == 0).all() and (answers[..., 2] > answers[..., 0]).all()
+        np.testing.assert_allclose(answers.sum(axis=-1), 1)
+
+
+def test_without_the_emotion_there_is_no_neutral_level():
+    found = adapted_scores(Told(classes=(0, 1)), np.arange(10), told_material(("happy", "angry")), seed=0)
+    assert tuple(found) == tuple(level for level in LEVELS if level != "neutral")
+
+
+# the curve
+
+
+def sure(*predicted, confidence=1.0):
+    """(n, 2) probabilities of these answers."""
+    rest = 1 - confidence
+    return np.asarray([[confidence, rest] if one == 0 else [rest, confidence] for one in predicted])
+
+
+def test_curve_by_hand():
+    labels = np.asarray([0, 0, 1, 1, 0, 1])
+    first, second = np.asarray([5, 0, 1]), np.asarray([3, 2, 4])  # truth: 1 0 0, 1 1 0
+    folds_found = [
+        (first, {"1": np.stack([sure(1, 0, 0), sure(1, 0, 1)]), "all": sure(1, 0, 0)[None]}),
+        (second, {"1": np.stack([sure(1, 0, 0), sure(0, 0, 1)]), "all": sure(1, 1, 0, confidence=0.75)[None]}),
+    ]
+    plain = sure(1, 1, 1, 1, 1, 0)
+    rows = curve(folds_found, plain=plain, labels=labels)
+    assert [row["level"] for row in rows] == ["0", "1", "all"]
+    assert [row["draws"] for row in rows] == [1, 2, 1]
+    zero, one, every = rows
+    assert (zero["accuracy"], zero["uar"]) == pytest.approx((4 / 6, (1 + 1 / 3) / 2))
+    assert zero["uar_low"] == zero["uar_high"] == zero["uar"]
+    assert zero["ece"] == pytest.approx(1 / 3)  # always sure, twice wrong
+    # of class 1 two of three right and of class 0 all; then of each one of three
+    assert one["accuracy"] == pytest.approx((5 / 6 + 2 / 6) / 2)
+    assert (one["uar_low"], one["uar_high"]) == pytest.approx((1 / 3, 5 / 6))
+    assert one["uar"] == pytest.approx((1 / 3 + 5 / 6) / 2)
+    assert one["ece"] == pytest.approx((1 / 6 + 4 / 6) / 2)
+    assert (every["accuracy"], every["uar"]) == (1.0, 1.0)
+    assert every["ece"] == pytest.approx(0.25 * 3 / 6)
+    table = as_table({"validation": rows[:2], "test": rows})
+    assert list(table["subset"]) == ["validation"] * 2 + ["test"] * 3
+    assert list(table.columns) == ["subset", "level", "draws", "accuracy", "uar", "uar_low", "uar_high", "ece"]
+
+
+def fold_result(**changes) -> FoldResult:
+    rng = np.random.default_rng(0)
+    scores = rng.dirichlet(np.ones(3), size=4)
+    settings = {
+        "test_rows": np.arange(4),
+        "test_scores": scores,
+        "validation_rows": np.arange(4, 7),
+        "validation_scores": scores[:3],
+        "classes": np.arange(3),
+        "temperature": 1.7,
+    }
+    return FoldResult(**settings | changes)
+
+
+def test_adapted_answers_survive_the_disk(tmp_path):
+    rng = np.random.default_rng(1)
+    test = {level: rng.dirichlet(np.ones(3), size=(2, 4)) for level in LEVELS}
+    validation = {level: rng.dirichlet(np.ones(3), size=(1, 3)) for level in ("1", "all")}
+    fold_result(test_adapted=test, validation_adapted=validation).save(tmp_path / "fold.npz")
+    found = FoldResult.load(tmp_path / "fold.npz")
+    assert (list(found.test_adapted), list(found.validation_adapted)) == (list(test), list(validation))
+    for kept, given in ((found.test_adapted, test), (found.validation_adapted, validation)):
+        for level, answers in given.items():
+            np.testing.assert_array_equal(kept[level], answers)
+    fold_result().save(tmp_path / "plain.npz")
+    plain = FoldResult.load(tmp_path / "plain.npz")
+    assert plain.test_adapted == plain.validation_adapted == {}
+
+
+def test_the_temperature_is_applied_to_every_draw_alike():
+    result = fold_result(classes=np.asarray([0, 2]), temperature=2.0)
+    draws = np.random.default_rng(2).dirichlet(np.ones(2), size=(5, 4))
+    scores = np.zeros((5, 4, 3))
+    scores[..., [0, 2]] = draws
+    found = result.calibrated(scores)
+    softened = np.sqrt(draws)
+    np.testing.assert_allclose(found[..., [0, 2]], softened / softened.sum(axis=-1, keepdims=True), rtol=1e-6)
+    assert (found[..., 1] == 0).all()
+    for number in range(5):
+        np.testing.assert_allclose(found[number], result.calibrated(scores[number]), rtol=1e-12)
+
+
+# what training is told
+
+
+def material_of(rows, *, n_own, origin=None) -> TrainingSet:
+    """Clips of (corpus, speaker, channel, emotion), and rows of values made from them."""
+    table = pd.DataFrame(rows, columns=["corpus", "speaker", "channel", "emotion"])
+    full = {name: "" for name in corpora.COLUMNS} | {"start_s": 0.0, "end_s": np.nan}
+    corpus = Corpus(
+        table.assign(**{name: full[name] for name in corpora.COLUMNS if name not in table})[list(corpora.COLUMNS)],
+        "made",
+    )
+    origin = np.arange(len(rows)) if origin is None else np.asarray(origin)
+    zeros = np.zeros(origin.size)
+    return TrainingSet(corpus, n_own, ("x",), ("",) * len(rows), zeros[:, None], origin, zeros.astype(int), 0, ())
+
+
+def test_extras_tell_speakers_what_is_possible_and_what_is_own():
+    clips = [
+        ("one", "a", "speech", "neutral"),
+        ("one", "a", "speech", "happy"),
+        ("one", "b", "speech", "angry"),
+        ("two", "c", "speech", "happy"),
+        ("two", "c", "speech", "angry"),
+        ("two", "", "speech", "happy"),
+        ("one", "", "speech", "happy"),
+        ("one", "a", "song", "happy"),
+    ]
+    material = material_of(clips, n_own=7, origin=[*range(8), 4, 7])
+    assert material.emotions == EMOTIONS
+    told = material.extras(np.arange(10))
+    speakers = told["speakers"]
+    voices = [[0, 1], [2], [3, 4, 8], [5], [6], [7, 9]]  # copies are of the voice that they were made from
+    assert sorted(set(speakers.tolist())) == list(range(len(voices)))
+    assert [sorted(np.flatnonzero(speakers == speakers[rows[0]])) for rows in voices] == voices
+    one, two, song = [True, True, True], [False, True, True], [False, True, False]
+    assert told["possible"].tolist() == [one, one, one, two, two, two, one, song, two, song]
+    assert told["own"].tolist() == [True] * 7 + [False, True, False]
+
+
+def test_extras_go_by_the_training_rows_alone():
+    material = material_of([("one", "a", "speech", emotion) for emotion in EMOTIONS], n_own=3)
+    told = material.extras(np.asarray([2, 0]))
+    assert told["possible"].tolist() == [[True, False, True]] * 2
+    assert {name: values.dtype.kind for name, values in told.items()} == {"speakers": "i", "possible": "b", "own": "b"}
+
+
+class Recording:
+    """An estimator that keeps what its fits are told."""
+
+    fits: list = []
+
+    def set_params(self, **settings):
+        return self
+
+    def fit(self, X, y, **given):
+        self.classes_ = np.unique(y)
+        self.fits.append((X.tolist(), given))
+
+    def predict_proba(self, X):
+        return np.full((len(X), self.classes_.size), 0.5)
+
+
+def test_the_search_hands_each_fold_its_own(monkeypatch):
+    monkeypatch.setattr(Recording, "fits", [])
+    spec = registry.ModelSpec("recording", lambda **given: Recording(), "none", grid={"C": (1, 2)})
+    rows, y = np.arange(4), np.asarray([0, 1, 0, 1])
+    pairs = [(rows[:2], rows[2:]), (rows[2:], rows[:2])]
+    grid_search(spec, rows, y, folds=pairs, given=[{"who": "first"}, {"who": "second"}])
+    assert Recording.fits == 2 * [([0, 1], {"who": "first"}), ([2, 3], {"who": "second"})]
+    Recording.fits.clear()
+    grid_search(spec, rows, y, folds=pairs)
+    assert [given for _, given in Recording.fits] == [{}] * 4
+
+
+# a whole experiment
+
+
+@pytest.fixture(scope="module")
+def graph() -> bytes:
+    return extractor_graph(MfccFrames()).SerializeToString()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick(graph):
+    """A model of few epochs over MFCCs, and the extractor's graph exported once."""
+    spec = registry.MODELS["adaptive"]
+    quick = {"max_epochs": 4, "batch_size": 16, "learning_rate": 0.01, "averaging": 0.5, "precision": "float32"}
+
+    def build(*, seed, n_jobs, class_weight):
+        settings = {f"classifier__{name}": value for name, value in quick.items()}
+        return spec.build(seed=seed, n_jobs=1, class_weight=class_weight).set_params(**settings)
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        toy.install(monkeypatch)
+        monkeypatch.setitem(registry.MODELS, "adaptive", replace(spec, build=build))
+        monkeypatch.setattr(FeatureStore, "graph", lambda self, extractor: graph)
+        yield
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory, make_voice):
+    path = toy.write_corpus(tmp_path_factory.mktemp("corpus"), make_voice)
+    named = [["s0", "s1"], ["s2", "s3"], ["s4", "s5"]]
+    protocol = {"corpus": "toy", "channel": "speech", "source": "the tests", "test_speakers": named}
+    path.with_name("three.json").write_text(json.dumps(protocol))
+    return path
+
+
+def config(manifest, out, **settings):
+    chosen = {"model": "adaptive", "extractor": "mfcc-frames", "protocol": str(manifest.with_name("three.json"))}
+    return toy.config(manifest, out, **chosen | settings)
+
+
+@pytest.fixture(scope="module")
+def finished(manifest, tmp_path_factory):
+    """A run, and of each model that answers: the rows of the corpus that it is asked about."""
+    asked = []
+    real = adaptation.adapted_scores
+
+    def watched(model, rows, material, *, seed):
+        asked.append(rows.tolist())
+        return real(model, rows, material, seed=seed)
+
+    chosen = config(manifest, tmp_path_factory.mktemp("runs") / "run")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(folds, "adapted_scores", watched)
+        run(chosen)
+    return chosen, asked
+
+
+def test_a_run_tells_what_every_level_scores(finished):
+    chosen, asked = finished
+    told = json.loads((chosen.out / "metrics.json").read_text())
+    assert list(told["adapted"]) == ["validation", "test", "folds"]
+    by_fold = told["adapted"].pop("folds")
+    assert len(by_fold) == len(told["folds"])
+    for rows, fold in zip(by_fold, told["folds"], strict=True):
+        assert rows[0]["uar"] == pytest.approx(fold["uar"]) and rows[0]["level"] == "0"
+        assert [row["level"] for row in rows] == ["0", *LEVELS]
+    for subset, rows in told["adapted"].items():
+        assert [row["level"] for row in rows] == ["0", *LEVELS]
+        assert [row["draws"] for row in rows] == [1, 5, 5, 5, 5, 5, 1, 1]
+        by_level = {row["level"]: row for row in rows}
+        for score in ("accuracy", "uar", "ece"):
+            assert by_level["0"][score] == pytest.approx(told[subset][score])
+        # a speaker has nine clips, so the other eight are heard where ten or thirty are asked for
+        assert by_level["10"] | {"level": "30"} == by_level["30"]
+        assert by_level["10"]["uar_low"] == by_level["10"]["uar_high"]
+    table = pd.read_csv(chosen.out / "adaptation.csv", dtype={"level": str})
+    expected = as_table(told["adapted"])
+    pd.testing.assert_frame_equal(table, expected, check_exact=False, rtol=1e-9)
+    assert (chosen.out / "figures" / "adaptation.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert [len(rows) for rows in asked] == [18] * 6  # validation and test of three folds
+    assert [sorted(sum(asked[start::2], [])) for start in (0, 1)] == [list(range(54))] * 2
+
+
+def test_the_bundles_graph_can_be_told_of_the_speaker(finished):
+    path = finished[0].out / "model" / "model.onnx"
+    session = onnxruntime.InferenceSession(path.read_bytes())
+    assert [value.name for value in session.get_inputs()] == ["waveform"]
+    shapes = {value.name: value.shape for value in session.get_overridable_initializers()}
+    assert shapes == dict(zip(SPEAKER_INPUTS, ([1, 256], [1]), strict=True))
+    card = json.loads((path.parent / "card.json").read_text())
+    assert (card["model"], card["embedding"]) == ("adaptive", 256)
+
+
+def test_development_clips_and_two_emotions_are_enough(manifest, tmp_path):
+    chosen = config(manifest, tmp_path / "run", protocol="random-70-15-15", emotions=("happy", "angry"))
+    told = run(chosen).metrics["adapted"]
+    for rows in (told["validation"], told["test"], *told["folds"]):
+        assert [row["level"] for row in rows] == ["0", *(level for level in LEVELS if level != "neutral")]
+
+
+class SearchedError(Exception):
+    """The search is over."""
+
+
+def searched(*rows, **settings):
+    raise SearchedError
+
+
+def test_the_search_tells_each_fit_of_its_own_clips(manifest, tmp_path, monkeypatch):
+    chosen, heard = config(manifest, tmp_path / "run", tune=True), {}
+
+    def search(spec, X, y, *, folds, given, **settings):
+        heard.update(folds=folds, given=given)
+        return {}, []
+
+    monkeypatch.setattr("emotone.models.tune.grid_search", search)
+    material = gather(corpora.load(chosen.corpora, chosen.data), MfccFrames(), chosen, store=FeatureStore(chosen.cache))
+    plans = folds.plan(protocols.build(chosen.protocol, material.own), material, chosen)
+    monkeypatch.setattr(folds, "fit", searched)
+    with pytest.raises(SearchedError):
+        folds.run_fold(plans[0], material, chosen)
+    assert len(heard["given"]) == len(heard["folds"]) == 4
+    for (train, _), given in zip(heard["folds"], heard["given"], strict=True):
+        (told,) = given.values()
+        assert list(given) == ["classifier__extras"]
+        for name, values in material.extras(train).items():
+            np.testing.assert_array_equal(told[name], values)
+
+
+def test_mixed_voices_are_refused_before_any_work(manifest, tmp_path):
+    with pytest.raises(ConfigError, match="augment names 'mixup', and the model 'adaptive' learns how each voice"):
+        config(manifest, tmp_path / "run", augment=("mixup",))
+    assert config(manifest, tmp_path / "run", augment=("noise",)).mixup is False
+
+
+# the picture
+
+
+def points(**changes):
+    uar = {"0": 0.50, "1": 0.52, "3": 0.55, "5": 0.60, "10": 0.62, "30": 0.70, "neutral": 0.58, "all": 0.75}
+    width = {"0": 0.0, "neutral": 0.0, "all": 0.0}
+    return [
+        {
+            "level": level,
+            "uar": value,
+            "uar_low": value - width.get(level, 0.01),
+            "uar_high": value + width.get(level, 0.02),
+        }
+        for level, value in (uar | changes).items()
+    ]
+
+
+def test_picture_shows_every_level_at_its_place():
+    (axes,) = adaptation_picture(points(), title="adaptive, speaker-6fold").axes
+    assert axes.get_title(loc="left") == "adaptive, speaker-6fold"
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert labels == ["0", "1", "3", "5", "10", "30", "all, and the\nclip itself"]
+    assert axes.get_xticks().tolist() == list(range(7))
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    curve_line = lines["mean over the draws"]
+    np.testing.assert_allclose(curve_line.get_ydata(), [50, 52, 55, 60, 62, 70])
+    assert list(curve_line.get_xdata()) == list(range(6))
+    across = lines["all neutral clips of the speaker: 58.0"]
+    np.testing.assert_allclose(across.get_ydata(), 58)
+    (last,) = [line for name, line in lines.items() if name.startswith("_")]
+    np.testing.assert_allclose(last.get_xydata(), [[6, 75]])
+    assert last.get_linestyle() == "None"  # what includes the clip itself is no part of the line
+    assert [text.get_text() for text in axes.texts] == ["50.0", "52.0", "55.0", "60.0", "62.0", "70.0", "75.0"]
+    (band,) = axes.collections
+    corners = band.get_paths()[0].vertices
+    assert (corners[:, 1].min(), corners[:, 1].max()) == pytest.approx((50, 72))
+    assert sorted(corners[corners[:, 0] == 3][:, 1].round(6)) == pytest.approx([59, 62])
+    low, high = axes.get_ylim()
+    assert low < 50 and high > 75
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("unlabelled clips of the speaker that were heard", "UAR, %")
+
+
+def test_picture_without_neutral_clips_has_no_line_for_them():
+    rows = [row for row in points() if row["level"] != "neutral"]
+    (axes,) = adaptation_picture(rows, title="any").axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "lowest to highest of the draws",
+        "mean over the draws",
+    ]

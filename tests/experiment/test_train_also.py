@@ -1,0 +1,344 @@
+"""Clips of another channel: learnt from where their speaker is, and never a way in for a held-out voice."""
+
+import json
+import shutil
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.pipeline import Pipeline
+
+from emotone import protocols
+from emotone.errors import CorpusError, LeakError
+from emotone.experiment import Config, folds, run
+from emotone.experiment.config import differing
+from emotone.experiment.training_set import TrainingSet, check_extra, gather, gather_balance, load
+from emotone.features.store import Features, FeatureStore
+from emotone.models import registry
+from emotone.models.classic import pipelines
+from support import toy_experiment as toy
+
+N_OWN, N_EXTRA = 54, 30  # every speaker but the last sings happy and angry songs, three of each
+
+
+@pytest.fixture(autouse=True)
+def _toy(monkeypatch):
+    toy.install(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory, make_voice):
+    """Spoken clips of six speakers, and songs of the first five of them in two of the three emotions."""
+    folder = tmp_path_factory.mktemp("both")
+    (folder / "song").mkdir()
+    spoken = pd.read_csv(toy.write_corpus(folder, make_voice))
+    sung = pd.read_csv(toy.write_corpus(folder / "song", make_voice, name="song"))
+    sung = sung[(sung["speaker"] != "s5") & (sung["emotion"] != "neutral")]
+    sung = sung.assign(file="song/" + sung["file"], channel="song")
+    # songs first, so that an order that happens to be right proves nothing
+    pd.concat([sung, spoken.assign(channel="speech")]).to_csv(folder / "toy.csv", index=False)
+    return folder / "toy.csv"
+
+
+@pytest.fixture
+def config(manifest, tmp_path):
+    return toy.config(manifest, tmp_path / "run", train_also=("song",))
+
+
+def material_of(config, **settings):
+    config = replace(config, **settings)
+    own, extra = load(config)
+    return gather(own, toy.Bands(), config, store=FeatureStore(config.cache), extra=extra)
+
+
+def altered(manifest, folder, change):
+    """A copy of the corpus in another folder, its table changed."""
+    shutil.copytree(manifest.parent, folder, dirs_exist_ok=True)
+    change(pd.read_csv(folder / "toy.csv")).to_csv(folder / "toy.csv", index=False)
+    return folder / "toy.csv"
+
+
+# material
+
+
+def test_own_clips_come_first_and_are_what_they_would_be_alone(config):
+    alone = material_of(config, train_also=())
+    both = material_of(config)
+    assert (alone.n_own, len(alone.corpus)) == (N_OWN, N_OWN)
+    assert (both.n_own, len(both.corpus), len(both.values)) == (N_OWN, N_OWN + N_EXTRA, N_OWN + N_EXTRA)
+    pd.testing.assert_frame_equal(both.own.table, alone.corpus.table)
+    assert both.own_digests == alone.digests
+    np.testing.assert_array_equal(both.values[:N_OWN], alone.values)
+    assert set(both.own.table["channel"]) == {"speech"}
+    assert set(both.corpus.table["channel"][N_OWN:]) == {"song"}
+
+
+def test_extra_clips_are_learnt_from_where_their_speaker_is(config):
+    material = material_of(config, augment=("gain",))
+    speakers, channel = np.asarray(material.speakers), material.corpus.table["channel"].to_numpy()
+    rows = np.flatnonzero((speakers[:N_OWN] == "toy-s1") | (speakers[:N_OWN] == "toy-s5"))
+    learnt = material.learnt(rows)
+    assert learnt.size == 18 + 6  # s5 does not sing
+    assert set(speakers[learnt[18:]]) == {"toy-s1"} and set(channel[learnt[18:]]) == {"song"}
+    taken = material.training(rows)
+    # each clip, own or extra, and its copy
+    assert sorted(material.origin[taken]) == sorted([*learnt, *learnt])
+    one_clip = material.learnt(rows[:1])
+    assert (
+        one_clip.size == 1 + 3
+    )  # one spoken clip of s1 brings the songs of s1, of the emotions that are learnt at all
+    assert set(material.labels[one_clip]) == {material.labels[rows[0]]}
+
+
+def test_emotions_are_balanced_over_own_and_extra_clips_together(config):
+    config = replace(config, augment=("gain",), balance="augment", copies=0)
+    material, every = material_of(config), np.arange(N_OWN)
+    material = gather_balance(material, toy.Bands(), config, training_sets=[every], store=FeatureStore(config.cache))
+    counts = np.bincount(material.labels[material.origin[material.training(every)]])
+    assert counts.tolist() == [18, 33, 33]
+    balanced = material.training(every, balanced=True)
+    assert np.bincount(material.labels[material.origin[balanced]]).tolist() == [33, 33, 33]
+    # fifteen copies are missing, and 18 clips can have one: no pass over happy or angry clips is computed
+    assert len(material.values) == N_OWN + N_EXTRA + 18
+
+
+def test_what_can_serve_nothing_or_harm_is_left_out_with_a_reason(manifest, tmp_path, make_voice):
+    shutil.copy(manifest.parent / "4-angry-2.wav", tmp_path / "again.wav")
+
+    def change(table):
+        song = table[table["channel"] == "song"].reset_index(drop=True)
+        song.loc[0, "emotion"] = "sad"
+        song.loc[1, "speaker"] = None
+        song.loc[2, "speaker"] = "s9"
+        song.loc[3, "file"] = "again.wav"
+        return pd.concat([table[table["channel"] == "speech"], song])
+
+    changed = altered(manifest, tmp_path, change)
+    (tmp_path / "song" / "4-angry-2.wav").write_bytes(b"RIFF no sound")
+    material = material_of(toy.config(changed, tmp_path / "run", train_also=("song",)))
+    assert (material.n_own, len(material.corpus)) == (N_OWN, N_OWN + N_EXTRA - 5)
+    reasons = {one.path.rsplit("/")[-1]: one.reason for one in material.left_out}
+    assert reasons.keys() == {"0-happy-0.wav", "0-happy-1.wav", "0-happy-2.wav", "again.wav", "4-angry-2.wav"}
+    assert reasons["0-happy-0.wav"] == "not learnt from: no clip that is tested is sad"
+    assert reasons["0-happy-1.wav"].startswith("not learnt from: its speaker is not known")
+    assert reasons["0-happy-2.wav"] == "not learnt from: toy-s9 has no clip of the channel that is tested"
+    # the song that was a spoken clip would have put a tested recording into training
+    assert reasons["again.wav"] == f"not learnt from: the same recording as {tmp_path / '4-angry-2.wav'}"
+    assert "not learnt from" not in reasons["4-angry-2.wav"]  # it can't be read
+    assert material.emotions == ("neutral", "happy", "angry")
+
+
+def test_an_unreadable_own_clip_does_not_make_an_extra_clip_an_own_one(manifest, tmp_path):
+    changed = altered(manifest, tmp_path, lambda table: table)
+    (tmp_path / "5-happy-0.wav").write_bytes(b"RIFF no sound")
+    material = material_of(toy.config(changed, tmp_path / "run", train_also=("song",)))
+    assert (material.n_own, len(material.corpus)) == (N_OWN - 1, N_OWN - 1 + N_EXTRA)
+    assert set(material.own.table["channel"]) == {"speech"}
+
+
+def test_emotions_asked_for_need_not_all_be_sung(config):
+    material = material_of(config, emotions=("neutral", "happy"))
+    assert (material.n_own, len(material.corpus)) == (36, 36 + 15)
+    assert material.left_out == ()  # nobody asked for the angry songs
+
+
+def test_emotions_of_which_none_is_sung_are_an_error(manifest, tmp_path):
+    def change(table):
+        return table[(table["channel"] == "speech") | (table["emotion"] == "happy")]
+
+    config = toy.config(altered(manifest, tmp_path, change), tmp_path / "run", train_also=("song",))
+    with pytest.raises(CorpusError, match="not one of 0 extra clips .* none is of an emotion asked for"):
+        material_of(config, emotions=("neutral", "angry"))
+
+
+def test_speech_serves_a_model_of_song_too(config):
+    material = material_of(config, channel="song", train_also=("speech",))
+    assert (material.n_own, len(material.corpus)) == (N_EXTRA, N_EXTRA + 30)
+    # neither s5, who does not sing, nor neutral clips, which nobody sings
+    assert {one.reason.split(": ")[1] for one in material.left_out} == {
+        "no clip that is tested is neutral",
+        "toy-s5 has no clip of the channel that is tested",
+    }
+
+
+@pytest.mark.parametrize(
+    ("keep", "message"),
+    [
+        (lambda table: table[table["channel"] == "speech"], "toy has no clip of channel 'song'"),
+        (lambda table: table.assign(speaker=table["speaker"].where(table["channel"] == "speech")), "not one of 30 ext"),
+    ],
+)
+def test_no_clip_to_learn_from_too_is_an_error(manifest, tmp_path, keep, message):
+    config = toy.config(altered(manifest, tmp_path, keep), tmp_path / "run", train_also=("song",))
+    with pytest.raises(CorpusError, match=message):
+        run(config)
+    assert not config.out.exists()
+
+
+# a whole run
+
+
+def test_scores_are_of_own_clips_and_say_what_else_was_learnt_from(config):
+    told = run(config).metrics
+    assert told["test"]["n_clips"] == told["validation"]["n_clips"] == N_OWN
+    sentence = "Song clips of the training speakers were learnt from too, and none was validated or tested on."
+    assert told["protocol"]["train_also"] == ["song"]
+    assert told["protocol"]["words"].endswith(sentence) and told["protocol"]["description"].endswith(sentence)
+    assert sentence in " ".join((config.out / "classification_report.txt").read_text().split())
+    # 45 spoken clips, and the songs of the training speakers: 30 where s5 is tested, 24 elsewhere
+    learnt = {fold["test_speakers"][0]: fold["n_train_clips"] for fold in told["folds"]}
+    assert learnt == {f"toy-s{number}": 45 + (30 if number == 5 else 24) for number in range(6)}
+    table = pd.read_parquet(config.out / "predictions.parquet")
+    assert sorted(table.loc[table["subset"] == "test", "row"]) == list(range(N_OWN))
+    protocol = protocols.Protocol.from_dict(json.loads((config.out / "folds.json").read_text()))
+    assert sorted(row for fold in protocol.folds for row in fold.test) == list(range(N_OWN))
+    card = json.loads((config.out / "model" / "card.json").read_text())
+    assert card["parameters"]["train_also"] == ["song"]
+    assert card["protocol"]["words"].endswith(sentence)
+    assert card["training"]["n_clips"] == card["training"]["corpora"][0]["clips"] == N_OWN + N_EXTRA
+    assert Config.from_toml((config.out / "config.toml").read_text()) == config
+
+
+def test_without_it_nothing_is_said_of_it(config):
+    told = run(replace(config, train_also=())).metrics
+    assert "train_also" not in told["protocol"]
+    assert "learnt from too" not in told["protocol"]["words"]
+    assert {fold["n_train_clips"] for fold in told["folds"]} == {45}
+    assert "train_also" not in json.loads((config.out / "model" / "card.json").read_text())["parameters"]
+
+
+def test_a_random_protocol_never_tests_an_extra_clip(config):
+    told = run(replace(config, protocol="random-70-15-15")).metrics
+    assert told["protocol"]["train_also"] == ["song"]
+    table = pd.read_parquet(config.out / "predictions.parquet")
+    assert table["row"].max() < N_OWN
+    (fold,) = told["folds"]
+    assert fold["n_train_clips"] == N_OWN - len(table) + N_EXTRA
+
+
+# leaks
+
+
+class Listener(Pipeline):
+    """Logistic regression that notes whose voices it learnt from and whose it is asked about."""
+
+    voice_of: dict = {}
+    asked: list = []
+
+    def fit(self, X, y):
+        self.heard = {self.voice_of[row.tobytes()] for row in X}
+        return super().fit(X, y)
+
+    def predict_proba(self, X):
+        Listener.asked.append((self.heard, {self.voice_of[row.tobytes()][0] for row in X}))
+        return super().predict_proba(X)
+
+
+def listener(*, seed, n_jobs=1, class_weight=False):
+    return Listener(pipelines.logistic_regression(seed=seed, n_jobs=n_jobs, class_weight=class_weight).steps)
+
+
+@pytest.fixture
+def heard_and_asked(config, monkeypatch):
+    """A function that runs every fold and gives, for each question to a model, its voices and those asked about."""
+    spec = registry.ModelSpec(name="listener", build=listener, description="", grid={"classifier__C": (0.01, 0.1)})
+    monkeypatch.setitem(registry.MODELS, "listener", spec)
+    settings = replace(config, model="listener", augment=("gain",), balance="augment", tune=True)
+
+    def questions():
+        store, (own, extra) = FeatureStore(config.cache), load(settings)
+        material = gather(own, toy.Bands(), settings, store=store, extra=extra)
+        plans = folds.plan(protocols.build("speaker-6fold", material.own), material, settings)
+        sets = [rows for plan in plans for rows in plan.training_sets()]
+        material = gather_balance(material, toy.Bands(), settings, training_sets=sets, store=store)
+        voices = list(zip(material.speakers, material.corpus.table["channel"], strict=True))
+        pairs = zip(material.values, material.origin, strict=True)
+        Listener.voice_of = {row.tobytes(): voices[origin] for row, origin in pairs}
+        assert len(Listener.voice_of) == len(material.values)  # so that a row tells whose it is
+        Listener.asked = []
+        for plan in plans[:3]:
+            folds.run_fold(plan, material, settings)
+        return Listener.asked
+
+    return questions
+
+
+def leaks(questions):
+    """Questions about a voice that the model has heard."""
+    return [voices for heard, voices in questions if voices & {speaker for speaker, _ in heard}]
+
+
+def test_no_model_hears_a_held_out_voice_sing(heard_and_asked):
+    questions = heard_and_asked()
+    # three folds: two settings on four inner folds, validation, test, and the test's one group of features shuffled
+    # beside the test as it is
+    assert len(questions) == 3 * (2 * 4 + 2 + 2)
+    assert leaks(questions) == []
+    assert all("song" in {channel for _, channel in heard} for heard, _ in questions)
+
+
+def every_extra_clip(self, rows):
+    """`TrainingSet.learnt` without its condition."""
+    return np.concatenate([rows, np.arange(self.n_own, len(self.corpus))])
+
+
+def test_the_test_above_fails_where_the_speaker_condition_is_dropped(heard_and_asked, monkeypatch):
+    monkeypatch.setattr(TrainingSet, "learnt", every_extra_clip)
+    assert leaks(heard_and_asked())
+
+
+@pytest.mark.parametrize("tune", [False, True])
+def test_a_run_whose_speaker_condition_is_dropped_is_refused(config, monkeypatch, tune):
+    monkeypatch.setattr(TrainingSet, "learnt", every_extra_clip)
+    with pytest.raises(LeakError, match=r"extra clips of toy-s\d are learnt from, and toy-s\d is held out"):
+        run(replace(config, tune=tune))
+    assert not config.out.exists()
+
+
+def test_held_out_validation_clips_are_checked_as_well(config):
+    material = material_of(config)
+    speakers = np.asarray(material.speakers[:N_OWN])
+    train, held_out = np.flatnonzero(speakers != "toy-s2"), np.flatnonzero(speakers == "toy-s2")
+    check_extra(material, train, held_out=held_out)
+    with pytest.raises(LeakError, match="toy-s2"):
+        check_extra(material, np.append(train, held_out[0]), held_out=held_out[1:])
+
+
+@pytest.mark.corpus
+def test_songs_of_ravdess_are_learnt_from_in_the_folds_of_their_singers(data, tmp_path):
+    """On the real table, without sound: 1,440 spoken clips of 24 actors and 1,009 songs of 23 of them."""
+
+    def compute(corpus, extractor, progress):
+        return Features(np.zeros((len(corpus), 1), np.float32), ("zero",), tuple(map(str, range(len(corpus)))))
+
+    config = Config(("ravdess",), data, tmp_path / "run", train_also=("song",))
+    own, extra = load(config)
+    material = gather(own, None, config, store=SimpleNamespace(compute=compute), extra=extra)
+    assert (material.n_own, len(material.corpus), material.left_out) == (1440, 1440 + 1009, ())
+    speakers = np.asarray(material.speakers)
+    learnt = []
+    for fold in protocols.build("speaker-6fold", material.own).folds:
+        rows = material.learnt(fold.train)
+        assert not set(speakers[rows]) & set(speakers[fold.test])
+        assert rows.max() >= material.n_own and np.unique(rows).size == rows.size
+        learnt.append(rows[rows >= material.n_own].size)
+    # each song is left out of the one fold that tests its singer
+    assert sum(learnt) == 5 * 1009
+
+
+# settings of runs that are there already
+
+
+def test_a_run_from_before_these_settings_is_the_same_experiment(config):
+    settings = replace(config, model="svm", extractor="auto", train_also=()).to_dict()
+    before = {name: value for name, value in settings.items() if name != "train_also"} | {"extractor": "functionals"}
+    assert differing(before, settings) == differing(settings, before) == []
+    assert differing(before, settings | {"train_also": ["song"]}) == ["train_also"]
+    assert differing(before, settings | {"extractor": "egemaps"}) == ["extractor"]
+    deep = settings | {"model": "cnn-bilstm"}
+    assert differing(deep, deep | {"extractor": "mfcc-frames"}) == []
+    assert differing(deep, deep | {"extractor": "log-mel"}) == ["extractor"]
+    comparison = {name: value for name, value in before.items() if name != "model"}
+    assert differing(comparison, settings, ignored=frozenset({"model", "out"})) == []

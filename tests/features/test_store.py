@@ -1,0 +1,146 @@
+"""The feature store: right values, kept by content, and whole after a crash or two writers."""
+
+import multiprocessing
+import os
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from emotone import audio, augment
+from emotone.augment.copies import Augmentation
+from emotone.errors import FeatureError
+from emotone.features.base import Extractor
+from emotone.features.store import FeatureStore
+
+
+class Loudest(Extractor):
+    """A small extractor that is quick to export: five numbers of the waveform."""
+
+    name = "loudest"
+    calls = 0
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return ("peak", "rms", "mean", "abs", "length")
+
+    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+        x = waveform[0]
+        n = torch.ones_like(x).sum()
+        return torch.stack([x.abs().max(), torch.sqrt((x * x).mean()), x.mean(), x.abs().mean(), n])[None]
+
+
+class Table:
+    """As much of a corpus as the store needs."""
+
+    def __init__(self, paths: list[Path]) -> None:
+        self.table = pd.DataFrame({"path": [str(p) for p in paths], "start_s": 0.0, "end_s": np.nan})
+
+
+@pytest.fixture
+def clips(tmp_path: Path, make_voice) -> list[Path]:
+    paths = []
+    for number in range(6):
+        path = tmp_path / f"clip{number}.wav"
+        audio.write_wav(path, make_voice(seconds=0.5 + 0.1 * number, seed=number))
+        paths.append(path)
+    return paths
+
+
+def rows_in(folder: Path) -> int:
+    with sqlite3.connect(folder / "features.sqlite") as database:
+        return int(database.execute("SELECT count(*) FROM features").fetchone()[0])
+
+
+def test_values_names_and_digests(tmp_path: Path, clips: list[Path]) -> None:
+    result = FeatureStore(tmp_path / "store").compute(Table(clips), Loudest(), workers=1)
+    assert result.names == ("peak", "rms", "mean", "abs", "length")
+    assert not result.rejected
+    for row, digest, path in zip(result.values, result.digests, clips, strict=True):
+        whole = audio.read(path)
+        trimmed = audio.trim_silence(whole)
+        assert digest == audio.content_digest(whole)
+        assert row[0] == pytest.approx(np.abs(trimmed).max())
+        assert row[4] == len(trimmed)
+
+
+def test_second_time_nothing_is_computed(tmp_path: Path, clips: list[Path]) -> None:
+    store, told = FeatureStore(tmp_path / "store"), []
+    first = store.compute(Table(clips), Loudest(), workers=1, progress=lambda *step: told.append(step))
+    assert told[-1][:2] == (6, 6)
+    told.clear()
+    second = store.compute(Table(clips), Loudest(), progress=lambda *step: told.append(step))
+    assert told == []
+    np.testing.assert_array_equal(first.values, second.values)
+
+
+def test_a_renamed_recording_is_known_and_a_changed_one_is_not(tmp_path: Path, clips: list[Path], make_voice) -> None:
+    store = FeatureStore(tmp_path / "store")
+    before = store.compute(Table(clips), Loudest(), workers=1)
+    moved = clips[0].rename(tmp_path / "moved.wav")
+    audio.write_wav(clips[1], make_voice(seconds=0.9, seed=99))
+    after = store.compute(Table([moved, *clips[1:]]), Loudest(), workers=1)
+    np.testing.assert_array_equal(before.values[0], after.values[0])
+    assert before.values[1, 4] != after.values[1, 4]
+    assert rows_in(tmp_path / "store") == 7  # the moved one took no new row
+
+
+def test_an_unreadable_clip_is_said_and_the_others_kept(tmp_path: Path, clips: list[Path]) -> None:
+    clips[2].write_bytes(b"not audio at all")
+    result = FeatureStore(tmp_path / "store").compute(Table(clips), Loudest(), workers=1)
+    assert list(result.rejected) == [2]
+    assert "clip2.wav" in result.rejected[2]
+    assert np.isnan(result.values[2]).all()
+    assert np.isfinite(np.delete(result.values, 2, axis=0)).all()
+    with pytest.raises(FeatureError, match="not one of 1 clips"):
+        FeatureStore(tmp_path / "store").compute(Table([clips[2]]), Loudest(), workers=1)
+
+
+def test_augmented_copies_depend_on_number_and_seed_alone(tmp_path: Path, clips: list[Path]) -> None:
+    def computed(folder: str, copy: int, seed: int, order: list[Path]) -> np.ndarray:
+        augmentation = Augmentation(augment.parse("noise,speed"), copy=copy, seed=seed)
+        store = FeatureStore(tmp_path / folder)
+        return store.compute(Table(order), Loudest(), augmentation=augmentation, workers=1).values
+
+    first = computed("a", 1, 0, clips)
+    np.testing.assert_array_equal(first, computed("b", 1, 0, clips[::-1])[::-1])
+    assert not np.array_equal(first, computed("a", 2, 0, clips))
+    assert not np.array_equal(first, computed("a", 1, 5, clips))
+
+
+def test_a_crash_loses_no_finished_batch(tmp_path: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("emotone.features.store._BATCH", 2)
+
+    def stop(done: int, total: int, what: str) -> None:
+        if done == 5:
+            raise KeyboardInterrupt
+
+    store = FeatureStore(tmp_path / "store")
+    with pytest.raises(KeyboardInterrupt):
+        store.compute(Table(clips), Loudest(), workers=1, progress=stop)
+    assert rows_in(tmp_path / "store") == 4
+    told: list[tuple[int, int, str]] = []
+    again = store.compute(Table(clips), Loudest(), workers=1, progress=lambda *step: told.append(step))
+    assert told[-1][:2] == (2, 2)  # only the two that were missing
+    assert np.isfinite(again.values).all()
+
+
+def _compute(folder: Path, clips: list[Path]) -> None:
+    values = FeatureStore(folder).compute(Table(clips), Loudest(), workers=1).values
+    os._exit(0 if np.isfinite(values).all() else 1)
+
+
+def test_two_processes_may_write_at_once(tmp_path: Path, clips: list[Path]) -> None:
+    store = tmp_path / "store"
+    FeatureStore(store).graph(Loudest())
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=_compute, args=(store, clips)) for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    assert [writer.exitcode for writer in writers] == [0, 0, 0]
+    assert rows_in(store) == 6

@@ -1,0 +1,74 @@
+"""The model in the package: small, what its card says, and indifferent to gain and file format."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotone import audio, emotions
+from emotone.preprocessing import DEFAULT as PREPROCESSING
+from emotone.recognition import model_card
+from emotone.recognition.recognizer import DEFAULT_FOLDER, Recognizer
+
+SAMPLES = sorted(path for path in (Path(__file__).parents[2] / "samples").iterdir() if path.suffix != ".md")
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return Recognizer()
+
+
+def test_it_fits_in_sixteen_megabytes() -> None:
+    assert sum(path.stat().st_size for path in DEFAULT_FOLDER.iterdir()) < 16e6
+
+
+def test_its_card_states_protocol_score_and_licence(recognizer: Recognizer) -> None:
+    told = recognizer.card
+    assert told["protocol"]["name"] == "speaker-6fold"
+    assert told["protocol"]["speaker_disjoint"] is True
+    assert 0.6 < told["scores"]["uar"] < told["scores"]["interval"]["high"] < 1
+    assert recognizer.emotions == emotions.EMOTIONS[:8]
+    corpora = told["training"]["corpora"]
+    assert [corpus["name"] for corpus in corpora] == ["emodb", "nemo", "ravdess", "tess"]
+    assert [corpus["commercial_use"] for corpus in corpora] == [False] * 4
+    assert set(told["scores"]["groups"]["corpus"]) == {"emodb", "nemo", "ravdess", "tess"}
+    assert (DEFAULT_FOLDER / "README.md").read_text(encoding="utf-8") == model_card.readme(told)
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
+def test_every_sample_gets_probabilities(recognizer: Recognizer, path: Path) -> None:
+    prediction = recognizer.predict(path)
+    assert sum(prediction.scores.values()) == pytest.approx(1, abs=1e-5)
+    assert prediction.confidence == max(prediction.scores.values())
+    assert prediction.end_s == pytest.approx(audio.info(path).duration_s, abs=0.01)
+
+
+@pytest.mark.parametrize("gain", [0.02, 30.0])
+def test_gain_changes_no_answer(recognizer: Recognizer, gain: float) -> None:
+    samples = PREPROCESSING.apply(audio.read(SAMPLES[0]))
+    plain, scaled = (recognizer.predict((signal, 16_000)) for signal in (samples, np.float32(gain) * samples))
+    assert plain.emotion == scaled.emotion
+    np.testing.assert_allclose(list(plain.scores.values()), list(scaled.scores.values()), atol=0.01)
+
+
+def test_silence_and_noise_are_no_speech(recognizer: Recognizer) -> None:
+    assert recognizer.checks_speech
+    noise = 0.1 * np.random.default_rng(0).standard_normal(32_000).astype(np.float32)
+    for sound in (np.zeros(32_000, np.float32), noise):
+        assert recognizer.predict((sound, 16_000)).label == "no speech"
+
+
+def test_it_adapts_to_a_speaker(recognizer: Recognizer) -> None:
+    profile = recognizer.adapt(SAMPLES)
+    plain, adapted = (recognizer.predict(SAMPLES[0], profile=one).scores for one in (None, profile))
+    assert profile.n_clips == len(SAMPLES)
+    assert np.abs(np.array(list(plain.values())) - list(adapted.values())).max() > 0.01
+
+
+@pytest.mark.corpus
+def test_it_knows_the_clips_that_it_was_fitted_on(recognizer: Recognizer, data: Path) -> None:
+    files = sorted((data / "ravdess").glob("*Speech*/Actor_*/*"))[::37]
+    truth = [recognizer.emotions[int(path.name[6:8]) - 1] for path in files]
+    found = [recognizer.predict(path).ranking[0] for path in files]
+    assert len(files) > 30
+    assert np.mean([a == b for a, b in zip(truth, found, strict=True)]) > 0.85

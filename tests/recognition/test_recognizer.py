@@ -1,0 +1,265 @@
+"""Bundles loaded and asked: the right answers, and a clear error for every way in which a bundle can be wrong."""
+
+import ast
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emotone.audio import write_wav
+from emotone.errors import AudioError, BundleError, ConfigError, FeatureError
+from emotone.recognition import card as cards
+from emotone.recognition import profile, session
+from emotone.recognition import recognizer as module
+from emotone.recognition.prediction import Prediction
+from emotone.recognition.recognizer import Recognizer
+from support import handmade
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return handmade.write(tmp_path_factory.mktemp("bundle") / "loudness")
+
+
+@pytest.fixture(scope="module")
+def recognizer(bundle):
+    return Recognizer(bundle)
+
+
+@pytest.mark.parametrize(("level", "emotion"), [(0.02, "sad"), (0.18, "angry"), (0.1, None)])
+def test_scores_are_those_of_the_graph(recognizer, level, emotion):
+    samples = handmade.tone(level)
+    prediction = recognizer.predict((samples, RATE))
+    scores = handmade.expected(samples)
+    assert list(prediction.scores) == handmade.EMOTIONS
+    np.testing.assert_allclose(list(prediction.scores.values()), scores, atol=1e-5)
+    assert prediction.confidence == pytest.approx(scores.max(), abs=1e-5)
+    assert prediction.emotion == emotion
+    assert prediction.label == (emotion or "unsure")
+    assert (prediction.start_s, prediction.end_s) == (0.0, 1.0)
+
+
+def test_threshold_itself_is_sure_enough(bundle):
+    samples = handmade.tone(0.02)
+    confidence = Recognizer(bundle).predict((samples, RATE)).confidence
+    assert Recognizer(bundle, threshold=confidence).predict((samples, RATE)).emotion == "sad"
+    assert Recognizer(bundle, threshold=np.nextafter(confidence, 1)).predict((samples, RATE)).emotion is None
+
+
+def test_ranking_is_by_probability():
+    prediction = Prediction("sad", 0.6, {"neutral": 0.1, "happy": 0.3, "sad": 0.6}, 0.0, 1.0)
+    assert prediction.ranking == ("sad", "happy", "neutral")
+
+
+def test_path_bytes_and_open_file_give_one_answer(recognizer, tmp_path):
+    path = tmp_path / "quiet.wav"
+    write_wav(path, handmade.tone(0.03))
+    by_path = recognizer.predict(path)
+    assert recognizer.predict(str(path)) == by_path
+    assert recognizer.predict(path.read_bytes()) == by_path
+    assert recognizer.predict(io.BytesIO(path.read_bytes())) == by_path
+
+
+def test_silence_around_the_sound_is_trimmed_but_counts_in_the_times(recognizer):
+    sound, silence = handmade.tone(0.03), np.zeros(RATE, np.float32)
+    alone = recognizer.predict((sound, RATE))
+    padded = recognizer.predict((np.concatenate([silence, sound, silence]), RATE))
+    # about the margin of 50 ms on both sides stays: 1.1 s, over which the mean is taken
+    np.testing.assert_allclose(
+        list(padded.scores.values()), handmade.expected(np.concatenate([sound, silence[:1600]])), atol=5e-3
+    )
+    assert padded.end_s == 3.0 and alone.end_s == 1.0
+
+
+def test_card_can_turn_the_trim_off(tmp_path):
+    samples = np.concatenate([np.zeros(RATE, np.float32), handmade.tone(0.06)])
+    kept = Recognizer(handmade.write(tmp_path / "b", preprocessing={"trim_db": None})).predict((samples, RATE))
+    np.testing.assert_allclose(list(kept.scores.values()), handmade.expected(samples), atol=1e-5)
+
+
+def test_segment_is_predicted_alone_and_keeps_its_times(recognizer):
+    recording = np.concatenate([handmade.tone(0.02, seconds=2.0), handmade.tone(0.18)])
+    early = recognizer.predict((recording, RATE), end_s=1.5)
+    late = recognizer.predict((recording, RATE), start_s=2.0)
+    assert (early.emotion, early.start_s, early.end_s) == ("sad", 0.0, 1.5)
+    assert (late.emotion, late.start_s, late.end_s) == ("angry", 2.0, 3.0)
+
+
+def test_predict_many_gives_errors_as_values_in_order(recognizer, tmp_path):
+    sources = [(handmade.tone(0.02), RATE), tmp_path / "missing.wav", (handmade.tone(0.18), RATE)]
+    first, error, last = recognizer.predict_many(sources)
+    assert (first.emotion, last.emotion) == ("sad", "angry")
+    assert isinstance(error, AudioError) and "missing.wav" in str(error)
+
+
+def test_embedding_is_the_graphs(recognizer):
+    embedding = recognizer.embedding((handmade.tone(0.07), RATE))
+    assert embedding.dtype == np.float32
+    np.testing.assert_allclose(embedding, [0.07], atol=1e-6)
+
+
+def test_threads_share_one_recognizer(recognizer):
+    levels = np.linspace(0.01, 0.2, 40)
+    sources = [(handmade.tone(level, seconds=0.3 + level), RATE) for level in levels]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(recognizer.predict, sources)) == [recognizer.predict(source) for source in sources]
+
+
+def test_result_that_is_no_number_is_an_error(tmp_path):
+    broken = Recognizer(handmade.write(tmp_path / "nan", content=handmade.graph(nan=True)))
+    with pytest.raises(FeatureError, match="no finite number"):
+        broken.predict((handmade.tone(0.05), RATE))
+
+
+def test_missing_folder_file_and_card_say_what_is_expected(tmp_path, bundle):
+    with pytest.raises(BundleError, match="does not exist.*expected a folder"):
+        Recognizer(tmp_path / "nowhere")
+    with pytest.raises(BundleError, match=r"is a file.*expected a folder"):
+        Recognizer(bundle / "model.onnx")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BundleError, match=r"holds no card\.json"):
+        Recognizer(tmp_path / "empty")
+    handmade.write(tmp_path / "run" / "model")
+    with pytest.raises(BundleError, match=r"did you mean '.*run/model'"):
+        Recognizer(tmp_path / "run")
+    (tmp_path / "run" / "model" / "model.onnx").unlink()
+    with pytest.raises(BundleError, match=r"model\.onnx can't be read"):
+        Recognizer(tmp_path / "run" / "model")
+
+
+def test_altered_graph_is_refused_with_both_hashes(tmp_path):
+    folder = handmade.write(tmp_path / "b")
+    content = bytearray((folder / "model.onnx").read_bytes())
+    said = json.loads((folder / "card.json").read_text())["sha256"]
+    content[len(content) // 2] ^= 1
+    (folder / "model.onnx").write_bytes(content)
+    with pytest.raises(BundleError, match=said) as caught:
+        Recognizer(folder)
+    assert "altered" in str(caught.value) and "train it again" in str(caught.value)
+    assert hashlib.sha256(content).hexdigest() in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"no graph at all", b"\x80\x04\x95pickle"], ids=["empty", "text", "pickle"])
+def test_what_is_no_graph_is_refused_even_with_its_hash(tmp_path, content):
+    with pytest.raises(BundleError, match="expected an ONNX model"):
+        Recognizer(handmade.write(tmp_path / "b", content=content))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"emotions": ["happy", "neutral", "sad", "angry"]}, "the card was altered"),  # another order, other answers
+        ({"emotions": ["neutral", "happy", "sad"]}, "names 3 emotions"),
+        ({"emotions": ["neutral", "happy", "sad", "[red]x"]}, "expected two or more different ones"),
+        ({"emotions": ["sad", "sad"]}, "expected two or more different ones"),
+        ({"sample_rate": 8000}, "sample_rate is 8000, expected 16000"),
+        ({"extractor": {"name": "functionals", "graph": True}}, "the card was altered"),
+        ({"extractor": {"name": "loudness"}}, "expected its name, digest and graph"),
+        ({"extractor": {"name": "nothing", "digest": "", "graph": False}}, r"inputs \['waveform'\]"),
+        ({"calibration": {"threshold": 1.5}}, "expected a number from 0 to 1"),
+        ({"calibration": {}}, "calibration.threshold is None"),
+        ({"preprocessing": {"trim_db": -3}}, "expected decibels above 0"),
+        ({"sha256": 5}, "sha256 is 5, expected text"),
+        ({"features": True}, "features is True, expected a whole number"),
+        ({"adapts": "yes"}, "adapts is 'yes', expected true or false"),
+        ({"format_version": 2}, "pip install --upgrade emotone"),
+        ({"format_version": "1"}, "format_version is '1'"),
+    ],
+)
+def test_card_that_does_not_fit_is_refused(tmp_path, changes, said):
+    with pytest.raises(BundleError, match=said):
+        Recognizer(handmade.write(tmp_path / "b", **changes))
+
+
+@pytest.mark.parametrize("key", [key for key in cards.KEYS if key != "format_version"])
+def test_every_key_of_the_card_is_needed(tmp_path, key):
+    folder = handmade.write(tmp_path / "b")
+    card = json.loads((folder / "card.json").read_text())
+    del card[key]
+    (folder / "card.json").write_text(json.dumps(card))
+    with pytest.raises(BundleError, match=f"lacks {key};"):
+        Recognizer(folder)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b"\xff\xfe", b"[" * 100_000], ids=range(5))
+def test_damaged_card_is_refused(tmp_path, text):
+    folder = handmade.write(tmp_path / "b")
+    (folder / "card.json").write_bytes(text)
+    with pytest.raises(BundleError, match="no JSON|expected a JSON object"):
+        Recognizer(folder)
+
+
+def test_graph_with_other_outputs_is_refused(tmp_path):
+    with pytest.raises(BundleError, match=r"outputs \['logits2', 'embedding'\]"):
+        Recognizer(handmade.write(tmp_path / "b", content=handmade.graph(scores="logits2")))
+
+
+@pytest.mark.parametrize(
+    "optional", [{"speaker": [1, 1]}, {"speaker": [1, 2], "heard": [1]}, {"speaker": [1, 1], "heard": [1], "more": [1]}]
+)
+def test_graph_with_other_optional_inputs_is_refused(tmp_path, optional):
+    with pytest.raises(BundleError, match="expected none, or 'speaker' of the embedding's shape"):
+        Recognizer(handmade.write(tmp_path / "b", content=handmade.graph(optional=optional)))
+
+
+def test_settings_out_of_range_are_refused(bundle):
+    with pytest.raises(ConfigError, match="from 0 to 1"):
+        Recognizer(bundle, threshold=-0.1)
+    with pytest.raises(ConfigError, match="1 or more"):
+        Recognizer(bundle, threads=0)
+
+
+def test_without_a_built_in_model_the_error_says_how_to_train_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "DEFAULT_FOLDER", tmp_path / "default")
+    with pytest.raises(BundleError, match="emotone train ravdess"):
+        Recognizer()
+    handmade.write(tmp_path / "default")
+    assert Recognizer().predict((handmade.tone(0.02), RATE)).emotion == "sad"
+
+
+@pytest.mark.parametrize("source", [module.__file__, cards.__file__, profile.__file__, session.__file__])
+def test_nothing_that_executes_a_file_is_imported(source):
+    tree = ast.parse(Path(source).read_text(encoding="utf-8"))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert not {name.partition(".")[0] for name in imported} & {"pickle", "joblib", "torch", "sklearn", "pandas"}
+    assert not {"eval", "exec", "compile", "np.load", "__import__"} & called
+
+
+def test_prediction_loads_no_training_library(bundle, tmp_path):
+    write_wav(tmp_path / "clip.wav", handmade.tone(0.02))
+    script = (
+        "import sys; from emotone.recognition.recognizer import Recognizer\n"
+        f"assert Recognizer({str(bundle)!r}).predict({str(tmp_path / 'clip.wav')!r}).emotion == 'sad'\n"
+        "print(sorted({'torch', 'sklearn', 'pandas', 'matplotlib', 'onnx', 'typer', 'rich', 'av'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_of_a_long_recording_the_windows_are_averaged_and_silence_does_not_count(recognizer):
+    # 40 s soft, 20 s of nothing, 10 s loud: seven windows, of which two are silent
+    samples = np.concatenate(
+        [np.tile(handmade.tone(0.02), 40), np.zeros(20 * RATE, "f"), np.tile(handmade.tone(0.18), 10)]
+    )
+    prediction = recognizer.predict((samples, RATE))
+    soft, loud = handmade.expected(handmade.tone(0.02)), handmade.expected(handmade.tone(0.18))
+    np.testing.assert_allclose(list(prediction.scores.values()), (4 * soft + loud) / 5, atol=2e-3)
+    assert prediction.emotion == "sad"
+    assert prediction.end_s == 70.0
+    part = recognizer.predict((samples, RATE), start_s=60.0)
+    np.testing.assert_allclose(list(part.scores.values()), loud, atol=2e-3)
+
+
+def test_a_long_silence_is_an_error(recognizer):
+    with pytest.raises(AudioError, match="70 s is silent"):
+        recognizer.predict((np.zeros(70 * RATE, "f"), RATE))
