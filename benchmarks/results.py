@@ -122,7 +122,7 @@ def main() -> None:
     base = Config(corpora=("ravdess",), data=chosen.data, out=chosen.out, **AUGMENT)
     with _Bar() as bar:
         every = chosen.out / "comparison"
-        experiment.side_by_side(replace(base, out=every), ["all"], protocols=PROTOCOLS, progress=bar.of("comparison"))
+        experiment.compare(replace(base, out=every), ["all"], protocols=PROTOCOLS, progress=bar.of("comparison"))
         speakers, random = (_compared(every / protocol) for protocol in PROTOCOLS)
         seven = replace(
             base, protocol="random-80-20", model="mlp", emotions=SEVEN, channel="all", out=chosen.out / "seven-mlp"

@@ -1,6 +1,6 @@
-"""Colours of every picture and page; needs no library."""
+"""Colours of all pictures and pages."""
 
-#: One colour an emotion, in every picture.  Paul Tol's "muted" scheme, made to be told apart with colour blindness:
+#: Emotion -> colour, the same in all pictures.  Paul Tol's "muted" scheme, which colour-blind people can distinguish:
 #: https://personal.sron.nl/~pault/ (Technical note SRON/EPS/TN/09-002).
 COLOURS: dict[str, str] = {
     "neutral": "#44AA99",
@@ -13,12 +13,12 @@ COLOURS: dict[str, str] = {
     "surprised": "#CC6677",
     "boredom": "#999933",
 }
-#: Labels that are no emotion -> colour; greys, since they are no answer.
+#: Other label -> colour; greys, since these labels are not emotions.
 OTHER: dict[str, str] = {"unsure": "#BBBBBB", "no speech": "#E6E6E6"}
 
 
 def colour_of(label: str) -> str:
-    """Colour of an emotion, or of another label, as ``#RRGGBB``.
+    """Return the colour of an emotion or of another label, as ``#RRGGBB``.
 
     Examples
     --------

@@ -1,15 +1,13 @@
 """What happens to a waveform between decoding and a model, as one frozen object.
 
-Training, prediction, the feature store and the model card all read it from here.  To change how silence is trimmed,
-change this file: the store then computes features again, and a run that was begun before is not continued.
+Training, prediction, the feature store and the model card all use it.  If you change how silence is trimmed, change
+`emotone.audio.trimming` and this file.  The store then computes features again, and an unfinished run starts anew.
 """
 
 import hashlib
-import inspect
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -17,21 +15,24 @@ import numpy.typing as npt
 
 from emotone.audio import trimming
 from emotone.audio.resampling import SAMPLE_RATE
+from emotone.audio.trimming import MIN_DURATION_S
 from emotone.errors import ConfigError
+from emotone.source_code import source_digest
+from emotone.validation import check_range
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Settings of what is done to a waveform before features are computed.
+    """Settings of the steps between decoding and feature extraction.
 
     Attributes
     ----------
     sample_rate
-        Of the waveform, Hz; `emotone.audio.read` resamples to it.
+        Sample rate of the waveform, Hz; `emotone.audio.read` resamples to it.
     trim_db
-        Silence at both ends is removed; it begins this many dB below the loudest frame.  None: nothing is removed.
+        Remove silence at both ends.  Silence is more than this many dB below the loudest frame.  None: keep it.
     min_duration_s
-        Shortest waveform that is kept, seconds.
+        Trimming leaves at least this much of a waveform, seconds.
 
     Raises
     ------
@@ -48,7 +49,7 @@ class Preprocessing:
 
     sample_rate: int = SAMPLE_RATE
     trim_db: float | None = 40.0
-    min_duration_s: float = trimming.MIN_DURATION_S
+    min_duration_s: float = MIN_DURATION_S
 
     def __post_init__(self) -> None:
         if self.sample_rate != SAMPLE_RATE:
@@ -57,24 +58,21 @@ class Preprocessing:
             raise ConfigError(
                 f"trim_db is {self.trim_db}; expected a number of dB above 0, or None to keep the silence"
             )
-        if not trimming.MIN_DURATION_S <= self.min_duration_s <= 30:
-            raise ConfigError(
-                f"min_duration_s is {self.min_duration_s}; expected seconds from {trimming.MIN_DURATION_S} to 30"
-            )
+        check_range("min_duration_s", self.min_duration_s, MIN_DURATION_S, 30, unit="seconds")
 
     @property
     def min_samples(self) -> int:
-        """Shortest waveform that is kept, samples."""
+        """Samples that trimming leaves at least."""
         return round(self.min_duration_s * self.sample_rate)
 
     @property
     def key(self) -> str:
-        """64 hexadecimal digits that change with every setting, and with the code that applies them."""
-        text = f"{sorted(asdict(self).items())}|{_code()}"
+        """64 hexadecimal digits that change with every setting and with the code that applies them."""
+        text = f"{sorted(asdict(self).items())}|{source_digest(trimming, Preprocessing.apply)}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def apply(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return the waveform as a model gets it.
+        """Return the waveform that a model gets.
 
         Parameters
         ----------
@@ -95,7 +93,7 @@ class Preprocessing:
         return trimming.trim_silence(samples, threshold_db=self.trim_db, min_duration_s=self.min_duration_s)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as the model card holds them."""
+        """Return the settings that a model card holds."""
         return {name: value for name, value in asdict(self).items() if name != "sample_rate"}
 
     @classmethod
@@ -105,18 +103,12 @@ class Preprocessing:
         Parameters
         ----------
         described
-            ``card["preprocessing"]``.  A setting that it lacks is older than the setting, and has today's default;
-            without ``trim_db`` nothing is trimmed.
+            ``card["preprocessing"]``.  Cards of older versions lack ``min_duration_s``, which then has its default.
+            Without ``trim_db`` nothing is trimmed.
         """
         known = {name: described[name] for name in ("min_duration_s",) if name in described}
         return cls(trim_db=described.get("trim_db"), **known)
 
 
-@lru_cache(maxsize=1)
-def _code() -> str:
-    """Return a digest of the source that decides what `Preprocessing.apply` returns."""
-    return hashlib.sha256(inspect.getsource(trimming).encode()).hexdigest()
-
-
-#: What the models of this version are trained with.
+#: Preprocessing of models trained with this version.
 DEFAULT = Preprocessing()

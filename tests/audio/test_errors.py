@@ -56,7 +56,7 @@ def spoiled(value: float) -> bytes:
         (b"Kids are talking by the door.\n" * 100, "text, not a recording.*; give the audio file"),
         (b"#EXTM3U\nhttp://localhost/a.wav\n", "text, not a recording"),
         (zipped(), "zip archive.*; unpack"),
-        (bytes(5000), "no recording in a known format.*; convert it to one of WAV, FLAC"),
+        (bytes(5000), "no recording in a known format.*; convert it to WAV, FLAC"),
         (b"RIFF\x24\x00\x00\x00WAVEfmt ", "header is damaged.*; copy it again"),
         (wav_bytes(np.zeros(0, np.float32)), "no samples; record it again"),
         (unknown_format(), "no decoder knows.*convert it to WAV"),
@@ -141,7 +141,7 @@ def test_a_closed_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("start_s", "end_s", "words"),
     [
-        (-1, None, "from -1 to None s is none; give 0 <= start_s"),
+        (-1, None, "from -1 to None s is invalid; give 0 <= start_s"),
         (0.5, 0.5, "from 0.5 to 0.5 s is none"),
         (np.nan, None, "from nan"),
         (0, np.inf, "to inf"),

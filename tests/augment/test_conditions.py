@@ -132,7 +132,7 @@ def test_mp3_has_the_bit_rate_that_was_asked_for(make_voice):
 @pytest.mark.parametrize("kbit_s", [-5, 0, 7, 33, 192])
 def test_bit_rate_that_mp3_has_not_is_an_error(make_voice, kbit_s):
     """LAME would take the nearest in silence."""
-    with pytest.raises(AudioError, match=rf"no {kbit_s} kbit/s at 16000 Hz; give one of 8, 16, 24, 32, .*160"):
+    with pytest.raises(AudioError, match=rf"no {kbit_s} kbit/s at 16000 Hz; expected 8, 16, 24, 32, .*160"):
         encode_mp3(make_voice(), kbit_s=kbit_s)
 
 

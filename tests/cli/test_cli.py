@@ -226,16 +226,17 @@ def experiment(monkeypatch, tmp_path):
         progress(1, 2, "half")
         return SimpleNamespace(folder=tmp_path / "my run", metrics=metrics(shared=config["protocol"] == "random-80-20"))
 
-    def compare(config, models, progress=None):
-        calls.update(config=config, models=tuple(models))
+    def compare(config, models, *, protocols, progress=None):
+        calls.update(config=config, models=tuple(models), protocols=protocols)
+        if len(protocols) > 1:
+            return compare_protocols(models, protocols)
         row = {"uar": 0.61, "low": 0.5, "high": 0.7, "accuracy": 0.6, "macro_f1": 0.59}
         rows = [{"model": name, **row, "bundle_mb": 2.5, "recognition_ms": 21.4} for name in models]
         text = json.dumps({"protocol": metrics()["protocol"], "rows": rows})
         (tmp_path / "comparison.json").write_text(text, encoding="utf-8")
         return tmp_path
 
-    def side_by_side(config, models, *, protocols, progress=None):
-        calls.update(config=config, models=tuple(models), protocols=protocols)
+    def compare_protocols(models, protocols):
         entries = [{"name": name, "protocol": metrics(shared=name.startswith("r"))["protocol"]} for name in protocols]
         found = {"uar": 0.61, "intervals": {"uar": {"low": 0.5, "high": 0.7}}}
         row = {"leak": {"uar": -0.012}, "recognition_ms": 21.4, "protocols": dict.fromkeys(protocols, found)}
@@ -249,7 +250,6 @@ def experiment(monkeypatch, tmp_path):
         return metrics()["test"] | {"protocol": metrics()["protocol"]} | more
 
     module = SimpleNamespace(Config=lambda **settings: settings, run=run_, compare=compare, evaluate=evaluate)
-    module.side_by_side = side_by_side
     monkeypatch.setitem(sys.modules, "emotone.experiment", module)
     monkeypatch.setattr(emotone, "experiment", module, raising=False)
     return calls
@@ -334,7 +334,7 @@ def test_errors_of_the_layer_below_are_one_line(experiment, monkeypatch):
 def test_compare_prints_the_table(experiment, tmp_path):
     result = run("compare", "my.csv", "--data", "d", "--models", "svm, knn", "--out", "o", "--protocol", "random-80-20")
     assert experiment["models"] == ("svm", "knn") and experiment["config"]["protocol"] == "random-80-20"
-    assert "protocols" not in experiment
+    assert experiment["protocols"] == ("random-80-20",)
     rows = [line.split() for line in result.stdout.splitlines() if line.startswith(("svm", "knn"))]
     assert rows == [[name, "61.0", "50.0", "to", "70.0", "60.0", "59.0", "2.5", "21"] for name in ("svm", "knn")]
     assert all(len(line.rstrip()) <= 80 for line in result.stdout.splitlines()[:5])

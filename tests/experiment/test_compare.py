@@ -1,25 +1,21 @@
-"""Comparisons and evaluations: same clips for all, honest words on differences, and a page that needs no network."""
+"""Comparing models under one protocol: the same folds for all, and correct words about differences."""
 
 import json
 import re
 import shutil
 from dataclasses import replace
-from html.parser import HTMLParser
 
-import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from emotone import corpora, metrics
-from emotone.errors import ConfigError, CorpusError
-from emotone.experiment import compare, evaluate, folds
-from emotone.experiment.compare import MARKER, _names, configs, open_folder
-from emotone.metrics.significance import holm
+from emotone.errors import ConfigError
+from emotone.experiment import compare, folds
+from emotone.experiment.compare import MARKER, configs, open_folder
 from emotone.models import registry
 from emotone.recognition.recognizer import Recognizer
-from emotone.report.pages import comparison as compare_html
 from support import toy_experiment as toy
+from support.html_page import Page
 
 MODELS = ("knn", "logistic-regression", "linear-svm")
 
@@ -43,13 +39,10 @@ def compared(manifest, tmp_path_factory):
         toy.install(monkeypatch)
         config = toy.config(manifest, tmp_path_factory.mktemp("runs") / "compared")
         told = []
-        folder = compare(config, MODELS, lambda *step: told.append(step))
+        folder = compare(config, MODELS, progress=lambda *step: told.append(step))
     assert [step[0] for step in told] == sorted(step[0] for step in told)
     assert told[-1][:2] == (1000, 1000)
     return config, folder
-
-
-# comparison
 
 
 def test_every_model_has_the_same_folds_and_its_own_run_directory(compared):
@@ -161,51 +154,26 @@ def test_each_model_learns_from_its_own_features_unless_some_are_named(manifest,
 
 def test_a_comparison_that_was_begun_with_the_classic_features_by_name_goes_on(tmp_path, manifest):
     config = toy.config(manifest, tmp_path / "out", extractor="functionals")
-    open_folder(config.out, config, marker=MARKER, free=("model",))
+    open_folder(config, marker=MARKER, free=("model",))
     again = replace(config, model="cnn2d", extractor="auto")  # the model does not count, and "auto" is each one's own
-    open_folder(config.out, again, marker=MARKER, free=("model",))
+    open_folder(again, marker=MARKER, free=("model",))
     assert 'extractor = "auto"' in (config.out / MARKER).read_text()
     with pytest.raises(ConfigError, match="extractor is 'auto' there and 'egemaps' here"):
-        open_folder(config.out, replace(config, extractor="egemaps"), marker=MARKER, free=("model",))
+        open_folder(replace(config, extractor="egemaps"), marker=MARKER, free=("model",))
 
 
 def test_all_stands_for_every_model_and_an_unknown_one_is_refused_before_any_work(tmp_path, manifest):
-    assert _names("all") == [name for name in registry.MODELS if name != "adaptive"]  # its encoder is downloaded
-    assert _names(["resnet", "all"])[0] == "resnet"
-    assert sorted(_names(["resnet", "all"])) == sorted(_names("all"))
-    assert _names(["all", "adaptive"]) == [*_names("all"), "adaptive"]
+    every = [name for name in registry.MODELS if name != "adaptive"]  # its encoder is downloaded
+    config = toy.config(manifest, tmp_path / "out", extractor="auto")
+    assert list(configs(config, "all")) == every
+    assert next(iter(configs(config, ["resnet", "all"]))) == "resnet"
+    assert sorted(configs(config, ["resnet", "all"])) == sorted(every)
+    assert list(configs(config, ["all", "adaptive"])) == [*every, "adaptive"]
     with pytest.raises(ConfigError, match="unknown model 'svn'"):
         compare(toy.config(manifest, tmp_path / "out"), ["knn", "svn"])
     with pytest.raises(ConfigError, match="no model is named"):
         compare(toy.config(manifest, tmp_path / "out"), [])
     assert not (tmp_path / "out").exists()
-
-
-def test_holm_keeps_the_order_and_never_exceeds_one():
-    # by hand: 0.01 * 4, max(0.04, 0.02 * 3), max(0.06, 0.03 * 2), max(0.06, 0.9)
-    found = holm({"d": 0.9, "b": 0.02, "a": 0.01, "c": 0.03})
-    assert {name: round(p, 12) for name, p in found.items()} == {"a": 0.04, "b": 0.06, "c": 0.06, "d": 0.9}
-    assert holm({"a": 0.6, "b": 0.7}) == {"a": 1.0, "b": 1.0}
-    assert holm({}) == {}
-
-
-# the page
-
-
-class Page(HTMLParser):
-    """Collects text, and every address that a browser would fetch."""
-
-    def __init__(self, html):
-        super().__init__()
-        self.addresses, self.text, self.tags = [], [], []
-        self.feed(html)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append(tag)
-        self.addresses += [value for name, value in attributes if name in ("src", "href", "srcset", "data", "action")]
-
-    def handle_data(self, data):
-        self.text.append(data)
 
 
 def test_the_page_needs_no_network_and_names_the_best(compared):
@@ -219,114 +187,8 @@ def test_the_page_needs_no_network_and_names_the_best(compared):
     assert all(address.startswith("data:image/png;base64,") for address in pictures)
     assert "script" not in page.tags
     assert not re.search(r"https?://|url\(|@import", html)
-    text = " ".join("".join(page.text).split())
     told = json.loads((folder / "comparison.json").read_text())
-    assert f"{told['best']}, UAR {100 * told['rows'][0]['uar']:.1f} %" in text
-    assert "speaker-disjoint: no test speaker is heard in training" in text
-    assert text.count("not told apart") == len(told["rows"]) - 1
+    assert f"{told['best']}, UAR {100 * told['rows'][0]['uar']:.1f} %" in page.words
+    assert "speaker-disjoint: no test speaker is heard in training" in page.words
+    assert html.count("not significant<span") == len(told["rows"]) - 1
     assert "prefers-color-scheme: dark" in html and "@media print" in html
-
-
-def comparison(*, p_values, warning=""):
-    """What comparison.json holds, of models a, b, ... by falling UAR."""
-    rng = np.random.default_rng(0)
-    truth = rng.integers(0, 2, 60)
-    test = metrics.summary(truth, np.eye(2)[truth], emotions=["happy", "sad"], speakers=None, n_resamples=10)
-    rows = []
-    for place, p in enumerate([None, *p_values]):
-        paired = None if p is None else {"difference": 0.1, "low": 0.02, "high": 0.2, "p_holm": p}
-        row = {"model": "abc"[place], "description": "<b>bold</b> & brave", "best": p is None, "test": test}
-        row |= {"significant": None if p is None else p < 0.05, "paired": paired}
-        row |= {"family": "deep" if place == 2 else "classic", "extractor": "functionals"}
-        rows.append(row | {"fit_s": 0.5, "bundle_mb": 2.0, "recognition_ms": 20.0})
-    description = "name: 1 fold. Folds: drawn." + (f" {warning}." if warning else "")
-    protocol = {"name": "name", "description": description, "warning": warning, "speaker_disjoint": not warning}
-    return {"protocol": protocol, "best": "a", "level": 0.05, "rows": rows}
-
-
-def test_a_difference_is_called_what_it_is_and_text_is_escaped():
-    html = compare_html.page(comparison(p_values=(0.0005, 0.2)), comparison_png=b"1", confusion_png=b"2")
-    assert 'below<span class="span">p &lt; 0.001</span>' in html
-    assert 'not told apart<span class="span">p = 0.200</span>' in html
-    assert html.count("not told apart<") == 1
-    assert html.count('<span class="tag">network</span>') == 1
-    assert html.index(">c</a> <span") < html.index('"tag">network<') < html.index("Recall of each")
-    assert "c: the difference from a is not significant at 0.05" in " ".join(html.split())
-    assert "<b>bold" not in html and "&lt;b&gt;bold&lt;/b&gt; &amp; brave" in html
-    assert '+10.0<span class="span">+2.0 to +20.0</span>' in html
-    assert 'class="warning"' not in html
-
-
-def test_a_leak_is_told_on_top():
-    warning = "WARNING: random split: 5 of 5 test speakers are also in training"
-    html = compare_html.page(comparison(p_values=(), warning=warning), comparison_png=b"1", confusion_png=b"2")
-    assert f'<p class="warning" role="alert">{warning}.</p>' in html
-    assert html.index(warning) < html.index("<table>")
-    with pytest.raises(ConfigError, match="no results"):
-        compare_html.page(comparison(p_values=()) | {"rows": []}, comparison_png=b"", confusion_png=b"")
-
-
-# evaluation
-
-
-@pytest.fixture
-def foreign(tmp_path, make_voice):
-    """Another corpus, which has one emotion that the bundles lack and lacks one that they have."""
-    pitch_hz = {"neutral": 140.0, "angry": 300.0, "sad": 90.0}
-    return toy.write_corpus(tmp_path, make_voice, pitch_hz=pitch_hz, name="foreign")
-
-
-def test_a_foreign_corpus_is_scored_over_the_emotions_that_both_know(compared, foreign, tmp_path):
-    _, folder = compared
-    out = tmp_path / "out"
-    (tmp_path / "2-angry-1.wav").write_bytes(b"RIFF no sound")
-    bundle = folder / "linear-svm" / "model"
-    told = evaluate(bundle, (str(foreign),), tmp_path, channel="speech", out=out)
-    assert told["emotions"] == ["neutral", "angry"]
-    assert told["unknown"] == {"sad": 18}
-    assert told["warning"] == ""
-    assert [one["path"].rsplit("/")[-1] for one in told["rejected"]] == ["2-angry-1.wav"]
-    assert told["n_clips"] == 35
-    assert told["uar"] > 0.9
-    assert told["protocol"]["speaker_disjoint"] is True
-    assert json.loads((out / "metrics.json").read_text()) == told
-    assert (out / "figures" / "confusion_test.png").read_bytes()[:4] == b"\x89PNG"
-    table = pd.read_parquet(out / "predictions.parquet")
-    recognizer = Recognizer(bundle)
-    for _, row in table.iloc[::7].iterrows():
-        scores = recognizer.predict(row["path"]).scores
-        total = scores["neutral"] + scores["angry"]
-        assert row["score_neutral"] == pytest.approx(scores["neutral"] / total)
-        assert row["score_angry"] == pytest.approx(scores["angry"] / total)
-    assert told["uar"] == pytest.approx(balanced_accuracy_score(table["emotion"], table["predicted"]))
-    # again: the same; another bundle: refused
-    assert evaluate(bundle, (str(foreign),), tmp_path, channel="speech", out=out) == told
-    with pytest.raises(ConfigError, match="holds another evaluation"):
-        evaluate(folder / "knn" / "model", (str(foreign),), tmp_path, channel="speech", out=out)
-
-
-def test_a_bundle_on_what_it_was_trained_on_warns(compared, manifest):
-    _, folder = compared
-    told = evaluate(folder / "knn" / "model", (str(manifest),), manifest.parent, channel="speech")
-    assert told["warning"].startswith("WARNING: the bundle was trained on toy")
-    assert told["warning"] in told["protocol"]["description"]
-    assert told["protocol"]["speaker_disjoint"] is False
-
-
-def test_what_can_not_be_evaluated_is_refused(compared, foreign, tmp_path, make_voice):
-    _, folder = compared
-    bundle = folder / "knn" / "model"
-    table = pd.read_csv(foreign)
-    table[table["emotion"] != "angry"].to_csv(foreign, index=False)
-    with pytest.raises(CorpusError, match="at least two emotions that both have"):
-        evaluate(bundle, (str(foreign),), tmp_path, channel="speech")
-    table.to_csv(foreign, index=False)
-    for path in tmp_path.glob("*.wav"):
-        path.write_bytes(b"RIFF no sound")
-    with pytest.raises(CorpusError, match="not one of 36 clips could be read"):
-        evaluate(bundle, (str(foreign),), tmp_path, channel="speech")
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="'notes.txt', and no evaluation"):
-        evaluate(bundle, (str(foreign),), tmp_path, channel="speech", out=tmp_path / "mine")
-    assert corpora.load((str(foreign),), tmp_path).emotions == ("neutral", "sad", "angry")

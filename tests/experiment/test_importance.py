@@ -6,11 +6,20 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from emotone import metrics
-from emotone.experiment.analyses.permutation_importance import OTHER, group_of, groups_of, importance
-from emotone.features import functionals
+from emotone.experiment.analyses.permutation_importance import importance
+from emotone.features.columns import FeatureColumn
 from emotone.report.figures.permutation_importance import importance_picture, ranked
 
-NAMES = ("pitch_q50", "pitch_q95", "mfcc00_mean", "mfcc01_mean", "level_mean")
+COLUMNS = tuple(
+    FeatureColumn(name, group=group)
+    for name, group in [
+        ("pitch_q50", "pitch"),
+        ("pitch_q95", "pitch"),
+        ("mfcc00_mean", "MFCC"),
+        ("mfcc01_mean", "MFCC"),
+        ("level_mean", "energy"),
+    ]
+)
 PROTOCOL = {"name": "speaker-6fold", "speaker_disjoint": True, "warning": ""}
 
 
@@ -18,9 +27,9 @@ def clips(*, n=300, carrier="pitch", seed=0):
     """Features of noise in which one group alone tells the label."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 3
-    values = rng.normal(size=(n, len(NAMES))).astype(np.float32)
-    for column, name in enumerate(NAMES):
-        if name.startswith(carrier):
+    values = rng.normal(size=(n, len(COLUMNS))).astype(np.float32)
+    for column, feature in enumerate(COLUMNS):
+        if feature.name.startswith(carrier):
             values[:, column] += 4 * labels
     return values, labels
 
@@ -30,7 +39,7 @@ def test_the_group_that_carries_the_labels_is_on_top(carrier, group):
     values, labels = clips(carrier=carrier)
     model = LogisticRegression().fit(values, labels)
     held_out, truth = clips(carrier=carrier, seed=1)
-    rows = {row["group"]: row for row in importance(model, held_out, truth, names=NAMES)}
+    rows = {row["group"]: row for row in importance(model, held_out, truth, columns=COLUMNS)}
     assert list(rows) == ["pitch", "MFCC", "energy"]
     assert [row["features"] for row in rows.values()] == [2, 2, 1]
     assert rows[group]["uar"] > 0.9
@@ -55,7 +64,7 @@ def test_the_columns_of_a_group_are_shuffled_together():
             return np.stack([1 - agree, agree], axis=1)
 
     model = Agreement()
-    (row,) = importance(model, values, labels, names=("pitch_q05", "pitch_q95"), n_repeats=2, most_clips=200)
+    (row,) = importance(model, values, labels, columns=COLUMNS[:2], n_repeats=2, most_clips=200)
     assert row["uar"] == 1.0
     pairs = {tuple(pair) for pair in np.concatenate(model.met)}
     assert pairs == {tuple(pair) for pair in values}
@@ -67,8 +76,8 @@ def test_the_columns_of_a_group_are_shuffled_together():
 def test_the_drop_is_the_mean_over_repeats_and_the_same_each_time():
     values, labels = clips()
     model = LogisticRegression().fit(values, labels)
-    first, again = (importance(model, values, labels, names=NAMES, seed=3) for _ in range(2))
-    assert first == again != importance(model, values, labels, names=NAMES, seed=4)
+    first, again = (importance(model, values, labels, columns=COLUMNS, seed=3) for _ in range(2))
+    assert first == again != importance(model, values, labels, columns=COLUMNS, seed=4)
     chosen = np.sort(np.random.default_rng(3).choice(300, size=120, replace=False))
     X, truth = values[chosen], labels[chosen]
     uar = metrics.unweighted_average_recall(truth, model.predict(X))
@@ -82,53 +91,6 @@ def test_the_drop_is_the_mean_over_repeats_and_the_same_each_time():
     assert row["drop"] == pytest.approx(np.mean(drops))
     assert (row["drop_low"], row["drop_high"]) == (pytest.approx(min(drops)), pytest.approx(max(drops)))
     np.testing.assert_array_equal(values, clips()[0])  # what is asked about is left as it is
-
-
-def test_every_standard_feature_has_a_group():
-    names = functionals._column_names()
-    found = groups_of(names)
-    assert OTHER not in found
-    assert sorted(np.concatenate(list(found.values())).tolist()) == list(range(len(names)))
-    counted = {group: len(columns) for group, columns in found.items()}
-    assert counted == {
-        "MFCC": 1020,
-        "mel bands": 576,
-        "chroma": 24,
-        "spectral contrast": 24,
-        "pitch": 42,
-        "energy": 33,
-        "spectral shape": 264,
-        "voice quality": 33,
-        "rhythm": 6,
-    }
-
-
-@pytest.mark.parametrize(
-    ("name", "group"),
-    [
-        ("F0semitoneFrom27.5Hz_sma3nz_percentile50.0", "pitch"),
-        ("F0final_sma_quartile1", "pitch"),
-        ("F2bandwidth_sma3nz_amean", "formants"),
-        ("F1amplitudeLogRelF0_sma3nz_amean", "formants"),
-        ("logRelF0-H1-A3_sma3nz_amean", "voice quality"),
-        ("HNRdBACF_sma3nz_amean", "voice quality"),
-        ("jitterDDP_sma_iqr1-3", "voice quality"),
-        ("loudness_sma3_meanRisingSlope", "energy"),
-        ("loudnessPeaksPerSec", "rhythm"),
-        ("equivalentSoundLevel_dBp", "energy"),
-        ("audspec_lengthL1norm_sma_range", "energy"),
-        ("audSpec_Rfilt_sma[3]_range", "mel bands"),
-        ("StddevUnvoicedSegmentLength", "rhythm"),
-        ("slopeV0-500_sma3nz_amean", "spectral shape"),
-        ("pcm_fftMag_spectralFlux_sma_de_range", "spectral shape"),
-        ("pcm_RMSenergy_sma_range", "energy"),
-        ("mfcc4V_sma3nz_amean", "MFCC"),
-        ("int8:whisper-base-3-mean-17", "int8:whisper-base-3"),
-        ("whatever", OTHER),
-    ],
-)
-def test_other_names_fall_into_their_groups(name, group):
-    assert group_of(name) == group
 
 
 def table():
@@ -163,9 +125,9 @@ def test_the_picture_has_every_fold_and_the_mean():
     np.testing.assert_allclose(spans, folds)
     np.testing.assert_allclose(np.ravel(means), [30, 20, -0.5])
     assert [note.get_text() for note in axes.texts] == ["30.0", "20.0", "\N{MINUS SIGN}0.5"]
-    assert "goes most by: MFCC, 30.0 points" in figure.get_suptitle()
+    assert "Most important features: MFCC, 30.0 points" in figure.get_suptitle()
 
 
 def test_a_model_that_no_group_matters_to_is_not_said_to_go_by_one():
     told = table().assign(drop=-0.01)
-    assert "No group of features alone" in importance_picture(told, protocol=PROTOCOL).get_suptitle()
+    assert "No single group of features" in importance_picture(told, protocol=PROTOCOL).get_suptitle()

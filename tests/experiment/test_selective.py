@@ -148,8 +148,8 @@ def test_picture_has_both_curves_the_threshold_and_what_no_confidence_gives(tmp_
     np.testing.assert_allclose(lines["test"].get_xydata().T, [[20, 40, 60, 80, 100], [100, 50, 200 / 3, 50, 60]])
     np.testing.assert_allclose(lines["validation"].get_ydata(), 100)
     np.testing.assert_allclose(lines["test, at the threshold: 66.7 % of 60 %"].get_xydata(), [[60, 200 / 3]])
-    np.testing.assert_allclose(lines["test, if confidence were of no use: 60.0 %"].get_ydata(), 60)
-    best = lines["test, in the best possible order"].get_xydata()
+    np.testing.assert_allclose(lines["test, confidence without information: 60.0 %"].get_ydata(), 60)
+    best = lines["test, best possible order"].get_xydata()
     assert (best[best[:, 0] <= 60, 1] == 100).all() and best[-1].tolist() == pytest.approx([100, 60])
     headline = figure._suptitle.get_text()
     assert "unsure 40.0 % of the time" in headline and "right 50.0 %" in headline and "the others 66.7 %" in headline

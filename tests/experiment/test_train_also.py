@@ -15,6 +15,7 @@ from emotone.errors import CorpusError, LeakError
 from emotone.experiment import Config, folds, run
 from emotone.experiment.config import differing
 from emotone.experiment.training_set import TrainingSet, check_extra, gather, gather_balance, load
+from emotone.features.columns import plain
 from emotone.features.store import Features, FeatureStore
 from emotone.models import registry
 from emotone.models.classic import pipelines
@@ -311,7 +312,7 @@ def test_songs_of_ravdess_are_learnt_from_in_the_folds_of_their_singers(data, tm
     """On the real table, without sound: 1,440 spoken clips of 24 actors and 1,009 songs of 23 of them."""
 
     def compute(corpus, extractor, progress):
-        return Features(np.zeros((len(corpus), 1), np.float32), ("zero",), tuple(map(str, range(len(corpus)))))
+        return Features(np.zeros((len(corpus), 1), np.float32), plain("zero"), tuple(map(str, range(len(corpus)))))
 
     config = Config(("ravdess",), data, tmp_path / "run", train_also=("song",))
     own, extra = load(config)

@@ -20,6 +20,7 @@ from emotone.export.bundle import bundle
 from emotone.export.pipelines import to_onnx
 from emotone.features import registry as extractors
 from emotone.features.base import Extractor
+from emotone.features.columns import plain
 from emotone.features.functionals import Functionals
 from emotone.features.graph import extractor_graph
 from emotone.features.runner import GraphRunner
@@ -44,8 +45,8 @@ class Tiny(Extractor):
         self.register_buffer("kernels", torch.from_numpy(kernels).float())
 
     @property
-    def feature_names(self):
-        return tuple(f"band{number}_{statistic}" for statistic in ("mean", "std") for number in range(10))
+    def columns(self):
+        return plain(*(f"band{number}_{statistic}" for statistic in ("mean", "std") for number in range(10)))
 
     def forward(self, waveform):
         energies = torch.log(nn.functional.conv1d(waveform[None], self.kernels, stride=160)[0].square() + 1e-6)
@@ -59,8 +60,8 @@ class Outside(Extractor):
     is_graph = False
 
     @property
-    def feature_names(self):
-        return ("level", "peak", "crossings")
+    def columns(self):
+        return plain("level", "peak", "crossings")
 
     def compute(self, samples):
         crossings = np.mean(np.diff(np.sign(samples)) != 0)

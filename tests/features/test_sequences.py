@@ -12,6 +12,7 @@ from emotone.augment.copies import Augmentation
 from emotone.errors import FeatureError
 from emotone.experiment.training_set import gather
 from emotone.features.base import Extractor
+from emotone.features.columns import FeatureColumn, plain
 from emotone.features.graph import extractor_graph
 from emotone.features.store import FeatureStore
 from emotone.preprocessing import DEFAULT as PREPROCESSING
@@ -31,8 +32,8 @@ class Frames(Extractor):
         self.register_buffer("kernels", torch.from_numpy(kernels()[:, None]))
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        return ("mean", "ramp", "alternating")
+    def columns(self) -> tuple[FeatureColumn, ...]:
+        return plain("mean", "ramp", "alternating")
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.conv1d(waveform[:, None], self.kernels, stride=HOP).transpose(1, 2)

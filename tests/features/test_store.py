@@ -14,7 +14,9 @@ from emotone import audio, augment
 from emotone.augment.copies import Augmentation
 from emotone.errors import FeatureError
 from emotone.features.base import Extractor
+from emotone.features.columns import FeatureColumn, plain
 from emotone.features.store import FeatureStore
+from emotone.preprocessing import Preprocessing
 
 
 class Loudest(Extractor):
@@ -24,8 +26,8 @@ class Loudest(Extractor):
     calls = 0
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        return ("peak", "rms", "mean", "abs", "length")
+    def columns(self) -> tuple[FeatureColumn, ...]:
+        return plain("peak", "rms", "mean", "abs", "length")
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         x = waveform[0]
@@ -97,6 +99,32 @@ def test_an_unreadable_clip_is_said_and_the_others_kept(tmp_path: Path, clips: l
     assert np.isfinite(np.delete(result.values, 2, axis=0)).all()
     with pytest.raises(FeatureError, match="not one of 1 clips"):
         FeatureStore(tmp_path / "store").compute(Table([clips[2]]), Loudest(), workers=1)
+
+
+def test_each_preprocessing_has_its_own_features(tmp_path: Path, clips: list[Path]) -> None:
+    """The store that holds clips trimmed at 40 dB gives other features for 20 dB, and the old ones for 40 dB again."""
+    for path in clips:
+        samples = audio.read(path)
+        fade = 10 ** (-60 * np.abs(np.linspace(-1, 1, len(samples))) / 20)
+        audio.write_wav(path, samples * fade.astype(np.float32))
+    store = FeatureStore(tmp_path / "store")
+    first, other, again = (
+        store.compute(Table(clips), Loudest(), preprocessing=Preprocessing(trim_db=trim_db), workers=1).values
+        for trim_db in (40, 20, 40)
+    )
+    assert (other[:, 4] < first[:, 4]).all()
+    np.testing.assert_array_equal(first, again)
+    assert rows_in(tmp_path / "store") == 12
+
+
+def test_changed_code_of_trimming_means_new_features(
+    tmp_path: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FeatureStore(tmp_path / "store")
+    store.compute(Table(clips), Loudest(), workers=1)
+    monkeypatch.setattr("emotone.preprocessing.source_digest", lambda *parts: "of another version")
+    store.compute(Table(clips), Loudest(), workers=1)
+    assert rows_in(tmp_path / "store") == 12
 
 
 def test_augmented_copies_depend_on_number_and_seed_alone(tmp_path: Path, clips: list[Path]) -> None:

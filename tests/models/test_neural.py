@@ -14,6 +14,7 @@ from emotone.errors import ConfigError, CorpusError, ExportError
 from emotone.export import bundle as export
 from emotone.export.pipelines import to_onnx
 from emotone.features.base import Extractor
+from emotone.features.columns import FeatureColumn, plain
 from emotone.features.encoders.names import SEQUENCES
 from emotone.features.graph import extractor_graph
 from emotone.models import registry
@@ -408,8 +409,8 @@ class Bands(Extractor):
         self.register_buffer("kernels", torch.tensor(kernels.reshape(-1, 1, 400), dtype=torch.float32))
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        return tuple(f"band{band}" for band in range(N_COLUMNS))
+    def columns(self) -> tuple[FeatureColumn, ...]:
+        return plain(*(f"band{band}" for band in range(N_COLUMNS)))
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         filtered = torch.nn.functional.conv1d(waveform[:, None] / waveform.std(), self.kernels, stride=256, padding=200)

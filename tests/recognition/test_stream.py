@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from emotone.audio.resampling import Live
+from emotone.audio.resampling import LiveResampler
 from emotone.audio.speech_detector import FRAME, SpeechDetector, VadSettings, silero
 from emotone.errors import AudioError, ConfigError
 from emotone.preprocessing import DEFAULT as PREPROCESSING
@@ -110,7 +110,7 @@ def test_the_stream_ends_what_is_spoken_with_its_last_samples():
         ({"start": 1.0}, "start < 1"),
         ({"min_silence_s": -1.0}, "min_silence_s is -1.0"),
         ({"pad_s": float("nan")}, "pad_s is nan"),
-        ({"max_speech_s": 0.5}, "1 s or more"),
+        ({"max_speech_s": 0.5}, "max_speech_s is 0.5; expected 1 to 3600 seconds"),
     ],
 )
 def test_settings_of_the_detector_are_checked(settings, why):
@@ -244,7 +244,7 @@ def test_live_sound_is_resampled_as_a_recording_is(rate, n):
     from emotone import audio
 
     sound = 0.1 * np.random.default_rng(n).standard_normal(n).astype(np.float32)
-    live = Live(rate, 1)
+    live = LiveResampler(rate, 1)
     pieces = [live.push(part) for part in np.array_split(sound, 17)]
     found = np.concatenate([*pieces, live.finish()])
     (expected,) = list(audio.blocks((sound, rate), block_s=60))

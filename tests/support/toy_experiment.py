@@ -11,6 +11,7 @@ from emotone import audio
 from emotone.experiment import Config
 from emotone.features import registry
 from emotone.features.base import Extractor
+from emotone.features.columns import FeatureColumn, plain
 from emotone.features.graph import extractor_graph
 from emotone.features.store import FeatureStore
 
@@ -31,8 +32,8 @@ class Bands(Extractor):
         self.register_buffer("kernels", torch.tensor(kernels.reshape(-1, 1, 400), dtype=torch.float32))
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        return tuple(f"band{band}_{what}" for what in ("mean", "variance") for band in range(N_BANDS))
+    def columns(self) -> tuple[FeatureColumn, ...]:
+        return plain(*(f"band{band}_{what}" for what in ("mean", "variance") for band in range(N_BANDS)))
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         filtered = torch.nn.functional.conv1d(waveform[:, None] / waveform.std(), self.kernels, stride=160)

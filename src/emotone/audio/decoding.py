@@ -1,8 +1,8 @@
-"""Any source of sound -> one form: a `Reader` that yields blocks of (n, channels) float32 at the source's own rate.
+"""Open any source of sound as a `Reader`, which yields blocks of (n, channels) float32 at the source's sample rate.
 
-libsndfile (through soundfile) reads WAV, FLAC, Ogg, MP3 and AIFF; what it does not know goes to FFmpeg (through PyAV,
-imported only then).  The content decides, never the suffix, so files are always handed over as file objects: libsndfile
-would take text named ``.au`` for sound, and FFmpeg would follow a name such as ``http://...``.
+libsndfile (through soundfile) reads WAV, FLAC, Ogg, MP3 and AIFF; FFmpeg (through PyAV, imported only then) reads other
+formats.  The content decides, never the suffix.  Both libraries therefore get file objects: libsndfile would read text
+named ``.au`` as sound, and FFmpeg would follow a name such as ``http://...``.
 """
 
 import io
@@ -28,17 +28,17 @@ Waveform: TypeAlias = npt.NDArray[np.float32]
 RATES_HZ = (1_000, 384_000)
 MAX_CHANNELS = 64
 KNOWN_FORMATS = "WAV, FLAC, MP3, Ogg, Opus, AIFF, M4A, WebM or MP4"
-_CONVERT = f"convert it to one of {KNOWN_FORMATS}"
-# A header written before the length was known (a pipe): 0, 0xFFFFFFFF, or something just under 2 GiB.
+_CONVERT = f"convert it to {KNOWN_FORMATS}"
+# Sizes in headers that were written before the length was known (a pipe): 0, 0xFFFFFFFF, or just below 2 GiB.
 _PLACEHOLDER_BYTES = 0x7FFFF000
-# A header may claim this share more than there is before the recording counts as cut short.
+# If more than this share of the size in the header is missing, the recording was truncated.
 _TRUNCATED_SHARE = 0.01
-# FFmpeg's demuxers that may open a file: none that follows references to other files or to the network.
+# FFmpeg's demuxers that may open a file; none of them follows references to other files or to the network.
 _DEMUXERS = "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,aac,amr,avi,flv,asf,mpegts,mpeg,ogg,wav,w64,caf,wv,ape,tta,ac3,eac3"
 
 
 class Reader(Protocol):
-    """A recording that was opened: what its header says, and its samples in blocks."""
+    """An open recording: the properties in its header, and its samples in blocks."""
 
     name: str
     sample_rate: int
@@ -48,13 +48,13 @@ class Reader(Protocol):
 
     @property
     def n_frames(self) -> int | None:
-        """Samples a channel, or None where the header does not tell."""
+        """Samples per channel; None if the header does not say."""
 
     def count(self) -> int:
-        """Count the samples a channel by going through the recording."""
+        """Count the samples per channel by reading the recording."""
 
     def chunks(self, start: int, size: int) -> Iterator[Waveform]:
-        """Blocks (about ``size``, channels) from sample ``start`` on, to the end."""
+        """Yield blocks (about ``size``, channels) from sample ``start`` to the end."""
 
 
 def _check_channels(channels: int, *, name: str) -> None:
@@ -80,7 +80,7 @@ class _ArrayReader:
 
 
 def _to_float32(samples: npt.NDArray[Any]) -> Waveform:
-    """Integers to [-1, 1) by their type's range, as in a WAV file (unsigned ones are centred); floats as they are."""
+    """Scale integers to [-1, 1) by the range of their type, as in a WAV file (unsigned: centred); keep floats."""
     if samples.dtype.kind == "f":
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes infinite, which is reported later
             return samples.astype(np.float32)
@@ -117,7 +117,7 @@ def _array_reader(source: tuple[Any, ...]) -> _ArrayReader:
 
 
 class _UnseekableSoundFile(soundfile.SoundFile):  # type: ignore[misc]
-    """soundfile seeks after every read, which breaks an MP3's continuity (measured: errors as large as the signal)."""
+    """A file that can't seek: soundfile seeks after every read, which in MP3 gives errors as large as the signal."""
 
     def seekable(self) -> bool:
         return False
@@ -128,7 +128,7 @@ class _SoundFileReader:
         self.name, self.sample_rate, self.channels = name, int(file.samplerate), int(file.channels)
         self.container, self.codec = file.format.lower(), file.subtype.lower()
         self._file = file
-        # A FLAC that came through a pipe holds no length: libsndfile says 2**63 - 1.
+        # A FLAC that came through a pipe has no length: libsndfile says 2**63 - 1.
         self.n_frames = int(file.frames) if file.frames < 2**60 else None
 
     def count(self) -> int:
@@ -141,7 +141,7 @@ class _SoundFileReader:
                 self._file.seek(start)
                 skip = 0
             left = float("inf") if self.n_frames is None else self.n_frames - (start - skip)
-            while left > 0:  # never ask for more than there is: libsndfile fills all of the rest with zeros
+            while left > 0:  # libsndfile would fill reads beyond the end with zeros
                 block = self._file.read(int(min(size, left)), dtype="float32", always_2d=True)
                 if not len(block):
                     return
@@ -152,14 +152,14 @@ class _SoundFileReader:
 
 
 def _plain(error: Exception) -> str:
-    """Give the decoder's words without the file object's repr that libsndfile puts before them."""
+    """Return the decoder's message without the repr of the file object that libsndfile puts before it."""
     words = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
     return str(words).removeprefix("Error : ").strip().rstrip(".") or type(error).__name__
 
 
 @contextmanager
 def _reading(name: str, also: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Turn a decoder's exceptions (libsndfile raises RuntimeError, FFmpeg those and its own) into AudioError."""
+    """Turn exceptions of a decoder (libsndfile raises RuntimeError, FFmpeg those and its own) into AudioError."""
     kinds: tuple[type[Exception], ...] = (RuntimeError, ValueError, OSError, EOFError, *also)
     try:
         yield
@@ -172,7 +172,7 @@ def _reading(name: str, also: tuple[type[Exception], ...] = ()) -> Iterator[None
 class _AvReader:
     def __init__(self, container: Any, *, name: str) -> None:
         stream = container.streams.audio[0]
-        if stream.codec_context is None:  # a format tag that means nothing, as damage makes it
+        if stream.codec_context is None:  # a damaged format tag
             raise AudioError(f"{name}: no decoder knows how its sound is coded; copy it again, or convert it to WAV")
         self._container, self._stream, self.name = container, stream, name
         self.sample_rate, self.channels = int(stream.rate or 0), int(stream.channels or 0)
@@ -181,18 +181,18 @@ class _AvReader:
         self.n_frames = self._claimed()
 
     def _claimed(self) -> int | None:
-        """Length by the header; None for the containers where FFmpeg would guess it from the bit rate."""
+        """Return the length in the header; None for containers where FFmpeg would estimate it from the bit rate."""
         stream, container = self._stream, self._container
         if not self.container.startswith(("mov,", "matroska,", "wav")):
             return None
         if stream.duration:
             return int(round(float(stream.duration * stream.time_base) * self.sample_rate))
-        if container.duration and len(container.streams) == 1:  # with video the container lasts as long as the longest
+        if container.duration and len(container.streams) == 1:  # with video it is the longest stream's
             return int(round(container.duration / 1e6 * self.sample_rate))
         return None
 
     def count(self) -> int:
-        """By the packets' times, without decoding: a WebM whose header was never finished tells no length."""
+        """Count from the times of the packets, without decoding: a WebM with an unfinished header has no length."""
         import av
 
         begin = end = self._stream.start_time or 0
@@ -203,31 +203,31 @@ class _AvReader:
         return round(float((end - begin) * self._stream.time_base) * self.sample_rate)
 
     def chunks(self, start: int, size: int) -> Iterator[Waveform]:
-        held: list[Waveform] = []
-        n_held = 0
+        blocks: list[Waveform] = []
+        n_samples = 0
         for block in self._decoded(start):
-            held.append(block)
-            n_held += len(block)
-            if n_held >= size:
-                yield np.concatenate(held)
-                held, n_held = [], 0
-        if held:
-            yield np.concatenate(held)
+            blocks.append(block)
+            n_samples += len(block)
+            if n_samples >= size:
+                yield np.concatenate(blocks)
+                blocks, n_samples = [], 0
+        if blocks:
+            yield np.concatenate(blocks)
 
     def _decoded(self, start: int) -> Iterator[Waveform]:
         """Yield the decoded packets (n, channels) from sample ``start`` on."""
         import av
 
         stream, rate = self._stream, self.sample_rate
-        # Packed, all channels in one plane: PyAV reads beyond its array of planes where a planar frame has 8 or more.
+        # Packed, all channels in one plane: PyAV reads beyond its array of planes if a planar frame has 8 or more.
         resampler = av.AudioResampler(format="flt", layout=stream.layout, rate=rate)
         position = 0
         with _reading(self.name, (av.FFmpegError,)):
             if start:
-                # Times count from the first frame that sounds (encoder delay is skipped), not from the first packet.
+                # Times count from the first audible frame (encoder delay is skipped), not from the first packet.
                 first = next(self._container.decode(stream), None)
                 origin = float(first.time or 0.0) if first is not None else 0.0
-                # A codec needs some packets before its output is right: 0.2 s covers AAC's and Opus's pre-roll.
+                # A codec needs some packets before its output is correct: 0.2 s covers the pre-roll of AAC and Opus.
                 wanted_s = origin + max(0.0, start / rate - 0.2)
                 self._container.seek(int(wanted_s / stream.time_base), stream=stream)
             for n, frame in enumerate(self._container.decode(stream)):
@@ -243,12 +243,12 @@ class _AvReader:
 
 @contextmanager
 def open_reader(source: AudioSource) -> Iterator[Reader]:
-    """Open any source: path, bytes, binary file (read from its beginning, left open), or (samples, rate).
+    """Open a source: path, bytes, binary file (read from its beginning, left open), or (samples, rate).
 
     Raises
     ------
     AudioError
-        There is no recording that can be read; the message names the source, what was found and the remedy.
+        The source can't be read as a recording; the message gives the source, the finding and the remedy.
     """
     with ExitStack() as stack:
         reader: Reader
@@ -269,7 +269,7 @@ def open_reader(source: AudioSource) -> Iterator[Reader]:
 
 
 def _open_file(source: str | os.PathLike[str] | bytes | BinaryIO, stack: ExitStack) -> tuple[BinaryIO, str]:
-    """Find a seekable binary file and the name by which errors call it."""
+    """Return a seekable binary file, and its name for error messages."""
     if isinstance(source, str | os.PathLike):
         return _open_path(source, stack)
     if isinstance(source, bytes | bytearray | memoryview):
@@ -317,13 +317,13 @@ def _file_reader(file: BinaryIO, name: str, stack: ExitStack) -> Reader:
     try:
         if streamed:
             raise RuntimeError("libsndfile finds no samples where the header says 0")
-        # Only the methods are handed over: soundfile would take a name that ends in .raw for headerless sound.
+        # Only the methods are passed on: for a name that ends in .raw, soundfile would expect headerless sound.
         methods = {name: getattr(file, name) for name in ("read", "readinto", "seek", "tell") if hasattr(file, name)}
         opened = stack.enter_context(_UnseekableSoundFile(SimpleNamespace(**methods)))
         if opened.frames > 0 or opened.format not in ("OGG",):
             return _SoundFileReader(opened, name=name)
     except (soundfile.LibsndfileError, RuntimeError, OSError):
-        pass  # FFmpeg may know it; if it does not either, its error is the one to report
+        pass  # FFmpeg may read it; otherwise its error is reported
     return _av_reader(file, name, stack)
 
 
@@ -339,13 +339,13 @@ def _av_reader(file: BinaryIO, name: str, stack: ExitStack) -> Reader:
     except (av.FFmpegError, ValueError, OSError) as error:
         raise AudioError(f"{name}: {_describe(start)}") from error
     if not container.streams.audio:
-        found = ", ".join(stream.type for stream in container.streams) or "nothing"
-        raise AudioError(f"{name}: the file has no sound track (it holds {found}); give a recording with sound")
+        tracks = ", ".join(stream.type for stream in container.streams) or "nothing"
+        raise AudioError(f"{name}: the file has no sound track (it holds {tracks}); give a recording with sound")
     return _AvReader(container, name=name)
 
 
 def _describe(start: bytes) -> str:
-    """Say in words what a file is that no decoder knows, by its first bytes, and what to do about it."""
+    """Say what a file that no decoder reads is, from its first bytes, and what to do about it."""
     if start[4:8] == b"ftyp":
         return "the index of this MP4 or M4A is missing or damaged, it was cut short; record or copy it again"
     if start[:2] == b"PK":
@@ -359,9 +359,9 @@ def _describe(start: bytes) -> str:
 
 
 def _check_length(file: BinaryIO, name: str) -> bool:
-    """Refuse a WAV or AIFF whose data was cut short; True where the header of a stream says 0 bytes.
+    """Refuse a truncated WAV or AIFF; return True if its header says 0 bytes, as that of a stream does.
 
-    libsndfile reads what there is without a word, so the size of the data chunk is compared with the file's here.
+    libsndfile reads a truncated file without an error, so the size of the data chunk is compared with the file's.
     """
     n_bytes = file.seek(0, os.SEEK_END)
     file.seek(0)

@@ -1,8 +1,7 @@
-"""Samples to the bytes of a compressed file; imported by `emotone.audio` alone."""
+"""Write waveforms: WAV files, and MP3 as bytes."""
 
 import io
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +11,41 @@ import soundfile
 
 from emotone.audio.resampling import SAMPLE_RATE, peak_of
 from emotone.errors import AudioError
+from emotone.files import replacing
 
-#: What MP3 has at rates from 16 to 24 kHz (MPEG-2, layer III); LAME takes another one in silence for any other.
+#: Bit rates of MP3 at 16 to 24 kHz (MPEG-2, layer III); for any other rate, LAME silently takes another one.
 RATES_KBIT_S = (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 
 
-def mp3(samples: npt.NDArray[np.float32], *, rate: int, kbit_s: int) -> bytes:
-    """(n,) in [-1, 1] at ``rate`` Hz, 16 to 24 kHz -> an MP3 file of a constant bit rate, by LAME through PyAV."""
+def encode_mp3(samples: npt.NDArray[Any], *, kbit_s: int) -> bytes:
+    """Encode (n,) in [-1, 1] at 16 kHz as MP3 of a constant bit rate, by LAME through PyAV.
+
+    Raises
+    ------
+    AudioError
+        MP3 has no such bit rate at 16 kHz, or the samples are not (n,), not finite, or above 1.
+    """
+    samples = np.asarray(samples, dtype=np.float32)
     if kbit_s not in RATES_KBIT_S:
-        raise AudioError(f"MP3 has no {kbit_s} kbit/s at {rate} Hz; give one of {', '.join(map(str, RATES_KBIT_S))}")
+        raise AudioError(
+            f"MP3 has no {kbit_s} kbit/s at {SAMPLE_RATE} Hz; expected {', '.join(map(str, RATES_KBIT_S))}"
+        )
     if samples.ndim != 1 or not samples.size:
         raise AudioError(f"samples of shape {samples.shape} can't be encoded as MP3; give (n,) with n of at least 1")
     peak = float(np.abs(samples).max())
-    if not peak <= 1.0:  # of NaN, LAME would end the whole process
+    if not peak <= 1.0:  # NaN would make LAME end the whole process
         raise AudioError(f"samples whose peak is {peak:g} can't be encoded as MP3; give finite ones in [-1, 1]")
     import av
 
     file = io.BytesIO()
     try:
         with av.open(file, "w", format="mp3") as container:
-            stream = container.add_stream("libmp3lame", rate=rate)
+            stream = container.add_stream("libmp3lame", rate=SAMPLE_RATE)
             stream.bit_rate = 1000 * kbit_s
             stream.layout = "mono"
             stream.format = "fltp"
             frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[None]), format="fltp", layout="mono")
-            frame.sample_rate = rate
+            frame.sample_rate = SAMPLE_RATE
             for packet in (*stream.encode(frame), *stream.encode(None)):
                 container.mux(packet)
     except (av.FFmpegError, ValueError) as error:
@@ -48,46 +57,31 @@ def mp3(samples: npt.NDArray[np.float32], *, rate: int, kbit_s: int) -> bytes:
 
 
 def write_wav(path: str | os.PathLike[str], samples: npt.NDArray[Any], *, sample_rate: int = SAMPLE_RATE) -> None:
-    """Write a 16 bit WAV file; the file appears whole or not at all.
+    """Write a 16-bit WAV file, atomically.
 
     Parameters
     ----------
     path
-        The file; one of the same name is replaced.
+        The file; an existing file is replaced.
     samples
-        (n,) or (n, channels): floating point in [-1, 1], or int16 (written and read back without any change).
+        (n,) or (n, channels): floating point in [-1, 1], or int16, which is written without any change.
     sample_rate
-        Samples a second, Hz.
+        Hz.
 
     Raises
     ------
     AudioError
-        There are no samples, they are beyond [-1, 1] or not finite, or the file can't be written.
+        There are no samples, they are outside [-1, 1] or not finite, or the file can't be written.
     """
     target = Path(path)
     pcm = _to_int16(samples, name=str(target))
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        with open(part, "xb") as file:
-            soundfile.write(file, pcm, sample_rate, format="WAV", subtype="PCM_16")
-        os.replace(part, target)
+        if not target.parent.is_dir():
+            raise FileNotFoundError(f"there is no folder {target.parent}")
+        with replacing(target) as part:
+            soundfile.write(part, pcm, sample_rate, format="WAV", subtype="PCM_16")
     except (OSError, soundfile.LibsndfileError, TypeError, ValueError, OverflowError) as error:
         raise AudioError(f"{target}: can't be written ({error}); check the folder, the space and the rate") from error
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def encode_mp3(samples: npt.NDArray[Any], *, kbit_s: int) -> bytes:
-    """Encode (n,) in [-1, 1] at 16 kHz as MP3 of a constant bit rate; `read` takes the bytes.
-
-    Raises
-    ------
-    AudioError
-        The bit rate is none that MP3 has at 16 kHz, or the samples are of another shape, not finite, or above 1.
-    """
-    pass
-
-    return mp3(np.asarray(samples, dtype=np.float32), rate=SAMPLE_RATE, kbit_s=kbit_s)
 
 
 def _to_int16(samples: npt.NDArray[Any], *, name: str) -> npt.NDArray[np.int16]:
@@ -100,5 +94,5 @@ def _to_int16(samples: npt.NDArray[Any], *, name: str) -> npt.NDArray[np.int16]:
     peak = peak_of(samples)
     if not peak <= 1.0:
         raise AudioError(f"{name}: the peak is {peak:g}, expected at most 1; divide the samples by their peak")
-    # 1/32768 is the step that reading assumes; +1.0 alone has no 16 bit value of its own.
+    # Reading assumes steps of 1/32768; in 16 bits only +1.0 has no exact value.
     return np.minimum(np.rint(samples * 32768.0), 32767).astype(np.int16)

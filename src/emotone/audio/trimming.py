@@ -9,7 +9,9 @@ from emotone.audio.decoding import Waveform
 from emotone.audio.resampling import SAMPLE_RATE
 from emotone.errors import AudioError
 
+#: Shortest recording that is read, and shortest result of trimming: in seconds, and in samples at `SAMPLE_RATE`.
 MIN_DURATION_S = 0.2
+MIN_SAMPLES = round(MIN_DURATION_S * SAMPLE_RATE)
 _CELL, _CELLS_PER_FRAME, _CELLS_PER_HOP = 80, 5, 2  # 5 ms cells: 25 ms frames every 10 ms at 16 kHz
 _MARGIN_S = 0.05
 
@@ -19,16 +21,16 @@ def trim_silence(
 ) -> npt.NDArray[np.float32]:
     """Remove the silence at both ends.
 
-    Frames of 25 ms every 10 ms count as sound while their RMS is within ``threshold_db`` of the loudest frame's; a
-    margin of 50 ms is kept on both sides, and never less than ``min_duration_s`` of what was given.  The threshold is
-    relative, so the same sound at another gain is cut at the same place.
+    A frame (25 ms, every 10 ms) counts as sound if its RMS is within ``threshold_db`` of the loudest frame's.  A margin
+    of 50 ms is kept on both sides, and at least ``min_duration_s`` in total.  The threshold is relative, so gain does
+    not change the result.
 
     Parameters
     ----------
     samples
         (n,) at `SAMPLE_RATE`, any gain.
     threshold_db
-        How far under the loudest frame silence begins, dB, above 0.
+        Frames at most this many dB below the loudest frame are sound, above 0.
     min_duration_s
         Shortest result, seconds, unless ``samples`` are shorter.
 
@@ -39,7 +41,7 @@ def trim_silence(
     Raises
     ------
     AudioError
-        ``samples`` is no 1-D array, is empty, or has no finite energy; or ``threshold_db`` is not above 0.
+        ``samples`` are not 1-D, are empty, or have no finite energy; or ``threshold_db`` is not above 0.
 
     Examples
     --------
@@ -70,10 +72,10 @@ def trim_silence(
 
 
 def _frame_energy(samples: Waveform) -> npt.NDArray[np.float64]:
-    """Sum of squares of each 25 ms frame, hop 10 ms, in float64; the last frame is filled up with zeros.
+    """Return the sum of squares of each 25 ms frame, hop 10 ms, in float64; zeros fill the last frame.
 
-    Frame and hop are whole numbers of 5 ms cells, so each square is computed once and a long recording needs no
-    float64 copy of itself.
+    Frame and hop are multiples of 5 ms cells, so each square is computed once and no float64 copy of the recording is
+    made.
     """
     n_cells = len(samples) // _CELL
     cells = samples[: n_cells * _CELL].reshape(n_cells, _CELL)

@@ -1,6 +1,7 @@
-"""Seeded changes of a waveform: augmented copies for training, and conditions for tests."""
+"""Random changes of a waveform with a seed: augmented copies for training, degraded conditions for tests."""
 
 from emotone.augment._dsp import impulse_response
+from emotone.augment.copies import Augmentation
 from emotone.augment.transforms import (
     NAMES,
     TRANSFORMS,
@@ -23,6 +24,7 @@ from emotone.augment.transforms import (
 __all__ = [
     "NAMES",
     "TRANSFORMS",
+    "Augmentation",
     "FrequencyMask",
     "Gain",
     "Noise",

@@ -1,8 +1,8 @@
-"""What the waveform transforms are made of: pure functions of a waveform at 16 kHz.
+"""Signal processing for the transforms: pure functions of a waveform at 16 kHz.
 
-Pitch and time are changed here with WSOLA and a resampler rather than by pedalboard or audiomentations: forty lines of
-numpy against a compiled audio host or a tree of dependencies, and, overlapping whole pitch periods of the waveform
-itself, WSOLA keeps a voice's transients, which a phase vocoder smears.
+Pitch and time are changed with WSOLA and a resampler rather than with pedalboard or audiomentations: 40 lines of numpy
+replace a compiled audio host or a tree of dependencies.  WSOLA overlaps whole pitch periods of the waveform, so it
+keeps the transients of a voice, which a phase vocoder smears.
 
 References
 ----------
@@ -18,28 +18,27 @@ from emotone.audio import SAMPLE_RATE
 
 _FRAME = 512  # samples, 32 ms: two periods or more of nearly every voice
 _HOP = _FRAME // 2  # a Hann window overlapped by half sums to one
-_SEARCH = 160  # samples, 10 ms either way: 20 ms hold a whole period of 50 Hz
-_MASKED_GAIN = 0.01  # -40 dB; zeros would have no level in dB, and would drag every average of levels down with them
+_SEARCH = 160  # samples, 10 ms either way: 20 ms contain a whole period of 50 Hz
+_MASKED_GAIN = 0.01  # -40 dB; zeros would have no level in dB, and would lower every average of levels
 _SPAN_EDGE = 80  # samples, 5 ms: shorter ones click
 _BAND_EDGE_MEL = 25.0  # 20 Hz at a voice's fundamental, so that it rings for 50 ms; steeper edges ring longer
 
 
 def impulse_response(*, decay_s: float, direct_db: float, rng: np.random.Generator) -> np.ndarray:
-    """Synthesise a room: one, then Gaussian noise under an exponential.
+    """Synthesise the impulse response of a room: 1, then Gaussian noise with an exponential decay.
 
     Parameters
     ----------
     decay_s
-        Seconds in which the tail decays by 60 dB (T60), positive.
+        Time in which the tail decays by 60 dB (T60), seconds, above 0.
     direct_db
-        Energy of the direct path to that of the tail, dB.
+        Direct-to-reverberant ratio, energy of the direct path to that of the tail, dB.
     rng
-        What the tail is drawn from.
+        Random generator of the tail.
 
     Returns
     -------
-    numpy.ndarray
-        (1 + decay_s in samples,) float64; the first sample is 1.
+    (1 + decay_s in samples,) float64; the first sample is 1.
     """
     steps = np.arange(1, round(decay_s * SAMPLE_RATE) + 1)
     tail = rng.standard_normal(steps.size) * 10 ** (-3 * steps / (decay_s * SAMPLE_RATE))
@@ -54,15 +53,15 @@ def resampled(waveform: np.ndarray, *, factor: float) -> np.ndarray:
 
 
 def fitted(waveform: np.ndarray, *, length: int) -> np.ndarray:
-    """Cut ``waveform``, or add zeros, to ``length`` samples: resamplers round their own way."""
+    """Cut ``waveform``, or add zeros, to ``length`` samples: resamplers differ in rounding."""
     return np.pad(waveform[:length], (0, max(0, length - waveform.size)))
 
 
 def stretched(waveform: np.ndarray, *, rate: float) -> np.ndarray:
     """Speak ``waveform`` (n,) ``rate`` times as fast at the same pitch, by WSOLA: (round(n / rate),).
 
-    Output frames stand half a frame apart.  Each is taken from about where the rate says, slid by up to 10 ms to where
-    the waveform is most like the natural continuation of the frame before (the greatest normalised cross-correlation).
+    Output frames overlap by half.  Each comes from about the place that the rate gives, shifted by up to 10 ms to where
+    the waveform is most similar to the continuation of the previous frame (largest normalised cross-correlation).
     """
     length = round(waveform.size / rate)
     margin = _FRAME + _SEARCH
@@ -70,13 +69,11 @@ def stretched(waveform: np.ndarray, *, rate: float) -> np.ndarray:
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_FRAME) / _FRAME)
     out = np.zeros(length + 2 * _FRAME)
     energy = np.concatenate([[0.0], np.cumsum(padded**2)])
-    position = (
-        margin - _HOP
-    )  # where in `padded` the frame of output time -_HOP begins: the first sample is fully covered
+    position = margin - _HOP  # start in `padded` of the frame at output time -_HOP, which covers the first sample fully
     for start in range(0, length + _HOP, _HOP):
         out[start : start + _FRAME] += window * padded[position : position + _FRAME]
         follows = padded[position + _HOP : position + _HOP + _FRAME]
-        wanted = margin + round(start * rate)  # of the next frame, whose output time is `start`
+        wanted = margin + round(start * rate)  # start of the next frame, whose output time is `start`
         first = int(np.clip(wanted - _SEARCH, 0, padded.size - 2 * margin))
         likeness = np.correlate(padded[first : first + _FRAME + 2 * _SEARCH], follows, mode="valid")
         starts = first + np.arange(likeness.size)
@@ -86,20 +83,19 @@ def stretched(waveform: np.ndarray, *, rate: float) -> np.ndarray:
 
 
 def span_gain(size: int, *, spans: Iterable[tuple[int, int]]) -> np.ndarray:
-    """Gain that takes spans of a waveform down by 40 dB.
+    """Return the gain that attenuates spans of a waveform by 40 dB.
 
     Parameters
     ----------
     size
         Samples of the waveform.
     spans
-        First sample and length of each, samples.  Raised-cosine edges of 5 ms lie inside of a span, so that nothing
-        else changes; one shorter than two edges is taken down by less.  Where spans overlap they count once.
+        First sample and length of each, samples.  Raised-cosine edges of 5 ms lie inside a span, so nothing else
+        changes; a span shorter than two edges is attenuated less.  Overlapping spans count once.
 
     Returns
     -------
-    numpy.ndarray
-        (size,) in [0.01, 1].
+    (size,) in [0.01, 1].
     """
     depth = np.zeros(size)
     for first, length in spans:
@@ -110,19 +106,18 @@ def span_gain(size: int, *, spans: Iterable[tuple[int, int]]) -> np.ndarray:
 
 
 def band_gain(hz: np.ndarray, *, low_mel: float, high_mel: float) -> np.ndarray:
-    """Gain that takes a band down by 40 dB, with raised-cosine edges of 25 mel inside of it.
+    """Return the gain that attenuates a band by 40 dB, with raised-cosine edges of 25 mel inside it.
 
     Parameters
     ----------
     hz
         (n,) frequencies.
     low_mel, high_mel
-        The band's ends, mel.
+        Ends of the band, mel.
 
     Returns
     -------
-    numpy.ndarray
-        (n,) in [0.01, 1].
+    (n,) in [0.01, 1].
     """
     at = mel(hz)
     return np.asarray(1 - (1 - _MASKED_GAIN) * _rise(np.minimum(at - low_mel, high_mel - at) / _BAND_EDGE_MEL))

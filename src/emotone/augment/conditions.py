@@ -1,8 +1,7 @@
-"""What may happen to a recording before a recogniser hears it: noise, a telephone, a codec, a badly set level.
+"""Degraded recording conditions for tests: noise, a telephone line, a codec, a wrong recording level.
 
-Each condition is an `emotone.augment.Transform` with nothing left to chance but the noise itself.  They are for tests:
-a model is asked about clips that went through one.  What goes through is the clip as a model hears it, the silence at
-its ends trimmed; so the noise is measured against the voice alone.
+A condition is an `emotone.augment.Transform` in which nothing is random but the noise itself.  Test clips go through it
+after trimming, so the signal-to-noise ratio is relative to the voice without the silence at its ends.
 """
 
 import io
@@ -17,16 +16,16 @@ from emotone.augment.transforms import Gain, Noise, Transform
 from emotone.errors import ConfigError
 
 _TELEPHONE_RATE = 8_000
-_MU = 255.0  # of North American and Japanese telephone networks
-#: Stands for every condition.
+_MU = 255.0  # as in North American and Japanese telephone networks
+#: Name for all conditions together.
 ALL = "all"
 
 
 @dataclass(frozen=True)
 class Telephone(Transform):
-    """A telephone line: 300 to 3400 Hz at 8 kHz, 8 bits of mu-law a sample, and back to 16 kHz.
+    """A telephone line: 300 to 3400 Hz at 8 kHz, 8-bit mu-law samples, and back to 16 kHz.
 
-    The curve is the continuous one that the chords of ITU-T G.711 approximate.
+    The curve is the continuous function that ITU-T G.711 approximates by segments.
     """
 
     name: ClassVar[str] = "telephone"
@@ -40,11 +39,11 @@ class Telephone(Transform):
         spectrum[(hz < self.min_band_hz) | (hz > self.max_band_hz)] = 0
         line = np.fft.irfft(spectrum, narrow.size)
         peak = max(float(np.abs(line).max()), 1e-9)
-        # a telephone sets its own level; half of full scale is a usual peak
+        # a telephone adjusts the level; half of full scale is a usual peak
         code = np.round(127 * _compressed(0.5 * line / peak)) / 127
-        heard = _expanded(code) * peak / 0.5
-        wide = np.asarray(soxr.resample(heard, _TELEPHONE_RATE, SAMPLE_RATE, quality="HQ"))
-        return wide[: waveform.size]  # an odd length comes back with a sample more
+        decoded = _expanded(code) * peak / 0.5
+        wide = np.asarray(soxr.resample(decoded, _TELEPHONE_RATE, SAMPLE_RATE, quality="HQ"))
+        return wide[: waveform.size]  # an odd length gets an extra sample
 
 
 def _compressed(samples: np.ndarray) -> np.ndarray:
@@ -71,7 +70,7 @@ class Mp3(Transform):
 
 @dataclass(frozen=True)
 class Level(Gain):
-    """Louder or softer as a 16-bit recording is: clipped at full scale, rounded to its steps."""
+    """Louder or softer, then clipped at full scale and rounded as in a 16-bit recording."""
 
     name: ClassVar[str] = "level"
 
@@ -84,7 +83,7 @@ def _noise(snr_db: float) -> Transform:
     return Noise(min_snr_db=snr_db, max_snr_db=snr_db)
 
 
-#: Name -> what a test clip goes through.  Noise is between white and pink, at so many dB under the voice.
+#: Name -> change of a test clip.  Noise is between white and pink; the number is the signal-to-noise ratio in dB.
 CONDITIONS: dict[str, Transform] = {
     "noise-20": _noise(20.0),
     "noise-10": _noise(10.0),
@@ -98,7 +97,7 @@ CONDITIONS: dict[str, Transform] = {
 
 
 def parse(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Settle names of conditions: each once, in the order of `CONDITIONS`; ``"all"`` stands for every one.
+    """Return names of conditions, each once, in the order of `CONDITIONS`; ``"all"`` means all of them.
 
     Raises
     ------

@@ -1,11 +1,9 @@
-"""Augmented copies of clips, and the key by which the feature store finds them again."""
+"""Augmented copies of clips, and the text by which the feature store distinguishes them."""
 
-import hashlib
-import inspect
 from dataclasses import dataclass
-from functools import lru_cache
 
 from emotone.augment import _dsp, conditions, nonspeech, transforms
+from emotone.source_code import source_digest
 
 
 @dataclass(frozen=True)
@@ -19,7 +17,7 @@ class Augmentation:
     copy
         1, 2, ...: another number gives another copy.
     seed
-        The experiment's; a copy depends on it, the number and the recording's content alone.
+        The experiment's seed.  A copy depends on the seed, its number and the recording's content, and nothing else.
     """
 
     transforms: tuple[transforms.Transform, ...]
@@ -28,13 +26,6 @@ class Augmentation:
 
     @property
     def spec(self) -> str:
-        """What decides a copy, as text: transforms and their settings, number, seed, and the transforms' code."""
+        """Text that decides a copy: transforms and their settings, number, seed, and a digest of the transforms' code."""
         names = "+".join(transform.spec for transform in self.transforms)
-        return f"{names}#{self.copy}@{self.seed}|{_code()}"
-
-
-@lru_cache(maxsize=1)
-def _code() -> str:
-    """Return a digest of the source that decides what a transform does."""
-    source = "".join(inspect.getsource(module) for module in (_dsp, transforms, conditions, nonspeech))
-    return hashlib.sha256(source.encode()).hexdigest()
+        return f"{names}#{self.copy}@{self.seed}|{source_digest(_dsp, transforms, conditions, nonspeech)}"

@@ -1,9 +1,8 @@
-"""Sounds that are no speech, synthesised: what a recogniser must not take for a voice.
+"""Synthesised non-speech sounds, to train the speech/non-speech classifier.
 
-A microphone brings more than voices, and a model that knows emotions alone finds one in anything.  There is no corpus
-of such sounds that everybody can have, so these are made: noises of many colours and shapes, hums, engines, signals,
-clicks, and music of struck, plucked and held notes over drums.  Real recordings are what
-``benchmarks/nonspeech.py`` tests with.
+A microphone records more than voices, and a model of emotions finds an emotion in any sound.  No corpus of such sounds
+is free for everyone, so they are synthesised: noises of many colours and shapes, hums, engines, signals, clicks, and
+music of struck, plucked and held notes with drums.  ``benchmarks/nonspeech.py`` tests with real recordings.
 """
 
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from emotone.audio import SAMPLE_RATE
+from emotone.audio import MIN_DURATION_S, SAMPLE_RATE
 from emotone.errors import ConfigError
 
 Sound = NDArray[np.float64]
@@ -20,31 +19,30 @@ _MINOR, _MAJOR = (0, 3, 7, 10, 12), (0, 4, 7, 11, 12)  # semitones over the root
 
 
 def synthesised(kind: str, *, duration_s: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Make one sound.
+    """Synthesise a sound.
 
     Parameters
     ----------
     kind
         A key of `KINDS`.
     duration_s
-        Its length in seconds, 0.2 or more.
+        Length in seconds, at least 0.2.
     rng
-        What everything about it is drawn from.
+        Random generator of all properties.
 
     Returns
     -------
-    numpy.ndarray
-        (n,) float32 at 16 kHz, its peak at 0.5.
+    (n,) float32 at 16 kHz with a peak of 0.5.
 
     Raises
     ------
     ConfigError
-        The kind is unknown or the sound too short.
+        The kind is unknown, or the sound is too short.
     """
     if kind not in KINDS:
         raise ConfigError(f"unknown kind of sound {kind!r}; known: {', '.join(KINDS)}")
-    if not duration_s >= 0.2:
-        raise ConfigError(f"duration_s is {duration_s}; expected 0.2 seconds or more")
+    if not duration_s >= MIN_DURATION_S:
+        raise ConfigError(f"duration_s is {duration_s}; expected {MIN_DURATION_S} seconds or more")
     sound = KINDS[kind](round(duration_s * SAMPLE_RATE), rng)
     if kind != "noise":
         floor = _noise(sound.size, rng)
@@ -61,7 +59,7 @@ def _time(n: int) -> Sound:
 
 
 def _noise(n: int, rng: np.random.Generator) -> Sound:
-    """Stationary noise from violet to brown, often with a band stressed or cut."""
+    """Stationary noise from violet to brown, often with a band emphasised or attenuated."""
     spectrum = np.fft.rfft(rng.standard_normal(n))
     hz = np.fft.rfftfreq(n, 1 / SAMPLE_RATE)
     gain = np.maximum(hz, 20.0) ** (-rng.uniform(-0.5, 2.0) / 2)
@@ -73,7 +71,7 @@ def _noise(n: int, rng: np.random.Generator) -> Sound:
 
 
 def _gusts(n: int, rng: np.random.Generator) -> Sound:
-    """Noise that swells: wind, waves, traffic that passes, applause."""
+    """Noise of varying level: wind, waves, passing traffic, applause."""
     rate_hz = np.exp(rng.uniform(np.log(0.3), np.log(12)))
     points = rng.uniform(0.05, 1.0, size=max(4, int(n / SAMPLE_RATE * rate_hz * 2) + 2)) ** rng.uniform(1, 3)
     level = np.interp(np.linspace(0, points.size - 1, n), np.arange(points.size), points)
@@ -81,7 +79,7 @@ def _gusts(n: int, rng: np.random.Generator) -> Sound:
 
 
 def _harmonics(phase: Sound, *, n: int, decay: float, rng: np.random.Generator) -> Sound:
-    """Sum of n harmonics of a phase in radians, softer by a power of their number, each at a phase of its own."""
+    """Sum of n harmonics of a phase in radians, weaker by a power of their number, each with a random phase."""
     numbers = np.arange(1, n + 1)
     weights = numbers**-decay * rng.uniform(0.3, 1.0, size=n)
     starts = rng.uniform(0, 2 * np.pi, size=n)
@@ -95,7 +93,7 @@ def _hum(n: int, rng: np.random.Generator) -> Sound:
 
 
 def _engine(n: int, rng: np.random.Generator) -> Sound:
-    """Motors and saws: many harmonics of a frequency that drifts and trembles."""
+    """Motors and saws: many harmonics of a frequency that drifts and vibrates."""
     points = np.exp(rng.uniform(np.log(25), np.log(300)) + rng.uniform(0, 0.6) * rng.standard_normal(4))
     hz = np.interp(np.linspace(0, 3, n), np.arange(4), points)
     hz = hz * (1 + rng.uniform(0, 0.05) * np.sin(2 * np.pi * rng.uniform(2, 20) * _time(n)))
@@ -104,7 +102,7 @@ def _engine(n: int, rng: np.random.Generator) -> Sound:
 
 
 def _signals(n: int, rng: np.random.Generator) -> Sound:
-    """Beeps, sirens, dialling tones and sweeps, held or repeated."""
+    """Beeps, sirens, dialling tones and sweeps, continuous or repeated."""
     t = _time(n)
     low, high = np.exp(rng.uniform(np.log(250), np.log(3500), size=2))
     way = rng.integers(3)
@@ -123,7 +121,7 @@ def _signals(n: int, rng: np.random.Generator) -> Sound:
 
 
 def _clicks(n: int, rng: np.random.Generator) -> Sound:
-    """Keys, footsteps, knocks and crackle: short decaying bursts at times of their own."""
+    """Keys, footsteps, knocks and crackle: short decaying bursts at regular or random times."""
     sound = np.zeros(n)
     rate = np.exp(rng.uniform(np.log(1.5), np.log(60)))
     regular = rng.random() < 0.4
@@ -174,7 +172,7 @@ def _music(n: int, rng: np.random.Generator) -> Sound:
     return sound
 
 
-#: Name -> how to make a sound of so many samples.
+#: Name -> function from a number of samples and a random generator to a sound.
 KINDS: dict[str, Callable[[int, np.random.Generator], Sound]] = {
     "noise": _noise,
     "gusts": _gusts,

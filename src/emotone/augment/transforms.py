@@ -1,15 +1,17 @@
-"""Augmentation that widens the training folds: the same words and emotion, another room, voice or microphone.
+"""Augmentation of training folds: the same words and emotion in another room, voice or microphone.
 
-Every transform is a frozen dataclass of the ranges it draws from, called with a waveform and a random generator;
-nothing random is global.  `seed_for` gives each augmented copy its generator from the recording's content, so that a
-copy is the same whatever was processed before it.  Mixup takes two clips, so it is no transform: `mixed_rows` is its
-form for feature vectors.
+A transform is a frozen dataclass of the ranges from which it draws its parameters.  It is called with a waveform and a
+random generator; no random state is global.  `seed_for` derives the generator of an augmented copy from the content of
+the recording, so the order of processing has no effect.  Mixup needs two clips, so it is not a transform: `mixed_rows`
+applies it to feature vectors.
+
+To add a transform: write its class here and add it to `TRANSFORMS`.
 
 References
 ----------
 T. Ko et al., Audio augmentation for speech recognition, Interspeech 2015 (speed).
 D. S. Park et al., SpecAugment: A simple data augmentation method for automatic speech recognition, Interspeech 2019
-(time-mask, frequency-mask; here on waveforms, so that every kind of features meets them).
+(time-mask, frequency-mask; here on waveforms, so that they work with all kinds of features).
 H. Zhang et al., mixup: Beyond empirical risk minimization, ICLR 2018.
 """
 
@@ -19,7 +21,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from emotone.audio import MIN_DURATION_S, SAMPLE_RATE
+from emotone.audio import MIN_DURATION_S, MIN_SAMPLES, SAMPLE_RATE
 from emotone.augment._dsp import band_gain, fitted, impulse_response, mel, resampled, span_gain, stretched
 from emotone.errors import AudioError, ConfigError, FeatureError
 
@@ -29,7 +31,7 @@ _MIXUP = "mixup"
 
 @dataclass(frozen=True)
 class Transform:
-    """A seeded change of a waveform; the subclasses are in `TRANSFORMS`."""
+    """A random change of a waveform with a given seed; `TRANSFORMS` has the subclasses."""
 
     name: ClassVar[str]
 
@@ -54,24 +56,23 @@ class Transform:
         Parameters
         ----------
         waveform
-            (n,) at 16 kHz, 0.2 s or longer.  It is not changed in place.
+            (n,) at 16 kHz, at least 0.2 s.  It is not changed in place.
         rng
-            What every draw comes from.
+            Random generator of all draws.
 
         Returns
         -------
-        numpy.ndarray
-            (m,) float32, not clipped: a peak may exceed 1.
+        (m,) float32, not clipped: a peak may exceed 1.
 
         Raises
         ------
         AudioError
-            The waveform isn't one-dimensional, is too short, or holds NaN or infinity.
+            The waveform isn't 1-D, is too short, or holds NaN or infinity.
         """
         waveform = np.asarray(waveform)
         if waveform.ndim != 1:
             raise AudioError(f"a waveform of shape {waveform.shape} can't be augmented; expected (n,), one channel")
-        if waveform.size < MIN_DURATION_S * SAMPLE_RATE:
+        if waveform.size < MIN_SAMPLES:
             raise AudioError(
                 f"{waveform.size} samples ({waveform.size / SAMPLE_RATE:.3f} s) are too few to augment; "
                 f"expected {MIN_DURATION_S} s or more at {SAMPLE_RATE} Hz"
@@ -86,7 +87,7 @@ class Transform:
 
 @dataclass(frozen=True)
 class Noise(Transform):
-    """Stationary noise at a signal-to-noise ratio drawn in dB; its power falls as 1 / f^slope (0 white, 1 pink)."""
+    """Stationary noise at a random signal-to-noise ratio in dB; its power falls as 1 / f^slope (0 white, 1 pink)."""
 
     name: ClassVar[str] = "noise"
     min_snr_db: float = 10.0
@@ -110,7 +111,7 @@ class Noise(Transform):
 
 @dataclass(frozen=True)
 class Gain(Transform):
-    """Louder or softer by a gain drawn in dB."""
+    """Louder or softer by a random gain in dB."""
 
     name: ClassVar[str] = "gain"
     min_gain_db: float = -12.0
@@ -123,7 +124,7 @@ class Gain(Transform):
 
 @dataclass(frozen=True)
 class Speed(Transform):
-    """Played faster or slower, as a tape is: pitch, formants and tempo times a drawn factor, length divided by it."""
+    """Played faster or slower, like a tape: pitch, formants and tempo change by a random factor."""
 
     name: ClassVar[str] = "speed"
     min_factor: float = 0.88
@@ -135,7 +136,7 @@ class Speed(Transform):
 
 @dataclass(frozen=True)
 class Pitch(Transform):
-    """Higher or lower by drawn semitones at the same length; formants move along, as between speakers."""
+    """Higher or lower by random semitones at the same length; formants shift too, as between speakers."""
 
     name: ClassVar[str] = "pitch"
     min_semitones: float = -2.0
@@ -148,7 +149,7 @@ class Pitch(Transform):
 
 @dataclass(frozen=True)
 class Stretch(Transform):
-    """Spoken faster or slower at the same pitch: length divided by a drawn rate."""
+    """Spoken faster or slower at the same pitch: the length is divided by a random rate."""
 
     name: ClassVar[str] = "stretch"
     min_rate: float = 0.88
@@ -160,9 +161,9 @@ class Stretch(Transform):
 
 @dataclass(frozen=True)
 class Room(Transform):
-    """Reverberation: the sound, and after it noise that decays by 60 dB in a drawn time, at a drawn level.
+    """Reverberation: convolution with an impulse and a noise tail that decays by 60 dB in a random time.
 
-    The level is the direct-to-reverberant ratio, energy of the direct path to that of the tail.  Length and RMS stay.
+    The level of the tail is the direct-to-reverberant ratio, also random.  Length and RMS do not change.
     """
 
     name: ClassVar[str] = "room"
@@ -177,7 +178,7 @@ class Room(Transform):
             direct_db=rng.uniform(self.min_direct_db, self.max_direct_db),
             rng=rng,
         )
-        # a power of two is the fastest, and long enough that no end wraps round
+        # a power of two is fastest, and long enough that the end does not wrap around
         size = 1 << (waveform.size + response.size - 1).bit_length()
         wet = np.fft.irfft(np.fft.rfft(waveform, size) * np.fft.rfft(response, size), size)[: waveform.size]
         power = np.mean(wet**2)
@@ -186,7 +187,7 @@ class Room(Transform):
 
 @dataclass(frozen=True)
 class TimeMask(Transform):
-    """One or a few spans taken down by 40 dB; each is at a drawn place and lasts a drawn share of the clip."""
+    """A few spans attenuated by 40 dB, at random places and each of a random share of the clip."""
 
     name: ClassVar[str] = "time-mask"
     min_spans: int = 1
@@ -211,7 +212,7 @@ class TimeMask(Transform):
 
 @dataclass(frozen=True)
 class FrequencyMask(Transform):
-    """A band taken down by 40 dB; its centre and width are drawn evenly on the mel scale."""
+    """A band attenuated by 40 dB; its centre and width are uniform on the mel scale."""
 
     name: ClassVar[str] = "frequency-mask"
     min_centre_hz: float = 200.0
@@ -231,7 +232,7 @@ class FrequencyMask(Transform):
         low, high = mel(np.array([self.min_centre_hz, self.max_centre_hz]))
         centre_mel = float(rng.uniform(low, high))
         half_mel = rng.uniform(self.min_width_mel, self.max_width_mel) / 2
-        # a power of two is the fastest, and the 0.1 s keep what rings after the end from wrapping round to the start
+        # a power of two is fastest, and 0.1 s more keep the filter's ringing from wrapping around to the start
         size = 1 << (waveform.size + SAMPLE_RATE // 10 - 1).bit_length()
         hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
         gain = band_gain(hz, low_mel=centre_mel - half_mel, high_mel=centre_mel + half_mel)
@@ -244,17 +245,17 @@ TRANSFORMS: dict[str, Transform] = {
     for transform in (Noise(), Gain(), Speed(), Pitch(), Stretch(), Room(), TimeMask(), FrequencyMask())
 }
 
-#: Every name that an experiment may give: the transforms, and mixup.
+#: Names for the setting ``augment`` of an experiment: the transforms, and mixup.
 NAMES: tuple[str, ...] = (*TRANSFORMS, _MIXUP)
 
 
 def parse(names: str) -> tuple[Transform, ...]:
-    """Look up transforms by their names, comma-separated, in the order in which they will be applied.
+    """Return transforms by their comma-separated names, in the order in which they are applied.
 
     Raises
     ------
     ConfigError
-        A name is unknown or comes twice, or is mixup, which no single waveform can go through.
+        A name is unknown, comes twice, or is mixup, which needs two clips.
 
     Examples
     --------
@@ -265,14 +266,14 @@ def parse(names: str) -> tuple[Transform, ...]:
     if _MIXUP in wanted:
         raise ConfigError(
             f"{_MIXUP!r} mixes two clips, so it can't change a waveform; expected names among "
-            f"{', '.join(TRANSFORMS)}: part the names with split_names first"
+            f"{', '.join(TRANSFORMS)}: separate the names with split_names first"
         )
     _check_names(wanted, known=TRANSFORMS)
     return tuple(TRANSFORMS[name] for name in wanted)
 
 
 def split_names(names: Sequence[str]) -> tuple[tuple[str, ...], bool]:
-    """Part names among `NAMES` into those of the transforms, in their order, and whether mixup is one of them.
+    """Separate names of `NAMES` into those of transforms, in order, and whether mixup is among them.
 
     Raises
     ------
@@ -305,7 +306,7 @@ def apply(waveform: np.ndarray, *, transforms: Iterable[Transform], rng: np.rand
 
 
 def seed_for(base_seed: int, *, digest: str, copy_index: int) -> np.random.Generator:
-    """Make the generator of one augmented copy: it depends on content and seed, not on the order of processing.
+    """Make the random generator of an augmented copy; it depends on content, number and seed, not on processing order.
 
     Parameters
     ----------
@@ -314,12 +315,12 @@ def seed_for(base_seed: int, *, digest: str, copy_index: int) -> np.random.Gener
     digest
         Hexadecimal digest of the recording (`emotone.audio.content_digest`).
     copy_index
-        Which copy of the recording, 0 or more.
+        Number of the copy, 0 or more.
 
     Raises
     ------
     ConfigError
-        A number is negative or the digest isn't hexadecimal.
+        A number is negative, or the digest isn't hexadecimal.
 
     Examples
     --------
@@ -339,10 +340,10 @@ def seed_for(base_seed: int, *, digest: str, copy_index: int) -> np.random.Gener
 def mixed_rows(
     X: np.ndarray, y: np.ndarray, *, alpha: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mix each row of a training set with another: mixup for models that take one label a clip.
+    """Mix each row of a training set with another: mixup for models that take one label per clip.
 
-    The row's own share is max(s, 1 - s), s drawn from Beta(alpha, alpha) for each row; the label is that of the larger
-    share, which is the row's own.
+    The row's share is max(s, 1 - s), with s from Beta(alpha, alpha).  The label is the row's, which has the larger
+    share.
 
     Parameters
     ----------
@@ -351,14 +352,14 @@ def mixed_rows(
     y
         (m,) labels.
     alpha
-        Strength, positive: near 0 hardly anything is mixed in; 1 draws the share evenly from [0.5, 1].
+        Strength, above 0: near 0 almost nothing is mixed in; with 1 the share is uniform in [0.5, 1].
     rng
-        What partners and shares are drawn from.
+        Random generator of partners and shares.
 
     Returns
     -------
     mixed
-        (m, d), of the type of X where that is a floating one, else float64.
+        (m, d), of the type of X if that is floating point, else float64.
     labels
         (m,), a copy of y.
 

@@ -57,11 +57,11 @@ def run(runs: Sequence[Path], *, out: Path | None, progress: Progress) -> Path:
         page = run_html.page(folders[0])
         progress(1, 1, "done")
     else:
-        from emotone.report.pages import runs as runs_html
-        from emotone.runs import comparison as several
+        from emotone.report.pages import comparison as comparison_page
+        from emotone.runs.comparison import compare_runs, names_of
 
-        told = several.told(folders, progress=progress)
-        page = runs_html.page(told, links=_links(dict(zip(several.names_of(folders), folders, strict=True)), target))
+        links = _links(dict(zip(names_of(folders), folders, strict=True)), target)
+        page = comparison_page.page(compare_runs(folders, progress=progress), links=links)
     files.write_text(target, page)
     return target
 

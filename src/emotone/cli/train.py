@@ -143,10 +143,7 @@ def compare(
     )
     _tell_licences(corpora)
     with output.ProgressBar(quiet=quiet) as progress:
-        if len(set(protocols)) > 1:
-            folder = experiment.side_by_side(config, names, protocols=protocols, progress=progress)
-        else:
-            folder = experiment.compare(config, names, progress=progress)
+        folder = experiment.compare(config, names, protocols=protocols, progress=progress)
     told = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
     console = output.console()
     for one in told.get("protocols", [told]):

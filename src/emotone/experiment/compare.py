@@ -1,4 +1,4 @@
-"""Several models under identical folds: which is best, by how much, and whether that could be chance."""
+"""Train several models on the same folds, under one protocol or several, and compare them."""
 
 import statistics
 import time
@@ -10,197 +10,251 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from emotone import corpora, files
+from emotone import corpora, files, protocols, runs
 from emotone.audio import SAMPLE_RATE, Waveform
 from emotone.errors import ConfigError
 from emotone.experiment import resume
 from emotone.experiment.config import Config
-from emotone.experiment.run import MODEL, run, waveforms
-from emotone.metrics.significance import holm
+from emotone.experiment.folds import N_INNER_FOLDS
+from emotone.experiment.run import run, waveforms
 from emotone.models import registry
 from emotone.progress import Progress, named, part
 from emotone.recognition.recognizer import Recognizer
-from emotone.runs.comparison import LEVEL, SCORES, emotions_of, paired, paired_row, read_tested, scores_row
+from emotone.runs import layout
+from emotone.runs.comparison import DEEP, RunFolder, compare_group, compare_protocols, table
 
-MARKER = "comparison.toml"
+#: Settings of a comparison under one protocol, and under several.
+MARKER, MARKER_OF_SEVERAL = "comparison.toml", "comparisons.toml"
 ALL = "all"
-DEEP = "deep"
 N_TIMED_CLIPS = 20
 #: Columns of the predictions that are the same for every model.
 _SAME = ["row", "path", "speaker", "emotion", "fold"]
 
 
-def compare(config: Config, models: Sequence[str], progress: Progress | None = None) -> Path:
-    """Run every model under the same protocol, folds and features, and write the comparison.
+def compare(
+    config: Config, models: Sequence[str], *, protocols: Sequence[str] = (), progress: Progress | None = None
+) -> Path:
+    """Train every model on the same folds and features, under each protocol, and write the comparison.
 
-    Each model has a whole run directory in ``config.out/<model>``; those that are finished are taken as they are, so
-    an interrupted comparison goes on and a finished one can be given more models.
+    Finished runs are used again, so an interrupted comparison continues, and models and protocols can be added.
 
     Parameters
     ----------
     config
-        The experiment; its ``model`` does not matter.
+        The experiment; its ``model`` is ignored, and so is its ``protocol`` if ``protocols`` are named.
     models
-        Names; ``"all"`` stands for every registered one that needs no pretrained encoder.
+        Names; ``"all"`` means all models that need no pretrained encoder.
+    protocols
+        Names in `emotone.protocols.PROTOCOLS` or paths of JSON files; empty: ``config.protocol``.  With several, the
+        first speaker-disjoint one sorts the models; what the first other one gains over it is called the leak.
     progress
-        Told of steps, out of `emotone.progress.TOTAL`.
+        Called with steps, out of `emotone.progress.TOTAL`.
 
     Returns
     -------
     Path
-        ``config.out``, which holds ``comparison.csv``, ``.json``, ``.png`` and ``.html`` and a folder a model.
+        ``config.out``, which holds ``comparison.csv``, ``.json``, ``.png`` and ``.html``, and a run directory for each
+        model; with several protocols, a folder like this for each protocol.
 
     Raises
     ------
     ConfigError
-        A model is unknown or can't learn from ``config.extractor``, or a folder holds something else.
+        A model or protocol is unknown, a model can't use ``config.extractor``, two protocols have the same name, or a
+        folder holds something else.
+    ProtocolError
+        The corpus lacks what a protocol needs; nothing was trained.
 
     See Also
     --------
-    emotone.experiment.run : what else may be raised.
-    emotone.experiment.side_by_side : the same under several protocols.
+    emotone.experiment.run : other errors.
     """
-    runs = configs(config, models)  # all of them, before any is trained: the last may be the one that can't be
-    folder = config.out
-    open_folder(folder, config, marker=MARKER, free=("model",))
-    results = {}
-    for place, (name, one) in enumerate(runs.items()):
-        stage = part(progress, 0.98 * place / len(runs), 0.98 * (place + 1) / len(runs))
-        results[name] = run(one, named(stage, name)).metrics
-    corpus = corpora.load(config.corpora, config.data, channel=config.channel, emotions=config.emotions)
-    clips = waveforms(corpus, n_clips=N_TIMED_CLIPS)
-    told = _comparison(runs, results, clips)
-    _write(folder, told, results)
-    part(progress, 0.98, 1.0)(1, 1, "done")
-    return folder
+    names = list(dict.fromkeys(protocols)) or [config.protocol]
+    if len(names) > 1:
+        return _compare_protocols(config, models, names, progress)
+    return _compare_models(replace(config, protocol=names[0]), models, progress)
 
 
 def configs(config: Config, models: Sequence[str]) -> dict[str, Config]:
-    """Make the experiment of each model, by its name, each in a folder of its own in ``config.out``.
+    """Return the experiment of each model, by its name, each in a separate folder in ``config.out``.
 
     Raises
     ------
     ConfigError
-        A model is unknown, or can't learn from the extractor that ``config`` names.
+        A model is unknown, or can't use the extractor that ``config`` names.
     """
-    return {name: replace(config, model=name, out=config.out / name) for name in _names(models)}
-
-
-def open_folder(folder: Path, config: Config, *, marker: str, free: Sequence[str]) -> None:
-    """Refuse a folder that holds something else, and put the settings into it as ``marker``.
-
-    Parameters
-    ----------
-    marker
-        Name of the file that holds the settings.
-    free
-        Settings that do not matter, and may differ from one time to the next.
-    """
-    settings = {name: value for name, value in config.to_dict().items() if name not in free}
-    resume.is_finished(folder, settings, marker=marker, ignored=free)
-    lines = config.to_toml().splitlines(keepends=True)
-    files.write_text(folder / marker, "".join(line for line in lines if line.partition(" = ")[0] not in free))
-
-
-def _names(models: Sequence[str]) -> list[str]:
-    """Settle the models' names: each once, all of them known."""
-    given = [models] if isinstance(models, str) else list(models)
-    names = list(dict.fromkeys(name for one in given for name in (_from_scratch() if one == ALL else [one])))
+    names = dict.fromkeys(
+        name
+        for model in ([models] if isinstance(models, str) else models)
+        for name in (_from_scratch() if model == ALL else [model])
+    )
     if not names:
         raise ConfigError(f"no model is named; expected some of {', '.join(registry.MODELS)}, or 'all'")
     for name in names:
         registry.get(name)
-    return names
+    return {name: replace(config, model=name, out=config.out / name) for name in names}
 
 
 def _from_scratch() -> list[str]:
-    """Every model but those whose pretrained encoder would have to be downloaded."""
+    """Return every model that needs no pretrained encoder, since that would have to be downloaded."""
     return [name for name, spec in registry.MODELS.items() if spec.from_scratch]
 
 
-def _comparison(
-    runs: Mapping[str, Config], results: Mapping[str, dict[str, Any]], clips: Sequence[Waveform]
-) -> dict[str, Any]:
-    """Compose what ``comparison.json`` holds; rows come best UAR first, ``low`` and ``high`` are of the UAR."""
-    names = sorted(results, key=lambda name: (-results[name]["test"]["uar"], name))
-    tables = {name: read_tested(runs[name].out) for name in names}
-    _check_same(runs, results, tables)
-    best = names[0]
-    tests = {name: paired(tables[best], tables[name], emotions=emotions_of(results[best])) for name in names[1:]}
-    corrected = holm({name: test.p_value for name, test in tests.items()})
-    told = []
-    for name in names:
-        difference = {**tests[name].to_dict(), "p_holm": corrected[name]} if name in tests else None
-        told.append(
-            {
-                "model": name,
-                "description": registry.get(name).description,
-                "family": registry.get(name).family,
-                "extractor": runs[name].extractor_name,
-                "best": name == best,
-                "significant": None if difference is None else corrected[name] < LEVEL,
-                "paired": difference,
-                **{score: results[name]["test"][score] for score in SCORES},
-                **{end: results[name]["test"]["interval"][end] for end in ("low", "high")},
-                "test": results[name]["test"],
-                "validation": {score: results[name]["validation"][score] for score in SCORES},
-                **_costs(runs[name].out, clips),
-            }
-        )
-    return {"protocol": results[best]["protocol"], "best": best, "level": LEVEL, "rows": told}
+def open_folder(config: Config, *, marker: str, free: Sequence[str]) -> None:
+    """Check that ``config.out`` is free or ours, and write the settings into it as ``marker``, without ``free``."""
+    settings = {name: value for name, value in config.to_dict().items() if name not in free}
+    resume.is_finished(config.out, settings, marker=marker, ignored=free)
+    lines = config.to_toml().splitlines(keepends=True)
+    files.write_text(config.out / marker, "".join(line for line in lines if line.partition(" = ")[0] not in free))
 
 
-def _check_same(
-    runs: Mapping[str, Config], results: Mapping[str, dict[str, Any]], tables: Mapping[str, pd.DataFrame]
-) -> None:
-    """Refuse to compare models that were not asked about the same clips in the same folds."""
-    (first, table), *others = tables.items()
-    for name, other in others:
-        protocols = [_without_use(results[one]["protocol"]) for one in (first, name)]
-        if protocols[0] != protocols[1] or not other[_SAME].equals(table[_SAME]):
+def _compare_models(config: Config, models: Sequence[str], progress: Progress | None) -> Path:
+    """Compare the models under the protocol of ``config``."""
+    experiments = configs(config, models)  # all of them before any training: the last one can be the wrong one
+    open_folder(config, marker=MARKER, free=("model",))
+    for place, (name, experiment) in enumerate(experiments.items()):
+        stage = part(progress, 0.98 * place / len(experiments), 0.98 * (place + 1) / len(experiments))
+        run(experiment, named(stage, name))
+    finished = {name: runs.read(experiment.out) for name, experiment in experiments.items()}
+    _check_same(finished)
+    comparison = compare_group(finished)
+    clips = waveforms(_corpus(config), n_clips=N_TIMED_CLIPS)
+    for place, row in enumerate(comparison["rows"]):
+        experiment, spec = experiments[row["name"]], registry.get(row["name"])
+        model = {"model": row.pop("name"), "description": spec.description, "family": spec.family}
+        costs = _costs(experiment.out, clips)
+        comparison["rows"][place] = {**model, "extractor": experiment.extractor_name, **row, **costs}
+    confusion = config.out / comparison["best"] / "figures" / "confusion_test.png"
+    _write(config.out, comparison, confusion_png=confusion.read_bytes())
+    part(progress, 0.98, 1.0)(1, 1, "done")
+    return config.out
+
+
+def _corpus(config: Config) -> corpora.Corpus:
+    return corpora.load(config.corpora, config.data, channel=config.channel, emotions=config.emotions)
+
+
+def _check_same(finished: Mapping[str, RunFolder]) -> None:
+    """Raise ConfigError if models were tested on different clips or folds."""
+    first, *others = finished.values()
+    for other in others:
+        # a network chooses its number of epochs on the validation clips, another model does not use them
+        headers = [{**run.metrics["protocol"], "validation": ""} for run in (first, other)]
+        if headers[0] != headers[1] or not other.tested[_SAME].equals(first.tested[_SAME]):
             raise ConfigError(
-                f"{runs[first].out} and {runs[name].out} were tested on different clips or folds, though their "
-                "settings are the same: the corpus changed between the two. Delete both folders and run again"
+                f"{first.path} and {other.path} were tested on different clips or folds, though their settings are "
+                "the same: the corpus changed between the two. Delete both folders and run again"
             )
 
 
-def _without_use(protocol: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what a model does with the validation clips: a network chooses its number of epochs on them."""
-    return {name: value for name, value in protocol.items() if name != "validation"}
-
-
 def _costs(run_folder: Path, clips: Sequence[Waveform]) -> dict[str, float]:
-    """Seconds of a fit, megabytes of the bundle, and milliseconds of a recognition (features and model)."""
-    seconds = pd.read_csv(run_folder / "timing.csv")["fit_s"]
-    size = sum(path.stat().st_size for path in (run_folder / MODEL).iterdir())
-    recognizer = Recognizer(run_folder / MODEL)
-    took = []
-    for clip in (clips[0], *clips):  # the first one once more: the runtime allocates on its first call
+    """Measure seconds per fit, megabytes of the bundle, and milliseconds per recognition (features and model)."""
+    bundle = run_folder / layout.MODEL
+    recognizer = Recognizer(bundle)
+    durations_ms = []
+    for clip in (clips[0], *clips):  # the first clip twice: the runtime allocates memory on its first call
         started = time.perf_counter()
         recognizer.predict((clip, SAMPLE_RATE))
-        took.append(1000 * (time.perf_counter() - started))
-    return {"fit_s": float(np.mean(seconds)), "bundle_mb": size / 1e6, "recognition_ms": statistics.median(took[1:])}
+        durations_ms.append(1000 * (time.perf_counter() - started))
+    return {
+        "fit_s": float(np.mean(pd.read_csv(run_folder / "timing.csv")["fit_s"])),
+        "bundle_mb": sum(path.stat().st_size for path in bundle.iterdir()) / 1e6,
+        "recognition_ms": statistics.median(durations_ms[1:]),
+    }
 
 
-def _row(told: Mapping[str, Any]) -> dict[str, Any]:
-    """One line of ``comparison.csv``."""
-    row = {name: told[name] for name in ("model", "description", "family", "extractor", "best")}
-    row |= {**scores_row(told["test"]), "ece": told["test"]["ece"], **paired_row(told)}
-    return row | {name: told[name] for name in ("fit_s", "bundle_mb", "recognition_ms")}
+def _compare_protocols(config: Config, models: Sequence[str], names: Sequence[str], progress: Progress | None) -> Path:
+    """Compare the models under each protocol, and the protocols with each other."""
+    experiments = _by_protocol(config, names)
+    for experiment in experiments.values():
+        configs(experiment, models)
+    if (config.out / MARKER).is_file():
+        raise ConfigError(
+            f"{config.out} holds a comparison under one protocol, and several are named here; choose another folder "
+            "with --out, or name that protocol alone"
+        )
+    corpus = _corpus(config)
+    for experiment in experiments.values():  # a protocol that does not fit is refused before hours of training
+        protocols.build(experiment.protocol, corpus, seed=experiment.seed)
+    open_folder(config, marker=MARKER_OF_SEVERAL, free=("model", "protocol"))
+    share = 0.99 / len(experiments)
+    for place, (name, experiment) in enumerate(experiments.items()):
+        _compare_models(experiment, models, named(part(progress, place * share, (place + 1) * share), name))
+    comparison = compare_protocols({name: experiment.out for name, experiment in experiments.items()})
+    comparison["words"] = _words(config, comparison)
+    _write(config.out, comparison)
+    part(progress, 0.99, 1.0)(1, 1, "done")
+    return config.out
 
 
-def _write(folder: Path, told: dict[str, Any], results: Mapping[str, dict[str, Any]]) -> None:
+def _by_protocol(config: Config, protocols: Sequence[str]) -> dict[str, Config]:
+    """Return the experiment under each protocol, by the name of its folder."""
+    names = [Path(protocol).stem if protocol.endswith(".json") else protocol for protocol in protocols]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"two of the protocols {protocols} are called {name!r}; rename the file of one of them")
+    return {
+        name: replace(config, protocol=protocol, out=config.out / name)
+        for name, protocol in zip(names, protocols, strict=True)
+    }
+
+
+def _words(config: Config, comparison: Mapping[str, Any]) -> list[str]:
+    """Describe in sentences what differs between the protocols, and what does not."""
+    words = [_protocol_words(entry) for entry in comparison["protocols"]]
+    if comparison["leaking"] is not None:
+        words.append(
+            f"The leak is the UAR under {comparison['leaking']} minus the UAR under {comparison['reference']}. Known "
+            "voices cause most of it; other differences, such as the number of training clips, add to it."
+        )
+    if config.transforms:
+        copies = f"{config.copies} altered {'copy' if config.copies == 1 else 'copies'} of each training clip"
+        more = ", and more of the rarer emotions" if config.balance == "augment" else ""
+        transforms = ", ".join(name for name in config.augment if name != "mixup")
+        words.append(f"Training clips under each protocol: the clips, and {copies}{more} ({transforms}).")
+    if config.mixup:
+        words.append("Training clips were also mixed with each other, under each protocol.")
+    if config.train_also:
+        also = " and ".join(config.train_also)
+        words.append(
+            f"Additional training clips under each protocol: {also} clips of the training speakers; none of them is "
+            "tested. If a protocol shares test speakers with training, these clips are of their voices too."
+        )
+    if config.tune:
+        words.append(f"Settings were searched inside each training part, on {N_INNER_FOLDS} inner folds.")
+    deep = [row["model"] for row in comparison["rows"] if row["family"] == DEEP]
+    if deep:
+        known = [entry["name"] for entry in comparison["protocols"] if not entry["protocol"]["speaker_disjoint"]]
+        voices = f" Under {' and '.join(known)} these include clips of test speakers." if known else ""
+        words.append(
+            f"Networks ({', '.join(deep)}) choose their number of epochs on validation clips, never on test clips; "
+            f"other models do not use validation clips in training.{voices}"
+        )
+    return words
+
+
+def _protocol_words(entry: Mapping[str, Any]) -> str:
+    facts = entry["facts"]
+    share = f"{facts['n_train']:.0f} of {facts['n_clips']} clips ({100 * facts['n_train'] / facts['n_clips']:.0f} %)"
+    folds = "one fold" if facts["n_folds"] == 1 else f"each of {facts['n_folds']} folds"
+    dev = f", and keeps {facts['n_dev']} for validation" if facts["n_dev"] else ""
+    tested = "every clip is tested once" if facts["n_tested"] == facts["n_clips"] else f"{facts['n_tested']} are tested"
+    if entry["protocol"]["speaker_disjoint"]:
+        voices = "no test speaker is in training"
+    elif facts["n_speakers"]:
+        voices = f"{facts['n_shared']} of {facts['n_speakers']} test speakers are also in training"
+    else:
+        voices = "the clips have no speaker names, so a test speaker may be in training"
+    return f"{entry['name']}: {folds} trains on {share}{dev}; {tested}; {voices}."
+
+
+def _write(folder: Path, comparison: Mapping[str, Any], *, confusion_png: bytes = b"") -> None:
     """Write the comparison as JSON, table, picture and page."""
-    from emotone.report.figures import comparison as plots_comparison
     from emotone.report.figures import style
-    from emotone.report.pages import comparison as compare_html
+    from emotone.report.figures.comparison import comparison_picture
+    from emotone.report.pages import comparison as pages
 
-    files.write_json(folder / "comparison.json", told)
-    files.write_table(folder / "comparison.csv", pd.DataFrame([_row(model) for model in told["rows"]]))
-    tests = {name: result["test"] for name, result in results.items()}
-    deep = [row["model"] for row in told["rows"] if row["family"] == DEEP]
-    drawn = plots_comparison.comparison_picture(tests, protocol=told["protocol"], deep=deep)
-    picture = style.save(drawn, folder / "comparison.png")
-    best = folder / told["best"] / "figures" / "confusion_test.png"
-    page = compare_html.page(told, comparison_png=picture.read_bytes(), confusion_png=best.read_bytes())
+    files.write_json(folder / layout.COMPARISON, comparison)
+    files.write_table(folder / "comparison.csv", table(comparison))
+    picture = style.save(comparison_picture(comparison), folder / "comparison.png")
+    page = pages.page(comparison, comparison_png=picture.read_bytes(), confusion_png=confusion_png)
     files.write_text(folder / "comparison.html", page)

@@ -219,7 +219,7 @@ def _importance(model: registry.Estimator, rows: Rows, material: TrainingSet, co
     if registry.get(config.model).family == "deep":
         return []
     values, labels = material.values[rows], material.labels[rows]
-    return importance(model, values, labels, names=material.names, seed=config.seed)
+    return importance(model, values, labels, columns=material.columns, seed=config.seed)
 
 
 def _adapted(model: registry.Estimator, rows: Rows, material: TrainingSet, config: Config) -> Adapted:

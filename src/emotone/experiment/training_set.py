@@ -14,6 +14,7 @@ from emotone.augment.copies import Augmentation
 from emotone.corpora import Corpus, Rejected, find_duplicates
 from emotone.errors import CorpusError, LeakError
 from emotone.experiment.config import Config
+from emotone.features.columns import FeatureColumn, names_of
 from emotone.features.store import Features, FeatureStore
 from emotone.progress import Progress, part
 
@@ -36,8 +37,8 @@ class TrainingSet:
         n clips, each of which could be read.
     n_own
         How many of them, the first ones, are the experiment's own.
-    names
-        d names of features.
+    columns
+        d columns of features.
     digests
         (n,) content digests of the recordings.
     values
@@ -58,7 +59,7 @@ class TrainingSet:
 
     corpus: Corpus
     n_own: int
-    names: tuple[str, ...]
+    columns: tuple[FeatureColumn, ...]
     digests: tuple[str, ...]
     values: NDArray[Any]
     origin: Rows
@@ -66,6 +67,11 @@ class TrainingSet:
     copies: int
     left_out: tuple[Rejected, ...]
     conditions: Mapping[str, Callable[[Rows], NDArray[Any]]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features."""
+        return names_of(self.columns)
 
     @cached_property
     def own(self) -> Corpus:
@@ -248,7 +254,7 @@ def gather(
     material = TrainingSet(
         corpus=Corpus(both.table.iloc[kept], corpus.name, left_out),
         n_own=n_own,
-        names=found.names,
+        columns=found.columns,
         digests=tuple(found.digests[row] for row in kept),
         values=found.values[kept],
         origin=np.arange(kept.size, dtype=np.int64),

@@ -118,7 +118,8 @@ def _gathered(corpus: Corpus, *, cache: Path | None, progress: Progress) -> tupl
     if len(measured.corpus.emotions) < 2 or len(values) < _LEAST_CLIPS:
         return measured, None
     labels = {name: measured.clips[name].to_numpy(str) for name in ("emotion", "speaker")}
-    table = FeatureTable(values, found.names, emotions=labels["emotion"], speakers=labels["speaker"])
+    units = tuple(column.unit for column in found.columns)
+    table = FeatureTable(values, found.names, emotions=labels["emotion"], speakers=labels["speaker"], units=units)
     return measured, table
 
 

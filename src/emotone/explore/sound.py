@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from emotone.audio import SAMPLE_RATE
+from emotone.audio import MIN_SAMPLES, SAMPLE_RATE
 from emotone.errors import FeatureError
 from emotone.features import spectral
 from emotone.features.descriptors import HOP_LENGTH, N_FFT, N_MELS, N_MFCC, WIN_LENGTH, DescriptorFrames
@@ -26,7 +26,6 @@ FloatArray = NDArray[np.float64]
 HOP_S = HOP_LENGTH / SAMPLE_RATE
 #: Levels stop here; the noise of 16 bits lies lower in each bin.
 FLOOR_DB = -120.0
-_SHORTEST = 3200  # samples, as in reading
 
 
 @dataclass(frozen=True)
@@ -196,9 +195,9 @@ def _times(n_frames: int) -> FloatArray:
 
 
 def _checked(samples: NDArray[np.float32]) -> Tensor:
-    if samples.ndim != 1 or samples.dtype.kind != "f" or len(samples) < _SHORTEST:
+    if samples.ndim != 1 or samples.dtype.kind != "f" or len(samples) < MIN_SAMPLES:
         raise FeatureError(
             f"samples of {samples.dtype} {samples.shape} were given; expected (n,) floating point at {SAMPLE_RATE} Hz "
-            f"with n of at least {_SHORTEST}, as emotone.audio.read gives them"
+            f"with n of at least {MIN_SAMPLES}, as emotone.audio.read gives them"
         )
     return torch.from_numpy(np.array(samples, dtype=np.float32))

@@ -1,4 +1,4 @@
-"""What every extractor is: a stateless torch module from waveform to named features."""
+"""The base of every extractor: a stateless torch module from a waveform to named features."""
 
 import hashlib
 import inspect
@@ -6,30 +6,32 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from emotone.audio import SAMPLE_RATE
+from emotone.features.columns import FeatureColumn
 
 
 class Extractor(nn.Module):
-    """A waveform in, one row of named features out; or, of a sequence, one such row a frame.
+    """From a waveform to one row of named features, or, for a sequence, one row per frame.
 
-    Subclasses set `name` and implement `feature_names` and `forward`.  An extractor learns nothing, so it may run
+    Subclasses set `name` and implement `columns` and `forward`.  An extractor learns nothing from data, so it may run
     before the split, once for all folds.
 
     Attributes
     ----------
     name
-        Its name in the registry.
+        Name in the registry.
     sample_rate
-        Of the waveform that it takes, Hz.
+        Sample rate of the waveform, Hz.
     is_graph
-        Whether it can be part of an ONNX graph.  One that can't (openSMILE) is named by the bundle instead.
+        Whether it can become an ONNX graph.  If not (openSMILE), a bundle holds its name instead.
     is_sequence
-        Whether it gives frames, as many as the clip is long, in place of one row.
+        Whether it gives one row per frame rather than one row per clip.
     stored_as
-        The type in which the store keeps its features, ``"float32"`` or ``"float16"``.
+        Type of the features in the store, ``"float32"`` or ``"float16"``.
     """
 
     name: str = "extractor"
@@ -43,24 +45,29 @@ class Extractor(nn.Module):
         self.settings = dict(settings or {})
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        """One name a column, all different."""
+    def columns(self) -> tuple[FeatureColumn, ...]:
+        """The columns of a row, with different names."""
         raise NotImplementedError
 
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(column.name for column in self.columns)
+
     def forward(self, waveform: Tensor) -> Tensor:
-        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32; a sequence (1, frames, d)."""
+        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32; for a sequence (1, frames, d)."""
         raise NotImplementedError
 
     def sources(self) -> tuple[object, ...]:
-        """The modules whose code decides the values; their text is part of the digest."""
+        """Return the modules whose code decides the values; their text is part of the digest."""
         module = inspect.getmodule(type(self))
         return (module,) if module else ()
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the name, the settings and the code: another value means that features may differ.
+        """SHA-256 of the name, the settings and the code: if it differs, the features may differ.
 
-        It keys the on-disk store, so that a changed extractor never meets the features of an older one.
+        It is part of the store's key, so that a changed extractor never gets features of an older version.
         """
         text = [inspect.getsource(source) for source in self.sources()]  # type: ignore[arg-type]
         described = json.dumps([self.name, self.sample_rate, self.settings, text], sort_keys=True, default=str)
@@ -68,6 +75,10 @@ class Extractor(nn.Module):
 
     @torch.inference_mode()
     def extract(self, waveform: Tensor) -> Tensor:
-        """(n,) -> (d,), without gradients; what the tests and short scripts use."""
+        """(n,) -> (d,), or (frames, d) for a sequence, without gradients."""
         features: Tensor = self(waveform[None])[0]
         return features
+
+    def compute(self, samples: np.ndarray) -> np.ndarray:
+        """(n,) float32 -> (d,) or (frames, d) float32, without the ONNX graph."""
+        return np.asarray(self.extract(torch.from_numpy(np.ascontiguousarray(samples))).numpy())

@@ -1,4 +1,8 @@
-"""The low-level descriptors of a recording: a hundred frames a second, one column a descriptor."""
+"""Low-level descriptors of a recording: 100 frames per second, one column per descriptor.
+
+To add a descriptor: append its record to `PROSODY` (or to another stream of `STREAMS`), and compute it in
+`DescriptorFrames.forward`.
+"""
 
 from typing import NamedTuple
 
@@ -6,36 +10,46 @@ import torch
 from torch import Tensor, nn
 
 from emotone.features import spectral
+from emotone.features.columns import Descriptor, numbered
 from emotone.features.pitch import Decimate, Yin
 from emotone.features.statistics import weights_or_all
 
-N_FFT, WIN_LENGTH, HOP_LENGTH = (
-    1024,
-    512,
-    160,
-)  # 32 ms windows each 10 ms; the longer transform leaves no mel band empty
+#: Windows of 32 ms every 10 ms; the longer transform leaves no mel band empty.
+N_FFT, WIN_LENGTH, HOP_LENGTH = 1024, 512, 160
 N_MELS, N_MFCC, N_CHROMA, N_CONTRAST = 128, 40, 12, 6
 PITCH_RANGE_HZ = (65.0, 600.0)
-PITCH_FRAME, PITCH_HOP = 400, 80  # at 8 kHz: 50 ms, each 10 ms
-#: Edges in Hz of the bands whose levels tell the tilt of the spectrum.
+PITCH_FRAME, PITCH_HOP = 400, 80  # at 8 kHz: 50 ms every 10 ms
+#: Edges in Hz of the bands whose levels give the tilt of the spectrum.
 LEVEL_BANDS_HZ = ((50, 1000), (1000, 2000), (2000, 5000), (5000, 8000))
-#: A frame is voiced if it repeats itself this well and is not much softer than the loudest.
+#: A frame is voiced if its aperiodicity is below this value and it is active: at most so many dB below the loudest.
 VOICED_APERIODICITY, ACTIVE_DB = 0.35, 35.0
-_LOUDNESS_FLOOR = 1e-14  # far under the digital silence that reading refuses
+_LOUDNESS_FLOOR = 1e-14  # far below the digital silence that `audio.read` refuses
+#: Neighbouring mel bands are averaged by four where 128 would be redundant.
+BAND_GROUP = 4
 
-PROSODY_NAMES = (
-    "pitch",  # semitones over 100 Hz; where the frame is not voiced, the mean of those that are
-    "level",  # dB
-    "centroid",  # kHz, as are the next two
-    "bandwidth",
-    "rolloff",
-    "zcr",
-    "aperiodicity",  # 0 a perfect repetition, 1 none
-    "level-low",  # dB against the mean of the four bands, as are the next three
-    "level-mid",
-    "level-high",
-    "level-top",
+PROSODY = (
+    # Frames that are not voiced have the mean pitch of the voiced ones.
+    Descriptor("pitch", "pitch", "semitones over 100 Hz", difference_unit="semitones"),
+    Descriptor("level", "energy", "dB"),
+    Descriptor("centroid", "spectral shape", "kHz"),
+    Descriptor("bandwidth", "spectral shape", "kHz"),
+    Descriptor("rolloff", "spectral shape", "kHz"),
+    Descriptor("zcr", "spectral shape", "share of samples"),
+    Descriptor("aperiodicity", "voice quality", "0 to 1"),  # 0: perfectly periodic
+    *(
+        Descriptor(f"level-{band}", "spectral shape", "dB") for band in ("low", "mid", "high", "top")
+    ),  # minus their mean
 )
+#: Stream -> the descriptors of its columns.
+STREAMS = {
+    "mfcc": numbered("mfcc", N_MFCC, "MFCC", "dB (cepstrum)"),
+    "logmel": numbered("logmel", N_MELS, "mel bands", "dB"),
+    "mel": numbered("mel", N_MELS, "mel bands", "dB"),
+    "chroma": numbered("chroma", N_CHROMA, "chroma", "0 to 1"),
+    "contrast": numbered("contrast", N_CONTRAST, "spectral contrast", "dB"),
+    "band": numbered("band", N_MELS // BAND_GROUP, "mel bands", "dB"),
+    "prosody": PROSODY,
+}
 
 
 class Descriptors(NamedTuple):
@@ -46,18 +60,18 @@ class Descriptors(NamedTuple):
     mel: Tensor  #: (frames, 128), power
     chroma: Tensor  #: (frames, 12), the largest of each frame is 1
     contrast: Tensor  #: (frames, 6), dB
-    prosody: Tensor  #: (frames, 11), see PROSODY_NAMES
+    prosody: Tensor  #: (frames, 11), see `PROSODY`
     voiced: Tensor  #: (frames,), 1 where voiced, else 0
-    active: Tensor  #: (frames,), 1 where no more than 35 dB under the loudest frame, else 0
+    active: Tensor  #: (frames,), 1 where at most 35 dB below the loudest frame, else 0
 
 
 def unit_loudness(waveform: Tensor) -> Tensor:
-    """Scale to a root mean square of 1, so that the recording's gain has no effect on what follows."""
+    """Scale to a root mean square of 1, so that the gain of the recording has no effect on features."""
     return waveform * torch.rsqrt(torch.clamp((waveform * waveform).mean(), min=_LOUDNESS_FLOOR))
 
 
 class DescriptorFrames(nn.Module):
-    """Waveform to `Descriptors`; what they mean and their sources stand in `spectral` and `pitch`."""
+    """From a waveform to `Descriptors`; definitions and sources are in `spectral` and `pitch`."""
 
     frequencies_hz: Tensor
     mel_filters: Tensor
@@ -106,7 +120,7 @@ class DescriptorFrames(nn.Module):
         semitones = 12 * torch.log2(pitch_hz[: power.shape[0]] / 100)
         aperiodicity = torch.clamp(aperiodicity[: power.shape[0]], min=0, max=1)
         voiced = (active & (aperiodicity[:, 0] < VOICED_APERIODICITY)).float()
-        # YIN gives noise an arbitrary pitch: only voiced frames may speak.
+        # YIN gives noise an arbitrary pitch, so only voiced frames count.
         weights = weights_or_all(voiced)[:, None]
         voiced_mean = (semitones * weights).sum() / weights.sum()
         semitones = torch.where(weights > 0, semitones, voiced_mean)
@@ -123,7 +137,7 @@ class DescriptorFrames(nn.Module):
         )
 
     def _spectral_shape(self, samples: Tensor, power: Tensor, magnitude: Tensor) -> list[Tensor]:
-        """Centroid, bandwidth, roll-off (kHz), zero-crossing rate, levels of four bands against their mean (dB)."""
+        """Return centroid, bandwidth, roll-off (kHz), zero-crossing rate, and levels of four bands minus their mean (dB)."""
         centroid, bandwidth = spectral.spectral_moments(magnitude, self.frequencies_hz)
         roll_off = spectral.roll_off(magnitude, self.frequencies_hz)
         crossings = spectral.zero_crossing_rate(samples, frame_length=WIN_LENGTH, hop_length=HOP_LENGTH)

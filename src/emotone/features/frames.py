@@ -1,7 +1,7 @@
-"""Features frame by frame, of any length: what the networks learn from.
+"""Sequences of frames for networks: the log-mel spectrogram, and MFCCs with their derivatives.
 
-Both extractors scale the waveform to unit loudness first, as the functionals do, so that the gain of a recording has
-no effect.  A frame is 32 ms long, one begins every 16 ms, and a clip of n samples has 1 + n // 256 of them.
+Both extractors first scale the waveform to unit loudness, as the functionals do, so that the gain of a recording has
+no effect.  A frame of 32 ms begins every 16 ms; a clip of n samples has 1 + n // 256 frames.
 """
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from emotone.features import descriptors, spectral
 from emotone.features.base import Extractor
+from emotone.features.columns import FeatureColumn
 from emotone.features.descriptors import N_FFT, N_MELS, N_MFCC, WIN_LENGTH, unit_loudness
 
 #: Samples from one frame to the next, 16 ms: 128 frames are two seconds, about a sentence of acted speech.
@@ -16,7 +17,7 @@ HOP_LENGTH = 256
 
 
 class LogMel(Extractor):
-    """The log-mel spectrogram: 128 Slaney mel bands up to 8 kHz, in dB, no more than 80 dB under the loudest cell."""
+    """The log-mel spectrogram: 128 Slaney mel bands up to 8 kHz, in dB, floored at 80 dB below the loudest cell."""
 
     name = "log-mel"
     is_sequence = True
@@ -29,25 +30,25 @@ class LogMel(Extractor):
         self.register_buffer("mel_filters", torch.from_numpy(filters).float(), persistent=False)
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        """One name a mel band, lowest first."""
-        return tuple(f"mel-{band}" for band in range(1, N_MELS + 1))
+    def columns(self) -> tuple[FeatureColumn, ...]:
+        """One column per mel band, lowest first."""
+        return tuple(FeatureColumn(f"mel-{n}", f"mel-{n}", "", "mel bands", "dB") for n in range(1, N_MELS + 1))
 
     def forward(self, waveform: Tensor) -> Tensor:
         """(1, n) float32, 16 kHz, n >= 3200 -> (1, 1 + n // 256, 128) dB."""
         return self.spectrogram(waveform)[None]
 
     def spectrogram(self, waveform: Tensor) -> Tensor:
-        """(1, n) -> (frames, 128) dB."""
+        """Return the spectrogram, (1, n) -> (frames, 128) dB."""
         return spectral.decibel(self.power(unit_loudness(waveform[0])) @ self.mel_filters)
 
     def sources(self) -> tuple[object, ...]:
-        """The module itself, and those whose functions it calls."""
+        """Return this module and the modules whose functions it calls."""
         return (*super().sources(), spectral, descriptors)
 
 
 class MfccFrames(LogMel):
-    """40 mel-frequency cepstral coefficients with their first and second differences over 9 frames."""
+    """40 mel-frequency cepstral coefficients with their first and second derivatives over 9 frames."""
 
     name = "mfcc-frames"
     dct: Tensor
@@ -57,10 +58,15 @@ class MfccFrames(LogMel):
         self.register_buffer("dct", torch.from_numpy(spectral.dct_basis(N_MELS, N_MFCC)).float(), persistent=False)
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        """40 coefficients, 40 first differences, 40 second ones."""
-        kinds = ("mfcc", "mfcc-delta", "mfcc-delta2")
-        return tuple(f"{kind}-{number}" for kind in kinds for number in range(1, N_MFCC + 1))
+    def columns(self) -> tuple[FeatureColumn, ...]:
+        """40 coefficients, then their first and second derivatives."""
+        units = {
+            "mfcc": "dB (cepstrum)",
+            "mfcc-delta": "dB (cepstrum) a frame",
+            "mfcc-delta2": "dB (cepstrum) a frame²",
+        }
+        names = [(f"{kind}-{number}", unit) for kind, unit in units.items() for number in range(1, N_MFCC + 1)]
+        return tuple(FeatureColumn(name, name, "", "MFCC", unit) for name, unit in names)
 
     def forward(self, waveform: Tensor) -> Tensor:
         """(1, n) float32, 16 kHz, n >= 3200 -> (1, 1 + n // 256, 120)."""

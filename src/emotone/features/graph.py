@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim
 
+from emotone.audio import MIN_SAMPLES
 from emotone.errors import ExportError
 from emotone.features.base import Extractor
 from emotone.features.encoders.names import INT8
@@ -18,7 +19,6 @@ from emotone.features.encoders.quantize import quantized
 
 #: ai.onnx operator set of every exported graph.
 OPSET = 20
-MIN_SAMPLES = 3200  # 0.2 s
 _MAX_SAMPLES = 16_000 * 3600 * 10
 
 

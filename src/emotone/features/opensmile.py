@@ -1,5 +1,6 @@
 """openSMILE's standard feature sets, through its own Python package."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,35 @@ from torch import Tensor
 
 from emotone.errors import FeatureError, MissingExtraError
 from emotone.features.base import Extractor
+from emotone.features.columns import OTHER, FeatureColumn
 
 #: openSMILE's set -> the name under which it is registered here.
 SETS = {"eGeMAPSv02": "egemaps", "ComParE_2016": "compare"}
+#: Group -> start of its descriptors' names in openSMILE, in lower case; the first match counts.
+_GROUPS = {
+    "MFCC": r"mfcc",
+    "mel bands": r"audspec_rfilt",
+    "pitch": r"f0",
+    "rhythm": r"(mean|stddev)(un)?voicedsegment|voicedsegmentspersec|loudnesspeakspersec",
+    "energy": r"loudness_|equivalentsoundlevel|pcm_rmsenergy|audspec(rasta)?_lengthl1norm",
+    "voice quality": r"jitter|shimmer|(log)?hnr|voicingfinal|logrelf0-h1",
+    "formants": r"f[123](frequency|bandwidth|amplitude)",
+    "spectral shape": r"alpharatio|hammarberg|slope|spectralflux|pcm_fftmag|pcm_zcr",
+}
+
+
+def column(name: str) -> FeatureColumn:
+    """Describe a column of openSMILE, whose names are ``descriptor_sma3_statistic``.
+
+    Examples
+    --------
+    >>> column("F0semitoneFrom27.5Hz_sma3nz_amean")[1:4]
+    ('F0semitoneFrom27.5Hz', 'amean', 'pitch')
+    """
+    descriptor, _, rest = name.partition("_sma")
+    lower = name.lower()
+    group = next((group for group, pattern in _GROUPS.items() if re.match(pattern, lower)), OTHER)
+    return FeatureColumn(name, descriptor, rest.partition("_")[2], group)
 
 
 class OpenSmile(Extractor):
@@ -24,9 +51,9 @@ class OpenSmile(Extractor):
 
     Notes
     -----
-    openSMILE is free for research and needs a licence for commercial use.  It is a binary that can't be part of an ONNX
-    graph: a bundle names it, and prediction needs the extra ``opensmile`` too.  Loudness is brought to the same level
-    first, as everywhere in Emotone, so that gain does not matter.
+    openSMILE is free for research and needs a licence for commercial use.  It is a binary and can't be part of an ONNX
+    graph: a bundle holds its name, and prediction needs the extra ``opensmile`` too.  Every clip is first brought to
+    the same level, as everywhere in Emotone, so that gain has no effect.
     """
 
     is_graph = False
@@ -45,9 +72,9 @@ class OpenSmile(Extractor):
         )
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        """openSMILE's own names."""
-        return tuple(self._smile.feature_names)
+    def columns(self) -> tuple[FeatureColumn, ...]:
+        """The columns under openSMILE's own names."""
+        return tuple(map(column, self._smile.feature_names))
 
     def __call__(self, waveform: Tensor) -> Tensor:
         """(1, n) float32, 16 kHz -> (1, d) float32."""
@@ -61,7 +88,7 @@ class OpenSmile(Extractor):
         FeatureError
             openSMILE gave no number for some feature, as it does for a clip shorter than its longest window.
         """
-        # A tenth of full scale: openSMILE reads 16-bit integers, and louder samples would be clipped without a word.
+        # A tenth of full scale: openSMILE reads 16-bit integers, and would clip louder samples in silence.
         level = 0.1 * samples / max(float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))), 1e-7)
         peak = float(np.abs(level).max())
         values = self._smile.process_signal(level / max(1.0, peak), self.sample_rate).to_numpy(np.float32)[0]

@@ -1,68 +1,45 @@
-"""Extractors by name."""
+"""Extractors by name; a library behind an extractor is imported when the extractor is made.
+
+To add an extractor: write its class on `emotone.features.base.Extractor`, and add its name to `EXTRACTORS`.
+"""
 
 from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from emotone.errors import ConfigError
-from emotone.features.base import Extractor
 from emotone.features.encoders import names
 from emotone.features.encoders.names import SEQUENCES, EncoderName, is_sequence
+
+if TYPE_CHECKING:
+    from emotone.features.base import Extractor
 
 __all__ = ["DEFAULT", "EXTRACTORS", "SEQUENCES", "get", "is_sequence"]
 
 
-def _functionals() -> Extractor:
-    from emotone.features.functionals import Functionals
+def _maker(module: str, kind: str, *settings: str) -> Callable[[], "Extractor"]:
+    """Return a function that imports a module of this package and makes its extractor."""
 
-    return Functionals()
+    def make() -> "Extractor":
+        extractor: Extractor = getattr(import_module(f"emotone.features.{module}"), kind)(*settings)
+        return extractor
 
-
-def _egemaps() -> Extractor:
-    from emotone.features.opensmile import OpenSmile
-
-    return OpenSmile("eGeMAPSv02")
+    return make
 
 
-def _compare() -> Extractor:
-    from emotone.features.opensmile import OpenSmile
-
-    return OpenSmile("ComParE_2016")
-
-
-def _log_mel() -> Extractor:
-    from emotone.features.frames import LogMel
-
-    return LogMel()
-
-
-def _mfcc_frames() -> Extractor:
-    from emotone.features.frames import MfccFrames
-
-    return MfccFrames()
-
-
-def _encoder(name: EncoderName) -> Extractor:
-    if name.model:
-        from emotone.features.encoders.hub import HubEncoder
-
-        return HubEncoder(name)
-    from emotone.features.encoders.pretrained import WhisperStates
-
-    return WhisperStates(name)
-
-
-#: Name -> how to make it.  The two of openSMILE need the extra of that name and can't be part of a graph.  Pretrained
-#: encoders have names with a grammar instead, see `emotone.features.encoders.names`.
-EXTRACTORS: dict[str, Callable[[], Extractor]] = {
-    "functionals": _functionals,
-    "egemaps": _egemaps,
-    "compare": _compare,
-    "log-mel": _log_mel,
-    "mfcc-frames": _mfcc_frames,
+#: Name -> function that makes the extractor.  Those of openSMILE need the extra ``opensmile`` and can't become a graph.
+#: Names of pretrained encoders follow a grammar, see `emotone.features.encoders.names`.
+EXTRACTORS: dict[str, Callable[[], "Extractor"]] = {
+    "functionals": _maker("functionals", "Functionals"),
+    "egemaps": _maker("opensmile", "OpenSmile", "eGeMAPSv02"),
+    "compare": _maker("opensmile", "OpenSmile", "ComParE_2016"),
+    "log-mel": _maker("frames", "LogMel"),
+    "mfcc-frames": _maker("frames", "MfccFrames"),
 }
 DEFAULT = "functionals"
 
 
-def get(name: str) -> Extractor:
+def get(name: str) -> "Extractor":
     """Make the extractor of that name.
 
     Parameters
@@ -73,11 +50,11 @@ def get(name: str) -> Extractor:
     Raises
     ------
     ConfigError
-        There is none; the message lists the known ones.
+        The name is unknown; the message lists the known names.
     FeatureError
         The weights of a pretrained encoder can't be loaded.
     MissingExtraError
-        It needs a package that is not installed.
+        The extractor needs a package that is not installed.
     """
     if name in EXTRACTORS:
         return EXTRACTORS[name]()
@@ -88,3 +65,13 @@ def get(name: str) -> Extractor:
 
     extractor = parts[0] if len(parts) == 1 else Joined(parts)
     return EightBit(extractor) if name.startswith(names.INT8) else extractor
+
+
+def _encoder(name: EncoderName) -> "Extractor":
+    if name.model:
+        from emotone.features.encoders.hub import HubEncoder
+
+        return HubEncoder(name)
+    from emotone.features.encoders.pretrained import WhisperStates
+
+    return WhisperStates(name)

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from emotone.augment.copies import Augmentation
 from emotone.errors import FeatureError
+from emotone.features.columns import FeatureColumn, names_of
 from emotone.features.worker import WHOLE, Clip, Job, compute
 from emotone.preprocessing import DEFAULT, Preprocessing
 from emotone.progress import Progress
@@ -48,8 +49,8 @@ class Features:
         (rows,), one row a clip.  Of an extractor that gives one row of numbers a clip, (rows, d) float32, a rejected
         clip's row being NaN; of a sequence, (rows,) objects, each the clip's frames (frames, d), float32 or, where the
         extractor says so, float16, a rejected clip's being None.
-    names
-        d column names.
+    columns
+        d columns.
     digests
         Content digest of each untouched recording; of a rejected one "".
     rejected
@@ -57,9 +58,14 @@ class Features:
     """
 
     values: npt.NDArray[Any]
-    names: tuple[str, ...]
+    columns: tuple[FeatureColumn, ...]
     digests: tuple[str, ...]
     rejected: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return names_of(self.columns)
 
 
 def default_folder() -> Path:
@@ -143,7 +149,7 @@ class FeatureStore:
             raise FeatureError(f"not one of {len(clips)} clips could be read; the first: {first}")
         values = _gathered({number: row for number, (_, row) in found.items()}, len(clips), extractor)
         digests = tuple(found[number][0] if number in found else "" for number in range(len(clips)))
-        return Features(values, extractor.feature_names, digests, rejected)
+        return Features(values, extractor.columns, digests, rejected)
 
     def graph(self, extractor: "Extractor") -> bytes:
         """The extractor's ONNX graph, exported once (some 20 s) and kept."""

@@ -1,31 +1,37 @@
-"""How good an answer is: pure functions of class numbers and probabilities."""
+"""Measure predictions: pure functions of class numbers and probabilities."""
 
 from emotone.metrics._bootstrap import Interval
 from emotone.metrics.calibration import apply_temperature, expected_calibration_error, fit_temperature, reliability
+from emotone.metrics.names import NAMES, SCORES, ScoreName
 from emotone.metrics.risk_coverage import RiskCoverage, risk_coverage
 from emotone.metrics.scores import (
     accuracy,
-    bootstrap_interval,
     bootstrap_intervals,
+    chance_uar,
     confusion,
     macro_f1,
     per_class,
     summary,
     unweighted_average_recall,
+    wilson,
 )
-from emotone.metrics.significance import PairedResult, mcnemar, paired_test
+from emotone.metrics.significance import PairedResult, holm, mcnemar, paired_test
 
 __all__ = [
+    "NAMES",
+    "SCORES",
     "Interval",
     "PairedResult",
     "RiskCoverage",
+    "ScoreName",
     "accuracy",
     "apply_temperature",
-    "bootstrap_interval",
     "bootstrap_intervals",
+    "chance_uar",
     "confusion",
     "expected_calibration_error",
     "fit_temperature",
+    "holm",
     "macro_f1",
     "mcnemar",
     "paired_test",
@@ -34,4 +40,5 @@ __all__ = [
     "risk_coverage",
     "summary",
     "unweighted_average_recall",
+    "wilson",
 ]

@@ -1,4 +1,4 @@
-"""What `emotone.metrics` asks of the arrays that it is given."""
+"""Check the arrays that `emotone.metrics` receives."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ Floats = NDArray[np.float64]
 
 
 def classes(values: ArrayLike, *, name: str) -> Counts:
-    """Class numbers, (n,) int64 from 0; ConfigError where they are something else."""
+    """Return class numbers (n,) as int64; raise ConfigError for anything but integers from 0."""
     array = np.asarray(values)
     if array.ndim != 1 or array.size == 0:
         raise ConfigError(f"{name} has shape {array.shape}, expected (n,) with at least one clip")
@@ -22,7 +22,7 @@ def classes(values: ArrayLike, *, name: str) -> Counts:
 
 
 def probabilities(scores: ArrayLike) -> Floats:
-    """Scores (n, k) that are probabilities; ConfigError where they are not."""
+    """Return probabilities (n, k) as float64; raise ConfigError if they are not probabilities."""
     array = np.asarray(scores, dtype=np.float64)
     if array.ndim != 2 or 0 in array.shape:
         raise ConfigError(f"scores have shape {array.shape}, expected (clips, classes)")
@@ -32,13 +32,13 @@ def probabilities(scores: ArrayLike) -> Floats:
     off = (array.min(axis=1) < -1e-6) | (np.abs(array.sum(axis=1) - 1) > 1e-3)
     if off.any():
         row = int(off.argmax())
-        found = f"clip {row} has {array[row].min():.4g} to {array[row].max():.4g}, sum {array[row].sum():.4g}"
-        raise ConfigError(f"scores are no probabilities: {found}; expected values from 0 with sum 1 (apply a softmax)")
+        worst = f"clip {row} has {array[row].min():.4g} to {array[row].max():.4g}, sum {array[row].sum():.4g}"
+        raise ConfigError(f"scores are no probabilities: {worst}; expected values from 0 with sum 1 (apply a softmax)")
     return array
 
 
 def scored(truth: ArrayLike, scores: ArrayLike) -> tuple[Counts, Floats]:
-    """Classes (n,) and probabilities (n, k) of the same clips."""
+    """Return classes (n,) and probabilities (n, k) after checking that they fit together."""
     t, s = classes(truth, name="truth"), probabilities(scores)
     if len(t) != len(s):
         raise ConfigError(f"truth has {len(t)} clips and scores {len(s)}; expected one row of scores for each clip")
@@ -48,10 +48,10 @@ def scored(truth: ArrayLike, scores: ArrayLike) -> tuple[Counts, Floats]:
 
 
 def log_of(probabilities: Floats) -> Floats:
-    """Logarithm of probabilities, finite at 0."""
+    """Return the logarithm of probabilities, finite at 0."""
     return np.asarray(np.log(np.maximum(probabilities, 1e-12)), dtype=np.float64)  # float32 softmax gives exact zeros
 
 
 def ratio(above: NDArray[Any], below: NDArray[Any]) -> Floats:
-    """Element by element; 0 where the denominator is 0."""
+    """Divide element by element; the ratio is 0 where the denominator is 0."""
     return np.asarray(np.where(below > 0, above / np.maximum(below, 1), 0.0), dtype=np.float64)

@@ -1,19 +1,16 @@
-"""Chance for `emotone.metrics`: which speakers a resample draws, sign flips, and a search for a minimum."""
+"""Resampling for `emotone.metrics`: bootstrap draws of speakers or clips, and sign flips."""
 
 from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
-from numpy.typing import NDArray
 
 from emotone.errors import ConfigError
-
-Counts = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from emotone.metrics._arrays import Counts, Floats
 
 
 class Interval(TypedDict):
-    """A confidence interval, and what was drawn to get it: ``"speaker"`` or ``"clip"``."""
+    """A confidence interval, and the unit that was resampled: ``"speaker"`` or ``"clip"``."""
 
     low: float
     high: float
@@ -21,7 +18,7 @@ class Interval(TypedDict):
 
 
 def owners(speakers: Sequence[str] | None, *, n_clips: int) -> Counts | None:
-    """(n,) number of each clip's speaker; None where clips must be drawn instead."""
+    """Return the number of each clip's speaker (n,), or None where clips must be drawn instead."""
     if speakers is None:
         return None
     names = np.asarray(speakers, dtype=str)
@@ -32,7 +29,7 @@ def owners(speakers: Sequence[str] | None, *, n_clips: int) -> Counts | None:
 
 
 def resampled(rows: Counts, copies: Counts | None, *, n_resamples: int, seed: int) -> Counts:
-    """Sum over units drawn with replacement, as many as there are: (u, m) rows, (u,) copies -> (n_resamples, m)."""
+    """Draw all units with replacement and sum their rows: (u, m) rows, (u,) copies -> (n_resamples, m)."""
     copies = np.ones(len(rows), dtype=np.int64) if copies is None else copies
     rng = np.random.default_rng(seed)
     times = rng.multinomial(copies.sum(), copies / copies.sum(), size=n_resamples)
@@ -40,7 +37,7 @@ def resampled(rows: Counts, copies: Counts | None, *, n_resamples: int, seed: in
 
 
 def gain_by_owner(truth: Counts, gain: Counts, owner: Counts, *, k: int) -> Counts:
-    """(g, 2 k): by speaker and class, what the first model gains in hits, and the support."""
+    """Count, per speaker and class, the hits that the first model gains and the support: (g, 2 k)."""
     rows = np.zeros((owner.max() + 1, 2, k), dtype=np.int64)
     np.add.at(rows[:, 0], (owner, truth), gain)
     np.add.at(rows[:, 1], (owner, truth), 1)
@@ -57,12 +54,13 @@ def gain_rows(truth: Counts, gain: Counts, *, k: int) -> tuple[Counts, Counts]:
 
 
 def interval(values: Floats, *, level: float, unit: str) -> Interval:
+    """Return the percentile interval of resampled values."""
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return Interval(low=float(low), high=float(high), unit=unit)
 
 
 def sign_flip_p(terms: Floats, *, n_resamples: int, seed: int) -> float:
-    """Two-sided p of sum(terms) among the sums with signs flipped; (g,) terms."""
+    """Return the two-sided p value of sum(terms) among the sums with flipped signs; (g,) terms."""
     observed, tolerance = abs(terms.sum()), 1e-12
     if 2**terms.size <= n_resamples:
         signs = 1 - 2 * ((np.arange(2**terms.size)[:, None] >> np.arange(terms.size)) & 1)

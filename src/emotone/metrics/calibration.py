@@ -1,4 +1,4 @@
-"""How far confidences are right, and the one number that mends them; public through `emotone.metrics`."""
+"""Measure calibration, and correct it with temperature scaling."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from emotone.metrics._arrays import Floats, log_of, probabilities, ratio, scored
 
 
 def reliability(truth: ArrayLike, scores: ArrayLike, *, n_bins: int = 15) -> dict[str, Floats]:
-    """Confidence and accuracy in equal-width bins of the confidence, for a reliability diagram.
+    """Return confidence and accuracy in equal-width bins of the confidence, for a reliability diagram.
 
     Bin m holds the clips whose largest score lies in (m / n_bins, (m + 1) / n_bins].
 
@@ -54,8 +54,8 @@ def expected_calibration_error(truth: ArrayLike, scores: ArrayLike, *, n_bins: i
 def fit_temperature(scores: ArrayLike, truth: ArrayLike) -> float:
     """Find the temperature T in [0.05, 20] at which softmax(log p / T) has the least negative log-likelihood.
 
-    Temperature scaling of Guo et al. 2017, section 4.2; T > 1 where the model is too sure of itself.  The
-    likelihood is convex in 1 / T, so golden-section search on log T finds the one minimum.
+    Temperature scaling of Guo et al. 2017, section 4.2; T > 1 if the model is overconfident.  The
+    likelihood is convex in 1 / T, so golden-section search on log T finds its only minimum.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def fit_temperature(scores: ArrayLike, truth: ArrayLike) -> float:
 
 
 def apply_temperature(scores: ArrayLike, temperature: float) -> Floats:
-    """softmax(log p / T), row by row: (n, k) probabilities in, (n, k) probabilities out.
+    """Return softmax(log p / T), row by row: (n, k) probabilities in, (n, k) probabilities out.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def apply_temperature(scores: ArrayLike, temperature: float) -> Floats:
 
 
 def golden_section(function: Callable[[float], float], *, low: float, high: float) -> float:
-    """Find the minimum of a function that has one, between ``low`` and ``high``, to 1e-7."""
+    """Find the minimum of a unimodal function between ``low`` and ``high``, to 1e-7."""
     ratio = (math.sqrt(5) - 1) / 2
     a, b = high - ratio * (high - low), low + ratio * (high - low)
     at_a, at_b = function(a), function(b)

@@ -1,4 +1,4 @@
-"""Whether a model knows when it does not know: the error among its surest answers; public through `emotone.metrics`."""
+"""Selective prediction: the error rate among the most confident predictions."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from emotone.metrics._arrays import Counts, Floats, scored
 
 @dataclass(frozen=True, eq=False)
 class RiskCoverage:
-    """A risk-coverage curve: what share of the answers is wrong where only the surest are given.
+    """A risk-coverage curve: the error rate if only the most confident predictions are kept.
 
     Attributes
     ----------
@@ -19,11 +19,11 @@ class RiskCoverage:
     coverage
         (m,) share of the clips that are at least as confident, in (0, 1], ascending; the last is 1.
     risk
-        (m,) share of those whose answer is wrong, in [0, 1]; the last is the error rate.
+        (m,) share of these clips whose prediction is wrong, in [0, 1]; the last is the error rate.
     aurc
         Area under the curve: the mean risk over the coverages 1/n, 2/n, ..., 1, in [0, 1].
     best_aurc
-        The area if every wrong answer were less confident than every right one.
+        The area if every wrong prediction were less confident than every right prediction.
     """
 
     confidence: Floats
@@ -34,32 +34,26 @@ class RiskCoverage:
 
     @property
     def e_aurc(self) -> float:
-        """The excess of the area over the best possible, from 0: what the order of the confidences costs."""
+        """Excess of the area over the best possible area, at least 0: the cost of the order of confidences."""
         return max(0.0, self.aurc - self.best_aurc)
 
 
 def risk_coverage(truth: ArrayLike, scores: ArrayLike) -> RiskCoverage:
-    """Sort clips by confidence, the largest score, and tell the error rate among the c most confident, for every c.
+    """Sort clips by confidence, the largest score, and return the error rate among the c most confident, for every c.
 
     AURC: Geifman and El-Yaniv, "Selective Classification for Deep Neural Networks", NIPS 2017.  E-AURC: Geifman, Uziel
     and El-Yaniv, "Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers", ICLR 2019.
 
-    Equally confident clips enter the curve together, since no threshold parts them.  The areas are then the means over
-    all orders of such clips, which is exact: among the first j of g clips with e errors, j e / g errors are expected.
-
-    Parameters
-    ----------
-    truth
-        (n,) class numbers.
-    scores
-        (n, k) probabilities.
+    Equally confident clips enter the curve together, since no threshold separates them.  The areas are then the means
+    over all orders of such clips, which is exact: among the first j of g clips with e errors, j e / g errors are
+    expected.
 
     Examples
     --------
-    >>> found = risk_coverage([0, 0, 1], [[0.9, 0.1], [0.6, 0.4], [0.8, 0.2]])  # the second surest is wrong
-    >>> found.risk.round(3).tolist()
+    >>> curve = risk_coverage([0, 0, 1], [[0.9, 0.1], [0.6, 0.4], [0.8, 0.2]])  # the clip of 0.8 is wrong
+    >>> curve.risk.round(3).tolist()
     [0.0, 0.5, 0.333]
-    >>> round(found.aurc, 3), round(found.best_aurc, 3)
+    >>> round(curve.aurc, 3), round(curve.best_aurc, 3)
     (0.278, 0.111)
     """
     t, s = scored(truth, scores)
@@ -75,6 +69,6 @@ def risk_coverage(truth: ArrayLike, scores: ArrayLike) -> RiskCoverage:
 
 
 def _area(kept: Counts, errors: Counts) -> float:
-    """Mean risk over all numbers of clips, from the errors (m,) among the first ``kept`` (m,), linear in between."""
+    """Return the mean risk over all numbers of clips, from the ``errors`` (m,) among the first ``kept`` (m,) clips."""
     number = np.arange(1, kept[-1] + 1)
     return float((np.interp(number, np.append(0, kept), np.append(0, errors)) / number).mean())

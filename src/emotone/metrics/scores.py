@@ -1,32 +1,25 @@
-"""How good an answer is: pure functions of class numbers and probabilities, numpy only.
+"""Scores of predictions: pure functions of class numbers and probabilities, numpy only.
 
 Shapes throughout: ``truth`` (n,) and ``predicted`` (n,) int class numbers, ``scores`` (n, k) probabilities, and
-``speakers`` (n,) names.  Everything that is a rate lies in [0, 1].  A class that has no clip in ``truth`` has no recall
-and is not counted in the unweighted average recall.
+``speakers`` (n,) names.  Rates lie in [0, 1].  A class without clips in ``truth`` has no recall,
+and the unweighted average recall leaves it out.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from emotone.errors import ConfigError
-from emotone.metrics._arrays import classes, ratio, scored
-from emotone.metrics._bootstrap import (
-    Counts,
-    Floats,
-    Interval,
-    interval,
-    owners,
-    resampled,
-)
+from emotone.metrics._arrays import Counts, Floats, classes, ratio, scored
+from emotone.metrics._bootstrap import Interval, interval, owners, resampled
 from emotone.metrics.calibration import expected_calibration_error
 
 
 def confusion(truth: ArrayLike, predicted: ArrayLike, *, n_classes: int | None = None) -> Counts:
-    """Confusion matrix: ``[t, p]`` counts the clips of class t that were taken for class p.
+    """Return the confusion matrix: ``[t, p]`` counts the clips of class t that were predicted as class p.
 
     Parameters
     ----------
@@ -60,7 +53,7 @@ def confusion(truth: ArrayLike, predicted: ArrayLike, *, n_classes: int | None =
 
 
 def accuracy(truth: ArrayLike, predicted: ArrayLike) -> float:
-    """Share of clips that are right: trace(C) / sum(C), C the confusion matrix.
+    """Return the share of right predictions: trace(C) / sum(C), C the confusion matrix.
 
     Examples
     --------
@@ -71,7 +64,7 @@ def accuracy(truth: ArrayLike, predicted: ArrayLike) -> float:
 
 
 def unweighted_average_recall(truth: ArrayLike, predicted: ArrayLike) -> float:
-    """Unweighted average recall (UAR, balanced accuracy): 1/K sum_c C[c, c] / sum_p C[c, p].
+    """Return the unweighted average recall (UAR, balanced accuracy): 1/K sum_c C[c, c] / sum_p C[c, p].
 
     K counts the classes that occur in ``truth``.  The customary measure of emotion recognition, since corpora are
     unbalanced: Schuller, Steidl, Batliner, "The INTERSPEECH 2009 Emotion Challenge", Interspeech 2009.
@@ -85,7 +78,7 @@ def unweighted_average_recall(truth: ArrayLike, predicted: ArrayLike) -> float:
 
 
 def macro_f1(truth: ArrayLike, predicted: ArrayLike) -> float:
-    """Mean over classes of F1 = 2 TP / (2 TP + FP + FN).
+    """Return the mean over classes of F1 = 2 TP / (2 TP + FP + FN).
 
     Over the classes that occur in ``truth`` or ``predicted``.  The mean of F1 scores, not the F1 of mean precision and
     recall: Opitz and Burst, "Macro F1 and Macro F1", arXiv:1911.03347.
@@ -99,12 +92,12 @@ def macro_f1(truth: ArrayLike, predicted: ArrayLike) -> float:
 
 
 def per_class(truth: ArrayLike, predicted: ArrayLike, *, n_classes: int | None = None) -> dict[str, Floats]:
-    """Precision, recall, F1 and support of each class.
+    """Return precision, recall, F1 and support of each class.
 
     Returns
     -------
     ``precision``, ``recall``, ``f1`` and ``support`` (clips in truth), each (k,).  A ratio without a denominator
-    (precision of a class never predicted, recall of a class without clips) is 0; its support tells them apart.
+    (precision of a class never predicted, recall of a class without clips) is 0; the support shows which case it is.
 
     Examples
     --------
@@ -130,25 +123,24 @@ def bootstrap_intervals(
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Percentile bootstrap intervals of accuracy, UAR and macro F1, over speakers.
+    """Return percentile bootstrap intervals of accuracy, UAR and macro F1, over speakers.
 
     Clips of one speaker resemble each other, so whole speakers are drawn with replacement (cluster bootstrap: Davison
     and Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8); an interval over clips would be too
-    narrow.  Where a resample misses a class, its UAR is over the classes that it has.  With few speakers (below
-    about ten) the interval is still somewhat too narrow.
+    narrow.  If a resample misses a class, its UAR is the mean over the classes that it contains.  With few speakers
+    (below about ten) the interval is still somewhat too narrow.
 
     Parameters
     ----------
     speakers
         (n,) names.  None, an empty name among them, or a single speaker: clips are drawn, and ``unit`` says so.
-    n_resamples
-        How often to draw.
     level
         Coverage, in (0, 1).
 
-    Returns
-    -------
-    ``accuracy``, ``uar``, ``macro_f1`` -> {"low", "high", "unit"}.
+    Examples
+    --------
+    >>> bootstrap_intervals([0, 1, 0, 1], [0, 1, 0, 1], speakers=["a", "a", "b", "b"])["uar"]
+    {'low': 1.0, 'high': 1.0, 'unit': 'speaker'}
     """
     if not 0 < level < 1 or n_resamples < 1:
         raise ConfigError(f"level is {level} and n_resamples {n_resamples}; expected a level in (0, 1) and 1 or more")
@@ -167,29 +159,6 @@ def bootstrap_intervals(
     return {name: interval(metric(drawn), level=level, unit=unit) for name, metric in _METRICS.items()}
 
 
-def bootstrap_interval(
-    truth: ArrayLike,
-    predicted: ArrayLike,
-    *,
-    speakers: Sequence[str] | None = None,
-    metric: str = "uar",
-    n_resamples: int = 2000,
-    level: float = 0.95,
-    seed: int = 0,
-) -> Interval:
-    """Return the interval of one metric (``accuracy``, ``uar`` or ``macro_f1``); see `bootstrap_intervals`.
-
-    Examples
-    --------
-    >>> bootstrap_interval([0, 1, 0, 1], [0, 1, 0, 1], speakers=["a", "a", "b", "b"])
-    {'low': 1.0, 'high': 1.0, 'unit': 'speaker'}
-    """
-    if metric not in _METRICS:
-        raise ConfigError(f"unknown metric {metric!r}; known: {', '.join(_METRICS)}")
-    found = bootstrap_intervals(truth, predicted, speakers=speakers, n_resamples=n_resamples, level=level, seed=seed)
-    return found[metric]
-
-
 def summary(
     truth: ArrayLike,
     scores: ArrayLike,
@@ -199,7 +168,7 @@ def summary(
     n_resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Every figure of one set of predictions, in the shape that ``metrics.json`` holds.
+    """Return all scores of a set of predictions, as ``metrics.json`` holds them.
 
     Parameters
     ----------
@@ -215,7 +184,7 @@ def summary(
     Returns
     -------
     ``accuracy, uar, macro_f1, per_class, confusion, ece, interval`` (of the UAR), ``intervals`` (of all three),
-    ``n_clips`` and ``absent`` (the emotions without a clip in truth, which the UAR leaves out).
+    ``n_clips`` and ``absent`` (the emotions without clips in truth, which the UAR leaves out).
     """
     t, s = scored(truth, scores)
     if s.shape[1] != len(emotions):
@@ -238,6 +207,11 @@ def summary(
     }
 
 
+def chance_uar(summary: Mapping[str, Any]) -> float:
+    """Return the UAR of guessing: 1 / (number of emotions that have test clips), in (0, 1]."""
+    return 1 / max(1, sum(1 for clips in summary["per_class"]["support"].values() if clips))
+
+
 def _accuracy(counts: Counts) -> Floats:
     """(..., k, k) -> (...)."""
     return ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum(axis=(-2, -1)))
@@ -245,7 +219,7 @@ def _accuracy(counts: Counts) -> Floats:
 
 def _uar(counts: Counts) -> Floats:
     """(..., k, k) -> (...)."""
-    return _mean_recall(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1))
+    return mean_recall(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(axis=-1))
 
 
 def _macro_f1(counts: Counts) -> Floats:
@@ -258,13 +232,13 @@ def _macro_f1(counts: Counts) -> Floats:
 _METRICS: dict[str, Callable[[Counts], Floats]] = {"accuracy": _accuracy, "uar": _uar, "macro_f1": _macro_f1}
 
 
-def _mean_recall(hits: NDArray[Any], support: NDArray[Any]) -> Floats:
+def mean_recall(hits: NDArray[Any], support: NDArray[Any]) -> Floats:
     """(..., k) hits and supports -> (...): mean recall over the classes that have support."""
     return ratio(ratio(hits, support).sum(axis=-1), (support > 0).sum(axis=-1))
 
 
 def wilson(hits: int, n: int, *, z: float = 1.959964) -> tuple[float, float]:
-    """Give the 95 % interval of a share that was seen as ``hits`` of ``n``.
+    """Return the 95 % interval of a share that was observed as ``hits`` of ``n``.
 
     Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American Statistical
     Association 22, 1927.  Without any observation it is (0, 1).
@@ -280,6 +254,3 @@ def wilson(hits: int, n: int, *, z: float = 1.959964) -> tuple[float, float]:
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return max(0.0, middle - half), min(1.0, middle + half)
-
-
-SCORES = {"uar": "UAR", "accuracy": "Accuracy", "macro_f1": "Macro F1"}

@@ -1,4 +1,4 @@
-"""TODO src/emotone/metrics/significance.py."""
+"""Test whether two models differ on the same clips, and correct p values for the number of tests."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from emotone.metrics._arrays import classes
-from emotone.metrics._bootstrap import Floats, gain_by_owner, gain_rows, interval, owners, resampled, sign_flip_p
-from emotone.metrics.scores import _mean_recall, confusion
+from emotone.metrics._arrays import Floats, classes
+from emotone.metrics._bootstrap import gain_by_owner, gain_rows, interval, owners, resampled, sign_flip_p
+from emotone.metrics.scores import confusion, mean_recall
 
 
 @dataclass(frozen=True)
 class PairedResult:
-    """Two models on the same clips; ``difference`` is the first one's UAR minus the second one's.
+    """Two models on the same clips; ``difference`` is the UAR of the first minus the UAR of the second.
 
     Attributes
     ----------
@@ -23,9 +23,9 @@ class PairedResult:
     p_value
         Two-sided, of the permutation test.
     mcnemar_p
-        Two-sided, exact McNemar test on clips.  It takes clips for independent, which clips of one speaker are not.
+        Two-sided, exact McNemar test on clips.  It assumes independent clips; clips of one speaker are not independent.
     unit
-        What was permuted and resampled, ``"speaker"`` or ``"clip"``.
+        The unit that was permuted and resampled, ``"speaker"`` or ``"clip"``.
     """
 
     difference: float
@@ -36,7 +36,7 @@ class PairedResult:
     unit: str
 
     def to_dict(self) -> dict[str, float | str]:
-        """As a dictionary that JSON can hold."""
+        """Return a dictionary that JSON can hold."""
         return asdict(self)
 
 
@@ -49,12 +49,13 @@ def paired_test(
     n_resamples: int = 2000,
     seed: int = 0,
 ) -> PairedResult:
-    """Test whether the first model's UAR differs from the second one's, on the same clips.
+    """Test whether the UARs of two models differ on the same clips.
 
-    Under the null hypothesis the two models' answers to a speaker can be swapped.  The UAR difference is a sum over
-    speakers, and swapping one speaker flips the sign of its term, so the permutation test flips signs (all 2^g of them
-    where that is no more than ``n_resamples``, else that many at random; Good, "Permutation, Parametric and Bootstrap
-    Tests of Hypotheses", 2005).  The interval is a cluster bootstrap.  Speakers unknown: the same over clips.
+    Under the null hypothesis the two models' predictions for a speaker can be swapped.  The UAR difference is a sum
+    over speakers, and swapping one speaker flips the sign of its term.  So the permutation test flips signs: all 2^g
+    combinations if there are at most ``n_resamples``, else ``n_resamples`` random ones (Good, "Permutation, Parametric
+    and Bootstrap Tests of Hypotheses", 2005).  The interval is a cluster bootstrap.  If speakers are unknown, both use
+    clips.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def paired_test(
     """
     t = classes(truth, name="truth")
     a, b = classes(first, name="first"), classes(second, name="second")
-    confusion(t, a), confusion(t, b)  # refuses what does not belong together
+    confusion(t, a), confusion(t, b)  # raises if the lengths differ
     gain = (a == t).astype(np.int64) - (b == t)
     k = int(t.max()) + 1
     owner = owners(speakers, n_clips=t.size)
@@ -79,7 +80,7 @@ def paired_test(
     rows, copies = gain_rows(t, gain, k=k) if owner is None else (gain_by_owner(t, gain, owner, k=k), None)
     drawn = resampled(rows, copies, n_resamples=n_resamples, seed=seed).reshape(-1, 2, k)
     unit = "clip" if owner is None else "speaker"
-    spread = interval(_mean_recall(drawn[:, 0], drawn[:, 1]), level=0.95, unit=unit)
+    spread = interval(mean_recall(drawn[:, 0], drawn[:, 1]), level=0.95, unit=unit)
     return PairedResult(
         difference=float(terms.sum()),
         low=spread["low"],
@@ -106,7 +107,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Correct p values for their number, so that the chance of one false alarm among all stays at the level.
+    """Correct p values for their number, so that the chance of any false alarm stays at the level.
 
     Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979: the
     i-th smallest of m is multiplied by m - i + 1, and is no smaller than the one before it.

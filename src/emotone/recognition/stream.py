@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from emotone.audio.resampling import Live
+from emotone.audio import MIN_SAMPLES
+from emotone.audio.resampling import LiveResampler
 from emotone.audio.speech_detector import FRAME, SAMPLE_RATE, Probability, SpeechDetector, VadSettings
 from emotone.errors import AudioError, ConfigError
 from emotone.recognition.prediction import Prediction
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["speech_start", "emotion", "speech_end"]
 #: The shortest stretch that is answered for, and the shortest that a profile learns from, seconds.
-_LEAST_S, _LEAST_HEARD_S = 0.2, 1.0
+_LEAST_HEARD_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class Stream:
         self.profile = recognizer.new_profile() if adapt and profile is None else profile
         self.adapt = adapt
         self.settings = settings or StreamSettings()
-        self._live = Live(rate, channels)
+        self._live = LiveResampler(rate, channels)
         self._detector = SpeechDetector(self.settings.vad, probability=probability)
         self._kept = np.zeros(0, np.float32)  # from sample `_first` on
         self._first = 0
@@ -234,7 +235,7 @@ class Stream:
         return Event("speech_end", stop / SAMPLE_RATE, prediction, heard)
 
     def _predict(self, start: int, stop: int) -> Prediction | None:
-        if stop - start < _LEAST_S * SAMPLE_RATE:
+        if stop - start < MIN_SAMPLES:
             return None
         sound = self._kept[start - self._first : stop - self._first]
         try:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emotone.audio import MIN_SAMPLES
 from emotone.audio.speech_detector import SAMPLE_RATE, Edge, Probability, SpeechDetector, VadSettings
 from emotone.errors import ConfigError
 from emotone.recognition.prediction import SPEECH_THRESHOLD, Prediction, shares
@@ -21,7 +22,6 @@ Waveform = NDArray[np.float32]
 Answer = Callable[[Waveform], tuple[NDArray[np.float32], float] | None]
 #: Seconds that one value of the envelope is the peak of.
 ENVELOPE_STEP_S = 0.05
-_LEAST_S = 0.2
 _ENVELOPE_STEP = round(ENVELOPE_STEP_S * SAMPLE_RATE)
 
 
@@ -182,7 +182,7 @@ def _moments(
 ) -> Iterator[tuple[int, int, NDArray[np.float64], float]]:
     """Begin, end, scores and probability of speech of each step of a stretch of speech."""
     window, step = round(settings.window_s * SAMPLE_RATE), round(settings.step_s * SAMPLE_RATE)
-    if len(sound) < _LEAST_S * SAMPLE_RATE:
+    if len(sound) < MIN_SAMPLES:
         return
     starts = list(range(0, max(1, len(sound) - window + 1), step))
     if starts[-1] + window < len(sound):

@@ -28,7 +28,7 @@ def windows(
     n_samples, any_sound = 0, False
     for window in blocks(source, progress):
         n_samples += len(window)
-        is_sound = len(window) >= audio.MIN_DURATION_S * SAMPLE_RATE and np.abs(window).max() >= audio.SILENT_PEAK
+        is_sound = len(window) >= audio.MIN_SAMPLES and np.abs(window).max() >= audio.SILENT_PEAK
         any_sound |= bool(is_sound)
         yield trimmed(window) if is_sound else window[:0], len(window)
     if not any_sound:

@@ -1,1 +1,1 @@
-"""Results as text, pictures and pages, made from a run directory alone."""
+"""Results as text, pictures and pages, made from a run directory."""

@@ -1,7 +1,12 @@
-"""A run directory's files: each is written whole or not at all, and no folder of somebody else's is written into."""
+"""Names of the files in a run directory, and in the directory of a comparison."""
 
 CONFIG = "config.toml"
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.parquet"
+FOLDS = "folds.json"
+MODEL = "model"
+CARD = f"{MODEL}/card.json"
+ERRORS, ERRORS_TABLE = "errors", "errors.csv"
 REPORT = "report.html"
 WORK = ".work"
+COMPARISON = "comparison.json"

@@ -87,7 +87,7 @@ def decoded(data: bytes, name: str, *, max_duration_s: float, deadline: Deadline
 def utterance(data: bytes, name: str, *, max_duration_s: float, deadline: Deadline) -> NDArray[np.float32]:
     """Decode an upload as `decoded` does, and refuse one that is too short to be answered for (too_short)."""
     samples = decoded(data, name, max_duration_s=max_duration_s, deadline=deadline)
-    if len(samples) < audio.MIN_DURATION_S * audio.SAMPLE_RATE:
+    if len(samples) < audio.MIN_SAMPLES:
         raise ProblemError(
             "too_short",
             f"{name}: {len(samples) / audio.SAMPLE_RATE:.3f} s of sound are too short, expected at least "

@@ -91,7 +91,7 @@ def _scored(truth: Rows, predicted: Rows, *, speakers: np.ndarray, seed: int) ->
     known = sorted(set(speakers.tolist()) - {""})
     low = high = None
     if len(known) > 1 and "" not in speakers:
-        interval = metrics.bootstrap_interval(truth, predicted, speakers=speakers.tolist(), seed=seed)
+        interval = metrics.bootstrap_intervals(truth, predicted, speakers=speakers.tolist(), seed=seed)["uar"]
         low, high = interval["low"], interval["high"]
     return {
         "clips": int(truth.size),

@@ -14,7 +14,7 @@ from emotone.explore.contrast.spectra import Spectra
 from emotone.explore.feature_analysis import statistics
 from emotone.explore.feature_analysis.figures import Effect, boxes_picture, effects_picture
 from emotone.explore.feature_analysis.findings import COPY_LIMIT, FeatureTable, quantiles
-from emotone.explore.feature_analysis.labels import in_order, unit_of
+from emotone.explore.feature_analysis.labels import in_order
 from emotone.explore.finding import Finding
 from emotone.formatting import percent
 from emotone.palette import colour_of
@@ -87,7 +87,7 @@ def ranking(table: FeatureTable, first: str, second: str, *, seed: int = 0) -> p
     told = pd.DataFrame(
         {
             "feature": table.names,
-            "unit": [unit_of(name) for name in table.names],
+            "unit": table.units,
             "g_within": found.within,
             "g_within_low": found.within_low,
             "g_within_high": found.within_high,
@@ -179,7 +179,7 @@ def distributions(
     ranked = ranking(table, first, second, seed=seed) if ranked is None else ranked
     shown = _leading(table, first, second, ranked, top)
     chosen = _chosen(table, first, second)
-    part = FeatureTable(table.values[chosen], table.names, table.emotions[chosen], table.speakers[chosen])
+    part = FeatureTable(table.values[chosen], table.names, table.emotions[chosen], table.speakers[chosen], table.units)
     told = quantiles(part, shown)
     names = [table.names[column] for column in shown]
     headline = f"The {len(names)} features that separate {first} and {second} most within speakers"

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from emotone.explore.feature_analysis.labels import short, unit_of
+from emotone.explore.feature_analysis.labels import short
 from emotone.palette import colour_of
 from emotone.report.figures.style import ACCENT, FAINT, GRID, INK, STYLE, canvas, headline
 
@@ -32,10 +32,11 @@ def boxes_picture(quantiles: pd.DataFrame, *, features: Sequence[str], emotions:
     Parameters
     ----------
     quantiles
-        ``feature, emotion, scale`` ("raw" or "within speaker") and the columns `SHARES`.
+        ``feature, unit, emotion, scale`` ("raw" or "within speaker") and the columns `SHARES`.
     """
     n_columns = min(_COLUMNS, len(features))
     n_rows = math.ceil(len(features) / n_columns)
+    units = quantiles.groupby("feature")["unit"].first()
     found: Any = quantiles.set_index(["feature", "emotion", "scale"])[list(SHARES)]
     with rc_context(STYLE):
         height = 0.95 + n_rows * (0.75 + 0.24 * len(emotions))
@@ -47,7 +48,7 @@ def boxes_picture(quantiles: pd.DataFrame, *, features: Sequence[str], emotions:
                     numbers = found.loc[(feature, emotion, scale)].to_numpy()
                     _box(axes, numbers, y + where, colour=colour_of(emotion) if scale != "raw" else "white")
             axes.set_title(short(feature), fontsize=9)
-            axes.set_xlabel(unit_of(feature) or "value", fontsize=8)
+            axes.set_xlabel(units[feature] or "value", fontsize=8)
             axes.tick_params(axis="x", labelsize=8)
             axes.tick_params(axis="y", length=0)
             axes.spines["left"].set_visible(False)

@@ -17,7 +17,7 @@ from emotone.errors import FeatureError
 from emotone.explore.feature_analysis import projection as feature_map
 from emotone.explore.feature_analysis import statistics
 from emotone.explore.feature_analysis.figures import SHARES, Effect, boxes_picture, effects_picture, heat_map
-from emotone.explore.feature_analysis.labels import in_order, unit_of
+from emotone.explore.feature_analysis.labels import in_order
 from emotone.explore.finding import Finding
 from emotone.formatting import percent
 from emotone.progress import Progress
@@ -53,6 +53,8 @@ class FeatureTable:
         (n,) texts, two different ones or more.
     speakers
         (n,) texts; clips of an unknown speaker share the text "", and count as one speaker.
+    units
+        d units of the features; "" if unknown, as all are by default.
 
     Raises
     ------
@@ -64,11 +66,13 @@ class FeatureTable:
     names: tuple[str, ...]
     emotions: NDArray[np.str_]
     speakers: NDArray[np.str_]
+    units: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         values = np.ascontiguousarray(self.values, dtype=np.float32)
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "names", tuple(map(str, self.names)))
+        object.__setattr__(self, "units", tuple(self.units) or ("",) * len(self.names))
         for name in ("emotions", "speakers"):
             labels = np.asarray(getattr(self, name), dtype=str)
             object.__setattr__(self, name, labels)
@@ -138,7 +142,7 @@ def ranking(table: FeatureTable) -> pd.DataFrame:
     by Holm, for all features.
     """
     away = statistics.centred(table.values, table.speakers)
-    told: dict[str, object] = {"feature": table.names, "unit": [unit_of(name) for name in table.names]}
+    told: dict[str, object] = {"feature": table.names, "unit": table.units}
     for suffix, blocks, values in (("_within", table.speakers, away), ("", None, table.values)):
         found = statistics.anova(table.values, table.emotions, blocks=blocks)
         told[f"f{suffix}"], told[f"p{suffix}"] = found.f, found.p
@@ -237,7 +241,7 @@ def quantiles(table: FeatureTable, columns: list[int]) -> pd.DataFrame:
             means = values[chosen].mean(axis=0)
             for place, column in enumerate(columns):
                 name = table.names[column]
-                row = {"feature": name, "unit": unit_of(name), "emotion": emotion, "scale": scale}
+                row = {"feature": name, "unit": table.units[column], "emotion": emotion, "scale": scale}
                 numbers = dict(zip(SHARES, found[:, place], strict=True))
                 rows.append({**row, "clips": int(chosen.sum()), **numbers, "mean": means[place]})
     return pd.DataFrame(rows)

@@ -1,66 +1,10 @@
-"""How features are called in pictures: their units, and names short enough for an axis."""
+"""Labels of figures: names short enough for an axis, and the order of emotions."""
 
-import re
 from collections.abc import Iterable
 
 from emotone.emotions import EMOTIONS
 
-__all__ = ["in_order", "short", "short_speakers", "unit_of"]
-
-_UNITS = {  # of the descriptors of the extractor "functionals"
-    "pitch": "semitones over 100 Hz",
-    "level": "dB",
-    "centroid": "kHz",
-    "bandwidth": "kHz",
-    "rolloff": "kHz",
-    "zcr": "share of samples",
-    "aperiodicity": "0 to 1",
-    "level-low": "dB",
-    "level-mid": "dB",
-    "level-high": "dB",
-    "level-top": "dB",
-    "logmel": "dB",
-    "mel": "dB",
-    "contrast": "dB",
-    "band": "dB",
-    "chroma": "0 to 1",
-    "mfcc": "dB (cepstrum)",
-}
-_WHOLE = {
-    "rhythm_voiced-share": "share of frames",
-    "rhythm_active-share": "share of frames",
-    "rhythm_voiced-runs": "1/s",
-    "rhythm_voiced-run-s": "s",
-    "rhythm_active-runs": "1/s",
-    "rhythm_log-length": "log of s",
-    "pitch_slope-voiced": "semitones a clip",
-    "pitch_step-voiced": "semitones a frame",
-}
-_NAME = re.compile(
-    r"(?P<descriptor>[a-z]+(?:-(?:low|mid|high|top))?)\d*(?P<derived>-delta2?)?"
-    r"_(?P<statistic>mean|std|q\d\d|min|max|power|range\d\d|cos\d|mod\d)(?:-voiced|-unvoiced)?"
-)
-
-
-def unit_of(name: str) -> str:
-    """Tell the unit of a feature of the extractor ``functionals`` by its name; "" of any other.
-
-    Examples
-    --------
-    >>> unit_of("pitch_q95-voiced"), unit_of("level-delta_std"), unit_of("band10_mod2"), unit_of("F0_amean")
-    ('semitones over 100 Hz', 'dB a frame', 'log of dB²', '')
-    """
-    if name in _WHOLE:
-        return _WHOLE[name]
-    parts = _NAME.fullmatch(name)
-    unit = _UNITS.get(parts["descriptor"], "") if parts else ""
-    if not parts or not unit:
-        return ""
-    semitones = parts["descriptor"] == "pitch" and (parts["derived"] or parts["statistic"][:3] in ("std", "ran", "cos"))
-    unit = "semitones" if semitones else unit
-    if parts["statistic"].startswith("mod"):
-        return f"log of {'semitones' if parts['descriptor'] == 'pitch' else unit}²"
-    return unit + {None: "", "-delta": " a frame", "-delta2": " a frame²"}[parts["derived"]]
+__all__ = ["in_order", "short", "short_speakers"]
 
 
 def short(name: str, *, length: int = 30) -> str:

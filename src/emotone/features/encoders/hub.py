@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from emotone.errors import FeatureError, MissingExtraError
 from emotone.features.base import Extractor
+from emotone.features.columns import FeatureColumn
 from emotone.features.encoders import pooling
 from emotone.features.encoders.names import SIZES, EncoderName
 from emotone.features.encoders.weights import first_line, quiet
@@ -76,8 +76,8 @@ class HubEncoder(Extractor):
         self._width, self._n_layers = int(config.hidden_size), int(config.num_hidden_layers)
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        """Layer by layer, of each all means and then all deviations: ``hubert-base-ls960-9-mean-1`` is the first."""
+    def columns(self) -> tuple[FeatureColumn, ...]:
+        """Layer by layer, first all means and then all deviations: ``hubert-base-ls960-9-mean-1`` is the first."""
         return pooling.columns(self._of.label, self._of.layers, width=self._width, pooling=self._of.pooling)
 
     @cached_property
@@ -98,10 +98,6 @@ class HubEncoder(Extractor):
         samples = samples * torch.rsqrt(power) * (1.0 if self._normalize else LEVEL)
         states = self._model(samples, output_hidden_states=True).hidden_states
         return pooling.pooled([states[layer] for layer in self._of.layers], self._of.pooling)
-
-    def compute(self, samples: np.ndarray) -> np.ndarray:
-        """(n,) float32 -> (d,) float32; of frames (T, width)."""
-        return np.asarray(self.extract(torch.from_numpy(np.ascontiguousarray(samples))).numpy())
 
     @cached_property
     def _model(self) -> Any:

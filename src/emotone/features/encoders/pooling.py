@@ -1,50 +1,57 @@
-"""States of an encoder into features: statistics over time, or the states themselves."""
+"""From the states of an encoder to features: statistics over time, or the states themselves."""
 
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from emotone.features.columns import FeatureColumn
 from emotone.features.encoders.names import FRAMES, MEAN
 
-_LEAST_VARIANCE = 1e-8  # an additive constant would do too, but that small the exporter drops it
+_LEAST_VARIANCE = 1e-8  # by clamp: the exporter would drop the addition of such a small constant
 
 
 def pooled(states: Sequence[Tensor], pooling: str) -> Tensor:
-    """What becomes of the states of some layers.
+    """Pool the states of some layers over time.
 
     Parameters
     ----------
     states
-        One (1, T, width) a layer.
+        (1, T, width) for each layer.
     pooling
-        One of `emotone.features.encoders.names.POOLINGS`.
+        A pooling of `emotone.features.encoders.names.POOLINGS`.
 
     Returns
     -------
-    Tensor
-        (1, d): of each layer its mean over time and, if asked, its standard deviation (the population's).  Of
-        ``"frames"`` the states as they are, layers side by side, (1, T, layers * width).
+    (1, d): for each layer its mean over time and, if asked for, its standard deviation (of the population).  For
+    ``"frames"`` the states, layers side by side, (1, T, layers * width).
     """
     if pooling == FRAMES:
         return torch.cat(list(states), dim=2)
     rows = []
-    for one in states:
-        mean = one.mean(1)
+    for layer in states:
+        mean = layer.mean(1)
         rows.append(mean)
         if pooling != MEAN:
-            away = one - mean[:, None]
+            away = layer - mean[:, None]
             rows.append(torch.sqrt(torch.clamp((away * away).mean(1), min=_LEAST_VARIANCE)))
     return torch.cat(rows, dim=1)
 
 
-def columns(label: str, layers: Sequence[int], *, width: int, pooling: str) -> tuple[str, ...]:
-    """Name the columns of `pooled`, such as ``whisper-base-3-mean-17``; of frames ``whisper-base-3-17``.
+def columns(label: str, layers: Sequence[int], *, width: int, pooling: str) -> tuple[FeatureColumn, ...]:
+    """Describe the columns of `pooled`, such as ``whisper-base-3-mean-17``, or ``whisper-base-3-17`` for frames.
+
+    An encoder's layer is a group.
 
     Examples
     --------
-    >>> columns("whisper-base", (2, 3), width=1, pooling="mean+std")
-    ('whisper-base-2-mean-1', 'whisper-base-2-std-1', 'whisper-base-3-mean-1', 'whisper-base-3-std-1')
+    >>> [column.name for column in columns("whisper-base", (2, 3), width=1, pooling="mean+std")]
+    ['whisper-base-2-mean-1', 'whisper-base-2-std-1', 'whisper-base-3-mean-1', 'whisper-base-3-std-1']
     """
-    kinds = [""] if pooling == FRAMES else [f"{statistic}-" for statistic in pooling.split("+")]
-    return tuple(f"{label}-{layer}-{kind}{n}" for layer in layers for kind in kinds for n in range(1, width + 1))
+    statistics = ("",) if pooling == FRAMES else pooling.split("+")
+    return tuple(
+        FeatureColumn(f"{group}-{statistic}-{n}" if statistic else f"{group}-{n}", f"{group}-{n}", statistic, group)
+        for group in (f"{label}-{layer}" for layer in layers)
+        for statistic in statistics
+        for n in range(1, width + 1)
+    )

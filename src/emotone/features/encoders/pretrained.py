@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from emotone.features import descriptors, spectral
 from emotone.features.base import Extractor
+from emotone.features.columns import FeatureColumn
 from emotone.features.encoders import pooling, quantize, whisper
 from emotone.features.encoders.names import INT8, EncoderName
 from emotone.features.encoders.weights import whisper_weights
@@ -50,8 +50,8 @@ class WhisperStates(Extractor):
         self._width = weights.width
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        """Layer by layer, of each all means and then all deviations: ``whisper-base-3-mean-1`` is the first."""
+    def columns(self) -> tuple[FeatureColumn, ...]:
+        """Layer by layer, first all means and then all deviations: ``whisper-base-3-mean-1`` is the first."""
         return pooling.columns(self._of.label, self._of.layers, width=self._width, pooling=self._of.pooling)
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -84,10 +84,10 @@ class EightBit(Extractor):
         self.is_sequence, self.stored_as = of.is_sequence, of.stored_as
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        """Those of the extractor."""
-        names: tuple[str, ...] = self.of.feature_names
-        return names
+    def columns(self) -> tuple[FeatureColumn, ...]:
+        """The columns of the float extractor."""
+        columns: tuple[FeatureColumn, ...] = self.of.columns
+        return columns
 
     @cached_property
     def digest(self) -> str:
@@ -118,9 +118,9 @@ class Joined(Extractor):
         self.parts: Any = nn.ModuleList(parts)
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        """Those of the first part, then those of the second, and so on."""
-        return tuple(name for part in self.parts for name in part.feature_names)
+    def columns(self) -> tuple[FeatureColumn, ...]:
+        """The columns of the parts, in order."""
+        return tuple(column for part in self.parts for column in part.columns)
 
     @cached_property
     def digest(self) -> str:
@@ -130,7 +130,3 @@ class Joined(Extractor):
     def forward(self, waveform: Tensor) -> Tensor:
         """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32; of frames (1, T, d)."""
         return torch.cat([part(waveform) for part in self.parts], dim=-1)
-
-    def compute(self, samples: np.ndarray) -> np.ndarray:
-        """(n,) float32 -> (d,) float32."""
-        return np.asarray(self.extract(torch.from_numpy(np.ascontiguousarray(samples))).numpy())

@@ -1,0 +1,1 @@
+"""Pictures of results, one kind per module; each function returns a matplotlib ``Figure``."""

@@ -1,4 +1,4 @@
-"""What hearing a speaker's clips is worth: UAR against their number."""
+"""UAR over the number of unlabelled clips of the speaker that adapt the model."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,21 +9,15 @@ from matplotlib.figure import Figure
 from emotone.report.figures.style import STYLE, canvas
 
 _LINE, _NEUTRAL = "#332288", "#CC6677"  # of Paul Tol's "muted" scheme, as all pictures
-_TICKS = {"all": "all, and the\nclip itself"}
+_TICKS = {"all": "all, with the\nclip itself"}
 
 
 def adaptation_picture(rows: Sequence[Mapping[str, Any]], *, title: str) -> Figure:
-    """Draw the UAR over the numbers of unlabelled clips of the speaker, 0 and "all" at the ends.
+    """Draw the UAR over the number of unlabelled clips of the speaker, from 0 to "all".
 
-    The point at "all" stands apart from the line: its clips include the one that is answered, the others' don't.
-
-    Parameters
-    ----------
-    rows
-        What `emotone.experiment.analyses.adaptation.curve` gives: level, uar, uar_low, uar_high, as shares.  The level "neutral"
-        is a line across: its number of clips is the speaker's own.
-    title
-        The headline.
+    The point at "all" is not on the line: its clips include the predicted clip, those of the other points do not.
+    The level "neutral" is a horizontal line, since each speaker has another number of neutral clips.  ``rows`` come
+    from `emotone.experiment.analyses.adaptation.curve`: level, uar, uar_low, uar_high, as shares.
     """
     neutral = [100 * row["uar"] for row in rows if row["level"] == "neutral"]
     points = [row for row in rows if row["level"] != "neutral"]
@@ -50,7 +44,7 @@ def adaptation_picture(rows: Sequence[Mapping[str, Any]], *, title: str) -> Figu
         for place, (value, top) in enumerate(zip(uar, high, strict=True)):
             axes.annotate(f"{value:.1f}", (place, top), xytext=(0, 7), textcoords="offset points", ha="center")
         axes.set_xticks(range(len(points)), [_TICKS.get(row["level"], row["level"]) for row in points])
-        axes.set_xlabel("unlabelled clips of the speaker that were heard")
+        axes.set_xlabel("unlabelled clips of the speaker")
         axes.set_ylabel("UAR, %")
         axes.margins(y=0.15)
         axes.legend(frameon=False, loc="best")

@@ -1,4 +1,4 @@
-"""TODO src/emotone/report/figures/confusion.py."""
+"""Confusion matrices."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,14 +30,7 @@ def row_shares(counts: ArrayLike) -> NDArray[np.float64]:
 def confusion_picture(result: Result, *, protocol: Mapping[str, Any], subset: str = "") -> Figure:
     """Draw a confusion matrix: the colour is the share of the row, the numbers are share and clips.
 
-    Parameters
-    ----------
-    result
-        What `emotone.metrics.summary` returns.
-    protocol
-        What `emotone.protocols.Protocol.header` returns; its name and warning are in the title.
-    subset
-        Which clips these are, "validation" or "test", where the title shall say it.
+    ``result`` and ``protocol`` are those of ``metrics.json``; ``subset`` ("validation" or "test") is for the title.
     """
     emotions = list(result["per_class"]["support"])
     counts, shares = np.asarray(result["confusion"]), row_shares(result["confusion"])
@@ -71,16 +64,13 @@ def confusion_picture(result: Result, *, protocol: Mapping[str, Any], subset: st
 
 
 def _cell(axes: Any, row: int, column: int, *, share: float, clips: int) -> None:
-    """Write share and clips into a cell, in a colour that stands out from the cell's own."""
+    """Write share and clips into a cell, in a colour that contrasts with the cell."""
     if not clips:
         return
     red, green, blue, _ = colormaps["Blues"](share)
     dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55  # ITU-R BT.601 luma
     colour = "white" if dark else INK
-    told = (
-        (f"{100 * share:.0f} %", 4.0, 9),
-        (f"{clips}", -8.0, 7),
-    )  # text, distance from the middle and size in points
-    for text, up, size in told:
+    # text, distance from the middle and size in points
+    for text, up, size in ((f"{100 * share:.0f} %", 4.0, 9), (f"{clips}", -8.0, 7)):
         place: dict[str, Any] = {"xytext": (0, up), "textcoords": "offset points", "ha": "center", "va": "center"}
         axes.annotate(text, (column, row), color=colour, fontsize=size, **place)

@@ -1,4 +1,4 @@
-"""How a network's training went: loss and accuracy over epochs, a thin line a fit, a thick one their mean."""
+"""Training curves of a network: loss and accuracy over epochs, a thin line per fit, and a thick line for their mean."""
 
 import textwrap
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from emotone.errors import ConfigError
-from emotone.report.figures.style import FAINT, STYLE, canvas
+from emotone.report.figures.style import FAINT, GRID, STYLE, canvas, footnote, headline
 
-#: What a history must have.  One row an epoch of a fit; ``best`` marks the epoch whose weights the fit kept.
+#: Columns of a history.  One row per epoch of a fit; ``best`` marks the epoch whose weights the fit kept.
 COLUMNS = ("fold", "fit", "member", "epoch", "train_loss", "train_accuracy", "best")
-#: Columns that are empty where a fit had no held-out clips.
+#: Columns that are empty if a fit had no held-out clips.
 HELD_OUT = ("valid_loss", "valid_accuracy", "valid_uar")
 _KEYS = ["fold", "fit", "member"]
 _TRAIN, _VALID = "#CC6677", "#332288"  # of Paul Tol's "muted" scheme, as all pictures
@@ -35,24 +35,17 @@ _PANELS = (
 
 
 def curves_picture(history: pd.DataFrame, *, title: str) -> Figure:
-    """Draw the loss and the accuracy of training and of held-out clips over the epochs.
+    """Draw the loss and the accuracy on training clips and held-out clips over the epochs.
 
-    Where some fits had held-out clips, only those are drawn: the others repeat them on more clips, for a number of
-    epochs that was settled before.  A dot is the epoch that a fit kept.  The mean ends with the shortest fit, since
-    beyond that it would jump as fits end.
-
-    Parameters
-    ----------
-    history
-        One row an epoch of a fit: `COLUMNS`, and `HELD_OUT`, which may be empty or missing.  Losses in nats, the
-        accuracies and the UAR as shares.  Other columns are passed over.
-    title
-        The headline.
+    If some fits had held-out clips, only those are drawn: the others repeat them on more clips, for a number of epochs
+    that was chosen before.  A dot is the epoch that a fit kept.  The mean ends with the shortest fit, since it would
+    jump where a fit ends.  The history has `COLUMNS`, and `HELD_OUT`, which may be empty or missing: losses in nats,
+    accuracies and UAR as shares.
 
     Raises
     ------
     ConfigError
-        There is no epoch, or a column is missing.
+        The history is empty, or a column is missing.
     """
     fits, n_left_out = _fits(history)
     with rc_context(STYLE):
@@ -63,23 +56,18 @@ def curves_picture(history: pd.DataFrame, *, title: str) -> Figure:
                 _draw(axes, fits, column, colour=colour, style=style)
             _mark_best(axes, fits, lines)
             _lay_out(axes, name, drawn)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10)
-        figure.supxlabel(
-            "\n".join(textwrap.wrap(_caption(fits, n_left_out), 140)), x=0.01, ha="left", fontsize=8, color="#555555"
-        )
+        headline(figure, title)
+        footnote(figure, "\n".join(textwrap.wrap(_caption(fits, n_left_out), 140)))
     return figure
 
 
 def _fits(history: pd.DataFrame) -> tuple[list[pd.DataFrame], int]:
-    """Split a history into the fits that are drawn, each sorted by epoch; and count those that are not.
-
-    Shares become per cent, and what is no number NaN.
-    """
+    """Return the fits to draw, each sorted by epoch, with shares in %, and the number of fits that are left out."""
     missing = [name for name in COLUMNS if name not in history.columns]
     if missing:
         raise ConfigError(f"the history lacks {', '.join(missing)}; expected {', '.join(COLUMNS)}")
     if not len(history):
-        raise ConfigError("the history has no epoch; expected one row an epoch of each fit")
+        raise ConfigError("the history has no epoch; expected one row per epoch of each fit")
     table = history.reindex(columns=[*COLUMNS, *HELD_OUT])
     for name in ("train_loss", "train_accuracy", *HELD_OUT):
         scale = 1.0 if name.endswith("loss") else 100.0
@@ -91,7 +79,7 @@ def _fits(history: pd.DataFrame) -> tuple[list[pd.DataFrame], int]:
 
 
 def _draw(axes: Any, fits: Sequence[pd.DataFrame], column: str, *, colour: str, style: str) -> None:
-    """Draw one column of every fit, and its mean over the epochs that all of them reached."""
+    """Draw a column of every fit, and its mean over the epochs that all fits reached."""
     several = len(fits) > 1
     look = {"color": colour, "linestyle": style}
     thin = {"linewidth": 0.8, "alpha": 0.35 if len(fits) <= 8 else 0.2} if several else {"linewidth": 2}
@@ -104,7 +92,7 @@ def _draw(axes: Any, fits: Sequence[pd.DataFrame], column: str, *, colour: str, 
 
 
 def _mark_best(axes: Any, fits: Sequence[pd.DataFrame], lines: Sequence[tuple[str, str, str, str]]) -> None:
-    """Put a dot where each fit has the weights that it kept: on the held-out line, or, without one, on the other."""
+    """Mark the epoch whose weights each fit kept, on its held-out line if it has one."""
     (train, train_colour, *_), (valid, valid_colour, *_), *_ = lines
     for fit in fits:
         column, colour = (valid, valid_colour) if fit[valid].notna().any() else (train, train_colour)
@@ -117,27 +105,22 @@ def _lay_out(axes: Any, name: str, drawn: Sequence[tuple[str, str, str, str]]) -
     axes.set_title(name)
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    if name == "Loss":
-        axes.set_ylim(bottom=0)
-    else:
-        axes.set_ylim(0, 100)
-    axes.grid(axis="y", color="#E6E6E6", linewidth=0.8)
+    axes.set_ylim(0, None if name == "Loss" else 100)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.tick_params(color=FAINT)
-    handles = []
-    for _, colour, style, label in drawn:
-        look: dict[str, Any] = {"color": colour, "linestyle": style, "linewidth": 2.2}
-        handles.append(Line2D([], [], label=label, **look))
+    handles = [
+        Line2D([], [], label=label, color=colour, linestyle=style, linewidth=2.2) for _, colour, style, label in drawn
+    ]
     handles.append(Line2D([], [], color=drawn[-1][1], linestyle="", marker="o", markersize=5, label="epoch kept"))
     axes.legend(handles=handles, frameon=False, fontsize=8)
 
 
 def _caption(fits: Sequence[pd.DataFrame], n_left_out: int) -> str:
-    """Say what the lines are, and what is not drawn."""
-    told = (
-        f"Thin: each of {len(fits)} fits; thick: their mean, while all of them go on." if len(fits) > 1 else "One fit."
-    )
+    """Explain the lines, and count the fits that are left out."""
+    several = f"Thin: each of {len(fits)} fits; thick: their mean over the epochs that all of them have."
+    lines = several if len(fits) > 1 else "One fit."
     if n_left_out:
         further = "one further fit" if n_left_out == 1 else f"{n_left_out} further fits"
-        told += f" Not drawn: {further} without held-out clips."
-    return f"{told} Training scores are those of the batches as learnt from, altered and with dropout."
+        lines += f" Not drawn: {further} without held-out clips."
+    return f"{lines} Training scores are those of the training batches, with augmentation and dropout."

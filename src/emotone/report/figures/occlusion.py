@@ -1,6 +1,5 @@
-"""Which frequencies, and which part of the clip, speak for an emotion: one map an emotion."""
+"""Occlusion sensitivity: the frequencies and parts of a clip that are evidence for an emotion, a map per emotion."""
 
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,39 +11,34 @@ from numpy.typing import NDArray
 
 from emotone.formatting import MINUS
 from emotone.palette import colour_of
-from emotone.report.figures.style import FAINT, STYLE, canvas
+from emotone.report.figures.style import FAINT, NOTE, STYLE, canvas
 
 _COLUMNS = 4
-#: Ticks of frequency, Hz.
+_CAPTION = "Right of each map: the mean over time. Thin: each clip; thick: the mean of the clips."
 _TICKS_HZ = (250, 500, 1000, 2000, 4000)
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def mean_maps(found: Arrays) -> dict[str, NDArray[np.float64]]:
-    """Average the maps of each emotion's clips: emotion -> (bands, slots), in the order in which they come."""
-    owner = found["emotion"].astype(str)
+def mean_maps(arrays: Arrays) -> dict[str, NDArray[np.float64]]:
+    """Average the maps of the clips of each emotion: emotion -> (bands, slots), in their order."""
+    owner = arrays["emotion"].astype(str)
     names = list(dict.fromkeys(owner.tolist()))
-    return {name: found["maps"][owner == name].mean(axis=0).astype(np.float64) for name in names}
+    return {name: arrays["maps"][owner == name].mean(axis=0).astype(np.float64) for name in names}
 
 
-def relevance_picture(found: Arrays, *, title: str) -> Figure:
-    """Draw a map an emotion, and beside it the loss of each band: a thin line a clip, a thick one their mean.
+def relevance_picture(arrays: Arrays, *, title: str) -> Figure:
+    """Draw a map per emotion, and the loss of each band: a thin line per clip, a thick line for their mean.
 
-    Parameters
-    ----------
-    found
-        What ``relevance.npz`` holds, see `emotone.experiment.analyses.occlusion.write`; at least one clip.
-    title
-        The headline.
+    ``arrays``: contents of ``relevance.npz``, see `emotone.experiment.analyses.occlusion.write`; at least one clip.
     """
-    maps = mean_maps(found)
-    most = max(1e-9, max(float(np.abs(one).max()) for one in maps.values()))
+    maps = mean_maps(arrays)
+    most = _largest(maps)
     n_rows = -(-len(maps) // _COLUMNS)
     n_columns = min(_COLUMNS, len(maps))
     with rc_context(STYLE):
         figure = canvas(width_inch=max(5.2, 0.9 + 2.45 * n_columns), height_inch=1.55 + 1.95 * n_rows)
-        figure.set_layout_engine("none")  # many small axes: laid out by hand, they take a third of the time
+        figure.set_layout_engine("none")  # many small axes: without automatic layout they take a third of the time
         height = figure.get_figheight()
         grid = figure.add_gridspec(
             n_rows,
@@ -57,21 +51,22 @@ def relevance_picture(found: Arrays, *, title: str) -> Figure:
             wspace=0.0,
             hspace=0.42,
         )
-        spread = _profiles(found)
-        furthest = max(1e-9, 1.08 * max(float(np.abs(one).max()) for one in spread.values()))
+        owner = arrays["emotion"].astype(str)
+        profiles = {name: arrays["maps"][owner == name].mean(axis=2) for name in maps}  # (clips, bands)
+        largest = 1.08 * _largest(profiles)
         image: Any = None
         for place, (emotion, values) in enumerate(maps.items()):
             row, column = divmod(place, n_columns)
             axes = figure.add_subplot(grid[row, 4 * column])
-            image = _map(axes, values, edges_hz=found["edges_hz"], most=most)
-            n_clips = len(spread[emotion])
+            image = _map(axes, values, edges_hz=arrays["edges_hz"], most=most)
+            n_clips = len(profiles[emotion])
             axes.set_title(f"{emotion}, {n_clips} clip{'' if n_clips == 1 else 's'}", fontsize=9)
             last = place + n_columns >= len(maps)
             axes.tick_params(labelleft=column == 0, labelbottom=last)
             axes.set_ylabel("frequency, Hz" if column == 0 else "")
             axes.set_xlabel("time, % of the clip" if last else "", fontsize=8)
             beside = figure.add_subplot(grid[row, 4 * column + 2])
-            _beside(beside, spread[emotion], colour=colour_of(emotion), furthest=furthest)
+            _profiles(beside, profiles[emotion], colour=colour_of(emotion), largest=largest)
             beside.tick_params(labelbottom=last)
             beside.set_xlabel("nats" if last else "", fontsize=8)
         bar = figure.colorbar(
@@ -81,18 +76,16 @@ def relevance_picture(found: Arrays, *, title: str) -> Figure:
         bar.ax.tick_params(length=2, labelsize=7)
         bar.ax.set_title("loss of the emotion's log-probability, nats", fontsize=8, loc="right")
         figure.suptitle(title, x=0.01, y=1 - 0.1 / height, ha="left", va="top", fontsize=10)
-        figure.text(0.01, 0.06 / height, "\n".join(textwrap.wrap(_caption(), 95)), fontsize=8, color="#555555")
+        figure.text(0.01, 0.06 / height, _CAPTION, fontsize=8, color=NOTE)
     return figure
 
 
-def _profiles(found: Arrays) -> dict[str, NDArray[np.float64]]:
-    """Emotion -> (clips, bands): the loss of each band, mean over the clip's time."""
-    owner = found["emotion"].astype(str)
-    return {name: found["maps"][owner == name].mean(axis=2) for name in mean_maps(found)}
+def _largest(values: Arrays) -> float:
+    return max(1e-9, max(float(np.abs(array).max()) for array in values.values()))
 
 
 def _map(axes: Any, values: NDArray[np.float64], *, edges_hz: NDArray[np.float64], most: float) -> Any:
-    """Draw one map: time across in shares of the clip, bands upwards, equally high since equally wide in mel."""
+    """Draw a map over time, in % of the clip, and bands of equal height, since they are equally wide in mel."""
     n_bands, _ = values.shape
     look: dict[str, Any] = {"cmap": "PuOr_r", "vmin": -most, "vmax": most, "interpolation": "nearest"}
     image = axes.imshow(values, origin="lower", aspect="auto", extent=(0, 100, 0, n_bands), **look)
@@ -105,21 +98,17 @@ def _map(axes: Any, values: NDArray[np.float64], *, edges_hz: NDArray[np.float64
     return image
 
 
-def _beside(axes: Any, profiles: NDArray[np.float64], *, colour: str, furthest: float) -> None:
-    """Draw the loss of each band, so that it is seen how far the clips agree."""
+def _profiles(axes: Any, profiles: NDArray[np.float64], *, colour: str, largest: float) -> None:
+    """Draw the loss of each band for each clip, to show how much the clips agree."""
     heights = np.arange(profiles.shape[1]) + 0.5
     axes.axvline(0, color=FAINT, linewidth=0.8, linestyle="--")
     for profile in profiles:
         axes.plot(profile, heights, color=colour, linewidth=0.8, alpha=0.5)
     axes.plot(profiles.mean(axis=0), heights, color=colour, linewidth=2)
-    axes.set_xlim(-furthest, furthest)
+    axes.set_xlim(-largest, largest)
     axes.set_ylim(0, profiles.shape[1])
     axes.set_yticks([])
-    end = float(f"{furthest / 1.5:.1g}")
+    end = float(f"{largest / 1.5:.1g}")
     axes.set_xticks([-end, end], [f"{MINUS}{end:g}", f"{end:g}"])
     axes.tick_params(length=2, labelsize=7)
     axes.spines["left"].set_visible(False)
-
-
-def _caption() -> str:
-    return "Beside each map the mean over time: a thin line a clip, the thick one their mean."

@@ -1,4 +1,4 @@
-"""What a classic model goes by: the UAR that it loses when a group of features is shuffled among clips."""
+"""Permutation importance: the loss in UAR if a group of features is shuffled among clips."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,37 +8,23 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from emotone.formatting import MINUS
-from emotone.report.figures.style import ACCENT, FAINT, STYLE, canvas, title
+from emotone.report.figures.style import ACCENT, FAINT, STYLE, canvas, grid, title
 
 
 def ranked(table: pd.DataFrame) -> pd.DataFrame:
-    """Sum the folds up: one row a group, the greatest mean drop first.
+    """Summarise the folds: one row per group, the largest mean drop first.
 
-    Parameters
-    ----------
-    table
-        What ``importance.csv`` holds: ``fold``, ``group``, ``features``, ``drop``.
-
-    Returns
-    -------
-    ``group``, ``features``, ``mean``, ``least`` and ``most`` drop over folds, shares of UAR.
+    The table is that of ``importance.csv`` (``fold``, ``group``, ``features``, ``drop``).  The result has ``group``,
+    ``features``, and the ``mean``, ``least`` and ``most`` drop over folds, shares of UAR.
     """
-    found = table.groupby("group", sort=True).agg(
+    groups = table.groupby("group", sort=True).agg(
         features=("features", "first"), mean=("drop", "mean"), least=("drop", "min"), most=("drop", "max")
     )
-    return found.sort_values("mean", ascending=False, kind="stable").reset_index()
+    return groups.sort_values("mean", ascending=False, kind="stable").reset_index()
 
 
 def importance_picture(table: pd.DataFrame, *, protocol: Mapping[str, Any]) -> Figure:
-    """Draw the loss of UAR of each group: a small dot a fold, a large one their mean, the most important on top.
-
-    Parameters
-    ----------
-    table
-        See `ranked`.
-    protocol
-        What `emotone.protocols.Protocol.header` returns.
-    """
+    """Draw the loss in UAR of each group: small dots are folds, a large dot their mean, the best on top."""
     groups = ranked(table)
     n_folds = int(table["fold"].nunique())
     with rc_context(STYLE):
@@ -57,29 +43,27 @@ def importance_picture(table: pd.DataFrame, *, protocol: Mapping[str, Any]) -> F
         axes.set_yticks(range(len(groups)), [f"{group}, {n:,} feature{'' if n == 1 else 's'}" for group, n in counted])
         axes.set_ylim(len(groups) - 0.4, -0.6)
         axes.margins(x=0.12)
-        axes.set_xlabel("points of UAR that are lost when the group is shuffled among the test clips")
-        axes.grid(axis="x", color="#E6E6E6", linewidth=0.8)
-        axes.set_axisbelow(True)
-        axes.tick_params(length=0)
+        axes.set_xlabel("loss in UAR, points, if the group is shuffled among the test clips")
+        grid(axes, "x")
         axes.spines["left"].set_visible(False)
         title(figure, headline=_headline(groups), protocol=protocol, caption=_caption(table, n_folds))
     return figure
 
 
 def _points(value: float) -> str:
-    """Write points of UAR; what rounds to nothing has no sign."""
+    """Return points of UAR, without a sign for zero."""
     return f"{round(value, 1) + 0.0:.1f}".replace("-", MINUS)
 
 
 def _headline(groups: pd.DataFrame) -> str:
     best = float(groups["mean"][0])
     if best <= 0:
-        return "No group of features alone costs the model anything"
-    return f"The model goes most by: {groups['group'][0]}, {_points(100 * best)} points of UAR"
+        return "No single group of features lowers the UAR of the model"
+    return f"Most important features: {groups['group'][0]}, {_points(100 * best)} points of UAR"
 
 
 def _caption(table: pd.DataFrame, n_folds: int) -> str:
-    asked = f"Of each fold, at most {int(table['clips'].max())} test clips are asked about, shuffled twice."
+    clips = f"At most {int(table['clips'].max())} test clips of each fold, shuffled twice."
     spread = "One fold." if n_folds == 1 else f"Small dots: each of {n_folds} folds; large: their mean."
-    worth = "A group that loses little is not without worth: others may tell the same."
-    return f"{spread} {asked} {worth} Nothing was chosen by this."
+    small = "A small loss does not mean that a group is useless: other groups can hold the same information."
+    return f"{spread} {clips} {small} No decision depends on this."

@@ -1,4 +1,4 @@
-"""Whether confidences can be believed: of the answers that are 80 % sure, 80 % should be right."""
+"""Reliability diagram: of the predictions with 80 % confidence, 80 % should be right."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,35 +10,26 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from emotone import metrics
-from emotone.metrics.scores import wilson
-from emotone.report.figures.style import ACCENT, FAINT, STYLE, canvas, title
+from emotone.report.figures.style import ACCENT, FAINT, STYLE, canvas, grid, title
 
-#: As many bins as the expected calibration error has, so that the picture shows what it sums.
+#: The same number of bins as the expected calibration error, so that the picture shows its terms.
 N_BINS = 15
-_BEFORE = "#CC6677"  # of Paul Tol's "muted" scheme, as all pictures
+_BEFORE = "#CC6677"  # of Paul Tol's "muted" scheme, as in all pictures
 
 
 def bins(truth: NDArray[np.int64], scores: NDArray[np.float64]) -> list[dict[str, float]]:
-    """Sum up the answers of each bin of confidence that has any.
+    """Summarise the predictions of each bin of confidence that is not empty.
 
-    Parameters
-    ----------
-    truth
-        (n,) class numbers.
-    scores
-        (n, k) probabilities.
-
-    Returns
-    -------
-    One row a bin: ``confidence`` (mean), ``accuracy``, ``low`` and ``high`` (its 95 % interval over clips), ``count``.
+    From class numbers (n,) and probabilities (n, k), return one row per bin: ``confidence`` (mean), ``accuracy``, its
+    95 % interval over clips (``low``, ``high``) and ``count``.
     """
-    found = metrics.reliability(truth, scores, n_bins=N_BINS)
+    binned = metrics.reliability(truth, scores, n_bins=N_BINS)
     rows = []
-    for confidence, accuracy, count in zip(found["confidence"], found["accuracy"], found["count"], strict=True):
+    for confidence, accuracy, count in zip(*(binned[key] for key in ("confidence", "accuracy", "count")), strict=True):
         if count:
-            low, high = wilson(round(accuracy * count), int(count))
-            told = {"confidence": float(confidence), "accuracy": float(accuracy)}
-            rows.append(told | {"low": low, "high": high, "count": int(count)})
+            low, high = metrics.wilson(round(accuracy * count), int(count))
+            means = {"confidence": float(confidence), "accuracy": float(accuracy)}
+            rows.append(means | {"low": low, "high": high, "count": int(count)})
     return rows
 
 
@@ -49,50 +40,42 @@ def reliability_picture(
     before: NDArray[np.float64] | None,
     protocol: Mapping[str, Any],
 ) -> Figure:
-    """Draw how often answers are right over how sure they are, and under it how many are that sure.
+    """Draw accuracy over confidence, and below it the number of predictions.
 
-    Parameters
-    ----------
-    truth, scores
-        (n,) class numbers and (n, k) calibrated probabilities of the test answers.
-    before
-        (n, k) probabilities before calibration, where they are known.
-    protocol
-        What `emotone.protocols.Protocol.header` returns.
+    ``truth`` (n,) and the calibrated ``scores`` (n, k) are those of the test; ``before`` are the probabilities before
+    calibration, if they are known.
     """
     ece = metrics.expected_calibration_error(truth, scores)
-    headline = f"Test: confidence is off by {100 * ece:.1f} points on average (ECE)"
+    headline = f"Test: confidence differs from accuracy by {100 * ece:.1f} points on average (ECE)"
     with rc_context(STYLE):
         figure = canvas(width_inch=7.0, height_inch=5.6)
         upper, lower = figure.subplots(2, 1, height_ratios=[4, 1], sharex=True)
-        upper.plot([0, 100], [0, 100], color=FAINT, linestyle="--", linewidth=1, label="confidence as it should be")
+        upper.plot([0, 100], [0, 100], color=FAINT, linestyle="--", linewidth=1, label="perfect calibration")
         if before is not None:
             raw = metrics.expected_calibration_error(truth, before)
             headline += f"; before calibration by {100 * raw:.1f}"
             _points(upper, bins(truth, before), colour=_BEFORE, label="before calibration", filled=False)
         rows = bins(truth, scores)
-        _points(upper, rows, colour=ACCENT, label="as told", filled=True)
+        _points(upper, rows, colour=ACCENT, label="after calibration", filled=True)
         counts = metrics.reliability(truth, scores, n_bins=N_BINS)["count"]
         edges = 100 * np.arange(N_BINS) / N_BINS
         lower.bar(edges, counts, width=100 / N_BINS, align="edge", color=ACCENT, edgecolor="white", linewidth=1)
-        upper.set_ylabel("right among them")
-        lower.set_ylabel("answers")
-        lower.set_xlabel("confidence of the answer")
+        upper.set_ylabel("accuracy")
+        lower.set_ylabel("predictions")
+        lower.set_xlabel("confidence of the prediction")
         upper.set_xlim(max(0.0, 100 * min(row["confidence"] for row in rows) - 8), 101)
         upper.set_ylim(-2, 102)
         for axis in (upper.yaxis, lower.xaxis):
             axis.set_major_formatter(PercentFormatter(decimals=0, symbol=" %"))
         for axes in (upper, lower):
-            axes.grid(color="#E6E6E6", linewidth=0.8)
-            axes.set_axisbelow(True)
-            axes.tick_params(length=0)
+            grid(axes)
         upper.legend(loc="upper left", frameon=False, fontsize=8)
         title(figure, headline=headline, protocol=protocol, caption=_caption(int(truth.size)))
     return figure
 
 
 def _points(axes: Any, rows: list[dict[str, float]], *, colour: str, label: str, filled: bool) -> None:
-    """Draw the bins as dots in a line, with their intervals; hollow ones stand back."""
+    """Draw the bins as connected dots with their intervals."""
     x, y = [100 * row["confidence"] for row in rows], [100 * row["accuracy"] for row in rows]
     for row in rows:
         ends = [100 * row["low"], 100 * row["high"]]
@@ -103,6 +86,6 @@ def _points(axes: Any, rows: list[dict[str, float]], *, colour: str, label: str,
 
 def _caption(n_clips: int) -> str:
     return (
-        f"{n_clips:,} answers in {N_BINS} equally wide bins; a dot is at a bin's mean confidence, its line the 95 % "
-        "interval (Wilson, over clips: somewhat too narrow, since clips of one speaker resemble each other)."
+        f"{n_clips:,} predictions in {N_BINS} bins of equal width. Dots are at the mean confidence of their bin. Lines "
+        "are 95 % intervals (Wilson, over clips; somewhat too narrow, since clips of a speaker resemble each other)."
     )

@@ -1,11 +1,7 @@
-"""Pictures of results, in one style; made without a display and without matplotlib's global state.
-
-Each function returns a matplotlib ``Figure``; `save` writes it.
-"""
+"""The style of all pictures: canvas, colours, titles and saving, without a display and matplotlib's global state."""
 
 import io
 import os
-import tempfile
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +11,14 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from emotone import files
+
 DPI = 150
 
 INK = "#222222"
 FAINT = "#888888"
+NOTE = "#555555"
+GRID = "#E6E6E6"
 ACCENT = "#332288"
 WARNING = "#882255"
 STYLE: Any = {  # Any: matplotlib types its keys as one enormous Literal
@@ -40,29 +40,21 @@ STYLE: Any = {  # Any: matplotlib types its keys as one enormous Literal
 
 
 def canvas(*, width_inch: float, height_inch: float) -> Figure:
-    """Make an empty figure that needs no display; draw on it, and save it, inside ``rc_context(STYLE)``."""
+    """Return an empty figure that needs no display; draw on it and save it inside ``rc_context(STYLE)``."""
     figure = Figure(figsize=(width_inch, height_inch), layout="compressed", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
 
 def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
-    """Write a figure as PNG with 150 dots an inch; a file that is there is replaced whole or not at all."""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    os.close(handle)
-    try:
+    """Write a figure as PNG with 150 dots per inch, atomically."""
+    with files.replacing(Path(path)) as temporary:
         _render(figure, temporary, dpi=DPI)
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner may read
-        os.replace(temporary, target)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    return target
+    return Path(path)
 
 
 def png(figure: Figure, *, dpi: float = DPI) -> bytes:
-    """Draw a figure as the bytes of a PNG file."""
+    """Return a figure as the bytes of a PNG file."""
     target = io.BytesIO()
     _render(figure, target, dpi=dpi)
     return target.getvalue()
@@ -72,27 +64,36 @@ def _render(figure: Figure, target: Any, *, dpi: float) -> None:
     before = figure.dpi
     with rc_context(STYLE):
         figure.set_dpi(dpi)
-        try:  # savefig would draw it twice, once to lay it out
+        try:  # savefig would draw it twice, once for the layout
             FigureCanvasAgg(figure).print_png(target, metadata={"Software": None})  # type: ignore[no-untyped-call]
         finally:
             figure.set_dpi(before)
 
 
 def title(figure: Figure, *, headline: str, protocol: Mapping[str, Any], caption: str = "") -> None:
-    """Put the headline and the protocol above a picture, its warning and a caption under it, broken to its width."""
+    """Write headline and protocol above a picture, its warning and a caption below it, wrapped to its width."""
     columns = int(figure.get_figwidth() * 13.5)
     kind = "speaker-disjoint" if protocol["speaker_disjoint"] else "NOT speaker-disjoint"
-    lines = [*textwrap.wrap(headline, columns), *textwrap.wrap(f"Protocol: {protocol['name']}, {kind}", columns)]
-    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=10)
+    above = [*textwrap.wrap(headline, columns), *textwrap.wrap(f"Protocol: {protocol['name']}, {kind}", columns)]
+    figure.suptitle("\n".join(above), x=0.01, ha="left", fontsize=10)
     warning = str(protocol.get("warning") or "")
     below = [line for text in (warning, caption) for line in textwrap.wrap(text, int(columns * 1.25))]
     if below:  # its letters are smaller
-        figure.supxlabel("\n".join(below), x=0.01, ha="left", fontsize=8, color=WARNING if warning else "#555555")
-
-
-GRID = "#E6E6E6"
+        footnote(figure, "\n".join(below), colour=WARNING if warning else NOTE)
 
 
 def headline(figure: Figure, text: str) -> None:
-    """Put a line above a picture, at its left end."""
+    """Write a line above a picture, left-aligned."""
     figure.suptitle(text, x=0.01, ha="left", fontsize=10)
+
+
+def footnote(figure: Figure, text: str, *, colour: str = NOTE) -> None:
+    """Write lines below a picture, left-aligned."""
+    figure.supxlabel(text, x=0.01, ha="left", fontsize=8, color=colour)
+
+
+def grid(axes: Any, axis: Any = "both") -> None:
+    """Draw grid lines behind the data, in place of ticks."""
+    axes.grid(axis=axis, color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0)

@@ -1,0 +1,1 @@
+"""HTML pages, made from what a run or a comparison wrote: one file, no script, nothing loaded from elsewhere."""

@@ -1,31 +1,37 @@
-"""The comparison of models as one HTML file: no script, and nothing that is fetched from anywhere."""
+"""The page of a comparison: models under one protocol, models under several protocols, or finished runs."""
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 from emotone.errors import ConfigError
-from emotone.report.pages.render import difference_texts, embedded, model_texts, render, score_texts, verdict
-from emotone.report.text import chance_uar, protocol_lines
+from emotone.metrics import chance_uar
+from emotone.metrics.names import NAMES, SCORES
+from emotone.report.figures import style
+from emotone.report.figures.comparison import comparison_picture, protocol_colours
+from emotone.report.pages.render import embedded, render
+from emotone.report.text import headlines, points, protocol_lines, score_texts, voices
 
-TEMPLATE = "compare.html.j2"
-_SCORES = {"uar": "UAR", "accuracy": "Accuracy", "macro_f1": "Macro F1"}
 
-
-def page(told: Mapping[str, Any], *, comparison_png: bytes, confusion_png: bytes) -> str:
-    """Write the page.
+def page(
+    comparison: Mapping[str, Any],
+    *,
+    comparison_png: bytes | None = None,
+    confusion_png: bytes = b"",
+    links: Mapping[str, str] | None = None,
+) -> str:
+    """Return the page.
 
     Parameters
     ----------
-    told
-        What ``comparison.json`` holds.
+    comparison
+        Contents of ``comparison.json``, or the result of `emotone.runs.compare_runs`.
     comparison_png
-        The picture of all models.
+        The picture of the scores; None: it is drawn.
     confusion_png
-        The confusion matrix of the best one.
-
-    Returns
-    -------
-    HTML, to be written as UTF-8.
+        The confusion matrix of the best model, if the page shows it.
+    links
+        Name of a run -> address of its page, relative to this page.
 
     Raises
     ------
@@ -34,37 +40,64 @@ def page(told: Mapping[str, Any], *, comparison_png: bytes, confusion_png: bytes
     MissingExtraError
         jinja2 is not installed.
     """
-    models = list(told["rows"])
-    if not models:
+    groups = comparison.get("groups", [comparison])
+    if not all(group["rows"] for group in groups):
         raise ConfigError("there are no results to compare; expected at least one model")
-    best = models[0]
-    protocol, *warnings = protocol_lines(told["protocol"])
+    kind = "runs" if "groups" in comparison else "protocols" if "protocols" in comparison else "models"
+    if kind == "models":
+        links = {row["model"]: f"{quote(row['model'])}/report.html" for row in comparison["rows"]}
+    sections = []
+    for group in groups:
+        png = style.png(comparison_picture(group)) if comparison_png is None else comparison_png
+        section = _protocols(group) if kind == "protocols" else _models(group)
+        sections.append({**group, **section, "picture": embedded(png)})
     return render(
-        TEMPLATE,
-        models=[_row(model) for model in models],
-        best=best,
-        best_line=score_texts(best["test"], "uar"),
-        scores=_SCORES,
-        protocol=protocol,
-        warnings=warnings,
-        chance=chance_uar(best["test"]),
-        n_clips=best["test"]["n_clips"],
-        unit=best["test"]["interval"]["unit"],
-        level=told["level"],
-        emotions=[emotion for emotion, clips in best["test"]["per_class"]["support"].items() if clips],
-        equals=[model["model"] for model in models if model["significant"] is False],
-        comparison_png=embedded(comparison_png),
-        confusion_png=embedded(confusion_png),
+        "comparison.html.j2",
+        kind=kind,
+        headlines=headlines(comparison) if kind == "protocols" else [],
+        sections=sections,
+        n_rows=sum(len(group["rows"]) for group in groups),
+        links=links or {},
+        scores=SCORES,
+        ece=NAMES["ece"],
+        settings=comparison.get("settings", {}),
+        confusion=embedded(confusion_png) if confusion_png else "",
+        texts={"score": score_texts, "points": points, "seconds": _seconds, "voices": voices},
     )
 
 
-def _row(model: Mapping[str, Any]) -> dict[str, Any]:
-    """Texts of one line of the tables."""
+def _models(group: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page shows of models or runs under one protocol, besides their rows."""
+    best = group["rows"][0]["test"]
+    protocol, *warnings = protocol_lines(group["protocol"])
     return {
-        **model_texts(model),
-        "best": model["best"],
-        "scores": {score: score_texts(model["test"], score) for score in _SCORES},
-        **difference_texts(model["paired"]),
-        "verdict": verdict(model),
-        "recall": model["test"]["per_class"]["recall"],
+        "words": protocol,
+        "warnings": warnings,
+        "equals": [row.get("name", row["model"]) for row in group["rows"] if row["significant"] is False],
+        "chance": chance_uar(best),
+        "unit": best["interval"]["unit"],
+        "emotions": [emotion for emotion, clips in best["per_class"]["support"].items() if clips],
     }
+
+
+def _protocols(comparison: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page shows of models under several protocols, besides their rows."""
+    warnings = [entry["protocol"].get("warning") for entry in comparison["protocols"]]
+    same = [row["leak"]["same_clips"] for row in comparison["rows"] if row["leak"] is not None]
+    return {
+        "colours": protocol_colours(comparison),
+        "warnings": [f"{warning}." for warning in warnings if warning],
+        "unit": comparison["rows"][0]["protocols"][comparison["reference"]]["intervals"]["uar"]["unit"],
+        "n_same": same[0]["n_clips"] if same and same[0] else 0,
+    }
+
+
+def _seconds(value: float) -> str:
+    """Return seconds with the significant digits.
+
+    Examples
+    --------
+    >>> _seconds(0.123), _seconds(12.34)
+    ('0.12', '12')
+    """
+    return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 10 else f"{value:.0f}"

@@ -1,0 +1,111 @@
+"""What happens to a waveform before a model: its settings, its key, and its description on a model card."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from emotone import audio, source_code
+from emotone.audio import trimming
+from emotone.augment import Noise, transforms
+from emotone.augment.copies import Augmentation
+from emotone.errors import ConfigError
+from emotone.preprocessing import DEFAULT, Preprocessing
+from emotone.recognition.recognizer import Recognizer
+from support import handmade
+
+
+@pytest.fixture
+def change_source(monkeypatch):
+    """Let a module look as if its source were different."""
+
+    def change(module) -> None:
+        real = inspect.getsource
+        monkeypatch.setattr(inspect, "getsource", lambda part: real(part) + ("# changed" if part is module else ""))
+        source_code.source_digest.cache_clear()
+
+    yield change
+    monkeypatch.undo()
+    source_code.source_digest.cache_clear()
+
+
+@pytest.fixture
+def faded(make_voice):
+    """A voice that fades in and out over 30 dB, so that every threshold trims at another place."""
+    samples = make_voice(seconds=2.0)
+    fade_db = -60 * np.abs(np.linspace(-1, 1, len(samples)))
+    return (samples * 10 ** (fade_db / 20)).astype(np.float32)
+
+
+def test_apply_trims_as_the_settings_say(faded):
+    lengths = [len(Preprocessing(trim_db=trim_db).apply(faded)) for trim_db in (10, 20, 40)]
+    assert lengths == sorted(set(lengths))
+    assert lengths[-1] < len(faded)
+    assert Preprocessing(trim_db=None).apply(faded) is faded
+    np.testing.assert_array_equal(DEFAULT.apply(faded), audio.trim_silence(faded, threshold_db=40, min_duration_s=0.2))
+
+
+def test_trimming_leaves_the_minimum():
+    click = np.zeros(16_000, np.float32)
+    click[8000] = 1
+    settings = Preprocessing(min_duration_s=0.5)
+    assert settings.min_samples == 8000
+    assert len(settings.apply(click)) == 8000
+    assert len(DEFAULT.apply(click)) == DEFAULT.min_samples == 3200
+
+
+def test_key_changes_with_every_setting():
+    settings = [DEFAULT, Preprocessing(trim_db=20), Preprocessing(trim_db=None), Preprocessing(min_duration_s=0.3)]
+    assert len({chosen.key for chosen in settings}) == 4
+    assert Preprocessing(trim_db=40.0).key == DEFAULT.key
+
+
+def test_key_changes_with_the_code_that_trims(change_source):
+    before = DEFAULT.key
+    assert len(before) == 64
+    change_source(trimming)
+    assert before != DEFAULT.key
+
+
+def test_spec_of_a_copy_changes_with_the_code_of_the_transforms(change_source):
+    copy = Augmentation((Noise(),), copy=1)
+    before = copy.spec
+    change_source(transforms)
+    assert before != copy.spec
+
+
+@pytest.mark.parametrize(
+    "settings", [DEFAULT, Preprocessing(trim_db=None), Preprocessing(trim_db=25, min_duration_s=1)]
+)
+def test_a_card_gives_back_the_settings(settings):
+    assert Preprocessing.from_card(settings.to_dict()) == settings
+
+
+def test_an_older_card_has_the_default_minimum_and_no_trim_unless_it_says_so():
+    assert Preprocessing.from_card({"trim_db": 40.0}) == DEFAULT
+    assert Preprocessing.from_card({}) == Preprocessing(trim_db=None)
+
+
+@pytest.mark.parametrize("trim_db", [20.0, None])
+def test_a_recognizer_does_what_its_card_says(tmp_path, faded, trim_db):
+    settings = Preprocessing(trim_db=trim_db)
+    recognizer = Recognizer(handmade.write(tmp_path / "bundle", preprocessing=settings.to_dict()))
+    assert recognizer.preprocessing == settings
+    scores = list(recognizer.predict((faded, 16_000)).scores.values())
+    np.testing.assert_allclose(scores, handmade.expected(settings.apply(faded)), atol=1e-5)
+    assert not np.allclose(scores, handmade.expected(DEFAULT.apply(faded)), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sample_rate": 8000}, "sample_rate is 8000; expected 16000 Hz"),
+        ({"trim_db": 0}, "trim_db is 0; expected a number of dB above 0, or None"),
+        ({"trim_db": float("inf")}, "trim_db is inf"),
+        ({"min_duration_s": 0.1}, "min_duration_s is 0.1; expected 0.2 to 30 seconds"),
+        ({"min_duration_s": 31}, "min_duration_s is 31"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings, message):
+    with pytest.raises(ConfigError, match=message):
+        Preprocessing(**settings)
