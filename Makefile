@@ -12,9 +12,11 @@ BASE := $(VENV)/.installed-base
 DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := src tests scripts benchmarks notebooks
+# Where no word of scripts/check_words.py is left.  The rest of src, docs, scripts and benchmarks follows.
+PLAIN := README.md CONTRIBUTING.md docs/api.md docs/guide.md src/emotone/metrics src/emotone/report src/emotone/runs src/emotone/features src/emotone/augment src/emotone/audio src/emotone/preprocessing.py src/emotone/files.py src/emotone/validation.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types pytest format samples notebooks docker-check benchmark load results flagship ablation builtin need-data clean
+.PHONY: help demo quick test lint types pytest format samples notebooks docker-check benchmark load results flagship ablation builtin need-data clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,12 +24,16 @@ help:  ## this list
 demo: $(BASE)  ## install what prediction needs, and recognise the sample clips
 	$(BIN)/emotone predict samples/*.wav
 
+quick: $(DEV)  ## while you work: the tests that need no recordings and no browser, and are not slow
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -q -m "not slow and not browser and not corpus" tests
+
 test: lint types pytest  ## everything that CI checks: style, types, import layers, tests and doctests
 
 lint: $(DEV)  ## style and formatting (ruff), and which module may import which (import-linter)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/check_words.py $(PLAIN)
 
 types: $(DEV)  ## mypy, strict
 	$(BIN)/mypy

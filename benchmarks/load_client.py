@@ -149,7 +149,7 @@ def command(*, workers: int, model: str = "default", page: bool = False) -> list
     """Give what a user types to serve, with the web page or without it."""
     given = ["serve", "--port", "{port}", "--workers", str(workers), "--model", model]
     given += [] if page else ["--no-page"]
-    return [sys.executable, "-c", "from emotone.cli import main; main()", *given]
+    return [sys.executable, "-c", "from emotone.cli.main import main; main()", *given]
 
 
 def read_all(line: socket.socket) -> bytes:

@@ -96,7 +96,7 @@ def file_section(runner: Callable[[Array], Array], paths: Sequence[Path], *, rep
 
 def cold_section(path: Path, *, model: str, repeats: int) -> Section:
     """Whole processes: ``emotone predict`` against an import of librosa, a load and an MFCC."""
-    ours = [sys.executable, "-c", "from emotone.cli import main; main()", "predict", str(path), "--model", model]
+    ours = [sys.executable, "-c", "from emotone.cli.main import main; main()", "predict", str(path), "--model", model]
     theirs = [sys.executable, "-c", COLD_LIBROSA, str(path)]
 
     def process(command: list[str]) -> None:

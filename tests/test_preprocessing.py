@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 import pytest
 
-from emotone import audio, source_code
+from emotone import audio, files
 from emotone.audio import trimming
 from emotone.augment import Noise, transforms
 from emotone.augment.copies import Augmentation
@@ -22,11 +22,11 @@ def change_source(monkeypatch):
     def change(module) -> None:
         real = inspect.getsource
         monkeypatch.setattr(inspect, "getsource", lambda part: real(part) + ("# changed" if part is module else ""))
-        source_code.source_digest.cache_clear()
+        files.source_digest.cache_clear()
 
     yield change
     monkeypatch.undo()
-    source_code.source_digest.cache_clear()
+    files.source_digest.cache_clear()
 
 
 @pytest.fixture

@@ -10,29 +10,64 @@ from typing import TYPE_CHECKING, Any
 from emotone._version import __version__
 
 if TYPE_CHECKING:
-    from emotone.errors import EmotoneError as EmotoneError
-    from emotone.recognition.prediction import Prediction as Prediction
-    from emotone.recognition.profile import SpeakerProfile as SpeakerProfile
-    from emotone.recognition.recognizer import Recognizer as Recognizer
+    from emotone.audio import read as load_audio
+    from emotone.corpora import Corpus, load_corpus
+    from emotone.errors import EmotoneError
+    from emotone.experiment.api import Scores, TrainedRun, evaluate, train
+    from emotone.features.extract import extract_features
+    from emotone.recognition.prediction import Prediction
+    from emotone.recognition.profile import SpeakerProfile
+    from emotone.recognition.recognizer import Recognizer
+    from emotone.recognition.stream import Event, Stream
+    from emotone.recognition.timeline import Timeline
 
-#: Public name -> the module that defines it.  They are imported when they are first asked for: `import emotone` and
+__all__ = [
+    "Corpus",
+    "EmotoneError",
+    "Event",
+    "Prediction",
+    "Recognizer",
+    "Scores",
+    "SpeakerProfile",
+    "Stream",
+    "Timeline",
+    "TrainedRun",
+    "__version__",
+    "evaluate",
+    "extract_features",
+    "load_audio",
+    "load_corpus",
+    "train",
+]
+
+#: Public name -> where it is defined.  Names are imported when they are first used: `import emotone` and
 #: `emotone --help` load neither onnxruntime nor pandas.
-_MODULES = {
-    "EmotoneError": "emotone.errors",
-    "Prediction": "emotone.recognition.prediction",
-    "Recognizer": "emotone.recognition.recognizer",
-    "SpeakerProfile": "emotone.recognition.profile",
+_PLACES = {
+    "Corpus": "emotone.corpora:Corpus",
+    "EmotoneError": "emotone.errors:EmotoneError",
+    "Event": "emotone.recognition.stream:Event",
+    "Prediction": "emotone.recognition.prediction:Prediction",
+    "Recognizer": "emotone.recognition.recognizer:Recognizer",
+    "Scores": "emotone.experiment.api:Scores",
+    "SpeakerProfile": "emotone.recognition.profile:SpeakerProfile",
+    "Stream": "emotone.recognition.stream:Stream",
+    "Timeline": "emotone.recognition.timeline:Timeline",
+    "TrainedRun": "emotone.experiment.api:TrainedRun",
+    "evaluate": "emotone.experiment.api:evaluate",
+    "extract_features": "emotone.features.extract:extract_features",
+    "load_audio": "emotone.audio:read",
+    "load_corpus": "emotone.corpora:load_corpus",
+    "train": "emotone.experiment.api:train",
 }
-
-__all__ = [*_MODULES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name not in _PLACES:
         raise AttributeError(f"module 'emotone' has no attribute {name!r}")
     from importlib import import_module
 
-    value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+    module, _, attribute = _PLACES[name].partition(":")
+    value = globals()[name] = getattr(import_module(module), attribute)
     return value
 
 

@@ -1,12 +1,14 @@
-"""Every error that Emotone raises on purpose.
+"""The errors that Emotone raises.
 
 A message gives the value that was found, what was expected and the remedy.  Catch ``EmotoneError`` for all of them;
 each class is also the built-in that a reader would expect (``ValueError``, ``ImportError``, ...).
 """
 
+from typing import Any
+
 
 class EmotoneError(Exception):
-    """Root of the tree: whatever Emotone raises on purpose is one of these."""
+    """Base class of all errors that Emotone raises."""
 
 
 class AudioError(EmotoneError, ValueError):
@@ -50,8 +52,48 @@ class BundleError(EmotoneError, ValueError):
 
 
 class MissingExtraError(EmotoneError, ImportError):
-    """An optional dependency is not installed; the message names the extra that brings it."""
+    """An optional dependency is not installed; the message names the extra that brings it and how to install it."""
 
     def __init__(self, what: str, *, extra: str) -> None:
-        super().__init__(f"{what} needs the extra '{extra}', which is not installed: pip install 'emotone[{extra}]'")
+        super().__init__(f"{what} needs the extra '{extra}', which is not installed: {how_to_install(extra)}")
         self.extra = extra
+
+
+def how_to_install(extra: str) -> str:
+    """Return the command that installs an extra from where Emotone itself was installed from.
+
+    Emotone is on no package index, where another project could have its name.  The origin is read from
+    ``direct_url.json`` (PEP 610).
+    """
+    import json
+    from importlib import metadata
+
+    try:
+        origin = json.loads(metadata.distribution("emotone").read_text("direct_url.json") or "{}")
+    except (metadata.PackageNotFoundError, ValueError):
+        origin = {}
+    if not isinstance(origin, dict) or not isinstance(origin.get("url"), str):
+        return f"install the extra '{extra}' from where Emotone was installed from"
+    return _pip_command(origin, extra)
+
+
+def _pip_command(origin: dict[str, Any], extra: str) -> str:
+    """Write the pip command for an origin as PEP 610 describes it: a folder, a repository or an archive."""
+    import shlex
+    from pathlib import Path
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    url = origin["url"]
+    if "dir_info" in origin and url.startswith("file:"):
+        folder = Path(url2pathname(urlsplit(url).path))
+        constraints = folder / "constraints.txt"
+        words = ["-c", str(constraints)] if constraints.is_file() else []
+        words += ["-e"] if origin["dir_info"].get("editable") else []
+        return f"pip install {shlex.join([*words, f'{folder}[{extra}]'])}"
+    if "vcs_info" in origin:
+        vcs = origin["vcs_info"]
+        url = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
+    if origin.get("subdirectory"):
+        url += f"#subdirectory={origin['subdirectory']}"
+    return f"pip install {shlex.quote(f'emotone[{extra}] @ {url}')}"

@@ -1,17 +1,22 @@
-"""TODO src/emotone/files.py."""
+"""Write files whole or not at all, read them back, and digest source code for the keys of stored results."""
 
+import hashlib
+import inspect
 import json
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from emotone.errors import ConfigError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -37,7 +42,7 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
+def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Write a table as CSV or Parquet, as the suffix says, atomically."""
     write: Callable[..., Any] = table.to_parquet if path.suffix == ".parquet" else table.to_csv
     with replacing(path) as temporary:
@@ -56,3 +61,9 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} can't be read ({error}); delete the folder and run again") from error
+
+
+@lru_cache(maxsize=64)
+def source_digest(*parts: Any) -> str:
+    """Return the SHA-256 of the source text of modules, classes or functions, 64 hexadecimal digits."""
+    return hashlib.sha256("".join(inspect.getsource(part) for part in parts).encode()).hexdigest()

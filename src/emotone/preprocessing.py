@@ -17,7 +17,7 @@ from emotone.audio import trimming
 from emotone.audio.resampling import SAMPLE_RATE
 from emotone.audio.trimming import MIN_DURATION_S
 from emotone.errors import ConfigError
-from emotone.source_code import source_digest
+from emotone.files import source_digest
 from emotone.validation import check_range
 
 

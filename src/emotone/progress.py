@@ -20,7 +20,7 @@ def part(progress: Progress | None, start: float, end: float) -> Progress:
     Parameters
     ----------
     progress
-        The one to move; None: nobody listens.
+        The progress to move; None: report nothing.
 
     Examples
     --------
@@ -29,16 +29,16 @@ def part(progress: Progress | None, start: float, end: float) -> Progress:
     750 1000 folds
     """
 
-    def told(done: int, total: int, what: str, /) -> None:
+    def report(done: int, total: int, what: str, /) -> None:
         if progress is not None:
             share = start + (end - start) * done / max(total, 1)
             progress(round(TOTAL * share), TOTAL, what)
 
-    return told
+    return report
 
 
 def named(progress: Progress, name: str) -> Progress:
-    """Put a name before what is told.
+    """Put a name before each text.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def named(progress: Progress, name: str) -> Progress:
     1 2 svm: fold 1
     """
 
-    def told(done: int, total: int, what: str, /) -> None:
+    def report(done: int, total: int, what: str, /) -> None:
         progress(done, total, f"{name}: {what}")
 
-    return told
+    return report

@@ -14,7 +14,7 @@ from emotone import audio, protocols
 from emotone.audio import encode_mp3
 from emotone.augment import Noise, conditions, seed_for
 from emotone.augment.conditions import CONDITIONS, parse
-from emotone.cli import app
+from emotone.cli.main import app
 from emotone.cli.options import Conditions
 from emotone.corpora import load
 from emotone.errors import AudioError, ConfigError, FeatureError
@@ -279,7 +279,7 @@ def test_every_clip_is_asked_about_as_the_condition_changes_it(gathered):
 def test_conditions_are_read_from_the_store_and_not_computed_again(gathered, monkeypatch):
     material, _, _ = gathered
     before = {name: material.conditions[name](np.arange(54)) for name in UNDER}
-    monkeypatch.setattr("emotone.features.store.GraphRunner", None)
+    monkeypatch.setattr("emotone.features.worker.GraphRunner", None)
     for name in UNDER:
         np.testing.assert_array_equal(material.conditions[name](np.array([5, 2])), before[name][[5, 2]])
 
@@ -378,7 +378,7 @@ def test_command_prints_a_table(manifest, tmp_path, finished):
     out = tmp_path / "run"
     command = ["train", manifest, "--data", manifest.parent, "--model", "knn", "--extractor", "bands"]
     command += ["--cache", manifest.parent / "cache", "--conditions", "gain-20, noise-0", "--out", out]
-    result = CliRunner().invoke(app.app, [str(word) for word in command])
+    result = CliRunner().invoke(app, [str(word) for word in command])
     assert result.exit_code == 0, result.output
     lines = [line.split() for line in result.stdout.splitlines()]
     at = lines.index(["condition", "UAR", "%", "accuracy", "%"])
@@ -387,6 +387,6 @@ def test_command_prints_a_table(manifest, tmp_path, finished):
         assert " ".join(name) == row["condition"].replace("none", "as recorded")
         assert (float(uar), float(accuracy)) == pytest.approx((100 * row["uar"], 100 * row["accuracy"]), abs=0.0501)
     assert lines[at + 4] == [] != lines[at + 5]
-    result = CliRunner().invoke(app.app, [str(word) for word in command[:-4] + ["--conditions", "rain", "--out", out]])
+    result = CliRunner().invoke(app, [str(word) for word in command[:-4] + ["--conditions", "rain", "--out", out]])
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert result.stderr.startswith("error: unknown condition 'rain'; known: noise-20, ")

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,26 +15,20 @@ from typer.testing import CliRunner
 
 import emotone
 from emotone.audio import write_wav
-from emotone.augment import NAMES
-from emotone.cli import app
 from emotone.cli import console as output
-from emotone.cli import predict as _cli_predict
-from emotone.cli import recordings as _cli_predict_recordings
-from emotone.cli import train as output_train
+from emotone.cli import predict, recordings, results
+from emotone.cli.main import app
 from emotone.corpora.readers._scan import AUDIO_SUFFIXES
-from emotone.errors import BundleError, CorpusError, FetchError
-from emotone.features.registry import EXTRACTORS
+from emotone.errors import BundleError, CorpusError
 from emotone.metrics import summary
-from emotone.models.registry import MODELS
-from emotone.protocols import PROTOCOLS
-from emotone.recognition import prediction as _cli_predict_prediction
+from emotone.recognition.prediction import Prediction
 from support import handmade
 
 EMOTIONS = handmade.EMOTIONS
 
 
 def run(*arguments):
-    return CliRunner().invoke(app.app, [str(argument) for argument in arguments])
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +52,11 @@ def test_json_is_the_documented_list(bundle, clips):
     result = run("predict", clips / "a_sad.wav", clips / "b_unsure.wav", "--model", bundle, "--format", "json")
     assert result.exit_code == 0 and result.stderr == ""
     sad, unsure = json.loads(result.stdout)
-    assert list(sad) == list(unsure) == ["file", "start_s", "end_s", "emotion", "confidence", "scores"]
+    assert (
+        list(sad)
+        == list(unsure)
+        == [*("file", "start_s", "end_s", "emotion", "label", "confidence", "scores", "speech")]
+    )
     assert (sad["file"], sad["start_s"], sad["end_s"]) == (str(clips / "a_sad.wav"), 0.0, 1.0)
     assert (sad["emotion"], unsure["emotion"]) == ("sad", None)
     assert list(sad["scores"]) == EMOTIONS
@@ -94,13 +91,15 @@ def test_folder_without_recordings_is_an_error(bundle, tmp_path):
 
 
 def test_every_suffix_of_a_corpus_is_taken_from_a_folder():
-    assert set(AUDIO_SUFFIXES) <= _cli_predict_recordings.SUFFIXES
+    assert set(AUDIO_SUFFIXES) <= recordings.SUFFIXES
 
 
 def test_csv_has_a_column_for_each_emotion(bundle, clips):
     result = run("predict", clips, "--model", bundle, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
-    assert list(rows[0]) == ["file", "start_s", "end_s", "emotion", "confidence", *EMOTIONS, "error"]
+    assert list(rows[0]) == [
+        *("file", "start_s", "end_s", "emotion", "confidence", "label", "speech", *EMOTIONS, "error")
+    ]
     assert [row["emotion"] for row in rows] == ["sad", "", "angry", "", "sad"]
     assert [bool(row["error"]) for row in rows] == [False, False, False, True, False]
     assert sum(float(rows[0][emotion]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-5)
@@ -120,12 +119,12 @@ def test_table_shows_unsure_and_says_why(bundle, clips):
 @pytest.mark.parametrize(("width", "columns"), [(80, 4), (50, 3)])
 def test_table_fits_its_terminal_with_the_ends_of_names(monkeypatch, width, columns):
     scores = {"surprised": 0.9, "fearful": 0.06, "surprised2": 0.04}
-    prediction = _cli_predict_prediction.Prediction("surprised", 0.9, scores, 0.0, 1.0)
+    prediction = Prediction("surprised", 0.9, scores, 0.0, 1.0)
     name = "/data/ravdess/Audio_Speech_Actors_01-24/Actor_12/03-01-05-01-02-01-12.flac"
     screen = io.StringIO()
     monkeypatch.setattr(output, "console", lambda *, width: Console(width=fixed, file=screen))
     fixed = width
-    _cli_predict.print_table([_cli_predict_recordings.Answer(name, prediction)], threshold=0.5)
+    predict.print_table([recordings.Answer(name, prediction)], threshold=0.5)
     header, row = screen.getvalue().splitlines()
     assert len(row.rstrip()) <= width and "-12.flac" in row and "…" in row
     assert "surprised" in row and "90 %" in row
@@ -167,7 +166,7 @@ def test_interrupt_is_status_130_and_says_what_then(monkeypatch, bundle, clips, 
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_cli_predict, "answers", interrupted)
+    monkeypatch.setattr(predict, "answers", interrupted)
     monkeypatch.setattr("emotone.corpora.fetch.fetch.fetch", interrupted)
     result = run(*({"predict": ["predict", clips, "--model", bundle], "fetch": ["fetch", "ravdess"]}[command]))
     assert result.exit_code == 130
@@ -180,15 +179,15 @@ def test_interrupt_is_status_130_and_says_what_then(monkeypatch, bundle, clips, 
         (OSError(28, "No space left on device"), "No space left on device; check the path"),
         (MemoryError(), "out of memory"),
         (BundleError("two\nlines"), "error: two lines\n"),
-        (ModuleNotFoundError("No module named 'sklearn'", name="sklearn"), "pip install 'emotone[train]'"),
-        (ModuleNotFoundError("No module named 'opensmile'", name="opensmile"), "pip install 'emotone[opensmile]'"),
+        (ModuleNotFoundError("No module named 'sklearn'", name="sklearn"), "[train]'"),
+        (ModuleNotFoundError("No module named 'opensmile'", name="opensmile"), "[opensmile]'"),
     ],
 )
 def test_what_a_user_can_mend_is_one_line(monkeypatch, bundle, clips, raised, said):
     def failing(*_, **__):
         raise raised
 
-    monkeypatch.setattr(_cli_predict, "answers", failing)
+    monkeypatch.setattr(predict, "answers", failing)
     result = run("predict", clips, "--model", bundle)
     assert result.exit_code == 1 and said in result.stderr and result.stderr.count("\n") == 1
 
@@ -197,7 +196,7 @@ def test_defect_keeps_its_traceback(monkeypatch, bundle, clips):
     def failing(*_, **__):
         raise ModuleNotFoundError("No module named 'typo'", name="typo")
 
-    monkeypatch.setattr(_cli_predict, "answers", failing)
+    monkeypatch.setattr(predict, "answers", failing)
     assert isinstance(run("predict", clips, "--model", bundle).exception, ModuleNotFoundError)
 
 
@@ -306,13 +305,13 @@ def test_table_of_an_adaptive_model_says_how_much_was_heard():
     levels = {"0": "none", "30": "30", "neutral": "all neutral ones", "all": "all, and the clip itself"}
     rows = [{"level": level, "uar": 0.5 + 0.01 * n, "accuracy": 0.62} for n, level in enumerate(levels)]
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(*output_train.adapted({"adapted": {"validation": [], "test": rows}}))
+    console.print(*results.adapted({"adapted": {"validation": [], "test": rows}}))
     head, *lines = console.export_text().rstrip().splitlines()
     assert head.split() == "clips of the speaker heard UAR % accuracy %".split()
     assert [line.split() for line in lines] == [
         [*words.split(), f"{50 + n}.0", "62.0"] for n, words in enumerate(levels.values())
     ]
-    assert output_train.adapted({}) == output_train.under_conditions({}) == []
+    assert results.adapted({}) == results.under_conditions({}) == []
 
 
 def test_train_warns_in_yellow_where_speakers_are_shared(experiment, monkeypatch):
@@ -342,11 +341,12 @@ def test_compare_prints_the_table(experiment, tmp_path):
 
 
 def test_compare_sets_protocols_side_by_side(experiment, tmp_path):
-    options = ("--extractor", "log-mel", "--train-also", "song")
+    options = ("--extractor", "log-mel", "--train-also", "song", "--conditions", "telephone, noise-20")
     result = run("compare", "my.csv", "--data", "d", "--models", "all,cnn2d", "--out", "o", *options)
     assert (experiment["models"], experiment["protocols"]) == (("all", "cnn2d"), ("speaker-6fold", "random-70-15-15"))
     config = experiment["config"]
     assert (config["model"], config["extractor"], config["train_also"]) == ("cnn2d", "log-mel", ("song",))
+    assert config["conditions"] == ("telephone", "noise-20")
     assert result.stdout.count("WARNING: random split: 5 of 5 test speakers are also in training.") == 1
     rows = [line.split() for line in result.stdout.splitlines() if line.startswith("cnn2d")]
     assert rows == [["cnn2d", *2 * ["61.0", "(50.0", "to", "70.0)"], "-1.2", "21"]]
@@ -365,56 +365,7 @@ def test_evaluate_says_what_was_left_out(experiment):
     assert "1 recordings left out; the first: x.wav: damaged" in result.stderr
 
 
-def test_fetch_shows_the_licence_first_and_prints_the_folder(monkeypatch, tmp_path):
-    monkeypatch.setattr("emotone.corpora.fetch.fetch.fetch", lambda name, *, to, progress: to / name)
-    result = run("fetch", "ravdess", "--to", tmp_path)
-    assert result.stdout == f"{tmp_path}/ravdess\n" and "CC BY-NC-SA 4.0 (no commercial use)" in result.stderr
-
-    def failing(name, *, to, progress):
-        raise FetchError("the server is gone")
-
-    monkeypatch.setattr("emotone.corpora.fetch.fetch.fetch", failing)
-    result = run("fetch", "ravdess", "--to", tmp_path)
-    assert result.exit_code == 1 and result.stderr.endswith("error: the server is gone\n")
-
-
-@pytest.mark.parametrize(
-    ("option", "names"),
-    [("--model", MODELS), ("--protocol", PROTOCOLS), ("--extractor", EXTRACTORS), ("--augment", NAMES)],
-)
-def test_help_of_train_names_what_there_is(option, names, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "80")
-    options = re.split(r"\n(?=  -)", run("train", "--help").stdout)
-    told = next(told for told in options if told.startswith(f"  {option} "))
-    assert [name for name in names if name not in told] == []
-    assert max(len(line) for line in told.splitlines()) <= 80
-
-
-# ---- progress, and what is imported ----
-
-
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-@pytest.mark.parametrize(
-    ("stream", "quiet", "drawn"), [(Terminal(), False, True), (Terminal(), True, False), (io.StringIO(), False, False)]
-)
-def test_bar_is_drawn_on_terminals_alone(monkeypatch, stream, quiet, drawn):
-    monkeypatch.setattr(sys, "stderr", stream)
-    with output.ProgressBar(quiet=quiet) as progress:
-        progress(1, 2, "fold [1] of 2")
-    assert ("fold [1] of 2" in stream.getvalue()) == drawn
-    assert (stream.getvalue() == "") != drawn
-
-
-def test_bar_waits_for_its_delay(monkeypatch):
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
-    with output.ProgressBar(delay_s=60.0) as progress:
-        progress(1, 2, "quick")
-    assert stream.getvalue() == ""
+# ---- what is imported ----
 
 
 HEAVY = {"torch", "sklearn", "pandas", "matplotlib", "onnx", "av", "emotone.experiment"}
@@ -422,7 +373,7 @@ HEAVY = {"torch", "sklearn", "pandas", "matplotlib", "onnx", "av", "emotone.expe
 
 def imported_by(arguments, *, also=frozenset()):
     script = (
-        "import sys; from emotone.cli import main\n"
+        "import sys; from emotone.cli.main import main\n"
         f"sys.argv = ['emotone', *{[str(argument) for argument in arguments]!r}]\n"
         "try: main()\n"
         f"finally: print(sorted({HEAVY | also!r} & set(sys.modules)), file=sys.stderr)"
@@ -442,6 +393,6 @@ def test_predict_imports_nothing_heavy(bundle, clips, form):
 
 
 def test_reader_that_closes_the_pipe_sees_no_traceback(bundle, clips):
-    command = f"{sys.executable} -c 'from emotone.cli import main; main()' predict {clips} --model {bundle}"
+    command = f"{sys.executable} -c 'from emotone.cli.main import main; main()' predict {clips} --model {bundle}"
     done = subprocess.run(f"{command} 2>err | true; cat err", shell=True, capture_output=True, text=True, cwd=clips)
     assert "Traceback" not in done.stdout and "BrokenPipe" not in done.stdout

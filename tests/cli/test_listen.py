@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from emotone.cli import app
-from emotone.cli import listen as _cli_listen
+from emotone.cli import listen
+from emotone.cli.main import app
 from emotone.errors import AudioError, MissingExtraError
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.stream import Stream
@@ -92,7 +92,7 @@ def interrupted(chunks):
 
 def listened(bundle, capsys, *, format, chunks=None):
     stream = Stream(Recognizer(bundle))
-    _cli_listen.listen(stream, interrupted(pcm(*CONVERSATION) if chunks is None else chunks), format=format)
+    listen.print_events(stream, interrupted(pcm(*CONVERSATION) if chunks is None else chunks), format=format)
     return capsys.readouterr().out.splitlines()
 
 
@@ -124,7 +124,7 @@ def test_silence_says_so(bundle, capsys):
 def test_screen_has_the_state_the_bars_and_the_last_utterances(bundle):
     from rich.console import Console
 
-    stream, bars = Stream(Recognizer(bundle)), _cli_listen._Bars()
+    stream, bars = Stream(Recognizer(bundle)), listen._Bars()
     console = Console(width=60)
 
     def screen():
@@ -143,7 +143,7 @@ def test_screen_has_the_state_the_bars_and_the_last_utterances(bundle):
 
 def test_command_listens_to_the_device_and_closes_it(bundle, monkeypatch):
     device = install(monkeypatch, FakeDevice(pcm(*CONVERSATION)))
-    real, told = _cli_listen.microphone, {}
+    real, told = listen.microphone, {}
 
     def microphone(which):
         rate, chunks = real(which)
@@ -158,8 +158,8 @@ def test_command_listens_to_the_device_and_closes_it(bundle, monkeypatch):
 
         return rate, some()
 
-    monkeypatch.setattr(_cli_listen, "microphone", microphone)
-    result = CliRunner().invoke(app.app, ["listen", "--model", str(bundle), "--device", "1", "--format", "lines"])
+    monkeypatch.setattr(listen, "microphone", microphone)
+    result = CliRunner().invoke(app, ["listen", "--model", str(bundle), "--device", "1", "--format", "lines"])
     assert result.exit_code == 0 and "2 utterances" in result.output and told["device"] == 1
     assert device.opened[0]["samplerate"] == RATE and device.opened[0]["dtype"] == "int16"
     assert device.opened[-1] == "closed"
@@ -167,7 +167,7 @@ def test_command_listens_to_the_device_and_closes_it(bundle, monkeypatch):
 
 def test_when_the_machine_is_too_slow_the_oldest_sound_is_dropped(monkeypatch):
     install(monkeypatch, FakeDevice([bytes([number % 256]) * 4 for number in range(150)]))
-    _, chunks = _cli_listen.microphone()
+    _, chunks = listen.microphone()
     first = next(chunks)
     assert first == bytes([50]) * 4
     chunks.close()
@@ -175,7 +175,7 @@ def test_when_the_machine_is_too_slow_the_oldest_sound_is_dropped(monkeypatch):
 
 def test_devices_are_listed(monkeypatch):
     install(monkeypatch, FakeDevice([]))
-    result = CliRunner().invoke(app.app, ["listen", "--devices"])
+    result = CliRunner().invoke(app, ["listen", "--devices"])
     assert result.exit_code == 0 and result.output == "1  a microphone\n"
 
 
@@ -183,13 +183,13 @@ def test_devices_are_listed(monkeypatch):
 def test_without_a_microphone_it_is_told_what_to_do(monkeypatch, which, why):
     install(monkeypatch, FakeDevice([], inputs=0))
     with pytest.raises(AudioError, match=why) as caught:
-        _cli_listen.microphone(which)
+        listen.microphone(which)
     assert "--devices" in str(caught.value)
     with pytest.raises(AudioError, match="no microphone was found"):
-        _cli_listen.devices()
+        listen.list_devices()
 
 
 def test_what_is_not_installed_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(MissingExtraError, match="live"):
-        _cli_listen.microphone()
+        listen.microphone()

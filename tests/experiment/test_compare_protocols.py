@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import balanced_accuracy_score
 
-from emotone.cli import train
+from emotone.cli import results
 from emotone.errors import ConfigError, ProtocolError
 from emotone.experiment import compare, folds
 from emotone.experiment.compare import _words
@@ -209,7 +209,7 @@ def test_the_written_page_and_table_of_the_terminal_repeat_the_comparison(compar
     html = (folder / "comparison.html").read_text()
     for link in Page(html).links:
         assert (folder / link).is_file()
-    table = train.side_by_side(told)
+    table = results.side_by_side(told)
     assert [column.header for column in table.columns] == [
         "model",
         f"UAR %, {RANDOM}",

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from emotone.audio import read, write_wav
-from emotone.cli import app
+from emotone.cli.main import app
 from emotone.errors import ConfigError
 from emotone.experiment import evaluate
 from emotone.recognition.recognizer import Recognizer
@@ -193,7 +193,7 @@ def test_speakers_of_one_name_in_two_corpora_are_two(bundle, tmp_path):
 def test_command_adapts(bundle, plain, corpus):
     def told(*words):
         command = ["evaluate", *words, corpus, "--data", corpus.parent]
-        return CliRunner().invoke(app.app, [str(word) for word in command])
+        return CliRunner().invoke(app, [str(word) for word in command])
 
     result = told("--adapt", bundle)
     assert result.exit_code == 0, result.output

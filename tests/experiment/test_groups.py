@@ -11,7 +11,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from emotone import metrics
-from emotone.cli import train as output
+from emotone.cli import results as output
 from emotone.experiment import compare, run
 from emotone.experiment.analyses import groups
 from emotone.recognition import model_card as cards

@@ -311,7 +311,7 @@ def test_held_out_validation_clips_are_checked_as_well(config):
 def test_songs_of_ravdess_are_learnt_from_in_the_folds_of_their_singers(data, tmp_path):
     """On the real table, without sound: 1,440 spoken clips of 24 actors and 1,009 songs of 23 of them."""
 
-    def compute(corpus, extractor, progress):
+    def compute(corpus, extractor, *, preprocessing, progress):
         return Features(np.zeros((len(corpus), 1), np.float32), plain("zero"), tuple(map(str, range(len(corpus)))))
 
     config = Config(("ravdess",), data, tmp_path / "run", train_also=("song",))

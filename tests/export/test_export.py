@@ -28,6 +28,7 @@ from emotone.features.store import FeatureStore
 from emotone.models import registry
 from emotone.preprocessing import DEFAULT as PREPROCESSING
 from emotone.recognition import card as cards
+from emotone.recognition import model_card
 from emotone.recognition.recognizer import Recognizer
 
 EMOTIONS = ("neutral", "happy", "sad", "angry")
@@ -199,7 +200,7 @@ def test_opensmile_bundle_starts_at_the_features(voices, fresh, tmp_path, monkey
         raise MissingExtraError("the feature set", extra="opensmile")
 
     monkeypatch.setitem(extractors.EXTRACTORS, "outside", without_package)
-    with pytest.raises(MissingExtraError, match=r"pip install 'emotone\[opensmile\]'"):
+    with pytest.raises(MissingExtraError, match=r"extra 'opensmile'.*pip install"):
         Recognizer(out)
     monkeypatch.delitem(extractors.EXTRACTORS, "outside")
     with pytest.raises(BundleError, match="unknown extractor 'outside'"):
@@ -247,7 +248,7 @@ def test_card_says_what_the_bundle_is(tiny, learned, tmp_path):
     assert card["calibration"].pop("greatest_difference") < 1e-4
     assert card["calibration"] == {"coverage": 0.9, "temperature": 2.0, "threshold": 0.3}
     assert card["parameters"] == {"C": 0.5} and card["scores"]["uar"] == 0.5
-    assert card["preprocessing"] == {"trim_db": 40.0}
+    assert card["preprocessing"] == PREPROCESSING.to_dict() == {"trim_db": 40.0, "min_duration_s": 0.2}
     assert {"emotone", "python", "onnxruntime", "scikit-learn"} <= set(card["versions"])
 
 
@@ -301,7 +302,7 @@ def test_failure_while_writing_keeps_the_old_bundle(tiny, learned, tmp_path, mon
         full_disk() if len(moves) == 2 else real(source, target)
 
     if failing == "readme":
-        monkeypatch.setattr(cards, "readme", full_disk)
+        monkeypatch.setattr(model_card, "readme", full_disk)
     else:
         monkeypatch.setattr(export.os, "replace", replace)
     with pytest.raises(ExportError, match="no space left"):

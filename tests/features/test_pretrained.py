@@ -83,9 +83,9 @@ def test_names_are_read() -> None:
         ("whisper-base@7", "layer 7 of whisper-base, which has 6 blocks"),
         (
             "whisper-large@3",
-            "size of Whisper is 'large'; expected one of tiny, tiny.en, base, base.en, small, small.en",
+            "size of Whisper is 'large'; expected tiny, tiny.en, base, base.en, small, small.en",
         ),
-        ("whisper-base@3:max", "pooling is 'max'; expected one of mean+std, mean, frames"),
+        ("whisper-base@3:max", "pooling is 'max'; expected mean+std, mean, frames"),
         ("whisper-base@3:", "pooling is ''"),
         ("whisper-base@3,3", "layer 3 of 'whisper-base' is there twice"),
         ("whisper-base@3+whisper-base@2,3:mean", "layer 3 of 'whisper-base' is there twice"),
@@ -95,7 +95,7 @@ def test_names_are_read() -> None:
         ("whisper-base@3:frames+hub:a/b@2:frames", "'frames' of other encoders than Whisper's can't be joined"),
         ("hub:a/b@1:frames+hub:c/d@2:frames", "'frames' of other encoders than Whisper's can't be joined"),
         ("whisper-base@3,2:frames+whisper-base@2:frames", "layer 2 of 'whisper-base' is there twice"),
-        ("hub:@3", "'hub:' names no model; expected one of the hub"),
+        ("hub:@3", "'hub:' names no model; expected org/model of the hub"),
         ("hub:org/model", "'hub:org/model' names no layers"),
     ],
 )

@@ -320,7 +320,7 @@ def test_store_keeps_graph_and_features_of_a_name_that_no_file_may_have(
     assert kept.name == f"whisper-nano-0-1-{extractor.digest[:32]}.onnx"
     alone = FeatureStore(tmp_path / "other").compute(toy_encoders.Table(paths[:1]), extractor, workers=1)
     np.testing.assert_array_equal(alone.values[0], together.values[0])  # no clip is padded to another's length
-    monkeypatch.setattr("emotone.features.store.GraphRunner", None)  # nothing is computed again
+    monkeypatch.setattr("emotone.features.worker.GraphRunner", None)  # nothing is computed again
     np.testing.assert_array_equal(store.compute(toy_encoders.Table(paths), extractor).values, together.values)
     assert calls == [ROW, ROW]  # once for each store
 
@@ -365,5 +365,5 @@ def test_published_weights_hear_real_clips(data, monkeypatch, tmp_path) -> None:
             row, extractor.extract(torch.from_numpy(PREPROCESSING.apply(audio.read(clip)))).numpy(), atol=1e-3
         )
     assert np.std(rows, axis=0).max() > 0.1
-    monkeypatch.setattr("emotone.features.store.GraphRunner", None)
+    monkeypatch.setattr("emotone.features.worker.GraphRunner", None)
     np.testing.assert_array_equal(store.compute(clips, extractor).values, rows)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from emotone.audio import write_wav
 from emotone.augment import nonspeech as gathering_nonspeech
-from emotone.cli import app
+from emotone.cli.main import app
 from emotone.errors import ConfigError, SilenceError
 from emotone.experiment.analyses import speech_gate as gathering
 from emotone.export.compose import compose
@@ -151,10 +151,10 @@ def test_command_line_says_so(bundle, tmp_path):
     for name, level in (("voice", 0.15), ("hush", 0.03)):
         write_wav(tmp_path / f"{name}.wav", handmade.tone(level))
     files = [str(tmp_path / name) for name in ("voice.wav", "hush.wav")]
-    told = CliRunner().invoke(app.app, ["predict", *files, "--model", str(bundle), "--format", "json"])
+    told = CliRunner().invoke(app, ["predict", *files, "--model", str(bundle), "--format", "json"])
     voice, hush = json.loads(told.stdout)
     assert voice["speech"] > 0.5 > hush["speech"] and hush["emotion"] is None
-    table = CliRunner().invoke(app.app, ["predict", *files, "--model", str(bundle)]).stdout
+    table = CliRunner().invoke(app, ["predict", *files, "--model", str(bundle)]).stdout
     assert "no speech: silence, noise or music" in table
     (row,) = [line for line in table.splitlines() if "hush.wav" in line]
     assert "no speech" in row and "%" not in row

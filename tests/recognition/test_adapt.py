@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import emotone
 from emotone.audio import write_wav
-from emotone.cli import app
+from emotone.cli.main import app
 from emotone.errors import AudioError, ConfigError, ExportError, FeatureError
 from emotone.export import bundle as export
 from emotone.export import pipelines as export_pipelines
@@ -286,7 +286,7 @@ def file(tmp_path_factory):
 
 
 def predict(*arguments):
-    return CliRunner().invoke(app.app, ["predict", *(str(argument) for argument in arguments)])
+    return CliRunner().invoke(app, ["predict", *(str(argument) for argument in arguments)])
 
 
 def test_predict_adapts_to_a_folder_and_a_saved_profile_gives_the_same(bundle, speaker, file, tmp_path):
@@ -295,7 +295,7 @@ def test_predict_adapts_to_a_folder_and_a_saved_profile_gives_the_same(bundle, s
     result = predict(*common, "--adapt-to", speaker, "--save-profile", saved)
     assert result.exit_code == 0 and result.stderr == ""
     (told,) = json.loads(result.stdout)
-    assert list(told) == ["file", "start_s", "end_s", "emotion", "confidence", "scores"]
+    assert list(told) == ["file", "start_s", "end_s", "emotion", "label", "confidence", "scores", "speech"]
     expected = handmade.expected(handmade.tone(0.15), mean=0.2, heard=3)
     assert list(told["scores"].values()) == pytest.approx(expected, abs=1e-3)
     assert SpeakerProfile.load(saved).n_clips == 3
@@ -315,7 +315,17 @@ def test_table_says_to_how_many_clips_and_csv_stays_as_it_is(bundle, speaker, fi
     rows = list(
         csv.reader(io.StringIO(predict(file, "--model", bundle, "--adapt-to", speaker, "--format", "csv").stdout))
     )
-    assert rows[0] == ["file", "start_s", "end_s", "emotion", "confidence", *handmade.EMOTIONS, "error"]
+    assert rows[0] == [
+        "file",
+        "start_s",
+        "end_s",
+        "emotion",
+        "confidence",
+        "label",
+        "speech",
+        *handmade.EMOTIONS,
+        "error",
+    ]
     assert len(rows) == 2
 
 

@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 
 from emotone.audio import write_wav
 from emotone.audio.speech_detector import VadSettings
-from emotone.cli import app
+from emotone.cli.main import app
 from emotone.errors import AudioError, ConfigError
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.timeline import ENVELOPE_STEP_S, Timeline, TimelineSettings, timeline
+from emotone.recognition.timeline_formats import FORMATS
 from support import handmade
 
 RATE = 16_000
@@ -171,32 +172,32 @@ def made():
 
 
 def test_json_has_every_segment(made):
-    found = json.loads(made.to_json())
+    found = json.loads(FORMATS["json"].write(made))
     assert set(found) == {"duration_s", "spoken_s", "shares", "segments"}
     assert found["duration_s"] == 4000.0 and found["spoken_s"] == 63.25
     first, second = found["segments"]
     assert first == {
-        **{"start_s": 0.5, "end_s": 2.25, "emotion": "happy", "label": "happy", "confidence": 0.8},
+        **{"start_s": 0.5, "end_s": 2.25, "emotion": "happy", "label": "happy", "confidence": 0.8, "speech": None},
         "scores": pytest.approx({"happy": 0.8, "sad": 0.1, "angry": 0.1}),
     }
     assert (second["emotion"], second["label"]) == (None, "unsure")
 
 
 def test_csv_has_a_row_for_each_segment(made):
-    rows = list(csv.DictReader(io.StringIO(made.to_csv())))
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"].write(made))))
     assert [row["label"] for row in rows] == ["happy", "unsure"]
     assert list(rows[0]) == ["start_s", "end_s", "label", "confidence", *EMOTIONS]
     assert float(rows[0]["happy"]) == 0.8
 
 
 def test_webvtt_is_what_players_read(made):
-    assert made.to_vtt() == (
+    assert FORMATS["vtt"].write(made) == (
         "WEBVTT\n\n00:00:00.500 --> 00:00:02.250\nhappy 80 %\n\n01:00:00.000 --> 01:01:01.500\nunsure\n"
     )
 
 
 def test_audacity_reads_its_labels(made):
-    assert made.to_audacity() == "0.500000\t2.250000\thappy 80 %\n3600.000000\t3661.500000\tunsure\n"
+    assert FORMATS["audacity"].write(made) == "0.500000\t2.250000\thappy 80 %\n3600.000000\t3661.500000\tunsure\n"
 
 
 # ---- recognizer and command line ----
@@ -221,7 +222,7 @@ def recording(tmp_path):
 
 
 def run(*words):
-    return CliRunner().invoke(app.app, [str(word) for word in words])
+    return CliRunner().invoke(app, [str(word) for word in words])
 
 
 def test_recognizer_tells_a_recordings_timeline(bundle, recording):
@@ -242,7 +243,7 @@ def test_timeline_hears_the_profile_of_the_speaker(tmp_path, recording):
 
 
 def test_command_prints_a_table(bundle, recording):
-    result = run("predict", recording, "--timeline", "--model", bundle)
+    result = run("timeline", recording, "--model", bundle)
     assert result.exit_code == 0
     assert re.search(r"0:01\.\d +0:06\.\d +sad ", result.output)
     assert "is speech: sad" in result.output
@@ -250,7 +251,7 @@ def test_command_prints_a_table(bundle, recording):
 
 @pytest.mark.parametrize("format", ["json", "csv", "vtt", "audacity"])
 def test_command_prints_the_formats(bundle, recording, format):
-    result = run("predict", recording, "--timeline", "--model", bundle, "--format", format)
+    result = run("timeline", recording, "--model", bundle, "--format", format)
     expected = Recognizer(bundle).timeline(recording)
     assert result.exit_code == 0
     if format == "json":
@@ -259,18 +260,20 @@ def test_command_prints_the_formats(bundle, recording, format):
         rows = list(csv.DictReader(io.StringIO(result.stdout)))
         assert [row["label"] for row in rows] == ["sad", "angry"] and rows[0]["file"] == str(recording)
     else:
-        assert result.stdout == (expected.to_vtt() if format == "vtt" else expected.to_audacity())
+        assert result.stdout == (
+            FORMATS["vtt"].write(expected) if format == "vtt" else FORMATS["audacity"].write(expected)
+        )
 
 
 def test_one_file_that_cant_be_read_costs_the_others_nothing(bundle, recording, tmp_path):
     (tmp_path / "broken.wav").write_bytes(b"no sound")
-    result = run("predict", tmp_path / "broken.wav", recording, "--timeline", "--model", bundle, "--format", "json")
+    result = run("timeline", tmp_path / "broken.wav", recording, "--model", bundle, "--format", "json")
     first, second = json.loads(result.stdout)
     assert result.exit_code == 1 and "error" in first and len(second["segments"]) == 2
 
 
 def test_picture_is_drawn(bundle, recording, tmp_path):
-    result = run("predict", recording, "--timeline", "--model", bundle, "--picture", tmp_path / "call.png")
+    result = run("timeline", recording, "--model", bundle, "--picture", tmp_path / "call.png")
     assert result.exit_code == 0
     assert (tmp_path / "call.png").read_bytes().startswith(b"\x89PNG")
 
@@ -294,13 +297,30 @@ def test_picture_has_each_segment_in_its_colour_and_place(bundle, recording):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--format", "vtt"], "add --timeline"),
-        (["--picture", "x.png"], "add --timeline"),
-        (["--timeline", "--format", "vtt", "SECOND"], "one recording"),
-        (["--timeline", "--picture", "x.png", "SECOND"], "one recording"),
+        (["predict", "--timeline"], "emotone timeline FILE"),
+        (["timeline", "--format", "srt"], "table|json|csv|vtt|audacity"),
+        (["timeline", "--out", "x.mp3"], ".json, .csv, .vtt, .txt"),
+        (["timeline", "--format", "vtt", "SECOND"], "one recording"),
+        (["timeline", "--out", "x.vtt", "SECOND"], "one recording"),
+        (["timeline", "--picture", "x.png", "SECOND"], "one recording"),
     ],
 )
-def test_what_does_not_go_together_is_told(bundle, recording, words, why):
-    words = [str(recording) if word == "SECOND" else word for word in words]
-    result = run("predict", recording, *words, "--model", bundle)
-    assert result.exit_code != 0 and why in (result.output + str(result.exception))
+def test_options_that_do_not_go_together_are_an_error(bundle, recording, words, why):
+    command, *words = [str(recording) if word == "SECOND" else word for word in words]
+    result = run(command, recording, *words, "--model", bundle)
+    said = " ".join((result.output + str(result.exception)).replace("│", " ").split())
+    assert result.exit_code != 0 and why in said
+
+
+def test_timeline_is_saved_in_the_format_of_the_suffix(bundle, recording, tmp_path):
+    result = run("timeline", recording, "--model", bundle, "--out", tmp_path / "call.vtt")
+    assert result.exit_code == 0, result.output
+    written = (tmp_path / "call.vtt").read_text(encoding="utf-8")
+    expected = Recognizer(bundle).timeline(recording)
+    assert written == FORMATS["vtt"].write(expected)
+    expected.save(tmp_path / "call.json")
+    assert json.loads((tmp_path / "call.json").read_text(encoding="utf-8")) == expected.to_dict()
+    expected.save(tmp_path / "call.srt", format="csv")
+    assert (tmp_path / "call.srt").read_text(encoding="utf-8") == FORMATS["csv"].write(expected)
+    with pytest.raises(ConfigError, match=r"call\.wav: no timeline format"):
+        expected.save(tmp_path / "call.wav")

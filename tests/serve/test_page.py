@@ -26,6 +26,7 @@ from emotone.palette import COLOURS
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.timeline import Timeline
+from emotone.recognition.timeline_formats import FORMATS
 from emotone.serve import ServeSettings, create_app, security
 from emotone.serve.page import html, timeline_html
 from emotone.serve.problems import KINDS, ProblemError
@@ -308,10 +309,10 @@ def test_a_timeline_is_the_recognizers_and_can_be_played(open_page, recognizer, 
             link.click()
         saved[download.value.suggested_filename] = Path(download.value.path()).read_text()
     assert saved == {
-        "conversation.emotions.json": expected.to_json(),
-        "conversation.emotions.csv": expected.to_csv(),
-        "conversation.emotions.vtt": expected.to_vtt(),
-        "conversation.emotions.txt": expected.to_audacity(),
+        "conversation.emotions.json": FORMATS["json"].write(expected),
+        "conversation.emotions.csv": FORMATS["csv"].write(expected),
+        "conversation.emotions.vtt": FORMATS["vtt"].write(expected),
+        "conversation.emotions.txt": FORMATS["audacity"].write(expected),
     }
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from emotone.augment import _dsp, conditions, nonspeech, transforms
-from emotone.source_code import source_digest
+from emotone.files import source_digest
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,6 @@ class Augmentation:
 
     @property
     def spec(self) -> str:
-        """Text that decides a copy: transforms and their settings, number, seed, and a digest of the transforms' code."""
+        """Text that identifies a copy: transforms and their settings, number, seed, and a digest of their code."""
         names = "+".join(transform.spec for transform in self.transforms)
         return f"{names}#{self.copy}@{self.seed}|{source_digest(_dsp, transforms, conditions, nonspeech)}"

@@ -8,7 +8,7 @@ import typer
 
 from emotone.cli import console as output
 from emotone.cli import options
-from emotone.cli.app import _names, app
+from emotone.cli.app import Command, app, examples, parse_names
 from emotone.progress import Progress
 
 
@@ -40,13 +40,20 @@ def run(
     )
 
 
-@app.command()
+@app.command(
+    cls=Command,
+    epilog=examples(
+        "explore ravdess --data data --out pages/ravdess",
+        "explore ravdess --data data --out pages/pair --compare happy sad",
+    ),
+)
 def explore(
     corpora: options.Corpora,
     data: options.Data,
     out: options.OutFolder,
     compare: Annotated[
-        tuple[str, str] | None, typer.Option(metavar="A B", help="Also tell what sets these two emotions apart.")
+        tuple[str, str] | None,
+        typer.Option(metavar="A B", help="Also show which features separate these two emotions."),
     ] = None,
     emotions: options.Emotions = "",
     channel: options.Channel = "speech",
@@ -54,16 +61,14 @@ def explore(
     cache: options.Cache = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Show what a corpus holds and how its emotions sound: a page, with pictures and tables beside it."""
-    pass
-
+    """Describe a corpus in pictures and tables."""
     with output.ProgressBar(quiet=quiet) as progress:
         page = run(
             corpora,
             data=data,
             out=out,
             pair=compare,
-            emotions=_names(emotions) or None,
+            emotions=parse_names(emotions) or None,
             channel=channel,
             seed=seed,
             cache=cache,

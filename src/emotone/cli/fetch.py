@@ -1,4 +1,4 @@
-"""TODO src/emotone/cli/fetch.py."""
+"""The command ``fetch``: download a corpus."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,20 +7,20 @@ import typer
 
 from emotone.cli import console as output
 from emotone.cli import options
-from emotone.cli.app import app
+from emotone.cli.app import Command, app, examples
 
 
-@app.command()
+@app.command(cls=Command, epilog=examples("fetch ravdess", "fetch emodb --to data"))
 def fetch(
-    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="A name, such as ravdess.")],
-    to: Annotated[Path, typer.Option(metavar="DIR", help="The data folder; the corpus gets a folder in it.")] = Path(
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="Name of a corpus, such as ravdess.")],
+    to: Annotated[Path, typer.Option(metavar="DIR", help="Data folder; the corpus gets a folder in it.")] = Path(
         "data"
     ),
     quiet: options.Quiet = False,
 ) -> None:
-    """Download a corpus from its authors, and verify it.
+    """Download a corpus and verify it.
 
-    An interrupted download goes on where it stopped.
+    An interrupted download continues where it stopped.
     """
     from emotone.corpora.fetch import fetch as fetching
 

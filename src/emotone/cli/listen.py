@@ -1,5 +1,7 @@
 """The work of ``emotone listen``: a microphone, a live display, and a summary at the end."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import queue
@@ -9,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from emotone.cli import console as output
 from emotone.cli import options
-from emotone.cli.app import app
+from emotone.cli.app import Command, app, examples
 from emotone.errors import AudioError, MissingExtraError
 from emotone.recognition.prediction import Prediction, shares
-from emotone.recognition.recognizer import Recognizer
-from emotone.recognition.stream import Event, Stream
 
 if TYPE_CHECKING:
     from rich.console import Group
+
+    from emotone.recognition.stream import Event, Stream
 
 #: Seconds of sound that may wait to be heard: beyond these the machine is too slow, and what is oldest is dropped.
 _WAITING_S = 10.0
@@ -100,7 +102,7 @@ def _sounddevice() -> Any:
     return sounddevice
 
 
-def _put(waiting: "queue.Queue[bytes]", chunk: bytes) -> None:
+def _put(waiting: queue.Queue[bytes], chunk: bytes) -> None:
     while True:
         try:
             return waiting.put_nowait(chunk)
@@ -111,6 +113,8 @@ def _put(waiting: "queue.Queue[bytes]", chunk: bytes) -> None:
 def run(model: str, *, device: str | None, adapt: bool, adapt_to: str | None, format: str) -> None:
     """Listen with a bundle, until Ctrl-C; see `print_events` for ``format``."""
     from emotone.cli.recordings import speaker_profile
+    from emotone.recognition.recognizer import Recognizer
+    from emotone.recognition.stream import Stream
 
     recognizer = Recognizer(model)
     profile = None if adapt_to is None else speaker_profile(recognizer, adapt_to)
@@ -169,7 +173,7 @@ def _clock(seconds: float) -> str:
 class _Lines:
     """A line for each utterance."""
 
-    def __enter__(self) -> "_Lines":
+    def __enter__(self) -> _Lines:
         output.note("listening; Ctrl-C ends it")
         return self
 
@@ -185,7 +189,7 @@ class _Lines:
 class _Json(_Lines):
     """Every event, as a line of JSON."""
 
-    def __enter__(self) -> "_Json":
+    def __enter__(self) -> _Json:
         return self
 
     def tell(self, events: list[Event], stream: Stream) -> None:
@@ -205,7 +209,7 @@ class _Bars(_Lines):
         self._last: list[Prediction] = []
         self._speaks = False
 
-    def __enter__(self) -> "_Bars":
+    def __enter__(self) -> _Bars:
         self._live.start()
         return self
 
@@ -222,7 +226,7 @@ class _Bars(_Lines):
                 self._last = [*self._last[-4:], event.prediction]
         self._live.update(self._screen(stream))
 
-    def _screen(self, stream: Stream) -> "Group":
+    def _screen(self, stream: Stream) -> Group:
         from rich.console import Group
         from rich.text import Text
 
@@ -243,7 +247,7 @@ def _utterance(one: Prediction) -> str:
     return f"{_clock(one.start_s)} to {_clock(one.end_s)}  {words}"
 
 
-@app.command()
+@app.command(cls=Command, epilog=examples("listen", "listen --device 1 --format json"))
 def listen(
     model: options.Bundle = "default",
     device: options.Device = None,
@@ -252,7 +256,7 @@ def listen(
     adapt: options.Adapt = False,
     adapt_to: options.AdaptTo = None,
 ) -> None:
-    """Tell the emotion of who speaks into the microphone, until Ctrl-C."""
+    """Predict emotion from the microphone."""
     if devices:
         print(list_devices())
         return

@@ -1,6 +1,17 @@
 """The command line: parse, call, print."""
 
-from emotone.cli import explore, fetch, listen, predict, report, serve, train  # noqa: F401 - each adds its commands
+from emotone.cli import (  # noqa: F401 - each adds its command
+    compare,
+    evaluate,
+    explore,
+    fetch,
+    listen,
+    predict,
+    report,
+    serve,
+    timeline,
+    train,
+)
 from emotone.cli.app import app
 
 

@@ -1,4 +1,4 @@
-"""The options that commands share; imported by `emotone.cli` alone."""
+"""The options of the commands."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -6,64 +6,71 @@ from typing import Annotated, Literal
 import typer
 
 Bundle = Annotated[
-    str, typer.Option("--model", metavar="BUNDLE", help="A bundle's folder, or 'default', the built-in.")
+    str, typer.Option("--model", metavar="BUNDLE", help="Folder of a model bundle, or 'default' (built in).")
 ]
-AnswerFormat = Annotated[
-    Literal["table", "json", "csv", "vtt", "audacity"],
-    typer.Option(help="How to print the answers; vtt (subtitles) and audacity (labels) are of a timeline."),
-]
-AsTimeline = Annotated[bool, typer.Option("--timeline", help="Tell who sounds how from moment to moment.")]
-PictureFile = Annotated[
-    Path | None, typer.Option("--picture", metavar="FILE", help="Draw the timeline into this PNG file.")
-]
-Device = Annotated[str | None, typer.Option(metavar="NAME", help="A microphone, by name or number.")]
-ListDevices = Annotated[bool, typer.Option("--devices", help="List the microphones and end.")]
+Device = Annotated[str | None, typer.Option(metavar="NAME", help="Name or number of the microphone.")]
+ListDevices = Annotated[bool, typer.Option("--devices", help="List the microphones and exit.")]
 ListenFormat = Annotated[
-    Literal["live", "lines", "json"], typer.Option(help="Moving bars, a line an utterance, or a line an event.")
+    Literal["live", "lines", "json"],
+    typer.Option(help="Live bars, one line per utterance, or one JSON line per event."),
 ]
 Adapt = Annotated[
-    bool, typer.Option("--adapt", help="Learn from each utterance how the speaker sounds; for one speaker.")
+    bool, typer.Option("--adapt", help="Adapt to the speaker after each utterance; for a single speaker.")
 ]
-Host = Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen; 0.0.0.0 lets other machines in.")]
-Port = Annotated[int, typer.Option(min=1, max=65535)]
+Host = Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 accepts other machines.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 Key = Annotated[
-    str | None, typer.Option(metavar="KEY", envvar="EMOTONE_KEY", help="Answer those alone who send it as bearer key.")
+    str | None,
+    typer.Option(metavar="KEY", envvar="EMOTONE_KEY", help="Require this API key (Authorization: Bearer KEY)."),
 ]
 Origins = Annotated[
     str,
     typer.Option(
-        metavar="A,B", help="Pages of these origins may ask, such as https://example.org.", show_default="none"
+        metavar="A,B",
+        help="Accept requests from web pages of these origins, such as https://example.org.",
+        show_default="none",
     ),
 ]
-Workers = Annotated[int, typer.Option(min=1, max=64, help="Recordings that are answered for at once.")]
-AccessLog = Annotated[bool, typer.Option("--access-log", help="A line for each request, on stderr.")]
-Page = Annotated[bool, typer.Option("--page/--no-page", help="Show the web page at /, beside HTTP and WebSocket.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Draw no progress bar.")]
+Workers = Annotated[int, typer.Option(min=1, max=64, help="Recordings predicted at the same time.")]
+AccessLog = Annotated[bool, typer.Option("--access-log", help="Log each request to stderr.")]
+Page = Annotated[
+    bool, typer.Option("--page/--no-page", help="Serve the web page at /, beside the HTTP API and WebSocket.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bar.")]
 Corpora = Annotated[
-    list[str], typer.Argument(metavar="CORPUS", help="Names (ravdess, tess, ...), CSV manifests or folders.")
+    list[str], typer.Argument(metavar="CORPUS", help="Corpora: names (ravdess, tess, ...), CSV manifests or folders.")
 ]
 Data = Annotated[
     Path,
     typer.Option(
-        metavar="DIR", envvar="EMOTONE_DATA", help="The folder that holds the corpora by name, or the corpus itself."
+        metavar="DIR",
+        envvar="EMOTONE_DATA",
+        rich_help_panel="Data",
+        help="Folder that holds the corpora, each under its name, or the corpus itself.",
     ),
 ]
 ProtocolName = Annotated[
     str,
     typer.Option(
         metavar="NAME|FILE",
-        help="How to split: speaker-6fold, speaker-5fold, leave-one-speaker-out, statement-disjoint, "
+        rich_help_panel="Evaluation",
+        help="Evaluation protocol: speaker-6fold, speaker-5fold, leave-one-speaker-out, statement-disjoint, "
         "random-70-15-15, random-80-20, cross-corpus, or a JSON file.",
     ),
 ]
-Emotions = Annotated[str, typer.Option(metavar="A,B,C", help="Only these emotions.", show_default="all")]
-Channel = Annotated[Literal["speech", "song", "all"], typer.Option(help="Which recordings of the corpora.")]
+Emotions = Annotated[
+    str, typer.Option(metavar="A,B,C", rich_help_panel="Data", help="Use only these emotions.", show_default="all")
+]
+Channel = Annotated[
+    Literal["speech", "song", "all"], typer.Option(rich_help_panel="Data", help="Use speech, song, or all recordings.")
+]
 TrainAlso = Annotated[
     str,
     typer.Option(
         "--train-also",
         metavar="CHANNEL",
-        help="Learn from this channel's clips of the training speakers too, and test none: speech or song.",
+        rich_help_panel="Training",
+        help="Also train on this channel's clips of the training speakers, never test on them: speech or song.",
         show_default="none",
     ),
 ]
@@ -71,60 +78,94 @@ Augment = Annotated[
     str,
     typer.Option(
         metavar="NAMES",
-        help="For copies of training clips: speed, noise, pitch, stretch, room, gain, time-mask, frequency-mask; "
-        "and mixup, which mixes clips.",
+        rich_help_panel="Training",
+        help="Augment copies of the training clips: speed, noise, pitch, stretch, room, gain, time-mask, "
+        "frequency-mask; and mixup, which mixes training clips.",
     ),
 ]
 Conditions = Annotated[
     str,
     typer.Option(
         metavar="NAMES",
-        help="Also test on clips that went through: noise-20, noise-10, noise-5, noise-0 (dB), telephone, mp3-32, "
+        rich_help_panel="Evaluation",
+        help="Also test under these conditions: noise-20, noise-10, noise-5, noise-0 (dB), telephone, mp3-32, "
         "gain+20, gain-20, or all of these.",
         show_default="none",
     ),
 ]
 Epochs = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Epochs of a network, at most.", show_default="the model's own")
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        rich_help_panel="Training",
+        help="Maximum number of training epochs of a network.",
+        show_default="the model's own",
+    ),
 ]
 Networks = Annotated[
-    int, typer.Option(metavar="N", min=1, help="Networks of a deep model, from different seeds, averaged.")
+    int,
+    typer.Option(
+        metavar="N",
+        min=1,
+        rich_help_panel="Training",
+        help="Number of networks to train from different seeds and average.",
+    ),
 ]
-Copies = Annotated[int, typer.Option(metavar="N", min=0, help="Augmented copies of each training clip.")]
+Copies = Annotated[
+    int,
+    typer.Option(
+        metavar="N", min=0, rich_help_panel="Training", help="Number of augmented copies of each training clip."
+    ),
+]
 Balance = Annotated[
-    Literal["weights", "augment", "none"], typer.Option(help="What makes every emotion count the same.")
+    Literal["weights", "augment", "none"],
+    typer.Option(rich_help_panel="Training", help="Class balancing: class weights, augmented oversampling, or none."),
 ]
-Tune = Annotated[bool, typer.Option("--tune", help="Search the model's settings, inside the training folds.")]
-Seed = Annotated[int, typer.Option(metavar="N", min=0, help="Of everything that chance decides.")]
+Tune = Annotated[
+    bool,
+    typer.Option("--tune", rich_help_panel="Training", help="Tune the hyperparameters on folds of the training data."),
+]
+Seed = Annotated[int, typer.Option(metavar="N", min=0, rich_help_panel="Training", help="Random seed.")]
 ExtractorName = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="Features: auto, which is the model's own; functionals, egemaps or compare; log-mel or mfcc-frames for "
+        rich_help_panel="Model",
+        help="Features: auto (the model's own); functionals, egemaps or compare; log-mel or mfcc-frames for "
         "networks; or layers of a pretrained encoder, such as whisper-base@2,3 or hub:ORG/MODEL@9.",
     ),
 ]
 KeepFeatures = Annotated[
-    Literal["none", "csv", "parquet"], typer.Option(help="Also write the features into the run, as this.")
+    Literal["none", "csv", "parquet"],
+    typer.Option(rich_help_panel="Output", help="Also write the features to the run directory in this format."),
 ]
 Cache = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Where features are kept.", show_default="user's cache")
+    Path | None,
+    typer.Option(
+        metavar="DIR", rich_help_panel="Output", help="Folder of the feature cache.", show_default="user's cache"
+    ),
 ]
-RunFolder = Annotated[Path, typer.Option(metavar="RUN", help="The run directory to write.")]
+RunFolder = Annotated[Path, typer.Option(metavar="RUN", rich_help_panel="Output", help="Run directory to write.")]
 AdaptTo = Annotated[
     str | None,
     typer.Option(
         "--adapt-to",
         metavar="DIR|FILE",
-        help="Recordings of one person, who speaks in FILE too, or their saved profile (.json): the model then knows "
-        "how this person usually sounds. They need no labels; any emotions will do.",
+        rich_help_panel="Speaker",
+        help="Adapt to a speaker: recordings of the person who speaks in FILE, or their saved profile (.json). "
+        "The recordings need no labels and can have any emotion.",
         show_default="none",
     ),
 ]
 SaveProfile = Annotated[
     Path | None,
     typer.Option(
-        "--save-profile", metavar="FILE", help="Keep what --adapt-to learnt, as JSON.", show_default="not kept"
+        "--save-profile",
+        metavar="FILE",
+        rich_help_panel="Speaker",
+        help="Save the speaker profile of --adapt-to as JSON.",
+        show_default="not saved",
     ),
 ]
-OutFolder = Annotated[Path, typer.Option(metavar="DIR", help="The folder to write.")]
+OutFolder = Annotated[Path, typer.Option(metavar="DIR", rich_help_panel="Output", help="Folder to write.")]

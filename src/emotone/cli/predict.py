@@ -1,24 +1,30 @@
 """The work of ``emotone predict``: recordings found, answers as table, JSON or CSV."""
 
+from __future__ import annotations
+
 import csv
 import json
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from emotone.cli import console as output
 from emotone.cli import options
-from emotone.cli.app import app
-from emotone.cli.recordings import Answer, recordings
+from emotone.cli.app import Command, app, examples
+from emotone.cli.recordings import Answer, profile_of, recordings
 from emotone.errors import EmotoneError
 from emotone.progress import Progress
 from emotone.recognition.prediction import NO_SPEECH, UNSURE, Prediction
-from emotone.recognition.profile import SpeakerProfile
-from emotone.recognition.recognizer import Recognizer
+
+if TYPE_CHECKING:
+    from emotone.recognition.profile import SpeakerProfile
+    from emotone.recognition.recognizer import Recognizer
 
 _GAP = 2  # between columns
+#: Columns of CSV between the file and the scores: keys of `Prediction.to_dict`.
+_COLUMNS = ("start_s", "end_s", "emotion", "confidence", "label", "speech")
 _SHORTEST_NAME = 12
 _THEN = "then (%)"
 
@@ -57,12 +63,12 @@ def print_csv(told: Sequence[Answer], *, emotions: Sequence[str]) -> None:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="surrogateescape", newline="")  # file names that are no text come out as they are
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["file", "start_s", "end_s", "emotion", "confidence", *emotions, "error"])
+    writer.writerow(["file", *_COLUMNS, *emotions, "error"])
     for answer in told:
         row = answer.to_dict()
         scores = row.get("scores", {})
         writer.writerow(
-            [answer.file, *(row.get(key) for key in ("start_s", "end_s", "emotion", "confidence"))]
+            [answer.file, *(row.get(key) for key in _COLUMNS)]
             + [scores.get(emotion) for emotion in emotions]
             + [answer.error]
         )
@@ -124,49 +130,34 @@ def _runners_up(prediction: Prediction) -> str:
     return ", ".join(f"{emotion} {share}" for emotion, share in told if share > 0)
 
 
-@app.command()
+@app.command(cls=Command, epilog=examples("predict clip.wav", "predict recordings/ --format csv --adapt-to anna/"))
 def predict(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings, or folders of them.")],
     model: options.Bundle = "default",
-    format: options.AnswerFormat = "table",
-    timeline: options.AsTimeline = False,
-    picture: options.PictureFile = None,
+    format: Annotated[Literal["table", "json", "csv"], typer.Option(help="Output format.")] = "table",
     adapt_to: options.AdaptTo = None,
     save_profile: options.SaveProfile = None,
+    timeline: Annotated[bool, typer.Option("--timeline", hidden=True)] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Tell the emotion of recordings, each taken as one utterance, or with --timeline from moment to moment.
+    """Predict the emotion of recordings.
 
-    A file that can't be read costs the others nothing; the exit status is then 1.
+    Each recording is one utterance; for long ones see 'emotone timeline'. If a file can't be read, the others are still
+    predicted, and the exit status is 1.
     """
-    from emotone.cli import recordings as _cli_predict_recordings
-    from emotone.cli import timeline as _cli_timeline
     from emotone.recognition.recognizer import Recognizer
 
-    if save_profile is not None and adapt_to is None:
-        raise typer.BadParameter("there is no profile to save: name recordings of the speaker with --adapt-to")
-    if not timeline and (format in ("vtt", "audacity") or picture is not None):
-        raise typer.BadParameter("vtt, audacity and --picture are of a timeline: add --timeline")
-    recognizer, profile = Recognizer(model), None
-    with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
-        if adapt_to is not None:
-            profile = _cli_predict_recordings.speaker_profile(recognizer, adapt_to, progress=progress)
-        if profile is not None and save_profile is not None:
-            profile.save(save_profile)
-        if timeline:
-            segments = _cli_timeline.timelines(
-                recognizer, files, format=format, picture=picture, profile=profile, progress=progress
-            )
-        else:
-            told = answers(recognizer, files, profile=profile, progress=progress)
     if timeline:
-        _cli_timeline.finish(segments, format=format, picture=picture, threshold=recognizer.threshold)
-        return
+        raise typer.BadParameter("--timeline is a command of its own now: emotone timeline FILE")
+    recognizer = Recognizer(model)
+    with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
+        profile = profile_of(recognizer, adapt_to, save_to=save_profile, progress=progress)
+        predictions = answers(recognizer, files, profile=profile, progress=progress)
     if format == "json":
-        print_json(told)
+        print_json(predictions)
     elif format == "csv":
-        print_csv(told, emotions=recognizer.emotions)
+        print_csv(predictions, emotions=recognizer.emotions)
     else:
-        print_table(told, threshold=recognizer.threshold, profile=profile)
-    if any(answer.prediction is None for answer in told):
+        print_table(predictions, threshold=recognizer.threshold, profile=profile)
+    if any(answer.prediction is None for answer in predictions):
         raise typer.Exit(1)

@@ -1,16 +1,23 @@
-"""TODO src/emotone/cli/recordings.py."""
+"""Recordings and speaker profiles that a command line names."""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
 
 from emotone.cli import console as output
 from emotone.errors import AudioError
 from emotone.progress import Progress
 from emotone.recognition.prediction import Prediction
-from emotone.recognition.profile import SpeakerProfile
-from emotone.recognition.recognizer import Recognizer
+
+if TYPE_CHECKING:
+    from emotone.recognition.profile import SpeakerProfile
+    from emotone.recognition.recognizer import Recognizer
 
 #: Suffixes of files that are taken from a folder; a file that is named itself may have any.
 SUFFIXES = frozenset(
@@ -30,23 +37,17 @@ class Answer:
     error: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """As ``--format json`` prints it."""
+        """Return the object of ``--format json``."""
         if self.prediction is None:
             return {"file": self.file, "error": self.error}
-        return {
-            "file": self.file,
-            "start_s": round(self.prediction.start_s, 3),
-            "end_s": round(self.prediction.end_s, 3),
-            "emotion": self.prediction.emotion,
-            "confidence": round(self.prediction.confidence, 6),
-            "scores": {emotion: round(score, 6) for emotion, score in self.prediction.scores.items()},
-            **({} if self.prediction.speech is None else {"speech": round(self.prediction.speech, 6)}),
-        }
+        return {"file": self.file, **self.prediction.to_dict()}
 
 
 def speaker_profile(recognizer: Recognizer, named: str, *, progress: Progress | None = None) -> SpeakerProfile:
     """Load a profile that was saved, or adapt to a recording or a folder of them; tell which were left out."""
     if named.lower().endswith(".json") and not os.path.isdir(named):
+        from emotone.recognition.profile import SpeakerProfile
+
         profile = SpeakerProfile.load(named)
         recognizer.check_profile(profile)
         return profile
@@ -83,3 +84,17 @@ def recordings(path: str) -> Iterator[str | Answer]:
     if not any_found and not failed:
         error = AudioError(f"{path}: no recording in this folder; expected files such as .wav, .flac, .mp3 or .m4a")
         yield Answer(path, error=str(error))
+
+
+def profile_of(
+    recognizer: Recognizer, named: str | None, *, save_to: Path | None, progress: Progress | None = None
+) -> SpeakerProfile | None:
+    """Return the profile of ``--adapt-to``, or None without it, and save it for ``--save-profile``."""
+    if named is None:
+        if save_to is not None:
+            raise typer.BadParameter("there is no profile to save: name recordings of the speaker with --adapt-to")
+        return None
+    profile = speaker_profile(recognizer, named, progress=progress)
+    if save_to is not None:
+        profile.save(save_to)
+    return profile

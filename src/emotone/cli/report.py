@@ -10,7 +10,7 @@ import typer
 
 from emotone.cli import console as output
 from emotone.cli import options
-from emotone.cli.app import app
+from emotone.cli.app import Command, app, examples
 from emotone.errors import ConfigError
 from emotone.progress import Progress
 
@@ -75,18 +75,16 @@ def _links(folders: Mapping[str, Path], target: Path) -> dict[str, str]:
     }
 
 
-@app.command()
+@app.command(cls=Command, epilog=examples("report runs/svm", "report runs/svm runs/mlp --out runs.html"))
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run directories of train; several are compared.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run directories; several are compared.")],
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The page to write.", show_default="RUN/report.html; runs.html"),
+        typer.Option(metavar="FILE", help="HTML file to write.", show_default="RUN/report.html; runs.html"),
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write the page of a run again, or one that compares several."""
-    pass
-
+    """Write the HTML report of a run again, or compare runs."""
     with output.ProgressBar(quiet=quiet) as progress:
         page = run(runs, out=out, progress=progress)
     output.console().print(f"Page: {page}", markup=False, soft_wrap=True)

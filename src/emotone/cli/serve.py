@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from emotone.cli import console as output
 from emotone.cli import options
-from emotone.cli.app import _names, app
-from emotone.recognition.recognizer import Recognizer
+from emotone.cli.app import Command, app, examples, parse_names
 
 
 def run(
@@ -28,10 +27,8 @@ def run(
     MissingExtraError
         The extra ``serve`` is not installed.
     """
-    from emotone.serve import (
-        ServeSettings,
-        serve,  # brings fastapi and uvicorn
-    )
+    from emotone.recognition.recognizer import Recognizer
+    from emotone.serve import ServeSettings, serve  # imports fastapi and uvicorn
 
     recognizer = Recognizer(model)
     settings = ServeSettings(workers=workers, key=key, origins=tuple(origins))
@@ -41,7 +38,7 @@ def run(
     serve(recognizer, host=host, port=port, settings=settings, access_log=log, page=page)
 
 
-@app.command()
+@app.command(cls=Command, epilog=examples("serve", "serve --host 0.0.0.0 --key SECRET --no-page"))
 def serve(
     model: options.Bundle = "default",
     host: options.Host = "127.0.0.1",
@@ -52,7 +49,5 @@ def serve(
     access_log: options.AccessLog = False,
     page: options.Page = True,
 ) -> None:
-    """Answer with a web page, over HTTP and over WebSocket, until Ctrl-C."""
-    pass
-
-    run(model, host=host, port=port, key=key, origins=_names(origins), workers=workers, log=access_log, page=page)
+    """Serve the web page, the HTTP API and live streams."""
+    run(model, host=host, port=port, key=key, origins=parse_names(origins), workers=workers, log=access_log, page=page)

@@ -1,22 +1,29 @@
-"""The work of ``emotone predict --timeline``: recordings as segments, in the formats of `emotone.recognition.timeline`."""
+"""The command ``timeline``: emotion over time."""
+
+from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from emotone.cli import console as output
-from emotone.cli.recordings import Answer, recordings
+from emotone.cli import options
+from emotone.cli.app import Command, app, examples
+from emotone.cli.recordings import Answer, profile_of, recordings
 from emotone.errors import ConfigError, EmotoneError
 from emotone.formatting import clock
 from emotone.progress import Progress
-from emotone.recognition.profile import SpeakerProfile
-from emotone.recognition.recognizer import Recognizer
-from emotone.recognition.timeline import Timeline
-from emotone.recognition.timeline_formats import FORMATS
+from emotone.recognition.timeline_formats import FORMATS, format_for
+
+if TYPE_CHECKING:
+    from emotone.recognition.profile import SpeakerProfile
+    from emotone.recognition.recognizer import Recognizer
+    from emotone.recognition.timeline import Timeline
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ def timelines(
     paths: Sequence[str],
     *,
     format: str,
-    picture: Path | None = None,
+    single: bool = False,
     profile: SpeakerProfile | None = None,
     progress: Progress | None = None,
 ) -> list[Told]:
@@ -45,8 +52,8 @@ def timelines(
         The format, or a picture, holds a single recording, and there are several.
     """
     found = [one for path in paths for one in recordings(path)]
-    if len(found) > 1 and (format in FORMATS and FORMATS[format].is_single or picture is not None):
-        what = "a picture" if picture is not None else f"{format} output"
+    if len(found) > 1 and (format in FORMATS and FORMATS[format].is_single or single):
+        what = "a file or picture" if single else f"{format} output"
         raise ConfigError(f"{what} is of one recording, and {len(found)} are named; name one")
     return [
         Told(one.file, error=one.error) if isinstance(one, Answer) else _told(recognizer, one, profile, progress)
@@ -59,19 +66,6 @@ def _told(recognizer: Recognizer, path: str, profile: SpeakerProfile | None, pro
         return Told(path, recognizer.timeline(path, profile=profile, progress=progress))
     except EmotoneError as error:
         return Told(path, error=str(error))
-
-
-def finish(told: Sequence[Told], *, format: str, picture: Path | None, threshold: float) -> None:
-    """Print the timelines and draw the picture; the exit status is 1 if a recording could not be read."""
-    _show(told, format=format, threshold=threshold)
-    for one in told:
-        if one.timeline is not None and picture is not None:
-            from emotone.report.figures.style import save
-            from emotone.report.figures.timeline import timeline_picture
-
-            save(timeline_picture(one.timeline, name=output.one_line(Path(one.file).name)), picture)
-    if any(one.timeline is None for one in told):
-        raise typer.Exit(1)
 
 
 def _show(told: Sequence[Told], *, format: str, threshold: float) -> None:
@@ -130,3 +124,66 @@ def _print_tables(done: Sequence[tuple[str, Timeline]], *, threshold: float) -> 
         console.print(f"{spoken}: {shares}" if shares else spoken, style="dim")
     if any(one.label == "unsure" for _, timeline in done for one in timeline.segments):
         console.print(f"unsure: no emotion reaches this model's threshold of {100 * threshold:.0f} %", style="dim")
+
+
+def _format(name: str) -> str:
+    if name != "table" and name not in FORMATS:
+        raise typer.BadParameter(f"{name!r} is not a format; expected one of {_FORMAT_NAMES}")
+    return name
+
+
+_FORMAT_NAMES = "|".join(("table", *FORMATS))
+
+
+@app.command(cls=Command, epilog=examples("timeline meeting.wav", "timeline meeting.wav --out meeting.vtt"))
+def timeline(
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings, or folders of them.")],
+    model: options.Bundle = "default",
+    format: Annotated[
+        str, typer.Option(metavar=_FORMAT_NAMES, help="Output format; vtt is WebVTT subtitles.", callback=_format)
+    ] = "table",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write to this file; the format follows its suffix.")
+    ] = None,
+    picture: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the timeline into this PNG file.")] = None,
+    adapt_to: options.AdaptTo = None,
+    save_profile: options.SaveProfile = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Predict emotion over time in recordings of any length.
+
+    If a file can't be read, the others are still predicted, and the exit status is 1.
+    """
+    from emotone.recognition.recognizer import Recognizer
+
+    if out is not None:
+        format_for(str(out))  # before the work begins
+    recognizer = Recognizer(model)
+    with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
+        profile = profile_of(recognizer, adapt_to, save_to=save_profile, progress=progress)
+        done = timelines(
+            recognizer,
+            files,
+            format=format,
+            single=out is not None or picture is not None,
+            profile=profile,
+            progress=progress,
+        )
+    for result in done:
+        if result.timeline is not None and out is not None:
+            result.timeline.save(out)
+        if result.timeline is not None and picture is not None:
+            from emotone.report.figures.style import save
+            from emotone.report.figures.timeline import timeline_picture
+
+            save(timeline_picture(result.timeline, name=output.one_line(Path(result.file).name)), picture)
+    if out is None:
+        _show(done, format=format, threshold=recognizer.threshold)
+    else:
+        for result in done:
+            if result.timeline is None:
+                output.error(result.error)
+        if any(result.timeline is not None for result in done):
+            output.console().print(f"Timeline: {out}", markup=False, soft_wrap=True)
+    if any(result.timeline is None for result in done):
+        raise typer.Exit(1)

@@ -5,7 +5,7 @@
 """
 
 from emotone.corpora.duplicates import content_digests, find_duplicates
-from emotone.corpora.loading import load
+from emotone.corpora.loading import load, load_corpus
 from emotone.corpora.registry import CORPORA, CorpusInfo
 from emotone.corpora.table import CHANNELS, COLUMNS, Corpus, Rejected
 
@@ -19,4 +19,5 @@ __all__ = [
     "content_digests",
     "find_duplicates",
     "load",
+    "load_corpus",
 ]

@@ -43,6 +43,25 @@ def load(names: Sequence[str], data: Path, *, channel: str = "speech", emotions:
     return union if emotions is None else union.only(emotions=emotions)
 
 
+def load_corpus(
+    corpora: str | Sequence[str],
+    *,
+    data: str | Path,
+    channel: str = "speech",
+    emotions: Sequence[str] | None = None,
+) -> Corpus:
+    """Read one corpus, or the union of several; see `load`.
+
+    Examples
+    --------
+    >>> load_corpus("ravdess", data="/no/such/folder")
+    Traceback (most recent call last):
+        ...
+    emotone.errors.CorpusError: ...
+    """
+    return load([corpora] if isinstance(corpora, str) else corpora, Path(data), channel=channel, emotions=emotions)
+
+
 def _one(name: str, data: Path) -> Corpus:
     """Read the corpus of one name or path."""
     info = registry.find(name)

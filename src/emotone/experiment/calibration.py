@@ -1,4 +1,4 @@
-"""TODO src/emotone/experiment/calibration.py."""
+"""Temperature and threshold of the final model, from the validation answers of all folds."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""TODO src/emotone/experiment/card.py."""
+"""What the model card of a run says: scores, training corpora, licences."""
 
 from collections.abc import Mapping
 from typing import Any

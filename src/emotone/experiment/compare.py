@@ -47,8 +47,6 @@ def compare(
     protocols
         Names in `emotone.protocols.PROTOCOLS` or paths of JSON files; empty: ``config.protocol``.  With several, the
         first speaker-disjoint one sorts the models; what the first other one gains over it is called the leak.
-    progress
-        Called with steps, out of `emotone.progress.TOTAL`.
 
     Returns
     -------
@@ -60,13 +58,9 @@ def compare(
     ------
     ConfigError
         A model or protocol is unknown, a model can't use ``config.extractor``, two protocols have the same name, or a
-        folder holds something else.
+        folder holds something else; see also `emotone.experiment.run`.
     ProtocolError
         The corpus lacks what a protocol needs; nothing was trained.
-
-    See Also
-    --------
-    emotone.experiment.run : other errors.
     """
     names = list(dict.fromkeys(protocols)) or [config.protocol]
     if len(names) > 1:
@@ -75,13 +69,7 @@ def compare(
 
 
 def configs(config: Config, models: Sequence[str]) -> dict[str, Config]:
-    """Return the experiment of each model, by its name, each in a separate folder in ``config.out``.
-
-    Raises
-    ------
-    ConfigError
-        A model is unknown, or can't use the extractor that ``config`` names.
-    """
+    """Return the experiment of each model, by its name, each in a separate folder in ``config.out``."""
     names = dict.fromkeys(
         name
         for model in ([models] if isinstance(models, str) else models)

@@ -77,8 +77,8 @@ class Config:
     tune
         Whether to search the model's grid, on folds of each fold's training part.
     conditions
-        Names in `emotone.augment.conditions.CONDITIONS`, or ``"all"``: every model is also asked about its test clips as each
-        of these would change them.
+        Names in `emotone.augment.conditions.CONDITIONS`, or ``"all"``: every model is also tested on its test clips as
+        each of these changes them.
     seed
         Of everything that chance decides, 0 or more.
     extractor

@@ -50,7 +50,7 @@ class FoldResult:
     test_conditions
         Condition -> probabilities (t, k) of the test clips as it changes them.
     importance
-        Of a classic model, what `emotone.experiment.analyses.permutation_importance.importance` gives of the test clips; empty of others.
+        Rows of `permutation_importance.importance` for the test clips; empty for networks.
     """
 
     test_rows: Rows

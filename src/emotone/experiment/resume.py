@@ -1,4 +1,4 @@
-"""TODO src/emotone/experiment/resume.py."""
+"""Whether a run directory holds a finished run of the same settings."""
 
 import tomllib
 from collections.abc import Mapping, Sequence

@@ -303,7 +303,7 @@ def _unfit(both: Corpus, found: Features, *, n_own: int) -> dict[int, str]:
 def check_extra(material: TrainingSet, train: Rows, *, held_out: Rows) -> None:
     """Refuse training rows that bring an extra clip of a held-out voice.
 
-    `TrainingSet.learnt` keeps to this; it is checked on its result all the same, since a score that breaks it looks good.
+    `TrainingSet.learnt` ensures this; its result is checked all the same, since a score with a leak looks good.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from emotone import corpora as readers
 from emotone._version import __version__
 from emotone.corpora import Corpus, Rejected
 from emotone.emotions import canonical
-from emotone.errors import ConfigError, CorpusError
+from emotone.errors import ConfigError, CorpusError, how_to_install
 from emotone.explore import folder
 from emotone.explore.contrast import findings as pairs
 from emotone.explore.feature_analysis import findings as features
@@ -138,7 +138,7 @@ def _feature_section(
         return Section(title, [], [note])
     notes = []
     if not feature_map.has_umap():
-        notes = ["Without a UMAP: umap-learn is not installed (pip install 'emotone[explore]')."]
+        notes = [f"Without a UMAP: umap-learn is not installed ({how_to_install('explore')})."]
     found = features.findings(table, seed=seed, with_umap=False if umap is not None else None, progress=progress)
     if umap is not None:
         found.append(umap.finding())

@@ -78,8 +78,8 @@ def bundle(
     preprocessing
         What happened to the waveforms before the extractor; the recognizer does the same.
     check_waveforms
-        Clips, (n,) float32 at 16 kHz, n >= 3200, as they were read, on which the graph is compared with the pipeline; some
-        generated sounds if there are none.
+        Clips, (n,) float32 at 16 kHz, n >= 3200, as they were read; graph and pipeline are compared on them.  Without
+        any, generated sounds are used.
     graph
         The extractor's graph, if at hand; else it is taken from the default `FeatureStore`.
 

@@ -1,4 +1,4 @@
-"""An extractor as an ONNX graph: what the store runs for training and a bundle carries for prediction."""
+"""Export an extractor as an ONNX graph, which the store runs for training and a bundle contains for prediction."""
 
 import contextlib
 import io
@@ -23,12 +23,12 @@ _MAX_SAMPLES = 16_000 * 3600 * 10
 
 
 def extractor_graph(extractor: Extractor) -> onnx.ModelProto:
-    """The extractor as a graph: ``waveform`` float32 [1, n] -> ``embedding`` float32 [1, d] or [1, frames, d].
+    """Return the extractor as a graph: ``waveform`` float32 [1, n] -> ``embedding`` float32 [1, d] or [1, frames, d].
 
     Raises
     ------
     ExportError
-        The extractor can't be a graph (openSMILE), or the exporter failed.
+        The extractor can't become a graph (openSMILE), or the exporter failed.
     """
     if not extractor.is_graph:
         raise ExportError(f"the extractor {extractor.name!r} can't be an ONNX graph; a bundle names it instead")
@@ -45,20 +45,20 @@ def extractor_graph(extractor: Extractor) -> onnx.ModelProto:
 def module_graph(
     module: nn.Module, examples: Mapping[str, Tensor], *, length: Dim, output_names: list[str], what: str
 ) -> onnx.ModelProto:
-    """Export a torch module; the second axis of its first input may be of any length.
+    """Export a torch module; the second axis of its first input may have any length.
 
     Parameters
     ----------
     module
-        It is put into evaluation mode.
+        Set to evaluation mode.
     examples
-        The inputs by name, in the order that the module takes them; the first (1, n, ...), others of fixed shapes.
+        Inputs by name, in the order of the module's arguments: the first (1, n, ...), the others of fixed shapes.
     length
         Name and range of n.
     output_names
-        Of the graph.
+        Names of the outputs of the graph.
     what
-        What it is, for the message if it fails.
+        Name of the module in the error message.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def module_graph(
     if program is None:
         raise ExportError(f"{what} could not be exported: the exporter returned nothing")
     model: onnx.ModelProto = program.model_proto
-    del model.graph.value_info[:]  # half the nodes' shapes depend on the length; runtimes infer them again
+    del model.graph.value_info[:]  # half of the shapes depend on the length; runtimes infer them again
     for node in model.graph.node:
         del node.metadata_props[:]  # stack traces of the exporting machine
         node.doc_string = ""

@@ -1,4 +1,4 @@
-"""Pitch and voicing by YIN, as a torch module that also runs as an ONNX graph.
+"""Pitch and voicing by YIN, as a torch module that can become an ONNX graph.
 
 de Cheveigne and Kawahara, "YIN, a fundamental frequency estimator for speech and music", JASA 111 (2002), in the form
 of `librosa.yin`: the autocorrelation of the whole frame, the first trough under the threshold, and a parabola for the
@@ -26,8 +26,8 @@ class Decimate(nn.Module):
         offset = np.arange(-half_width, half_width + 1)
         taps = 0.5 * np.sinc(0.5 * offset) * np.hanning(2 * half_width + 3)[1:-1]
         taps /= taps.sum()
-        # One convolution channel for each of `block` samples in a row, so that it becomes one large matrix product,
-        # four times faster in onnxruntime than a convolution with one channel.
+        # A convolution channel for each of `block` consecutive samples turns it into a large matrix product, four times
+        # faster in onnxruntime than a convolution with a single channel.
         shifted = np.zeros((block, 2 * block - 2 + len(taps)))
         for k in range(block):
             shifted[k, 2 * k : 2 * k + len(taps)] = taps
@@ -50,9 +50,9 @@ class Yin(nn.Module):
     frame_length, hop_length
         Samples; a frame must hold the longest period.
     fmin_hz, fmax_hz
-        The range searched.
+        Search range.
     threshold
-        The first trough of the normalised difference under this value is the period; without one, the lowest point is.
+        The period is the first trough of the normalised difference below this value; without a trough, the minimum.
     """
 
     cosine_even: Tensor
@@ -77,7 +77,7 @@ class Yin(nn.Module):
         self.threshold = threshold
         self.min_period = math.floor(sample_rate / fmax_hz)
         self.max_period = min(math.ceil(sample_rate / fmin_hz), frame_length - 1)
-        # Long enough a transform that lags up to the longest period don't wrap around the frame; a multiple of four.
+        # Long enough that lags up to the longest period don't wrap around the frame; a multiple of four.
         size = -(-(frame_length + 1 + self.max_period + 1) // 4) * 4
         tables = fold_tables(np.arange(frame_length // 2 + 1), n_fft=size, window=np.ones(frame_length // 2 + 1))
         for name, table in zip(("cosine_even", "cosine_odd", "sine_even", "sine_odd"), tables, strict=True):
@@ -97,14 +97,14 @@ class Yin(nn.Module):
         self.register_buffer("means", torch.from_numpy(means).float(), persistent=False)
 
     def difference(self, frames: Tensor) -> Tensor:
-        """The cumulative mean normalised difference, (frames, frame_length) -> (frames, periods)."""
-        centred = functional.pad(frames, (1, 1))  # a middle sample, and as many on either side of it
+        """Return the cumulative mean normalised difference, (frames, frame_length) -> (frames, periods)."""
+        centred = functional.pad(frames, (1, 1))  # a middle sample, with equally many samples on both sides
         low, high = folded_power(centred, (self.cosine_even, self.cosine_odd, self.sine_even, self.sine_odd))
         first = frames[:, : self.max_period]
         raw = torch.cat([low, high[:, :-1], first * first], dim=-1) @ self.back
         mean = raw @ self.means
         raw = raw[:, self.min_period - 1 :]
-        # Silence is as unlike itself at any lag: 1 everywhere rather than 0 / 0.
+        # Silence has 1 everywhere rather than 0 / 0.
         return torch.where(mean > 1e-12, raw / torch.clamp(mean, min=1e-12), torch.ones_like(mean))
 
     def forward(self, samples: Tensor) -> tuple[Tensor, Tensor]:

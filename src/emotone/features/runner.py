@@ -1,8 +1,8 @@
-"""Features computed by an extractor's ONNX graph; needs onnxruntime and nothing else.
+"""Run an extractor's ONNX graph, with onnxruntime and nothing else.
 
-Features for training come from the graph, and not from the torch module that it was made of: so a model meets at
-prediction, to the last bit, the arithmetic that it was fitted to.  That matters for trees, whose thresholds turn a
-difference in the seventh digit into another leaf.  It is also about twice as fast.
+Features for training come from the graph rather than from the torch module, so that prediction uses the same arithmetic
+as training, to the last bit.  That matters for trees, whose thresholds turn a difference in the seventh digit into
+another leaf.  It is also about twice as fast.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ class GraphRunner:
     Parameters
     ----------
     model
-        Bytes of the graph that `emotone.features.graph.extractor_graph` makes.
+        Bytes of a graph from `emotone.features.graph.extractor_graph`.
     """
 
     def __init__(self, model: bytes) -> None:
@@ -26,8 +26,8 @@ class GraphRunner:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # Clips differ in length, so a pattern of allocations would seldom fit.  The pool keeps what the longest clip
-        # needed (78 MiB resident after 100 and after 1,440 clips of RAVDESS, as without it), and is a tenth faster.
+        # Clips differ in length, so a pattern of allocations would seldom fit.  The pool keeps the memory of the
+        # longest clip (78 MiB resident after 100 and after 1,440 clips of RAVDESS, as without it), and is a tenth faster.
         options.enable_mem_pattern = False
         self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 

@@ -1,9 +1,9 @@
-"""Short-time spectra and what is read off them, as torch functions that also run as an ONNX graph.
+"""Short-time spectra and descriptors of them, as torch functions that can become an ONNX graph.
 
-Every function takes and gives frames along the first axis, ``(frames, bins)``.  The definitions are librosa's (McFee et
+Every function has frames along the first axis, ``(frames, bins)``.  The definitions are librosa's (McFee et
 al., "librosa: Audio and music signal analysis in Python", SciPy 2015), and the tests compare each of them with librosa
-on real recordings.  The discrete Fourier transform is two matrix products over the folded frame, because that is faster
-in onnxruntime than its own DFT operator (2.2 against 3.8 ms for three seconds and a transform of 512).
+on real recordings.  The discrete Fourier transform consists of two matrix products over the folded frame, which is
+faster in onnxruntime than its DFT operator (2.2 against 3.8 ms for three seconds and a transform of 512).
 """
 
 import math
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Small constants enter by clamp or where, never by adding them: the exporter's optimiser drops an addition of 1e-10.
+# Small constants enter by clamp or where, never by addition: the exporter's optimiser drops an addition of 1e-10.
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -24,16 +24,16 @@ _WIDE_BAND = 200  # bins
 
 
 def frame(samples: Tensor, *, length: int, hop: int) -> Tensor:
-    """Overlapping frames, (n,) -> (1 + (n - length) // hop, length).
+    """Return overlapping frames, (n,) -> (1 + (n - length) // hop, length).
 
-    Put together from blocks of one hop, which onnxruntime copies several times faster than it gathers single samples
-    (what `Tensor.unfold` becomes).
+    They are built from blocks of one hop, which onnxruntime copies several times faster than it gathers single samples
+    (as `Tensor.unfold` would).
     """
     n_parts = -(-length // hop)
     n_blocks = (samples.shape[0] - length) // hop + n_parts
     padded = functional.pad(samples[None], (0, n_parts * hop))[0]  # the last frames may need samples past the end
     blocks = padded[: n_blocks * hop].reshape(-1, hop)
-    # Ends counted from the end are constants of the graph; those counted in frames would be computed by ten nodes each.
+    # Indices relative to the end are constants of the graph; those in frames would need ten nodes each.
     parts = [blocks[k : k - n_parts + 1 or None] for k in range(n_parts)]
     return torch.cat(parts, dim=-1)[:, :length]
 
@@ -52,10 +52,10 @@ class PowerSpectrogram(nn.Module):
 
     Notes
     -----
-    Two symmetries leave a quarter of the multiplications.  A real frame is the sum of a part that is even and one that
-    is odd about its middle sample; the cosine sees only the even part and the sine only the odd one.  And as
-    cos(2 pi l (N/2 - k) / N) = (-1)^l cos(2 pi l k / N), what even and odd distances l give bin k gives, added and
-    subtracted, bins k and N/2 - k.  Taking time from the middle of the frame turns the phase and leaves the power.
+    Two symmetries leave a quarter of the multiplications.  A real frame is the sum of a part that is even and a part
+    that is odd about its middle sample; cosines need only the even part and sines only the odd part.  And as
+    cos(2 pi l (N/2 - k) / N) = (-1)^l cos(2 pi l k / N), the sum and the difference of the products over even and odd
+    distances l give bins k and N/2 - k.  Counting time from the middle of the frame changes the phase, not the power.
     """
 
     cosine_even: Tensor
@@ -83,7 +83,7 @@ class PowerSpectrogram(nn.Module):
 
 
 def fold_tables(lag: npt.NDArray[np.int64], *, n_fft: int, window: FloatArray) -> tuple[FloatArray, ...]:
-    """Tables for `folded_power`: cosines of even and odd distances, sines of even and odd ones, (distances, n_fft/4+1).
+    """Return the tables for `folded_power`: cosines, then sines, of even and odd distances, (distances, n_fft/4+1).
 
     `lag` counts 0, 1, ... from the middle of the frame, and `window` weighs each distance.  `n_fft` is a multiple of 4.
     """
@@ -93,7 +93,7 @@ def fold_tables(lag: npt.NDArray[np.int64], *, n_fft: int, window: FloatArray) -
 
 
 def folded_power(frames: Tensor, tables: tuple[Tensor, Tensor, Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Power of bins 0, 1, ... n_fft/4 and of bins n_fft/2, n_fft/2 - 1, ... n_fft/4 of each frame.
+    """Return the power of bins 0, 1, ... n_fft/4 and of bins n_fft/2, n_fft/2 - 1, ... n_fft/4 of each frame.
 
     Frames are (frames, length) of even length; the first sample, at the distance length/2, is left out.
     """
@@ -113,7 +113,7 @@ def folded_power(frames: Tensor, tables: tuple[Tensor, Tensor, Tensor, Tensor]) 
 
 
 def fft_frequencies(sample_rate: int, n_fft: int) -> FloatArray:
-    """The frequency in Hz of each bin, (1 + n_fft // 2,)."""
+    """Return the frequency of each bin in Hz, (1 + n_fft // 2,)."""
     return np.arange(n_fft // 2 + 1, dtype=np.float64) * np.float64(sample_rate / n_fft)
 
 
@@ -129,7 +129,7 @@ def _mel_to_hz(mel: FloatArray) -> FloatArray:
 
 
 def mel_filters(*, sample_rate: int, n_fft: int, n_mels: int) -> FloatArray:
-    """Triangular filters of equal area on Slaney's mel scale from 0 Hz to half the sample rate, (bins, n_mels)."""
+    """Return triangular filters of equal area on Slaney's mel scale up to half the sample rate, (bins, n_mels)."""
     bins = fft_frequencies(sample_rate, n_fft)
     top = _mel(np.array([sample_rate / 2]))[0]
     edges = _mel_to_hz(np.linspace(0.0, top, n_mels + 2))
@@ -140,7 +140,7 @@ def mel_filters(*, sample_rate: int, n_fft: int, n_mels: int) -> FloatArray:
 
 
 def chroma_filters(*, sample_rate: int, n_fft: int, n_chroma: int = 12) -> FloatArray:
-    """Weights that gather bins by pitch class, C first, A at 440 Hz, (bins, n_chroma).
+    """Return weights that sum bins by pitch class, C first, A at 440 Hz, (bins, n_chroma).
 
     A Gaussian over the distance on the circle of pitch classes, as wide as the bin is in octaves, each bin of unit
     Euclidean norm, under a Gaussian over octaves about the fifth with a spread of two (Ellis, "Chroma feature analysis
@@ -159,20 +159,20 @@ def chroma_filters(*, sample_rate: int, n_fft: int, n_chroma: int = 12) -> Float
 
 
 def dct_basis(n_in: int, n_out: int) -> FloatArray:
-    """The orthonormal type-II discrete cosine transform, (n_in, n_out)."""
+    """Return the orthonormal type-II discrete cosine transform, (n_in, n_out)."""
     basis = np.cos(np.pi * np.outer(np.arange(n_in) + 0.5, np.arange(n_out)) / n_in) * math.sqrt(2 / n_in)
     basis[:, 0] /= math.sqrt(2)
     return basis
 
 
 def decibel(power: Tensor, *, top_db: float | None = 80.0) -> Tensor:
-    """10 log10 of power, floored at `POWER_FLOOR` and at ``top_db`` under the largest value of the whole recording."""
+    """Return 10 log10 of power, floored at `POWER_FLOOR` and at ``top_db`` below the largest value of the recording."""
     db = 10 * torch.log10(torch.clamp(power, min=POWER_FLOOR))
     return db if top_db is None else torch.maximum(db, db.max() - top_db)
 
 
 def delta(values: Tensor, *, order: int = 1, width: int = 9) -> Tensor:
-    """The local derivative over time, (frames, d) -> (frames, d), per frame.
+    """Return the local derivative over time, (frames, d) -> (frames, d), per frame.
 
     The polynomial of degree `order` that fits `width` frames best gives the derivative at their middle (Savitzky and
     Golay, 1964); the first and last ``width // 2`` frames take it from the first and last full window.  At least
@@ -182,7 +182,7 @@ def delta(values: Tensor, *, order: int = 1, width: int = 9) -> Tensor:
 
 
 def deltas(values: Tensor, *, width: int = 9) -> tuple[Tensor, Tensor]:
-    """First and second `delta` at once, each (frames, d)."""
+    """Return first and second `delta` at once, each (frames, d)."""
     both = _derivatives(values, orders=(1, 2), width=width)
     return both[:, 0], both[:, 1]
 
@@ -197,7 +197,7 @@ def _derivatives(values: Tensor, *, orders: tuple[int, ...], width: int) -> Tens
 
 
 def spectral_moments(magnitude: Tensor, frequencies_hz: Tensor) -> tuple[Tensor, Tensor]:
-    """Centroid and bandwidth of the magnitude spectrum, each (frames, 1), Hz.
+    """Return centroid and bandwidth of the magnitude spectrum, each (frames, 1), Hz.
 
     centroid = sum(f m) / sum(m); bandwidth = sqrt(sum((f - centroid)^2 m) / sum(m)).
     """
@@ -209,8 +209,8 @@ def spectral_moments(magnitude: Tensor, frequencies_hz: Tensor) -> tuple[Tensor,
 
 
 def roll_off(magnitude: Tensor, frequencies_hz: Tensor, *, share: float = 0.85) -> Tensor:
-    """The lowest frequency under which `share` of the magnitude lies, (frames, 1), Hz."""
-    # A cumulative sum over all bins is slow in onnxruntime: sum up blocks first, then look into the one that counts.
+    """Return the lowest frequency below which `share` of the magnitude lies, (frames, 1), Hz."""
+    # A cumulative sum over all bins is slow in onnxruntime: sum blocks first, then search in a single block.
     n_bins, size = magnitude.shape[1], 16
     n_blocks = -(-n_bins // size)
     ends = np.minimum(size * (np.arange(n_blocks) + 1), n_bins)
@@ -218,7 +218,7 @@ def roll_off(magnitude: Tensor, frequencies_hz: Tensor, *, share: float = 0.85) 
     within = torch.from_numpy(np.triu(np.ones((size, size), np.float32)))
     block_total = magnitude @ until  # (frames, blocks), up to the end of each block
     wanted = share * block_total[:, -1:]
-    full = (block_total < wanted).to(torch.int64).sum(-1, keepdim=True)  # blocks that lie under it as a whole
+    full = (block_total < wanted).to(torch.int64).sum(-1, keepdim=True)  # blocks that lie below it entirely
     place = torch.clamp(full * size + torch.arange(size), max=n_bins - 1)  # the last block may be shorter
     before = torch.where(full > 0, torch.gather(block_total, 1, torch.clamp(full - 1, min=0)), 0.0)
     total = before + torch.gather(magnitude, 1, place) @ within
@@ -229,7 +229,7 @@ def roll_off(magnitude: Tensor, frequencies_hz: Tensor, *, share: float = 0.85) 
 def contrast_bands(
     *, sample_rate: int, n_fft: int, lowest_hz: float = 200.0, n_bands: int = 5
 ) -> list[tuple[int, int]]:
-    """First and one past the last bin of each octave band of `spectral_contrast`; the first lies under `lowest_hz`."""
+    """Return the first bin and the end of each octave band of `spectral_contrast`; the first ends at `lowest_hz`."""
     bins = fft_frequencies(sample_rate, n_fft)
     edges = [0.0, *(lowest_hz * 2.0**k for k in range(n_bands + 1))]
     bands = []
@@ -242,44 +242,44 @@ def contrast_bands(
 
 
 def spectral_contrast(magnitude: Tensor, bands: list[tuple[int, int]], *, quantile: float = 0.02) -> Tensor:
-    """Peaks over valleys in octave bands, (frames, bands), dB.
+    """Return peaks over valleys in octave bands, (frames, bands), dB.
 
-    The mean of the largest against the mean of the smallest `quantile` of a band's bins (Jiang et al., "Music type
-    classification by spectral contrast feature", ICME 2002).
+    The ratio of the mean of the largest to the mean of the smallest `quantile` of a band's bins (Jiang et al., "Music
+    type classification by spectral contrast feature", ICME 2002).
     """
     peaks, valleys = [], []
     for first, last in bands:
         band = magnitude[:, first:last]
         count = max(1, round(quantile * (last - first)))
         peaks.append(torch.topk(band, count, dim=-1, largest=True, sorted=False).values.mean(-1))
-        # A voice's spectrum falls: the softest first, and the heap is seldom rebuilt.  It pays in a wide band.
+        # The spectrum of a voice falls: with the weakest first the heap is seldom rebuilt, faster in wide bands.
         rising = band.flip(-1) if last - first > _WIDE_BAND else band
         valleys.append(torch.topk(rising, count, dim=-1, largest=False, sorted=False).values.mean(-1))
     return decibel(torch.stack(peaks, dim=-1)) - decibel(torch.stack(valleys, dim=-1))
 
 
 def _frame_sums(padded: Tensor, *, n_samples: int, frame_length: int, hop_length: int) -> Tensor:
-    """Sums over frames, (m,) -> (1 + n_samples // hop_length, 1); m >= n_samples + frame_length."""
-    cell = math.gcd(frame_length, hop_length)  # each value is added up once, not once for each frame that holds it
+    """Return sums over frames, (m,) -> (1 + n_samples // hop_length, 1); m >= n_samples + frame_length."""
+    cell = math.gcd(frame_length, hop_length)  # each value is summed once, not once per frame
     n_cells = (n_samples + frame_length) // cell
     cells = padded[: n_cells * cell].reshape(-1, cell).sum(-1)
     return frame(cells, length=frame_length // cell, hop=hop_length // cell).sum(-1, keepdim=True)
 
 
 def zero_crossing_rate(samples: Tensor, *, frame_length: int, hop_length: int) -> Tensor:
-    """The share of neighbouring samples with unlike signs, (frames, 1); the edges repeat the outermost sample."""
+    """Return the share of neighbouring samples with different signs, (frames, 1); edges repeat the outermost sample."""
     half, n_samples = frame_length // 2, samples.shape[0]
     negative = samples < 0
     crossed = (negative[1:] ^ negative[:-1]).to(samples.dtype)
     padded = functional.pad(crossed[None], (half + 1, half))[0]
     count = _frame_sums(padded, n_samples=n_samples, frame_length=frame_length, hop_length=hop_length)
-    # librosa looks inside each frame only, so that a frame's first sample never counts as a crossing
+    # librosa looks inside each frame only, so the first sample of a frame never counts as a crossing
     first = padded[: n_samples + 1 : hop_length, None]
     return (count - first) / frame_length
 
 
 def root_mean_square(samples: Tensor, *, frame_length: int, hop_length: int) -> Tensor:
-    """The root of each frame's mean square, (frames, 1)."""
+    """Return the root mean square of each frame, (frames, 1)."""
     half, n_samples = frame_length // 2, samples.shape[0]
     padded = functional.pad((samples * samples)[None], (half, half))[0]
     total = _frame_sums(padded, n_samples=n_samples, frame_length=frame_length, hop_length=hop_length)

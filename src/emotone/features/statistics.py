@@ -1,4 +1,4 @@
-"""Statistics over time, as torch functions that also run as an ONNX graph: (frames, d) -> one value a column."""
+"""Statistics over time, as torch functions that can become an ONNX graph: (frames, d) -> a value per column."""
 
 import math
 
@@ -6,17 +6,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-#: A mean over fewer frames than this says nothing; all frames are taken instead.
+#: A mean over fewer frames is meaningless; all frames are used instead.
 MIN_FRAMES = 3
 
 
 def weights_or_all(weights: Tensor) -> Tensor:
-    """The frames with weight 1, or all of them where fewer than `MIN_FRAMES` have it, (frames,)."""
+    """Return the weights, or all ones if fewer than `MIN_FRAMES` frames have weight 1, (frames,)."""
     return torch.where(weights.sum() >= MIN_FRAMES, weights, torch.ones_like(weights))
 
 
 def mean_std(values: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation over (weighted) frames, each (d,)."""
+    """Return mean and standard deviation over (weighted) frames, each (d,)."""
     share = torch.full_like(values[:, 0], 1.0) if weights is None else weights_or_all(weights)
     share = (share / share.sum())[None]  # (1, frames)
     mean = share @ values
@@ -26,7 +26,7 @@ def mean_std(values: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Ten
 
 
 def quantiles(values: Tensor, shares: tuple[float, ...], weights: Tensor | None = None) -> Tensor:
-    """Quantiles of each column by linear interpolation, over the frames with weight 1, (len(shares), d).
+    """Return quantiles of each column by linear interpolation over the frames with weight 1, (len(shares), d).
 
     The shares 0 and 1 give the smallest and the largest value.
     """
@@ -36,7 +36,7 @@ def quantiles(values: Tensor, shares: tuple[float, ...], weights: Tensor | None 
     else:
         kept = weights_or_all(weights)
         count = kept.sum()
-        # Frames left out sort behind every other.
+        # Frames with weight 0 are sorted to the end.
         filled = torch.where(kept[:, None] > 0, values, torch.full_like(values, torch.finfo(values.dtype).max))
     ordered = torch.sort(filled.T, dim=-1).values  # (d, frames)
     place = torch.tensor(shares, dtype=values.dtype) * (count - 1)
@@ -50,10 +50,10 @@ def quantiles(values: Tensor, shares: tuple[float, ...], weights: Tensor | None 
 
 
 def temporal_cosines(values: Tensor, n_cosines: int) -> Tensor:
-    """The shape of each column over the recording: its first cosine coefficients, (n_cosines, d).
+    """Return the shape of each column over the recording: its first cosine coefficients, (n_cosines, d).
 
     c_k = sqrt(2) / T sum_t x_t cos(pi k (t + 1/2) / T), k = 1, 2, ...; the first is close to the slope.
-    The mean (k = 0) is left to `mean_std`.
+    `mean_std` gives the mean (k = 0).
     """
     ones = torch.ones_like(values[:, 0])
     time = (torch.cumsum(ones, dim=0) - 0.5) / ones.sum()  # 0 to 1
@@ -63,13 +63,13 @@ def temporal_cosines(values: Tensor, n_cosines: int) -> Tensor:
 
 
 def modulation_energies(values: Tensor, n_octaves: int) -> Tensor:
-    """How much each column moves at each rate: log energies of undecimated Haar wavelets, (n_octaves, d).
+    """Return how much each column moves at each rate: log energies of undecimated Haar wavelets, (n_octaves, d).
 
     At 100 frames a second octave 0 is about 25 to 50 Hz, octave 5 about 0.8 to 1.6 Hz (cf. modulation spectra,
     Greenberg and Kingsbury, ICASSP 1997; the a-trous algorithm, Holschneider et al., 1989).
     """
     reach = 2**n_octaves - 1
-    # Sums instead of means, so that only the energies are scaled; past the end, where all is still, energy is zero.
+    # Sums instead of means, so that only the energies are scaled; repeating the end adds no energy.
     smooth = torch.cat([values, values[-1:].expand(reach, -1)])
     energies = []
     for octave in range(n_octaves):
@@ -83,7 +83,7 @@ def modulation_energies(values: Tensor, n_octaves: int) -> Tensor:
 
 
 def contour(pitch: Tensor, voiced: Tensor) -> Tensor:
-    """What the pitch does over the voiced frames: slope over the recording and mean step between frames, (2,).
+    """Return the pitch contour of voiced frames: slope over the recording and mean step between frames, (2,).
 
     The slope is that of the least-squares line, in units of `pitch` for the whole recording.
     """
@@ -99,10 +99,10 @@ def contour(pitch: Tensor, voiced: Tensor) -> Tensor:
 
 
 def rhythm(voiced: Tensor, active: Tensor) -> Tensor:
-    """Shares and runs of voiced and active frames and the length, (6,).
+    """Return shares and runs of voiced and active frames and the length, (6,).
 
-    Voiced share, active share, voiced runs a second, mean length of a voiced run (s), active runs a second,
-    log of the length (s); frames come a hundred a second.
+    Voiced share, active share, voiced runs per second, mean length of a voiced run (s), active runs per second,
+    log of the length (s); there are 100 frames per second.
     """
     frames = torch.ones_like(voiced).sum()
     runs = [functional.relu(mask[1:] - mask[:-1]).sum() + mask[0] for mask in (voiced, active)]

@@ -114,6 +114,7 @@ class Worker:
             self.compute = registry.get(job.extractor).compute
 
     def __call__(self, clip: Clip) -> Result:
+        """Return digest and features of a clip, or why it has none."""
         path, start_s, end_s = clip
         try:
             whole = audio.read(path, start_s=start_s, end_s=None if end_s == WHOLE else end_s)

@@ -170,16 +170,7 @@ def summary(
 ) -> dict[str, Any]:
     """Return all scores of a set of predictions, as ``metrics.json`` holds them.
 
-    Parameters
-    ----------
-    truth
-        (n,) numbers of the classes, in the order of ``emotions``.
-    scores
-        (n, k) probabilities, columns in the order of ``emotions``; the prediction is the largest.
-    emotions
-        The k names.
-    speakers
-        (n,) names, or None; see `bootstrap_intervals`.
+    Class numbers and columns of ``scores`` are in the order of the k ``emotions``; the prediction is the largest score.
 
     Returns
     -------

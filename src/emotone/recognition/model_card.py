@@ -1,9 +1,10 @@
-"""TODO src/emotone/recognition/model_card.py."""
+"""The README of a bundle, made from its card."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from emotone.metrics.names import SCORES
 from emotone.recognition.card import GRAPH, HEARD, SPEAKER, SPEECH
 
 
@@ -69,8 +70,9 @@ def _scores(card: Mapping[str, Any]) -> list[str]:
         lines += ["", _line(card["training"]["note"])]
     if not protocol.get("speaker_disjoint"):
         lines += ["", "> **Not speaker-disjoint.** Expect clearly less on voices that the model has not heard."]
-    named = [("uar", "UAR"), ("accuracy", "Accuracy"), ("macro_f1", "Macro F1")]
-    rows = [(label, scores[key], scores.get("intervals", {}).get(key)) for key, label in named if key in scores]
+    rows = [
+        (title, scores[key], scores.get("intervals", {}).get(key)) for key, title in SCORES.items() if key in scores
+    ]
     if rows:
         lines += ["", "| score | % | 95 % interval |", "|:---|---:|---:|"]
     for label, value, interval in rows:

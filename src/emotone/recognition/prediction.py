@@ -53,6 +53,10 @@ class Prediction:
         """All emotions, the most probable first."""
         return tuple(sorted(self.scores, key=lambda emotion: -self.scores[emotion]))
 
+    def top(self, n: int) -> list[tuple[str, float]]:
+        """Return the ``n`` most probable emotions with their probabilities, the most probable first."""
+        return [(emotion, self.scores[emotion]) for emotion in self.ranking[:n]]
+
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary for JSON, the same wherever a prediction is written.
 

@@ -39,7 +39,7 @@ class SpeakerProfile:
     model
         SHA-256 of the graph that gave the embeddings; they mean nothing to another one.
     skipped
-        Why clips brought nothing, where `emotone.recognition.recognizer.Recognizer.adapt` met some; neither saved nor compared.
+        Why `Recognizer.adapt` left clips out; neither saved nor compared.
 
     Raises
     ------
@@ -73,7 +73,7 @@ class SpeakerProfile:
         Parameters
         ----------
         embedding
-            (e,) of a clip of the same speaker, as `emotone.recognition.recognizer.Recognizer.run` and ``embedding`` give it.
+            (e,) of a clip of the same speaker, as `Recognizer.run` and ``embedding`` return it.
 
         Raises
         ------
@@ -89,7 +89,7 @@ class SpeakerProfile:
         return replace(self, mean=tuple((mean + (new - mean) / n_clips).tolist()), n_clips=n_clips)
 
     def inputs(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Give the optional inputs of the graph: `emotone.recognition.card.SPEAKER` (1, e) and `HEARD` (1,), float32."""
+        """Return the optional inputs of the graph: `card.SPEAKER` (1, e) and `card.HEARD` (1,), float32."""
         return {SPEAKER: np.array([self.mean], dtype=np.float32), HEARD: np.array([self.n_clips], dtype=np.float32)}
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -21,6 +21,7 @@ from emotone.recognition import card
 from emotone.recognition.prediction import NO_SPEECH, SPEECH_THRESHOLD, UNSURE, Prediction
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.session import checked_session, extractor_of, open_session, speaker_width
+from emotone.recognition.stream import Stream, StreamSettings
 from emotone.recognition.timeline import Timeline, TimelineSettings, timeline
 from emotone.recognition.windows import blocks, windows
 
@@ -301,6 +302,35 @@ class Recognizer:
             checks_speech=self.checks_speech,
             settings=settings,
         )
+
+    def stream(
+        self,
+        *,
+        rate: int,
+        channels: int = 1,
+        profile: SpeakerProfile | None = None,
+        adapt: bool = False,
+        settings: StreamSettings | None = None,
+    ) -> Stream:
+        """Return a stream: push chunks of live sound, get events.
+
+        Parameters
+        ----------
+        rate
+            Samples a second of what is pushed, Hz, 1,000 to 384,000.
+        channels
+            Of what is pushed, 1 to 32; they are averaged.
+        profile, adapt, settings
+            See `emotone.recognition.stream.Stream`.
+
+        Raises
+        ------
+        AudioError
+            The rate or the number of channels is out of range.
+        ConfigError
+            The model can't adapt, or ``profile`` is of another model.
+        """
+        return Stream(self, rate=rate, channels=channels, profile=profile, adapt=adapt, settings=settings)
 
     def embedding(self, source: AudioSource) -> Vector:
         """Describe a recording by the model's features, (d,) float32.

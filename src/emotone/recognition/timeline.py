@@ -1,21 +1,25 @@
-"""What a long recording sounds like from moment to moment: stretches of speech, each with its emotion.
+"""Emotion over time in a recording of any length.
 
-Speech is found by `emotone.audio.speech_detector`.  Within it, windows that overlap are answered one by one, the probabilities of those
-that cover the same moment are averaged, and moments next to each other with the same answer make a segment.  Memory
-does not grow with the recording, but for what is told of it.
+Speech is detected by `emotone.audio.speech_detector`.  Each stretch of speech is predicted in overlapping windows; the
+probabilities of the windows that cover a moment are averaged, and neighbouring moments with the same label form a
+segment.  Memory does not grow with the recording, except for the segments.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from emotone import files
 from emotone.audio import MIN_SAMPLES
 from emotone.audio.speech_detector import SAMPLE_RATE, Edge, Probability, SpeechDetector, VadSettings
 from emotone.errors import ConfigError
 from emotone.recognition.prediction import SPEECH_THRESHOLD, Prediction, shares
+from emotone.recognition.timeline_formats import FORMATS, format_for
 
 Waveform = NDArray[np.float32]
 #: Samples (n,) at 16 kHz -> scores (k,) and probability of speech; None for what is too soft to be answered for.
@@ -88,6 +92,27 @@ class Timeline:
             "shares": {label: round(share, 6) for label, share in self.shares().items()},
             "segments": [segment.to_dict() for segment in self.segments],
         }
+
+    def save(self, path: str | os.PathLike[str], *, format: str | None = None) -> None:
+        """Write the timeline to a file; it appears whole or not at all.
+
+        Parameters
+        ----------
+        path
+            The file; one of the same name is replaced.
+        format
+            A name in `emotone.recognition.timeline_formats.FORMATS`; None: the format of the suffix (.json, .csv, .vtt,
+            .txt).
+
+        Raises
+        ------
+        ConfigError
+            The format is unknown.
+        """
+        if format is not None and format not in FORMATS:
+            raise ConfigError(f"unknown timeline format {format!r}; expected one of {', '.join(FORMATS)}")
+        form = format_for(os.fspath(path)) if format is None else FORMATS[format]
+        files.write_text(Path(path), form.write(self))
 
 
 def timeline(

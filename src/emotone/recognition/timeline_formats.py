@@ -5,11 +5,14 @@ import io
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from emotone.errors import ConfigError
 from emotone.formatting import clock
 from emotone.recognition.prediction import NO_SPEECH, UNSURE, Prediction
-from emotone.recognition.timeline import Timeline
+
+if TYPE_CHECKING:
+    from emotone.recognition.timeline import Timeline
 
 
 @dataclass(frozen=True)
@@ -37,15 +40,15 @@ class TimelineFormat:
     media_type: str
     label: str
     is_single: bool
-    write: Callable[[Timeline], str]
+    write: "Callable[[Timeline], str]"
 
 
-def to_json(timeline: Timeline) -> str:
+def to_json(timeline: "Timeline") -> str:
     """Return indented JSON of `Timeline.to_dict`."""
     return json.dumps(timeline.to_dict(), indent=2) + "\n"
 
 
-def to_csv(timeline: Timeline) -> str:
+def to_csv(timeline: "Timeline") -> str:
     """Return one row a segment: start_s, end_s, label, confidence, and a column for each emotion."""
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
@@ -57,7 +60,7 @@ def to_csv(timeline: Timeline) -> str:
     return lines.getvalue()
 
 
-def to_vtt(timeline: Timeline) -> str:
+def to_vtt(timeline: "Timeline") -> str:
     """Return WebVTT, which players show as subtitles (https://www.w3.org/TR/webvtt1/)."""
     cues = [
         f"{_timestamp(segment.start_s)} --> {_timestamp(segment.end_s)}\n{_caption(segment)}\n"
@@ -67,7 +70,7 @@ def to_vtt(timeline: Timeline) -> str:
     return "\n".join(["WEBVTT\n", *cues])
 
 
-def to_audacity(timeline: Timeline) -> str:
+def to_audacity(timeline: "Timeline") -> str:
     """Return labels for Audacity (File, Import, Labels): start, end and text, separated by tabs."""
     return "".join(
         f"{segment.start_s:.6f}\t{segment.end_s:.6f}\t{_caption(segment)}\n" for segment in timeline.segments
@@ -90,7 +93,7 @@ FORMATS: dict[str, TimelineFormat] = {
     for form in (
         TimelineFormat("json", ".json", "application/json", "JSON", False, to_json),
         TimelineFormat("csv", ".csv", "text/csv", "CSV", False, to_csv),
-        TimelineFormat("vtt", ".vtt", "text/vtt", "WebVTT", True, to_vtt),
+        TimelineFormat("vtt", ".vtt", "text/vtt", "WebVTT subtitles", True, to_vtt),
         TimelineFormat("audacity", ".txt", "text/plain", "Audacity labels", True, to_audacity),
     )
 }

@@ -154,13 +154,9 @@ def compare_protocols(folders: Mapping[str, Path]) -> dict[str, Any]:
         results = {name: _result(comparison, model) for name, comparison in comparisons.items()}
         rows.append({name: row[name] for name in (*_MODEL, *_COSTS)} | {"leak": leak, "protocols": results})
     protocols = [
-        {
-            "name": name,
-            "best": comparison["best"],
-            "protocol": comparison["protocol"],
-            "facts": _facts(folders[name] / comparison["best"]),
-        }
+        {"name": name, "best": best, "protocol": comparison["protocol"], "facts": _facts(folders[name] / best)}
         for name, comparison in comparisons.items()
+        for best in [comparison["best"]]
     ]
     chance = metrics.chance_uar(comparisons[reference]["rows"][0]["test"])
     names = {"reference": reference, "leaking": leaking}
@@ -207,8 +203,7 @@ def _facts(run_folder: Path) -> dict[str, Any]:
         "n_folds": len(folds),
         "n_clips": int(np.unique(np.concatenate([rows for side in sides.values() for rows in side])).size),
         "n_train": float(np.mean([rows.size for rows in sides["train"]])),
-        "n_dev": sum(rows.size for rows in sides["dev"]),
-        "n_tested": sum(rows.size for rows in sides["test"]),
+        **{name: sum(rows.size for rows in sides[side]) for name, side in (("n_dev", "dev"), ("n_tested", "test"))},
         "n_speakers": len(tested),
         "n_shared": len(shared),
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ PLACES = ("data", "out", "cache")
 #: Keys that the results of every run must have.
 _NEEDED = ("uar", "accuracy", "macro_f1", "intervals", "per_class", "confusion", "ece", "n_clips")
 _SUBSETS = ("validation", "test")
+_T = TypeVar("_T")
 #: Columns of CSV files that are always text.
 _TEXTS = ("path", "file", "corpus", "speaker", "gender", "intensity", "statement", "group", "emotion", "predicted")
 
@@ -72,10 +73,7 @@ class RunFolder:
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """One row per prediction, see `emotone.experiment.outputs.predictions`."""
-        try:
-            return pd.read_parquet(self.path / PREDICTIONS)
-        except (OSError, ValueError) as error:
-            raise _unreadable(self.path / PREDICTIONS, error) from error
+        return _read(self.path / PREDICTIONS, pd.read_parquet)
 
     @cached_property
     def tested(self) -> pd.DataFrame:
@@ -102,25 +100,12 @@ class RunFolder:
     def table(self, name: str) -> pd.DataFrame | None:
         """Read a CSV file of the run; None if it does not exist.  An empty cell of text is an empty text."""
         path = self.path / name
-        if not path.is_file():
-            return None
-        try:
-            # a statement may be called 01, or NA
-            table = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False, na_values=[""])
-        except (OSError, ValueError) as error:
-            raise _unreadable(path, error) from error
-        return table.assign(**{column: table[column].fillna("") for column in _TEXTS if column in table})
+        return _read(path, _table) if path.is_file() else None
 
     def arrays(self, name: str) -> dict[str, NDArray[Any]] | None:
         """Read an NPZ file of the run; None if it does not exist."""
         path = self.path / name
-        if not path.is_file():
-            return None
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                return dict(content.items())
-        except (OSError, ValueError) as error:
-            raise _unreadable(path, error) from error
+        return _read(path, _arrays) if path.is_file() else None
 
     def figure(self, name: str) -> bytes | None:
         """Read a picture of the run; None if it does not exist."""
@@ -151,13 +136,13 @@ def read(path: str | Path) -> RunFolder:
         raise ConfigError(
             f"{folder} holds no {METRICS}: the run is not finished; repeat the same 'emotone train' to continue it"
         )
-    metrics = _load(folder / METRICS, json.loads)
+    metrics = _read(folder / METRICS, _json)
     lacking = [f"{subset}.{name}" for subset in _SUBSETS for name in _NEEDED if name not in metrics.get(subset, {})]
     lacking += [] if "protocol" in metrics else ["protocol"]
     if lacking:
         raise ConfigError(f"{folder / METRICS} lacks {', '.join(lacking[:3])}; expected the file of 'emotone train'")
-    card = _load(folder / CARD, json.loads) if (folder / CARD).is_file() else {}
-    return RunFolder(folder, _load(folder / CONFIG, tomllib.loads), metrics, card)
+    card = _read(folder / CARD, _json) if (folder / CARD).is_file() else {}
+    return RunFolder(folder, _read(folder / CONFIG, lambda path: tomllib.loads(path.read_text("utf-8"))), metrics, card)
 
 
 def truth_and_scores(table: pd.DataFrame, emotions: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -167,15 +152,28 @@ def truth_and_scores(table: pd.DataFrame, emotions: Sequence[str]) -> tuple[NDAr
     return truth, table[[f"score_{emotion}" for emotion in emotions]].to_numpy(dtype=np.float64)
 
 
-def _load(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
-    try:
-        content = parse(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
+def _table(path: Path) -> pd.DataFrame:
+    # a statement may be called 01, or NA
+    table = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False, na_values=[""])
+    return table.assign(**{column: table[column].fillna("") for column in _TEXTS if column in table})
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+    with np.load(path, allow_pickle=False) as content:
+        return dict(content.items())
+
+
+def _json(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text("utf-8"))
     if not isinstance(content, dict):
-        raise _unreadable(path, ValueError(f"it holds a {type(content).__name__}"))
+        raise ValueError(f"it holds a {type(content).__name__}")
     return content
 
 
-def _unreadable(path: Path, error: Exception) -> ConfigError:
-    return ConfigError(f"{path} can't be read ({error}); expected a file of 'emotone train': copy the folder again")
+def _read(path: Path, parse: Callable[[Path], _T]) -> _T:
+    """Read a file of a run; raise ConfigError if it is damaged."""
+    try:
+        return parse(path)
+    except (OSError, ValueError) as error:
+        remedy = "expected a file of 'emotone train': copy the folder again"
+        raise ConfigError(f"{path} can't be read ({error}); {remedy}") from error

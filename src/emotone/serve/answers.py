@@ -1,4 +1,4 @@
-"""TODO src/emotone/serve/answers.py."""
+"""A recording in, its answer as JSON out."""
 
 import contextlib
 import re

@@ -1,4 +1,4 @@
-"""TODO src/emotone/serve/app.py."""
+"""The application: routes, streams, page and counters in one."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -8,7 +8,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from emotone import __version__
+from emotone._version import TAGLINE, __version__
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems, sockets
 from emotone.serve.counters import Metrics
@@ -18,7 +18,7 @@ from emotone.serve.work_queue import WorkQueue
 
 #: What the schema can't say: OpenAPI has no WebSockets.
 _DESCRIPTION = (
-    "Which emotion a voice carries, and how far that answer can be trusted.\n\n"
+    f"{TAGLINE}\n\n"
     'Live sound goes to the WebSocket `/v1/stream`: send `{"rate": 16000, "channels": 1, "adapt": false}`, then '
     '16-bit little-endian PCM in binary messages of at most 1 MiB, and `{"end": true}` last; events come back as JSON.'
 )

@@ -1,4 +1,4 @@
-"""TODO src/emotone/serve/security.py."""
+"""Who may use the service: API key, origin, and session cookies of the page."""
 
 import hashlib
 import hmac

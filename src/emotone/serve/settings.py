@@ -1,4 +1,4 @@
-"""TODO src/emotone/serve/settings.py."""
+"""Limits of the service, checked when they are set."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""TODO src/emotone/corpora/readers/cremad.py."""
+"""CREMA-D."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""TODO src/emotone/corpora/readers/emodb.py."""
+"""EMO-DB."""
 
 import re
 from pathlib import Path, PurePosixPath

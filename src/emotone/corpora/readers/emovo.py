@@ -1,4 +1,4 @@
-"""TODO src/emotone/corpora/readers/emovo.py."""
+"""EMOVO."""
 
 import re
 from pathlib import Path, PurePosixPath

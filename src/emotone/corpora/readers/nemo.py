@@ -1,4 +1,4 @@
-"""TODO src/emotone/corpora/readers/nemo.py."""
+"""nEMO."""
 
 import csv
 from pathlib import Path, PurePosixPath

@@ -1,4 +1,4 @@
-"""TODO src/emotone/corpora/readers/savee.py."""
+"""SAVEE."""
 
 import re
 from pathlib import Path, PurePosixPath

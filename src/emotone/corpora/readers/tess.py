@@ -1,4 +1,4 @@
-"""TODO src/emotone/corpora/readers/tess.py."""
+"""TESS."""
 
 import re
 from pathlib import Path, PurePosixPath

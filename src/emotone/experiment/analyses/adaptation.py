@@ -158,8 +158,7 @@ def write_adaptation(
 
     Returns
     -------
-    Subset -> rows of `emotone.experiment.analyses.adaptation.curve`, and "folds" -> those of each fold's test; empty where the
-    model does not adapt.
+    Subset -> rows of `curve`, and "folds" -> those of each fold's test; empty if the model does not adapt.
     """
     if not results[0].test_adapted:
         return {}

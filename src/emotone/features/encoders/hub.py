@@ -1,4 +1,4 @@
-"""States inside any audio encoder that transformers can load and that takes samples: wav2vec 2.0, HuBERT, WavLM, ..."""
+"""States of any audio encoder on samples that transformers can load: wav2vec 2.0, HuBERT, WavLM and others."""
 
 import hashlib
 import inspect
@@ -18,35 +18,35 @@ from emotone.features.encoders import pooling
 from emotone.features.encoders.names import SIZES, EncoderName
 from emotone.features.encoders.weights import first_line, quiet
 
-#: Root mean square of the samples that the model takes, unless its settings ask for a variance of one.
+#: Root mean square of the input, unless the model's settings ask for unit variance.
 LEVEL = 0.08
 _SETTINGS, _SAMPLES = "config.json", ("preprocessor_config.json", "processor_config.json")
-# the first kind that is there; the second is read by torch as numbers alone, not as a pickle that may run code
+# the first kind that exists; torch reads the second as numbers only, not as a pickle that may run code
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
-_UNUSED = "masked_spec_embed"  # hides frames from the model in pre-training; some checkpoints leave it out
+_UNUSED = "masked_spec_embed"  # masks frames in pre-training; some checkpoints lack it
 _VOLATILE = frozenset({"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"})
 
 
 class HubEncoder(Extractor):
-    """States after some blocks of a pretrained encoder, over time or as statistics.
+    """States after some blocks of a pretrained encoder, as frames or as statistics over time.
 
-    The weights are loaded when the first clip is computed: where all are in the store, they are not.
+    The weights are loaded for the first clip that is not in the store.
 
     Parameters
     ----------
     name
-        The model (its name on the hub, or a folder), its layers and the pooling.
+        Model (a name on the hub, or a folder), layers and pooling.
 
     Raises
     ------
     FeatureError
-        The model can't be reached, takes something else than samples at 16 kHz, or has fewer layers.
+        The model can't be loaded, does not take samples at 16 kHz, or has fewer layers.
     MissingExtraError
         The extra ``hub`` is not installed.
 
     Notes
     -----
-    It is no graph: a bundle names it, and prediction needs the extras ``train`` and ``hub``, and the model, too.
+    It can't become a graph: a bundle holds its name; prediction needs the extras ``train`` and ``hub``, and the model.
     """
 
     is_graph = False
@@ -82,7 +82,7 @@ class HubEncoder(Extractor):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over the weights, the settings and the code, but not over what the model is called or where it is."""
+        """SHA-256 of the weights, the settings and the code, but not of the model's name or place."""
         weights = []
         for path in self._weights:
             with path.open("rb") as file:
@@ -92,7 +92,7 @@ class HubEncoder(Extractor):
         return hashlib.sha256(described.encode()).hexdigest()
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32; of frames (1, T, width)."""
+        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32; for frames (1, T, width)."""
         samples = waveform - waveform.mean() if self._normalize else waveform
         power = torch.clamp((samples * samples).mean(), min=1e-14)
         samples = samples * torch.rsqrt(power) * (1.0 if self._normalize else LEVEL)
@@ -101,10 +101,10 @@ class HubEncoder(Extractor):
 
     @cached_property
     def _model(self) -> Any:
-        """The model, with one block more than the last that is asked for.
+        """The model, with one block more than the last layer needed.
 
-        Some models pass what their last block gives through a layer norm: that is its state only where it is also the
-        last of the whole model.
+        Some models apply a layer norm after their last block.  That belongs to the state only if the block is the last
+        of the whole model.
         """
         from transformers import AutoModel
 
@@ -123,7 +123,7 @@ class HubEncoder(Extractor):
                 f"{self._of.model!r} can't be loaded ({first_line(error)}); get the model again"
             ) from error
         missing = sorted(key for key in info["missing_keys"] if not key.endswith(_UNUSED))
-        if missing:  # transformers would go on with random numbers
+        if missing:  # transformers would continue with random numbers
             raise FeatureError(
                 f"{self._of.model!r} lacks {len(missing)} of its weights (the first: {missing[0]}); it is damaged, or "
                 "no encoder: get it again, or name another"
@@ -132,19 +132,19 @@ class HubEncoder(Extractor):
 
 
 def _folder(model: str) -> Path:
-    """The folder of a model's files, downloaded from the hub unless it is there."""
+    """Return the folder of a model's files, downloaded from the hub if necessary."""
     local = Path(model).expanduser()
     if local.is_dir():
         return local
     import huggingface_hub
 
     try:
-        # a repository may hold the weights in both forms: the second is asked for where the first is not there
+        # a repository may have both kinds of weights: the second kind is downloaded only if the first is missing
         for pattern in _WEIGHTS:
             folder = Path(huggingface_hub.snapshot_download(model, allow_patterns=["*.json", pattern]))
             if any(folder.glob(pattern)):
                 break
-    except Exception as error:  # connection, authorisation, a name that can't be: they share no base class
+    except Exception as error:  # connection, authorisation, an invalid name: they share no base class
         raise FeatureError(
             f"{model!r} is no folder and can't be loaded from the model hub ({first_line(error)}); connect to it once "
             "(it is kept after that), check the name, or name a folder that holds the model"
@@ -188,19 +188,19 @@ def _config(folder: Path, name: EncoderName) -> Any:
 
 
 def _normalizes(folder: Path, model: str) -> bool:
-    """Whether the model was trained on samples of zero mean and unit variance; not, where nothing says so."""
+    """Return whether the model needs samples of zero mean and unit variance; False if no file says so."""
     if not any((folder / name).is_file() for name in _SAMPLES):
         return False
     from transformers import AutoFeatureExtractor
 
     try:
-        found = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
+        theirs = AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
     except Exception as error:  # no JSON, an unknown kind
         raise FeatureError(
             f"{model!r} has a {_SAMPLES[0]} that transformers does not understand ({first_line(error)}); get it again"
         ) from error
-    if found.sampling_rate != Extractor.sample_rate:
+    if theirs.sampling_rate != Extractor.sample_rate:
         raise FeatureError(
-            f"{model!r} takes samples at {found.sampling_rate} Hz, expected {Extractor.sample_rate} Hz; name another"
+            f"{model!r} takes samples at {theirs.sampling_rate} Hz, expected {Extractor.sample_rate} Hz; name another"
         )
-    return bool(getattr(found, "do_normalize", False))
+    return bool(getattr(theirs, "do_normalize", False))

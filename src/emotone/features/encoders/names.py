@@ -1,13 +1,13 @@
-"""What extractors are called, pretrained encoders included; imports none of the libraries behind them.
+"""Names of extractors, including pretrained encoders; imports none of the libraries behind them.
 
 The name of an encoder says which of its states are the features::
 
     whisper-<size>@<layers>[:<pooling>]
     hub:<org/model or folder>@<layers>[:<pooling>]
 
-Layers are numbers of blocks, from 1, with commas between them; 0 is what enters the first block.  Names joined by ``+``
-put the statistics of several encoders side by side, or the states of several sizes of Whisper, which come at the same
-times.  ``int8:`` before the whole name, where it has Whisper's encoders alone, gives the graph 8-bit weights.
+Layers are block numbers from 1, separated by commas; 0 is the input of the first block.  Names joined by ``+`` put the
+statistics of several encoders side by side, or the states of several sizes of Whisper, which have the same times.
+``int8:`` before the whole name, allowed only for Whisper's encoders, gives the graph 8-bit weights.
 """
 
 import re
@@ -17,25 +17,25 @@ from typing import NamedTuple
 
 from emotone.errors import ConfigError
 
-#: Extractors without a grammar that give frames: what networks learn from, and nothing else can.
+#: Extractors outside the grammar that give frames; only networks can be trained on frames.
 SEQUENCES = frozenset({"log-mel", "mfcc-frames"})
-#: What becomes of a layer's states over time, the default first: a row of statistics, or the states themselves.
+#: Pooling of a layer's states over time, the default first: a row of statistics, or the states themselves.
 MEAN_STD, MEAN, FRAMES = "mean+std", "mean", "frames"
 POOLINGS = (MEAN_STD, MEAN, FRAMES)
 #: The grammar, for messages.
 GRAMMAR = "[int8:]whisper-<size>@<layers>[:<pooling>] or hub:<org/model or folder>@<layers>[:<pooling>]"
 _WHISPER, _HUB, INT8 = "whisper-", "hub:", "int8:"
-_JOINT = re.compile(r"\+(?=whisper-|hub:)")  # the pooling mean+std has one too, which joins nothing
+_JOINT = re.compile(r"\+(?=whisper-|hub:)")  # not the + in the pooling mean+std
 
 
 class Size(NamedTuple):
-    """A size of Whisper: columns of its states, blocks of its encoder."""
+    """A size of Whisper: width of the states, and number of blocks of the encoder."""
 
     width: int
     n_blocks: int
 
 
-#: The sizes of Whisper that small machines can run; those that end in ``.en`` heard English alone.
+#: Sizes of Whisper that small machines can run; ``.en`` means trained on English only.
 SIZES = {
     "tiny": Size(384, 4),
     "tiny.en": Size(384, 4),
@@ -48,18 +48,18 @@ SIZES = {
 
 @dataclass(frozen=True)
 class EncoderName:
-    """One encoder, and which of its states are taken.
+    """An encoder, and the states that are its features.
 
     Attributes
     ----------
     size
-        Of Whisper, a key of `SIZES`; "" for another encoder.
+        A key of `SIZES` for Whisper; "" for other encoders.
     model
-        Of another encoder than these: its name on the hub, or a folder; "" for Whisper.
+        Name on the hub, or a folder; "" for Whisper.
     layers
-        Numbers of blocks, all different; 0 is what enters the first.
+        Block numbers, all different; 0 is the input of the first block.
     pooling
-        One of `POOLINGS`.
+        An item of `POOLINGS`.
     """
 
     size: str
@@ -69,12 +69,12 @@ class EncoderName:
 
     @property
     def label(self) -> str:
-        """What its columns are called: the last part of its name."""
+        """Prefix of the column names: the last part of the encoder's name."""
         return f"{_WHISPER}{self.size}" if self.size else _last_part(self.model)
 
     @property
     def is_sequence(self) -> bool:
-        """Whether it gives frames in place of one row."""
+        """Whether it gives frames rather than one row per clip."""
         return self.pooling == FRAMES
 
     def __str__(self) -> str:
@@ -84,17 +84,17 @@ class EncoderName:
 
 
 def is_encoder(name: str) -> bool:
-    """Whether the name follows the grammar of pretrained encoders, rightly or not."""
+    """Return whether the name begins like that of a pretrained encoder; it may still be invalid."""
     return name.startswith((_WHISPER, _HUB, INT8))
 
 
 def is_sequence(name: str) -> bool:
-    """Whether the extractor of that name gives frames, which networks learn from, in place of one row.
+    """Return whether the extractor of that name gives frames, for networks, rather than one row per clip.
 
     Raises
     ------
     ConfigError
-        It begins like the name of an encoder, and is none.
+        It begins like the name of an encoder, but is invalid.
 
     Examples
     --------
@@ -105,12 +105,12 @@ def is_sequence(name: str) -> bool:
 
 
 def parse(name: str) -> tuple[EncoderName, ...]:
-    """Read the name of an encoder, or of several joined by ``+``.
+    """Parse the name of an encoder, or of several joined by ``+``.
 
     Raises
     ------
     ConfigError
-        The name does not follow the grammar; the message says where.
+        The name does not follow the grammar; the message gives the part.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def parse(name: str) -> tuple[EncoderName, ...]:
     """
     if f"+{INT8}" in name:
         raise _wrong(name, f"{INT8!r} is inside the name; it is for all parts, so put it before the first")
-    parts = tuple(_parse_one(one, name) for one in _JOINT.split(name.removeprefix(INT8)))
+    parts = tuple(_parse_part(text, name) for text in _JOINT.split(name.removeprefix(INT8)))
     if name.startswith(INT8) and not all(part.size for part in parts):
         raise _wrong(name, f"{INT8!r} is for Whisper's encoders alone, which are graphs; leave it out")
     if len({part.is_sequence for part in parts}) > 1:
@@ -138,8 +138,8 @@ def parse(name: str) -> tuple[EncoderName, ...]:
     return parts
 
 
-def _parse_one(text: str, name: str) -> EncoderName:
-    """Read what stands between two joints of ``name``."""
+def _parse_part(text: str, name: str) -> EncoderName:
+    """Parse a part of ``name``, without ``+``."""
     source, at, rest = text.rpartition("@")
     if not at:
         raise _wrong(name, f"{text!r} names no layers; add them, such as {text}@3")
@@ -150,15 +150,15 @@ def _parse_one(text: str, name: str) -> EncoderName:
     if not colon:
         pooling = MEAN_STD
     if pooling not in POOLINGS:
-        raise _wrong(name, f"pooling is {pooling!r}; expected one of {', '.join(POOLINGS)}")
+        raise _wrong(name, f"pooling is {pooling!r}; expected {', '.join(POOLINGS)}")
     if source.startswith(_HUB):
         model = source.removeprefix(_HUB)
         if not _last_part(model):
-            raise _wrong(name, f"{source!r} names no model; expected one of the hub (org/model), or a folder")
+            raise _wrong(name, f"{source!r} names no model; expected org/model of the hub, or a folder")
         return EncoderName("", model, layers, pooling)
     size = source.removeprefix(_WHISPER)
     if size not in SIZES:
-        raise _wrong(name, f"the size of Whisper is {size!r}; expected one of {', '.join(SIZES)}")
+        raise _wrong(name, f"the size of Whisper is {size!r}; expected {', '.join(SIZES)}")
     if max(layers) > SIZES[size].n_blocks:
         raise _wrong(name, f"layer {max(layers)} of {source}, which has {SIZES[size].n_blocks} blocks; name lower ones")
     return EncoderName(size, "", layers, pooling)

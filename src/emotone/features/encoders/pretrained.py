@@ -1,4 +1,4 @@
-"""States inside a Whisper encoder as features, and several encoders' side by side."""
+"""States of Whisper encoders as features, 8-bit encoders, and several encoders side by side."""
 
 import hashlib
 import inspect
@@ -16,19 +16,19 @@ from emotone.features.encoders import pooling, quantize, whisper
 from emotone.features.encoders.names import INT8, EncoderName
 from emotone.features.encoders.weights import whisper_weights
 
-#: Root mean square that every clip is brought to first, about that of the speech which the encoders learnt from.
+#: Every clip is first scaled to this root mean square, about that of the speech the encoders were trained on.
 LEVEL = 0.08
 
 
 class WhisperStates(Extractor):
-    """States after some blocks of a Whisper encoder, over time or as statistics.
+    """States after some blocks of a Whisper encoder, as frames or as statistics over time.
 
-    A clip is taken as long as it is, with nothing appended, and a state covers 20 ms.
+    A clip keeps its length, without padding; a state covers 20 ms.
 
     Parameters
     ----------
     name
-        The encoder, its layers and the pooling.  Blocks after the last of the layers are not loaded.
+        Encoder, layers and pooling.  Blocks after the last layer are not loaded.
 
     Raises
     ------
@@ -55,26 +55,27 @@ class WhisperStates(Extractor):
         return pooling.columns(self._of.label, self._of.layers, width=self._width, pooling=self._of.pooling)
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32; of frames (1, T, width)."""
+        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32; for frames (1, T, width)."""
         states = [self.encoder.start(LEVEL * descriptors.unit_loudness(waveform[0])[None])]
         for block in self.encoder.blocks:
             states.append(block(states[-1]))
         return pooling.pooled([states[layer] for layer in self._of.layers], self._of.pooling)
 
     def sources(self) -> tuple[object, ...]:
-        """The module itself, and those whose functions it calls."""
+        """Return this module and the modules whose functions it calls."""
         return (*super().sources(), whisper, pooling, spectral, descriptors)
 
 
 class EightBit(Extractor):
     """An extractor whose graph has 8-bit weights, see `emotone.features.encoders.quantize`.
 
-    The torch module computes in float; the graph is what the store runs, what models learn from and what bundles hold.
+    The torch module computes in float.  Only the graph has 8-bit weights; the store runs it, so models are trained on
+    its features, and bundles hold it.
 
     Parameters
     ----------
     of
-        The extractor, a graph.
+        An extractor that can become a graph.
     """
 
     def __init__(self, of: Extractor) -> None:
@@ -91,22 +92,22 @@ class EightBit(Extractor):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over that of the extractor, and over the code that rounds its weights."""
+        """SHA-256 of the extractor's digest and of the code that rounds its weights."""
         return hashlib.sha256(f"{INT8}{self.of.digest}{inspect.getsource(quantize)}".encode()).hexdigest()
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32; of frames (1, T, d)."""
+        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32; for frames (1, T, d)."""
         features: Tensor = self.of(waveform)
         return features
 
 
 class Joined(Extractor):
-    """The rows of several extractors side by side, or the frames of several; a graph if all of them are.
+    """Rows, or frames, of several extractors side by side; a graph if all of them can be one.
 
     Parameters
     ----------
     parts
-        Extractors that give rows, or all of them frames at the same times, no two with a column of the same name.
+        Extractors that all give rows, or all give frames at the same times, with different column names.
     """
 
     def __init__(self, parts: Sequence[Extractor]) -> None:
@@ -124,9 +125,9 @@ class Joined(Extractor):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over those of the parts, in order."""
+        """SHA-256 of the digests of the parts, in order."""
         return hashlib.sha256("+".join(part.digest for part in self.parts).encode()).hexdigest()
 
     def forward(self, waveform: Tensor) -> Tensor:
-        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32; of frames (1, T, d)."""
+        """(1, n) float32, 16 kHz, n >= 3200 -> (1, d) float32; for frames (1, T, d)."""
         return torch.cat([part(waveform) for part in self.parts], dim=-1)

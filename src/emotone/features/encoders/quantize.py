@@ -1,8 +1,8 @@
-"""Eight-bit weights: an encoder's graph in a quarter of the size, and faster.
+"""8-bit weights: the graph of an encoder at a quarter of its size, and faster.
 
-The large matrix products take 8-bit weights, each column with a scale of its own, and activations that are rounded to
-8 bits clip by clip (dynamic quantisation).  Small tables, such as those of the Fourier transform and the mel filters,
-stay as they are: rounding these would change what every layer after them hears.
+Large matrix products get 8-bit weights, with a scale per column, and activations that are rounded to 8 bits for each
+clip (dynamic quantisation).  Small tables, such as those of the Fourier transform and the mel filters, keep their
+precision: rounding them would change the input of every later layer.
 """
 
 import contextlib
@@ -16,36 +16,31 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-#: A product with a constant is quantised if both of its sides are at least so long: as three frames of 80 mel bands.
+#: A product with a constant is quantised if both sides have at least this length, that of three frames of 80 mel bands.
 _LEAST_SIDE = 240
-_LARGEST = 127  # of a signed byte, zero in the middle
+_LARGEST = 127  # of a signed byte with zero in the middle
 
 
 def quantized(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Give the graph 8-bit weights.
+    """Return the graph with 8-bit weights.
 
-    Weights use 7 of the 8 bits: on processors without instructions for 8-bit products, the sums of two products of
-    full range would overflow (onnxruntime's ``reduce_range``), and answers would differ from machine to machine.
+    Weights use 7 of the 8 bits (onnxruntime's ``reduce_range``).  On processors without instructions for 8-bit
+    products, sums of two products of full range would overflow, and results would differ between machines.
 
     Parameters
     ----------
     model
-        Float32, of one domain, as `emotone.features.graph.module_graph` makes it.
-
-    Returns
-    -------
-    onnx.ModelProto
-        Of the same inputs and outputs.
+        Float32, of a single domain, from `emotone.features.graph.module_graph`.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    sides = {one.name: list(one.dims) for one in model.graph.initializer}
+    sides = {constant.name: list(constant.dims) for constant in model.graph.initializer}
     kept = [
         node.name
         for node in model.graph.node
         if node.op_type == "MatMul" and min(sides.get(node.input[1], [0])) < _LEAST_SIDE
     ]
-    with tempfile.TemporaryDirectory() as folder, _unheard():
+    with tempfile.TemporaryDirectory() as folder, _silent_root_logger():
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(model, source)
         quantize_dynamic(
@@ -64,20 +59,20 @@ def quantized(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 @contextlib.contextmanager
-def _unheard() -> Iterator[None]:
-    """Silence the root logger, on which the quantiser gives advice for models of another kind.
+def _silent_root_logger() -> Iterator[None]:
+    """Silence the root logger, to which the quantiser writes advice for other kinds of models.
 
-    A root logger without a handler is given one by the first message, for good; so it has one meanwhile.
+    The first message would give a root logger without handlers one for good, so it gets a temporary one.
     """
-    root, deaf = logging.getLogger(), logging.NullHandler()
+    root, handler = logging.getLogger(), logging.NullHandler()
     before = root.disabled
-    root.addHandler(deaf)
+    root.addHandler(handler)
     root.disabled = True
     try:
         yield
     finally:
         root.disabled = before
-        root.removeHandler(deaf)
+        root.removeHandler(handler)
 
 
 def quantize_int8(values: NDArray[np.float32], *, axis: int) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -85,8 +80,8 @@ def quantize_int8(values: NDArray[np.float32], *, axis: int) -> tuple[NDArray[np
 
     Returns
     -------
-    Whole numbers from -127 to 127 in the shape of ``values``, and the scale, of the same number of axes: their product
-    is what the weights become.
+    Whole numbers from -127 to 127 in the shape of ``values``, and the scale with as many axes.  Their product is close
+    to ``values``.
     """
     others = tuple(number for number in range(values.ndim) if number != axis)
     scale = np.abs(values).max(axis=others, keepdims=True) / _LARGEST
@@ -97,19 +92,19 @@ def quantize_int8(values: NDArray[np.float32], *, axis: int) -> tuple[NDArray[np
 def pack(model: onnx.ModelProto, axes: Mapping[str, int]) -> None:
     """Store constants of a graph in 8 bits, each with scales along an axis.
 
-    They are unpacked by plain operators on constants, which a runtime computes once when it opens the graph.
-    onnxruntime does not do that with DequantizeLinear, which it keeps for processors with arithmetic of its kind.
+    Plain operators on constants unpack them, and a runtime computes these once when it opens the graph.  onnxruntime
+    does not do so for DequantizeLinear, which it keeps for processors with 8-bit arithmetic.
 
     Parameters
     ----------
     model
-        Is changed.
+        Changed in place.
     axes
-        Name of a constant -> the axis.
+        Name of a constant -> axis of its scales.
     """
     graph = model.graph
     unpacking = []
-    for weight in [one for one in graph.initializer if one.name in axes]:
+    for weight in [constant for constant in graph.initializer if constant.name in axes]:
         rounded, scale = quantize_int8(numpy_helper.to_array(weight), axis=axes[weight.name])
         names = [f"{weight.name}_{what}" for what in ("int8", "scale", "rounded")]
         graph.initializer.remove(weight)

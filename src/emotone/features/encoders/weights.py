@@ -1,6 +1,6 @@
-"""Where the weights of Whisper's encoder come from: arrays in a folder, or the hub through transformers.
+"""Load weights of Whisper's encoder from arrays in a folder, or from the hub through transformers.
 
-Both are rounded to half precision, as which they were published, so that both give the same features and one digest.
+Both are rounded to half precision, in which they were published, so both give the same features and the same digest.
 """
 
 import hashlib
@@ -20,14 +20,14 @@ from emotone.errors import FeatureError, MissingExtraError
 from emotone.features.encoders.names import SIZES
 from emotone.features.encoders.whisper import WhisperEncoder
 
-#: Names the folder of arrays, which is looked into before the hub is asked.
+#: Environment variable with the folder of arrays; it has priority over the hub.
 FOLDER_VARIABLE = "EMOTONE_WEIGHTS"
-#: Where the hub has them.
+#: Repository on the hub.
 REPOSITORY = "openai/whisper-{size}"
 _FILE = "whisper-{size}-encoder-{n_blocks}blocks-fp16.npz"
 
-# The names of `WhisperEncoder` -> those of the arrays, and those of transformers.  Queries, keys and values, three
-# products in transformers, are one here.
+# Names in `WhisperEncoder` -> names of the arrays, and names in transformers.  Queries, keys and values are a single
+# product here, and three in transformers.
 _CONVOLUTIONS = {"first": "conv1", "second": "conv2"}
 _NORMS_OF_ARRAYS = {"attention_norm": "self_attention/layer_norm", "inner_norm": "ffn/layer_norm"}
 _PRODUCTS_OF_ARRAYS = {
@@ -52,11 +52,11 @@ class Weights:
     Attributes
     ----------
     state
-        What `WhisperEncoder.load_state_dict` takes, float32, each number one that half precision has.
+        State for `WhisperEncoder.load_state_dict`: float32 numbers that half precision can hold.
     width
-        Columns of the encoder's states.
+        Width of the encoder's states.
     digest
-        SHA-256 over names, shapes and values.
+        SHA-256 of names, shapes and values.
     """
 
     state: dict[str, Tensor]
@@ -65,33 +65,33 @@ class Weights:
 
 
 def whisper_weights(size: str, n_blocks: int) -> Weights:
-    """Load the first blocks of an encoder of Whisper.
+    """Load the first blocks of a Whisper encoder.
 
     Parameters
     ----------
     size
         A key of `emotone.features.encoders.names.SIZES`.
     n_blocks
-        How many of its blocks, from 0.
+        Number of blocks, 0 or more.
 
     Raises
     ------
     FeatureError
-        The size has fewer blocks, a file is damaged, or neither the folder that ``EMOTONE_WEIGHTS`` names nor the hub
-        has the weights.
+        The size has fewer blocks, a file is damaged, or neither the folder ``$EMOTONE_WEIGHTS`` nor the hub has the
+        weights.
     MissingExtraError
-        They are not in that folder, and the extra ``hub`` is not installed.
+        The folder lacks them, and the extra ``hub`` is not installed.
     """
     if size not in SIZES or not 0 <= n_blocks <= SIZES[size].n_blocks:
-        known = ", ".join(f"{name} (up to {one.n_blocks})" for name, one in SIZES.items())
-        raise FeatureError(f"{n_blocks} blocks of Whisper {size!r} are asked for; expected one of {known}")
+        known = ", ".join(f"{name} (up to {known_size.n_blocks})" for name, known_size in SIZES.items())
+        raise FeatureError(f"{n_blocks} blocks of Whisper {size!r} are asked for; expected {known}")
     path = _file(size, n_blocks)
     where = str(path) if path is not None else REPOSITORY.format(size=size)
-    found = _from_arrays(path, n_blocks) if path is not None else _from_hub(size, n_blocks)
+    loaded = _from_arrays(path, n_blocks) if path is not None else _from_hub(size, n_blocks)
     width = SIZES[size].width
-    state = _rounded(found)
+    state = _rounded(loaded)
     for name in (f"{convolution}.weight" for convolution in _CONVOLUTIONS):
-        if state[name].dim() == 3:  # (out, in, 3); for a product with three frames side by side, see `WhisperEncoder`
+        if state[name].dim() == 3:  # (out, in, 3), for a product with three frames side by side, see `WhisperEncoder`
             state[name] = state[name].transpose(1, 2).flatten(1)
     _check(state, width=width, n_blocks=n_blocks, where=where)
     return Weights(state, width, _digest(state))
@@ -110,7 +110,7 @@ def _file(size: str, n_blocks: int) -> Path | None:
         )
     pattern = re.compile(_FILE.format(size=re.escape(size), n_blocks=r"(\d+)"))
     matches = [(int(match[1]), path) for path in folder.iterdir() if (match := pattern.fullmatch(path.name))]
-    return min((one for one in matches if one[0] >= n_blocks), default=(0, None))[1]
+    return min((match for match in matches if match[0] >= n_blocks), default=(0, None))[1]
 
 
 def _from_arrays(path: Path, n_blocks: int) -> dict[str, Tensor]:
@@ -170,13 +170,13 @@ def _from_transformers(theirs: Mapping[str, Tensor], n_blocks: int) -> dict[str,
 
 
 def _rounded(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Round to half precision; zeros lose their sign, which means nothing and would be seen in the digest."""
+    """Round to half precision; zeros lose their sign, which has no meaning but would change the digest."""
     return {name: values.detach().half().float() + 0.0 for name, values in state.items()}
 
 
 def _check(state: Mapping[str, Tensor], *, width: int, n_blocks: int, where: str) -> None:
     with torch.device("meta"):  # shapes without numbers
-        expected = {name: tuple(one.shape) for name, one in WhisperEncoder(width, n_blocks).state_dict().items()}
+        expected = {name: tuple(part.shape) for name, part in WhisperEncoder(width, n_blocks).state_dict().items()}
     for name, shape in expected.items():
         if tuple(state[name].shape) != shape:
             raise FeatureError(
@@ -198,7 +198,7 @@ def _digest(state: Mapping[str, Tensor]) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers from reporting, while it loads, on what of a checkpoint is not asked for."""
+    """Silence transformers, which while loading reports on unused parts of a checkpoint."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -213,5 +213,5 @@ def quiet() -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, or its kind where it has none."""
+    """Return the first line of an error's text, or the name of its class if it has no text."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

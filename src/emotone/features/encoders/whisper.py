@@ -1,8 +1,8 @@
-"""The encoder of Whisper, or its first blocks, on sound of any length.
+"""The encoder of Whisper, or its first blocks, for sound of any length.
 
 A. Radford et al., Robust speech recognition via large-scale weak supervision, ICML 2023; https://github.com/openai/whisper
-(MIT licence).  What the blocks in the middle of the encoder hear tells emotions better than what the last one does,
-which is next to the words; and a clip need not be padded to the 30 seconds that the decoder was trained with.
+(MIT licence).  States in the middle of the encoder distinguish emotions better than those of the last block, which is
+closest to the words.  A clip need not be padded to the 30 seconds with which the decoder was trained.
 """
 
 import math
@@ -18,13 +18,13 @@ from emotone.features import spectral
 #: Samples from one state to the next, 20 ms.
 SAMPLES_A_STATE = 320
 _N_FFT, _HOP_LENGTH, _N_MELS = 400, 160, 80
-_HEAD = 64  # columns of an attention head, in every size
+_HEAD = 64  # width of an attention head, in every size
 
 
 class WhisperMel(nn.Module):
     """Whisper's input: 80 Slaney mel bands of 25 ms frames every 10 ms, log10, 8 decades deep, scaled to about -1 to 1.
 
-    Frames are centred, and mirrored sound fills the first and last.
+    Frames are centred; the sound is mirrored at both ends to fill them.
     """
 
     mel_filters: Tensor
@@ -48,7 +48,7 @@ class WhisperMel(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention of heads of 64 columns; queries, keys and values come from one product."""
+    """Self-attention with heads of width 64; a single product gives queries, keys and values."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class Attention(nn.Module):
         self.outward = nn.Linear(width, width)
 
     def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(b, T, width), (b, T) true where there is sound -> (b, T, width)."""
+        """(b, T, width), (b, T) true where sound is -> (b, T, width)."""
         batch, _, width = states.shape
         heads = self.inward(states).reshape(batch, -1, 3, self.n_heads, _HEAD)
         query, key, value = heads.permute(2, 0, 3, 1, 4).unbind(0)  # each (b, heads, T, 64)
@@ -70,7 +70,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """A block of a pre-norm transformer: attention, then two layers with GELU between, each beside a shortcut."""
+    """A block of a pre-norm transformer: attention, then two layers with GELU between, both with residuals."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ class Block(nn.Module):
         self.narrow = nn.Linear(4 * width, width)
 
     def forward(self, states: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(b, T, width), (b, T) true where there is sound -> (b, T, width)."""
+        """(b, T, width), (b, T) true where sound is -> (b, T, width)."""
         states = states + self.attention(self.attention_norm(states), mask)
         out: Tensor = states + self.narrow(functional.gelu(self.widen(self.inner_norm(states))))
         return out
@@ -93,9 +93,9 @@ class WhisperEncoder(nn.Module):
     Parameters
     ----------
     width
-        Of its states: 384 (tiny), 512 (base), 768 (small).
+        Width of the states: 384 (tiny), 512 (base), 768 (small).
     n_blocks
-        How many of its blocks.
+        Number of blocks.
     """
 
     frequencies: Tensor
@@ -103,16 +103,16 @@ class WhisperEncoder(nn.Module):
     def __init__(self, width: int, n_blocks: int) -> None:
         super().__init__()
         self.mel = WhisperMel()
-        # The convolutions, of three frames each, are products, which 8-bit weights make faster.
+        # The convolutions over three frames are matrix products, which 8-bit weights make faster.
         self.first = nn.Linear(3 * _N_MELS, width)
         self.second = nn.Linear(3 * width, width)
         self.blocks = nn.ModuleList(Block(width) for _ in range(n_blocks))
-        # positions are sinusoids, computed rather than kept: no table, and no end after 30 s
+        # positions are sinusoids, computed rather than stored: without a table, length has no limit of 30 s
         steps = np.arange(width // 2) * (math.log(10_000) / (width // 2 - 1))
         self.register_buffer("frequencies", torch.from_numpy(np.exp(-steps)).float(), persistent=False)
 
     def start(self, waveform: Tensor) -> Tensor:
-        """(1, n) at 16 kHz, n >= 400 -> what the first block takes, (1, T, width), one state every 20 ms."""
+        """(1, n) at 16 kHz, n >= 400 -> input of the first block (1, T, width), a state every 20 ms."""
         mel = functional.pad(self.mel(waveform), (0, 0, 1, 1))
         frames = functional.gelu(self.first(torch.cat([mel[:, :-2], mel[:, 1:-1], mel[:, 2:]], dim=2)))
         frames = functional.pad(frames, (0, 0, 1, 1))

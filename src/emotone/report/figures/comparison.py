@@ -53,7 +53,8 @@ def _single(comparison: Mapping[str, Any]) -> Figure:
     place: dict[str, Any] = {"loc": "outside right upper"} if protocol.get("warning") else {"loc": "outside lower left"}
     _legend(figure, [], rows, ncols=1 if protocol.get("warning") else 2, **place)
     best = f"{names[0]}, UAR {percent(rows[0]['test']['uar'])}"
-    title(figure, headline=f"Best of {len(rows)} models: {best}" if len(rows) > 1 else best, protocol=protocol)
+    kind = "runs" if "name" in rows[0] else "models"
+    title(figure, headline=f"Best of {len(rows)} {kind}: {best}" if len(rows) > 1 else best, protocol=protocol)
     return figure
 
 

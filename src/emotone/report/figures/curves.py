@@ -19,19 +19,11 @@ COLUMNS = ("fold", "fit", "member", "epoch", "train_loss", "train_accuracy", "be
 #: Columns that are empty if a fit had no held-out clips.
 HELD_OUT = ("valid_loss", "valid_accuracy", "valid_uar")
 _KEYS = ["fold", "fit", "member"]
-_TRAIN, _VALID = "#CC6677", "#332288"  # of Paul Tol's "muted" scheme, as all pictures
-#: Each panel: title, and its lines as column, colour, style and name.
-_PANELS = (
-    ("Loss", (("train_loss", _TRAIN, "-", "training"), ("valid_loss", _VALID, "-", "held out"))),
-    (
-        "Accuracy, %",
-        (
-            ("train_accuracy", _TRAIN, "-", "training"),
-            ("valid_accuracy", _VALID, "-", "held out"),
-            ("valid_uar", _VALID, "--", "held out, UAR"),
-        ),
-    ),
-)
+_TRAIN, _VALID = "#CC6677", "#332288"  # of Paul Tol's "muted" scheme, as in all pictures
+#: Lines of each panel: column, colour, style and label.
+_LOSSES = (("train_loss", _TRAIN, "-", "training"), ("valid_loss", _VALID, "-", "held out"))
+_ACCURACIES = (("train_accuracy", _TRAIN, "-", "training"), ("valid_accuracy", _VALID, "-", "held out"))
+_PANELS = (("Loss", _LOSSES), ("Accuracy, %", (*_ACCURACIES, ("valid_uar", _VALID, "--", "held out, UAR"))))
 
 
 def curves_picture(history: pd.DataFrame, *, title: str) -> Figure:

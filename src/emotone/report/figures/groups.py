@@ -9,6 +9,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from emotone.formatting import percent
 from emotone.report.figures.comparison import score_dot
 from emotone.report.figures.style import ACCENT, FAINT, STYLE, canvas, grid, title
 
@@ -82,9 +83,8 @@ def _speakers(axes: Any, speakers: Mapping[str, Group], *, uar: float, corpora: 
     colours = {corpus: _COLOURS[min(place, len(_COLOURS) - 1)] for place, corpus in enumerate(corpora)}
     values = [100 * speakers[name]["uar"] for name in order]
     axes.axhline(100 * uar, color=FAINT, linestyle="--", linewidth=1, zorder=0)
-    axes.scatter(
-        range(len(order)), values, s=34, c=[colours.get(owner[name], FAINT) for name in order], edgecolor="white"
-    )
+    shades = [colours.get(owner[name], FAINT) for name in order]
+    axes.scatter(range(len(order)), values, s=34, c=shades, edgecolor="white")
     if len(order) <= _MOST_NAMED:
         shown = [name if several else name.removeprefix(f"{owner[name]}-") for name in order]
         size = 8 if len(order) <= 40 else 6.5
@@ -109,11 +109,9 @@ def _corpus_of(speaker: str, corpora: Sequence[str]) -> str:
 def _headline(speakers: Mapping[str, Group], *, uar: float) -> str:
     single = [100 * group["uar"] for name, group in speakers.items() if name != "unknown"]
     if len(single) < 2:
-        return f"UAR {100 * uar:.1f} %, by group of clips"
-    return (
-        f"UAR {100 * uar:.1f} %; of single speakers {min(single):.1f} to {max(single):.1f} %, "
-        f"their median {median(single):.1f} %"
-    )
+        return f"UAR {percent(uar)}, by group of clips"
+    spread = f"{min(single):.1f} to {max(single):.1f} %, their median {median(single):.1f} %"
+    return f"UAR {percent(uar)}; of single speakers {spread}"
 
 
 def _caption(kinds: Mapping[str, Mapping[str, Group]], speakers: Mapping[str, Group]) -> str:

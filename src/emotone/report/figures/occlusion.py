@@ -40,38 +40,29 @@ def relevance_picture(arrays: Arrays, *, title: str) -> Figure:
         figure = canvas(width_inch=max(5.2, 0.9 + 2.45 * n_columns), height_inch=1.55 + 1.95 * n_rows)
         figure.set_layout_engine("none")  # many small axes: without automatic layout they take a third of the time
         height = figure.get_figheight()
-        grid = figure.add_gridspec(
-            n_rows,
-            4 * n_columns,
-            width_ratios=[1.4, 0.22, 0.6, 0.24] * n_columns,
-            left=0.075,
-            right=0.995,
-            top=1 - 0.6 / height,
-            bottom=1.15 / height,
-            wspace=0.0,
-            hspace=0.42,
-        )
+        ends = {"left": 0.075, "right": 0.995, "top": 1 - 0.6 / height, "bottom": 1.15 / height}
+        look = {"width_ratios": [1.4, 0.22, 0.6, 0.24] * n_columns, "wspace": 0.0, "hspace": 0.42}
+        grid = figure.add_gridspec(n_rows, 4 * n_columns, **ends, **look)
         owner = arrays["emotion"].astype(str)
         profiles = {name: arrays["maps"][owner == name].mean(axis=2) for name in maps}  # (clips, bands)
         largest = 1.08 * _largest(profiles)
         image: Any = None
-        for place, (emotion, values) in enumerate(maps.items()):
-            row, column = divmod(place, n_columns)
+        for number, (emotion, values) in enumerate(maps.items()):
+            row, column = divmod(number, n_columns)
             axes = figure.add_subplot(grid[row, 4 * column])
             image = _map(axes, values, edges_hz=arrays["edges_hz"], most=most)
             n_clips = len(profiles[emotion])
             axes.set_title(f"{emotion}, {n_clips} clip{'' if n_clips == 1 else 's'}", fontsize=9)
-            last = place + n_columns >= len(maps)
+            last = number + n_columns >= len(maps)
             axes.tick_params(labelleft=column == 0, labelbottom=last)
             axes.set_ylabel("frequency, Hz" if column == 0 else "")
             axes.set_xlabel("time, % of the clip" if last else "", fontsize=8)
-            beside = figure.add_subplot(grid[row, 4 * column + 2])
-            _profiles(beside, profiles[emotion], colour=colour_of(emotion), largest=largest)
-            beside.tick_params(labelbottom=last)
-            beside.set_xlabel("nats" if last else "", fontsize=8)
-        bar = figure.colorbar(
-            image, cax=figure.add_axes((0.72, 0.46 / height, 0.26, 0.1 / height)), orientation="horizontal"
-        )
+            side = figure.add_subplot(grid[row, 4 * column + 2])
+            _profiles(side, profiles[emotion], colour=colour_of(emotion), largest=largest)
+            side.tick_params(labelbottom=last)
+            side.set_xlabel("nats" if last else "", fontsize=8)
+        place = figure.add_axes((0.72, 0.46 / height, 0.26, 0.1 / height))
+        bar = figure.colorbar(image, cax=place, orientation="horizontal")
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=2, labelsize=7)
         bar.ax.set_title("loss of the emotion's log-probability, nats", fontsize=8, loc="right")

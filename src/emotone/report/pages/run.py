@@ -17,8 +17,6 @@ from emotone.report.text import protocol_lines, score_texts, span_text
 from emotone.runs import folder as run_folder
 from emotone.runs.folder import RunFolder
 
-TEMPLATE = "run.html.j2"
-
 
 def page(folder: str | Path) -> str:
     """Return the page of a finished run.
@@ -35,37 +33,24 @@ def page(folder: str | Path) -> str:
         jinja2 is not installed.
     """
     run = run_folder.read(folder)
-    test, validation = run.metrics["test"], run.metrics["validation"]
+    test = run.metrics["test"]
     protocol, *warnings = protocol_lines(run.metrics["protocol"])
     maps = run.arrays("relevance.npz")
     return render(
-        TEMPLATE,
-        model=run.model,
-        corpora=run.corpora,
-        best_line=score_texts(test),
-        unit=test["interval"]["unit"],
+        "run.html.j2",
+        run=run,
+        metrics=run.metrics,
         protocol=protocol,
-        disjoint=bool(run.metrics["protocol"]["speaker_disjoint"]),
         warnings=warnings,
-        validation_words=str(run.metrics["protocol"].get("validation", "")),
         summary=summary(run),
         scores=SCORES,
         names=NAMES,
         score_texts=score_texts,
-        subsets={"test": test, "validation": validation},
         classes=[_class(test, emotion) for emotion in run.emotions],
-        absent=test.get("absent", []),
-        folds=run.metrics.get("folds", []),
-        adapted=run.metrics.get("adapted") is not None,
-        conditions=run.metrics.get("conditions"),
-        is_network=run.is_network,
         cards=worst_errors.cards(run),
-        licences=[
-            f"{corpus['title']}: {corpus['licence']}" for corpus in run.card.get("training", {}).get("corpora", [])
-        ],
+        corpora=run.card.get("training", {}).get("corpora", []),
         settings={name: setting_text(value) for name, value in run.settings.items()},
         parameters={name: str(value) for name, value in run.card.get("parameters", {}).items()},
-        versions=run.card.get("versions", {}),
         pictures=_pictures(run),
         is_calibration_known=run.uncalibrated("test") is not None,
         n_occluded=None if maps is None else int(maps["maps"].shape[0]),
@@ -89,12 +74,10 @@ def summary(run: RunFolder) -> list[str]:
     calibration = f"Confidence differs from accuracy by {NAMES['ece'].text(test['ece'])} points on average"
     unsure = run.metrics.get("unsure")
     if unsure and unsure["accuracy_above"] is not None and unsure["accuracy_below"] is not None:
-        share, below, above = (
-            percent(value, digits=0)
-            for value in (1 - unsure["coverage"], unsure["accuracy_below"], unsure["accuracy_above"])
-        )
+        shares = (1 - unsure["coverage"], unsure["accuracy_below"], unsure["accuracy_above"])
+        unsure_share, below, above = (percent(share, digits=0) for share in shares)
         calibration += (
-            f"; the {share} of predictions below the threshold (unsure) are {below} right, the others {above}"
+            f"; {unsure_share} of predictions are unsure: {below} of them are right, and {above} of the others"
         )
     return [*sentences, f"{calibration}."]
 

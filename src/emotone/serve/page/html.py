@@ -10,6 +10,7 @@ from importlib import resources
 from string import Template
 from typing import Any
 
+from emotone._version import TAGLINE
 from emotone.palette import COLOURS, OTHER, colour_of
 from emotone.recognition.prediction import NO_SPEECH, UNSURE, Prediction
 from emotone.serve.problems import ProblemError
@@ -190,7 +191,7 @@ def header() -> str:
         '<header class="em-header"><h1 class="em-name">'
         '<svg viewBox="0 0 32 32" aria-hidden="true"><g fill="none" stroke="currentColor" stroke-width="3" '
         'stroke-linecap="round"><path d="M4 13v6M10 8v16M16 4v24M22 10v12M28 14v4"/></g></svg>Emotone</h1>'
-        '<p class="em-claim">Which emotion a voice carries, and how far that answer can be trusted.</p></header>'
+        f'<p class="em-claim">{TAGLINE}</p></header>'
     )
 
 

@@ -1,0 +1,53 @@
+"""The command ``evaluate``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from emotone.cli import console as output
+from emotone.cli import options, results
+from emotone.cli.app import Command, app, examples
+
+
+@app.command(
+    cls=Command,
+    epilog=examples(
+        "evaluate runs/svm/model emodb --data data", "evaluate default emodb --data data --adapt --out runs/emodb"
+    ),
+)
+def evaluate(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Folder of a model bundle, or 'default' (built in).")],
+    corpora: options.Corpora,
+    data: options.Data,
+    channel: options.Channel = "speech",
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="First adapt to each speaker on all their clips, without labels.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write metrics and predictions to this folder.")
+    ] = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Evaluate a trained model on another corpus.
+
+    Scores cover the emotions that the model and the corpus share.
+    """
+    from emotone import experiment
+
+    with output.ProgressBar(quiet=quiet) as progress:
+        result = experiment.evaluate(
+            bundle, tuple(corpora), data, channel=channel, adapt=adapt, out=out, progress=progress
+        )
+    console = output.console()
+    results.print_protocol(console, result["protocol"])
+    console.print("", *results.scores(result), "", sep="\n")
+    console.print(f"{100 * result['unsure']:.1f} % of the answers are under the model's threshold: unsure")
+    if result["unknown"]:
+        left_out = ", ".join(f"{clips} clips {emotion}" for emotion, clips in result["unknown"].items())
+        output.note(f"left out, since the model does not know the emotion: {left_out}")
+    if result["rejected"]:
+        first = result["rejected"][0]
+        output.note(f"{len(result['rejected'])} recordings left out; the first: {first['path']}: {first['reason']}")
+    if out is not None:
+        console.print(f"Written to {out}", markup=False, soft_wrap=True)

@@ -1,1 +1,0 @@
-"""Acted corpora in English: TESS, CREMA-D and SAVEE."""

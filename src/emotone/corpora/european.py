@@ -1,1 +1,0 @@
-"""Acted corpora in German, Italian and Polish: EMO-DB, EMOVO and nEMO."""

@@ -1,0 +1,156 @@
+"""`emotone.train` and `emotone.evaluate`: experiments with arguments instead of a configuration."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from emotone.experiment.config import Config
+from emotone.experiment.evaluate import evaluate as evaluate_bundle
+from emotone.experiment.run import MODEL, run
+from emotone.progress import Progress
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a model on labelled clips; rates are in [0, 1].
+
+    Attributes
+    ----------
+    uar
+        Unweighted average recall.
+    accuracy, macro_f1
+        As usual.
+    ece
+        Expected calibration error.
+    interval
+        95 % interval of the UAR, by bootstrap over speakers: (low, high).
+    details
+        Everything measured, as ``metrics.json`` holds it: ``per_class``, ``confusion``, ``intervals`` and more.
+    """
+
+    uar: float
+    accuracy: float
+    macro_f1: float
+    ece: float
+    interval: tuple[float, float]
+    details: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def from_dict(cls, measured: Mapping[str, Any]) -> Self:
+        """Return the scores in a part of ``metrics.json``, such as ``metrics["test"]``."""
+        low, high = measured["interval"]["low"], measured["interval"]["high"]
+        names = ("uar", "accuracy", "macro_f1", "ece")
+        return cls(**{name: measured[name] for name in names}, interval=(low, high), details=measured)
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run of `train`.
+
+    Attributes
+    ----------
+    folder
+        The run directory.
+    bundle
+        The trained model: a folder that `emotone.Recognizer` opens.
+    protocol
+        Name and description of the folds, and whether they share speakers.
+    validation, test
+        Scores on clips held out inside the training folds, and on the test folds.
+    """
+
+    folder: Path
+    bundle: Path
+    protocol: Mapping[str, Any] = field(repr=False)
+    validation: Scores = field(repr=False)
+    test: Scores
+
+
+def train(
+    corpora: str | Sequence[str],
+    *,
+    data: str | Path,
+    out: str | Path,
+    model: str = "svm",
+    progress: Progress | None = None,
+    **settings: Any,
+) -> TrainedRun:
+    """Train a model, evaluate it, and save it; ``emotone train`` does the same.
+
+    Parameters
+    ----------
+    corpora
+        A corpus or several: names (``"ravdess"``), CSV manifests or folders.
+    data
+        The folder that holds the corpora by name, or the corpus itself.
+    out
+        The run directory.  A finished run with the same settings is returned as it is; an interrupted one continues.
+    model
+        A name in `emotone.models.registry.MODELS`.
+    progress
+        Called with steps done, steps in all, and what is being done.
+    settings
+        Any other field of `emotone.experiment.Config`, such as ``protocol``, ``emotions``, ``augment`` or ``seed``.
+
+    Raises
+    ------
+    ConfigError
+        A setting is unknown or out of range, or ``out`` holds something else.
+    CorpusError, FeatureError, ProtocolError, LeakError
+        The corpora can't be read or split.
+    """
+    names = (corpora,) if isinstance(corpora, str) else tuple(corpora)
+    config = Config.from_dict({"corpora": names, "data": data, "out": out, "model": model, **settings})
+    summary = run(config, progress=progress)
+    return TrainedRun(
+        folder=summary.folder,
+        bundle=summary.folder / MODEL,
+        protocol=summary.metrics["protocol"],
+        validation=Scores.from_dict(summary.metrics["validation"]),
+        test=Scores.from_dict(summary.metrics["test"]),
+    )
+
+
+def evaluate(
+    bundle: str | Path,
+    corpora: str | Sequence[str],
+    *,
+    data: str | Path,
+    channel: str = "speech",
+    adapt: bool = False,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Scores:
+    """Evaluate a trained model on corpora, over the emotions that both have; ``emotone evaluate`` does the same.
+
+    Parameters
+    ----------
+    bundle
+        A folder that `train` wrote, or ``"default"``.
+    corpora, data
+        As in `train`.
+    channel
+        ``"speech"``, ``"song"`` or ``"all"``.
+    adapt
+        Whether to adapt to all clips of each speaker first, without their labels.
+    out
+        A folder for ``metrics.json``, predictions and pictures; None writes nothing.
+
+    Returns
+    -------
+    Scores
+        Its ``details`` also have ``protocol``, ``unknown`` (emotions that the model lacks, with their clips) and
+        ``rejected`` (recordings that could not be read).
+
+    Raises
+    ------
+    CorpusError
+        A corpus can't be read, or fewer than two emotions are shared.
+    ConfigError
+        ``out`` holds something else, or the model can't adapt.
+    """
+    names = (corpora,) if isinstance(corpora, str) else tuple(corpora)
+    folder = None if out is None else Path(out)
+    measured = evaluate_bundle(bundle, names, Path(data), channel=channel, adapt=adapt, out=folder, progress=progress)
+    return Scores.from_dict(measured)

@@ -1,1 +1,0 @@
-"""One progress count over stages of unequal length."""
