@@ -13,7 +13,7 @@ DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := src tests scripts benchmarks notebooks
 # Where no word of scripts/check_words.py is left.  The rest of src, docs, scripts and benchmarks follows.
-PLAIN := README.md CONTRIBUTING.md docs/api.md docs/guide.md src/emotone/metrics src/emotone/report src/emotone/runs src/emotone/features src/emotone/augment src/emotone/audio src/emotone/preprocessing.py src/emotone/files.py src/emotone/validation.py
+PLAIN := README.md CONTRIBUTING.md docs/api.md docs/guide.md src/emotone/metrics src/emotone/report src/emotone/runs src/emotone/augment src/emotone/audio src/emotone/preprocessing.py src/emotone/files.py src/emotone/validation.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo quick test lint types pytest format samples notebooks docker-check benchmark load results flagship ablation builtin need-data clean

@@ -101,7 +101,11 @@ def _python(text: str) -> Iterator[tuple[int, str]]:
 def _names(text: str) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(text)):
         name = node.id if isinstance(node, ast.Name) else node.arg if isinstance(node, ast.arg) else ""
-        if name in NAMES and not isinstance(getattr(node, "ctx", None), ast.Load):
+        if (
+            isinstance(node, ast.Name | ast.arg)
+            and name in NAMES
+            and not isinstance(getattr(node, "ctx", None), ast.Load)
+        ):
             yield node.lineno, name
 
 

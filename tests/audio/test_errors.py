@@ -69,6 +69,7 @@ def spoiled(value: float) -> bytes:
         (wav_bytes(tone(20, rate=999), 999), "rate is 999 Hz, expected 1000 to 384000; .*resample"),
         (wav_bytes(tone(20, rate=384_001), 384_001), "rate is 384001 Hz"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "content",  # some bytes hold the time of day
 )
 def test_a_file_that_is_no_recording_of_a_voice(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "clip.wav"

@@ -21,7 +21,8 @@ from emotone.models import registry
 from emotone.progress import Progress, named, part
 from emotone.recognition.recognizer import Recognizer
 from emotone.runs import layout
-from emotone.runs.comparison import DEEP, RunFolder, compare_group, compare_protocols, table
+from emotone.runs.comparison import DEEP, compare_group, compare_protocols, table
+from emotone.runs.folder import RunFolder
 
 #: Settings of a comparison under one protocol, and under several.
 MARKER, MARKER_OF_SEVERAL = "comparison.toml", "comparisons.toml"

@@ -137,7 +137,7 @@ class DescriptorFrames(nn.Module):
         )
 
     def _spectral_shape(self, samples: Tensor, power: Tensor, magnitude: Tensor) -> list[Tensor]:
-        """Return centroid, bandwidth, roll-off (kHz), zero-crossing rate, levels of four bands minus their mean (dB)."""
+        """Return centroid, bandwidth, roll-off (kHz), zero-crossing rate, four band levels minus their mean (dB)."""
         centroid, bandwidth = spectral.spectral_moments(magnitude, self.frequencies_hz)
         roll_off = spectral.roll_off(magnitude, self.frequencies_hz)
         crossings = spectral.zero_crossing_rate(samples, frame_length=WIN_LENGTH, hop_length=HOP_LENGTH)

@@ -27,7 +27,7 @@ class GraphRunner:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         # Clips differ in length, so a pattern of allocations would seldom fit.  The pool keeps the memory of the
-        # longest clip (78 MiB resident after 100 and after 1,440 clips of RAVDESS, as without it), and is a tenth faster.
+        # longest clip (78 MiB resident after 100 and after 1,440 clips of RAVDESS, as without it); a tenth faster.
         options.enable_mem_pattern = False
         self._session: Any = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 

@@ -4,22 +4,22 @@ There are no threads here, and no clock: time is counted in samples, so the same
 is cut into chunks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from emotone.audio import MIN_SAMPLES
-from emotone.audio.resampling import LiveResampler
-from emotone.audio.speech_detector import FRAME, SAMPLE_RATE, Probability, SpeechDetector, VadSettings
+from emotone.audio.decoding import AudioSource
+from emotone.audio.resampling import SAMPLE_RATE, LiveResampler
+from emotone.audio.speech_detector import FRAME, Probability, SpeechDetector, VadSettings
 from emotone.errors import AudioError, ConfigError
 from emotone.recognition.prediction import Prediction
 
 if TYPE_CHECKING:
     from emotone.recognition.profile import SpeakerProfile
-    from emotone.recognition.recognizer import Recognizer
 
 Kind = Literal["speech_start", "emotion", "speech_end"]
 #: The shortest stretch that is answered for, and the shortest that a profile learns from, seconds.
@@ -85,6 +85,24 @@ class StreamSettings:
             raise ConfigError(f"window_s is {self.window_s}; expected seconds, 0.5 to 30")
 
 
+class StreamModel(Protocol):
+    """What a stream needs of `emotone.recognition.recognizer.Recognizer`."""
+
+    emotions: tuple[str, ...]
+
+    def new_profile(self) -> "SpeakerProfile":
+        """Return the profile of an unknown speaker."""
+
+    def check_profile(self, profile: "SpeakerProfile") -> None:
+        """Refuse the profile of another model."""
+
+    def adapt(self, clips: Iterable[AudioSource], *, profile: "SpeakerProfile | None" = None) -> "SpeakerProfile":
+        """Return a profile that has also seen these clips."""
+
+    def predict(self, source: AudioSource, *, profile: "SpeakerProfile | None" = None) -> Prediction:
+        """Return the prediction for an utterance."""
+
+
 class Stream:
     """Turns chunks of sound into events.
 
@@ -129,7 +147,7 @@ class Stream:
 
     def __init__(
         self,
-        recognizer: "Recognizer",
+        recognizer: "StreamModel",
         *,
         rate: int = SAMPLE_RATE,
         channels: int = 1,

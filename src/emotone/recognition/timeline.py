@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from emotone import files
 from emotone.audio import MIN_SAMPLES
-from emotone.audio.speech_detector import SAMPLE_RATE, Edge, Probability, SpeechDetector, VadSettings
+from emotone.audio.resampling import SAMPLE_RATE
+from emotone.audio.speech_detector import Edge, Probability, SpeechDetector, VadSettings
 from emotone.errors import ConfigError
 from emotone.recognition.prediction import SPEECH_THRESHOLD, Prediction, shares
 from emotone.recognition.timeline_formats import FORMATS, format_for

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from emotone import __version__
+from emotone._version import __version__
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems
 from emotone.serve.answers import answer_for, shown_name

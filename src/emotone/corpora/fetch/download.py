@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from emotone import __version__
+from emotone._version import __version__
 from emotone.errors import FetchError
 from emotone.progress import Progress
 

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -102,7 +102,8 @@ def _lay_out(axes: Any, name: str, drawn: Sequence[tuple[str, str, str, str]]) -
     axes.set_axisbelow(True)
     axes.tick_params(color=FAINT)
     handles = [
-        Line2D([], [], label=label, color=colour, linestyle=style, linewidth=2.2) for _, colour, style, label in drawn
+        Line2D([], [], label=label, color=colour, linestyle=cast(Any, style), linewidth=2.2)
+        for _, colour, style, label in drawn
     ]
     handles.append(Line2D([], [], color=drawn[-1][1], linestyle="", marker="o", markersize=5, label="epoch kept"))
     axes.legend(handles=handles, frameon=False, fontsize=8)
