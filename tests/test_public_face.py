@@ -87,5 +87,5 @@ def test_settings_of_train_are_checked(tmp_path) -> None:
 
 def test_features_of_frames_are_refused(tmp_path, make_voice) -> None:
     corpus = emotone.load_corpus(str(toy.write_corpus(tmp_path, make_voice)), data=tmp_path)
-    with pytest.raises(emotone.EmotoneError, match="gives frames"):
+    with pytest.raises(emotone.EmotoneError, match="gives a sequence of frames"):
         emotone.extract_features(corpus, "log-mel")

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from emotone import audio, explore
-from emotone.cli.app import app
+from emotone.cli.main import app
 from emotone.errors import ConfigError, CorpusError, EmotoneError, FeatureError
 from emotone.explore import folder, html
 from emotone.explore.contrast import findings as pair
@@ -156,7 +156,7 @@ def test_same_seed_gives_the_same_files_and_warm_reads_one_clip_an_emotion(writt
         path.parent.mkdir(exist_ok=True)
         return shutil.copyfile(figures / path.name, path)
 
-    monkeypatch.setattr(folder.plots, "save", copied)
+    monkeypatch.setattr(folder.style, "save", copied)
     page = again(corpus, tmp_path / "second")
     assert len(read) == len(toy.PITCH_HZ)  # those of which the pictures are
     tables = sorted((page.parent / "tables").glob("*.csv"))

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from emotone import audio
 from emotone.errors import AudioError, FeatureError, SilenceError
-from emotone.recognition.prediction import Prediction
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve.problems import ProblemError
 from emotone.serve.settings import ServeSettings
@@ -26,19 +25,7 @@ def answer_for(
     with as_problem(name, data):
         if as_timeline:
             return recognizer.timeline(source, progress=deadline.check).to_dict()
-        return {"file": name, **_prediction(recognizer.predict(source, progress=deadline.check))}
-
-
-def _prediction(one: Prediction) -> dict[str, Any]:
-    """As ``emotone predict --format json`` prints it."""
-    return {
-        "start_s": round(one.start_s, 3),
-        "end_s": round(one.end_s, 3),
-        "emotion": one.emotion,
-        "confidence": round(one.confidence, 6),
-        "scores": {emotion: round(score, 6) for emotion, score in one.scores.items()},
-        **({} if one.speech is None else {"speech": round(one.speech, 6)}),
-    }
+        return {"file": name, **recognizer.predict(source, progress=deadline.check).to_dict()}
 
 
 def shown_name(filename: str | None) -> str:

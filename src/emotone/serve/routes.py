@@ -40,6 +40,7 @@ class Answer(BaseModel):
     start_s: float
     end_s: float
     emotion: str | None
+    label: str
     confidence: float
     scores: dict[str, float]
     speech: float | None = None

@@ -63,7 +63,7 @@ _LASTING = ("/assets/", "/static/")
 def assets() -> APIRouter:
     """Make the paths of the page's own files, which need no key: they are the same for everybody."""
     paths = APIRouter(include_in_schema=False)
-    folder = resources.files("emotone.serve.page.mount") / "assets"
+    folder = resources.files("emotone.serve.page") / "assets"
     held = {name: (folder / name).read_bytes() for name in ASSETS}
 
     @paths.get("/page/{name}")

@@ -180,7 +180,7 @@ def live(*, adapts: bool) -> str:
     adapts
         Whether the model can get used to a voice.
     """
-    written = (resources.files("emotone.serve.page.mount") / "assets" / "live.html").read_text(encoding="utf-8")
+    written = (resources.files("emotone.serve.page") / "assets" / "live.html").read_text(encoding="utf-8")
     colours = escape(json.dumps({**COLOURS, **OTHER}))
     return Template(written).substitute(colours=colours, option_hidden="" if adapts else "hidden")
 
