@@ -143,7 +143,7 @@ def test_a_closed_file(tmp_path: Path) -> None:
     ("start_s", "end_s", "words"),
     [
         (-1, None, "from -1 to None s is invalid; give 0 <= start_s"),
-        (0.5, 0.5, "from 0.5 to 0.5 s is none"),
+        (0.5, 0.5, "from 0.5 to 0.5 s is invalid"),
         (np.nan, None, "from nan"),
         (0, np.inf, "to inf"),
         (0, 1.06, r"0 s to 1\.06 s goes beyond the recording, which ends at 1\.00 s.*; correct"),

@@ -311,7 +311,7 @@ def test_long_recordings_are_decoded_no_further_than_the_limit(recognizer, monke
             decoded_s.append(len(block) / RATE)
             yield block
 
-    monkeypatch.setattr("emotone.serve.work_queue.audio.blocks", counted)
+    monkeypatch.setattr("emotone.serve.answers.audio.blocks", counted)
     problem(send(client, file_of(handmade.tone(0.1, seconds=2.1))), "too_long")
     small = file_of(np.zeros(3600 * 8000, np.int16), kind="FLAC", rate=8000)
     assert len(small) < 500_000

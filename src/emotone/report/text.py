@@ -76,17 +76,10 @@ def voices(entry: Mapping[str, Any]) -> str:
 
 
 def headlines(comparison: Mapping[str, Any]) -> list[str]:
-    """Return the main results of a comparison under several protocols: the best model, and the range of the leak.
-
-    Returns
-    -------
-    One or two sentences without full stops.
-    """
+    """Return sentences, without full stops, on the best model and the leak of a comparison of several protocols."""
     rows, reference = comparison["rows"], comparison["reference"]
-    disjoint = next(
-        entry["protocol"]["speaker_disjoint"] for entry in comparison["protocols"] if entry["name"] == reference
-    )
-    speakers = "unseen speakers" if disjoint else "speakers that are also in training"
+    is_disjoint = {entry["name"]: entry["protocol"]["speaker_disjoint"] for entry in comparison["protocols"]}
+    speakers = "unseen speakers" if is_disjoint[reference] else "speakers that are also in training"
     score = percent(rows[0]["protocols"][reference]["uar"])
     best = f"Best of {len(rows)} models" if len(rows) > 1 else "One model"
     lines = [f"{best} on {speakers}: {rows[0]['model']}, UAR {score} ({reference})"]

@@ -127,15 +127,11 @@ def read(path: str | Path) -> RunFolder:
     if (folder / COMPARISON).is_file():
         runs = sorted(file.parent.name for file in folder.glob(f"*/{METRICS}"))
         example = f", such as {folder / runs[0]}" if runs else ""
-        raise ConfigError(
-            f"{folder} holds a comparison, and its page is comparison.html; name run directories{example}"
-        )
+        raise ConfigError(f"{folder} holds a comparison, see its comparison.html; name run directories{example}")
     if not (folder / CONFIG).is_file():
         raise ConfigError(f"{folder} holds no {CONFIG}; expected the --out folder of 'emotone train'")
     if not (folder / METRICS).is_file():
-        raise ConfigError(
-            f"{folder} holds no {METRICS}: the run is not finished; repeat the same 'emotone train' to continue it"
-        )
+        raise ConfigError(f"{folder} holds no {METRICS}: the run is not finished; repeat the same 'emotone train'")
     metrics = _read(folder / METRICS, _json)
     lacking = [f"{subset}.{name}" for subset in _SUBSETS for name in _NEEDED if name not in metrics.get(subset, {})]
     lacking += [] if "protocol" in metrics else ["protocol"]

@@ -30,15 +30,9 @@ def adaptation_picture(rows: Sequence[Mapping[str, Any]], *, title: str) -> Figu
         for value in neutral:
             label = f"all neutral clips of the speaker: {value:.1f}"
             axes.axhline(value, color=_NEUTRAL, linestyle="--", label=label, zorder=1)
-        axes.fill_between(
-            drawn,
-            [low[place] for place in drawn],
-            [high[place] for place in drawn],
-            color=_LINE,
-            alpha=0.15,
-            linewidth=0,
-            label="lowest to highest of the draws",
-        )
+        lowest, highest = ([values[place] for place in drawn] for values in (low, high))
+        look: dict[str, Any] = {"color": _LINE, "alpha": 0.15, "linewidth": 0}
+        axes.fill_between(drawn, lowest, highest, label="lowest to highest of the draws", **look)
         axes.plot(drawn, [uar[place] for place in drawn], color=_LINE, marker="o", label="mean over the draws")
         axes.plot(apart, [uar[place] for place in apart], "o", markeredgecolor=_LINE, markerfacecolor="white")
         for place, (value, top) in enumerate(zip(uar, high, strict=True)):

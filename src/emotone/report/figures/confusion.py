@@ -58,8 +58,8 @@ def confusion_picture(result: Result, *, protocol: Mapping[str, Any], subset: st
         bar.ax.set_yticklabels(["0", "25", "50", "75", "100 %"])
         bar.ax.tick_params(length=0)
         bar.outline.set_visible(False)
-        whose = f"{subset.capitalize()}: " if subset else ""
-        title(figure, headline=whose + score_line(result), protocol=protocol)
+        prefix = f"{subset.capitalize()}: " if subset else ""
+        title(figure, headline=prefix + score_line(result), protocol=protocol)
     return figure
 
 

@@ -16,7 +16,6 @@ from emotone.report.figures.style import FAINT, NOTE, STYLE, canvas
 _COLUMNS = 4
 _CAPTION = "Right of each map: the mean over time. Thin: each clip; thick: the mean of the clips."
 _TICKS_HZ = (250, 500, 1000, 2000, 4000)
-
 Arrays = Mapping[str, NDArray[Any]]
 
 

@@ -21,9 +21,8 @@ from emotone.runs.folder import RunFolder
 def page(folder: str | Path) -> str:
     """Return the page of a finished run.
 
-    If the run did not keep something, because it is older or of another kind, the page says so or leaves it out.
-
-    The page is the same for the same directory, wherever it is.
+    If the run did not keep something, because it is older or of another kind, the page says so or leaves it out.  The
+    page is the same for the same directory, wherever it is.
 
     Raises
     ------
