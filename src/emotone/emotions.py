@@ -1,10 +1,10 @@
-"""The emotion vocabulary: canonical names, their order, and the aliases that corpora use."""
+"""The emotion vocabulary: one canonical name each, one order, and the aliases that corpora use."""
 
 from collections.abc import Iterable
 
 from emotone.errors import CorpusError
 
-#: Canonical names in the order of every table, matrix and graph output (the order of RAVDESS, then boredom).
+#: Canonical names in the order in which every table, matrix and graph output lists them (RAVDESS's own, then boredom).
 EMOTIONS: tuple[str, ...] = (
     "neutral",
     "calm",
@@ -17,7 +17,7 @@ EMOTIONS: tuple[str, ...] = (
     "boredom",
 )
 
-#: Alias -> canonical name, for the English names of corpora and manifests.  Other codes are in their readers.
+#: Alias -> canonical name: the English ones of corpora and manifests.  German and Italian codes stay in their readers.
 ALIASES: dict[str, str] = {
     "neu": "neutral",
     "normal": "neutral",
@@ -45,7 +45,7 @@ ALIASES: dict[str, str] = {
 
 
 def canonical(name: str) -> str:
-    """Return the canonical name of an emotion.
+    """The canonical name of an emotion.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def canonical(name: str) -> str:
     Raises
     ------
     CorpusError
-        The name is unknown.
+        The name is neither; the message lists the known ones.
 
     Examples
     --------
@@ -63,28 +63,19 @@ def canonical(name: str) -> str:
     'surprised'
     """
     key = "_".join(name.strip().lower().replace("-", " ").replace("_", " ").split())
-    emotion = key if key in EMOTIONS else ALIASES.get(key)
-    if emotion is None:
+    found = key if key in EMOTIONS else ALIASES.get(key)
+    if found is None:
         raise CorpusError(f"unknown emotion {name!r}; known: {', '.join(EMOTIONS)}, or an alias such as 'fear' or 'ps'")
-    return emotion
+    return found
 
 
-def in_order(names: Iterable[str], *, unknown_last: bool = False) -> tuple[str, ...]:
-    """Return the distinct emotions among ``names``, in the order of `EMOTIONS`.
-
-    Parameters
-    ----------
-    names
-        Canonical names or aliases; with ``unknown_last`` they are taken as they are.
-    unknown_last
-        Append names that are not in `EMOTIONS`, sorted, instead of raising CorpusError.
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """The distinct canonical names among ``names``, in the order of `EMOTIONS`.
 
     Examples
     --------
     >>> in_order(["sad", "anger", "sad"])
     ('sad', 'angry')
-    >>> in_order(["tense", "sad", "happy", "sad"], unknown_last=True)
-    ('happy', 'sad', 'tense')
     """
-    emotions = set(names) if unknown_last else {canonical(name) for name in names}
-    return (*(emotion for emotion in EMOTIONS if emotion in emotions), *sorted(emotions - set(EMOTIONS)))
+    found = {canonical(name) for name in names}
+    return tuple(emotion for emotion in EMOTIONS if emotion in found)

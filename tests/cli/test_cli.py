@@ -167,7 +167,7 @@ def test_interrupt_is_status_130_and_says_what_then(monkeypatch, bundle, clips, 
         raise KeyboardInterrupt
 
     monkeypatch.setattr(predict, "answers", interrupted)
-    monkeypatch.setattr("emotone.corpora.fetch.fetch", interrupted)
+    monkeypatch.setattr("emotone.corpora.fetch.fetch.fetch", interrupted)
     result = run(*({"predict": ["predict", clips, "--model", bundle], "fetch": ["fetch", "ravdess"]}[command]))
     assert result.exit_code == 130
     assert ("run the same command again" in result.stderr) == resumes and "interrupted" in result.stderr

@@ -11,13 +11,13 @@ def run(*arguments):
 
 
 def test_fetch_shows_the_licence_first_and_prints_the_folder(monkeypatch, tmp_path):
-    monkeypatch.setattr("emotone.corpora.fetch.fetch", lambda name, *, to, progress: to / name)
+    monkeypatch.setattr("emotone.corpora.fetch.fetch.fetch", lambda name, *, to, progress: to / name)
     result = run("fetch", "ravdess", "--to", tmp_path)
     assert result.stdout == f"{tmp_path}/ravdess\n" and "CC BY-NC-SA 4.0 (no commercial use)" in result.stderr
 
     def failing(name, *, to, progress):
         raise FetchError("the server is gone")
 
-    monkeypatch.setattr("emotone.corpora.fetch.fetch", failing)
+    monkeypatch.setattr("emotone.corpora.fetch.fetch.fetch", failing)
     result = run("fetch", "ravdess", "--to", tmp_path)
     assert result.exit_code == 1 and result.stderr.endswith("error: the server is gone\n")

@@ -460,7 +460,7 @@ def test_picture_shows_every_level_at_its_place():
     (axes,) = adaptation_picture(points(), title="adaptive, speaker-6fold").axes
     assert axes.get_title(loc="left") == "adaptive, speaker-6fold"
     labels = [label.get_text() for label in axes.get_xticklabels()]
-    assert labels == ["0", "1", "3", "5", "10", "30", "all, with the\nclip itself"]
+    assert labels == ["0", "1", "3", "5", "10", "30", "all, and the\nclip itself"]
     assert axes.get_xticks().tolist() == list(range(7))
     lines = {line.get_label(): line for line in axes.get_lines()}
     curve_line = lines["mean over the draws"]
@@ -478,7 +478,7 @@ def test_picture_shows_every_level_at_its_place():
     assert sorted(corners[corners[:, 0] == 3][:, 1].round(6)) == pytest.approx([59, 62])
     low, high = axes.get_ylim()
     assert low < 50 and high > 75
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("unlabelled clips of the speaker", "UAR, %")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("unlabelled clips of the speaker that were heard", "UAR, %")
 
 
 def test_picture_without_neutral_clips_has_no_line_for_them():

@@ -83,7 +83,7 @@ def network(*, seed=0, n_columns=5, n_classes=3, width=4) -> Adaptive:
 
 def given_of(mean, heard, n):
     """As many rows as clips: what `adapted_proba` takes."""
-    return {"mean": np.tile(mean, (n, 1)).astype(np.float32), "n_clips": np.full(n, heard)}
+    return {"mean": np.tile(mean, (n, 1)).astype(np.float32), "heard": np.full(n, heard)}
 
 
 # the network
@@ -201,9 +201,9 @@ def test_what_was_heard_counts_the_more_the_more_clips_it_was(pair, heard, share
 def test_each_clip_has_a_mean_and_a_number_of_its_own(pair):
     embedding = pair.embed(toy(6, seed=3)[0])
     mean, heard = embedding[::-1].copy(), np.asarray([0, 1, 3, 5, 30, INFINITE])
-    together = pair.adapted_proba(embedding, mean=mean, n_clips=heard)
+    together = pair.adapted_proba(embedding, mean=mean, heard=heard)
     for row in range(6):
-        alone = pair.adapted_proba(embedding[[row]], mean=mean[[row]], n_clips=heard[[row]])
+        alone = pair.adapted_proba(embedding[[row]], mean=mean[[row]], heard=heard[[row]])
         np.testing.assert_allclose(alone[0], together[row], atol=1e-6)
 
 
@@ -252,7 +252,7 @@ def test_adaptation_helps_where_voices_differ_more_than_emotions(unseen):
         mean[row], few[row] = embedding[others].mean(axis=0), embedding[rng.choice(others, 3)].mean(axis=0)
     n = len(y)
     right = {
-        heard: np.mean(model.adapted_proba(embedding, mean=told, n_clips=np.full(n, heard)).argmax(axis=1) == y)
+        heard: np.mean(model.adapted_proba(embedding, mean=told, heard=np.full(n, heard)).argmax(axis=1) == y)
         for heard, told in ((0, mean), (3, few), (29, mean), (INFINITE, mean))
     }
     assert right[29] > right[0] + 0.15
@@ -517,7 +517,7 @@ def test_what_can_not_adapt_is_refused(pair):
     embedding = pair.embed(X[:2])
     for heard in ([1, -2], [1, np.nan]):
         with pytest.raises(ConfigError, match="expected numbers of clips, 0 or more"):
-            pair.adapted_proba(embedding, mean=embedding, n_clips=np.asarray(heard, dtype=float))
+            pair.adapted_proba(embedding, mean=embedding, heard=np.asarray(heard, dtype=float))
 
 
 def test_the_registry_says_which_models_adapt():
@@ -559,7 +559,7 @@ def test_the_graph_answers_as_the_classifier_with_and_without_a_speaker(pair, se
     for heard in (0, 1, 7, INFINITE):
         told = {"features": clip[None], "speaker": mean, "heard": np.asarray([heard], dtype=np.float32)}
         (scores,) = session.run(["scores"], told)
-        expected = pair.adapted_proba(embedding, mean=mean, n_clips=np.asarray([heard]))
+        expected = pair.adapted_proba(embedding, mean=mean, heard=np.asarray([heard]))
         np.testing.assert_allclose(scores, expected, atol=1e-4)
         assert np.abs(expected - plain).max() > 1e-3 or heard == 0
 

@@ -47,7 +47,7 @@ def test_rule_does_not_depend_on_how_many_there_are_of_each():
 
 @pytest.mark.parametrize("speech, other", [((0, 6), (3, 6)), ((3, 6), (0, 6)), ((3, 6), (3, 5))])
 def test_rule_needs_clips_of_both_kinds(speech, other):
-    with pytest.raises(ConfigError, match="expected clips of both, of the same width"):
+    with pytest.raises(ConfigError, match="expected clips of both, of one width"):
         fit_gate(np.ones(speech), np.ones(other))
 
 

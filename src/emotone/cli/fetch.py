@@ -22,7 +22,7 @@ def fetch(
 
     An interrupted download continues where it stopped.
     """
-    from emotone.corpora import fetch as fetching
+    from emotone.corpora.fetch import fetch as fetching
 
     for line in fetching.notice(corpus).splitlines():
         output.note(line)

@@ -1,4 +1,4 @@
-"""Recordings that occur more than once: a copy in training and test makes a score too high."""
+"""Recordings that occur more than once: a copy in training and test makes a score too good to be true."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,20 +15,24 @@ def content_digests(corpus: Corpus, *, progress: Progress | None = None, workers
 
     Parameters
     ----------
+    corpus
+        n clips.
+    progress
+        Called after each clip.
     workers
         Threads that decode; decoders release the interpreter lock.
 
     Returns
     -------
     list of str
-        SHA-256 of each clip in hexadecimal, of its samples at 16 kHz mono, not trimmed.
+        (n,) SHA-256 in hexadecimal, of the clip decoded to 16 kHz mono and not trimmed.
 
     Raises
     ------
     AudioError
         A clip can't be decoded.
     """
-    from emotone import audio  # decoders load only when sound is read
+    from emotone import audio  # decoders load only when sound is looked at
 
     if workers < 1:
         raise CorpusError(f"{workers} workers; expected at least 1")
@@ -43,10 +47,10 @@ def content_digests(corpus: Corpus, *, progress: Progress | None = None, workers
     digests: list[str] = []
     with ThreadPoolExecutor(max_workers=workers) as pool:
         try:
-            for value in pool.map(digest, rows):
-                digests.append(value)
+            for done, one in enumerate(pool.map(digest, rows), start=1):
+                digests.append(one)
                 if progress is not None:
-                    progress(len(digests), len(rows), "comparing recordings")
+                    progress(done, len(rows), "comparing recordings")
         finally:
             # After an error or an interrupt, do not decode the rest first.
             pool.shutdown(cancel_futures=True)
@@ -54,7 +58,19 @@ def content_digests(corpus: Corpus, *, progress: Progress | None = None, workers
 
 
 def find_duplicates(corpus: Corpus, digests: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-    """Return groups of two or more rows with equal `content_digests`, ordered by their first row.
+    """Rows that sound exactly alike.
+
+    Parameters
+    ----------
+    corpus
+        n clips.
+    digests
+        (n,) from `content_digests`.
+
+    Returns
+    -------
+    tuple of tuples of int
+        Groups of two or more row numbers, each ascending; groups ordered by their first row.
 
     Raises
     ------

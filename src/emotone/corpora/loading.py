@@ -9,20 +9,14 @@ from emotone.corpora.table import Corpus
 from emotone.errors import CorpusError
 
 
-def load(
-    corpora: str | Sequence[str],
-    data: str | Path,
-    *,
-    channel: str = "speech",
-    emotions: Sequence[str] | None = None,
-) -> Corpus:
-    """Read a corpus, or the union of several.
+def load(names: Sequence[str], data: Path, *, channel: str = "speech", emotions: Sequence[str] | None = None) -> Corpus:
+    """Read one corpus, or the union of several.
 
     Parameters
     ----------
-    corpora
+    names
         Names in `CORPORA` (``"ravdess"``, ``"EMO-DB"``), or paths, as they are or relative to ``data``: of a CSV
-        manifest, of an audformat table, or of a folder that holds a folder for each emotion.
+        manifest, of an audformat table, or of a folder that holds one folder an emotion.
     data
         The folder that holds corpora by name (``DATA/ravdess/...``), or the corpus itself.
     channel
@@ -39,24 +33,37 @@ def load(
     Raises
     ------
     CorpusError
-        A name is unknown, a corpus is missing or has no clip, or no clip has the channel or an emotion.
+        A name is unknown, a corpus is missing or holds no clip, or no clip is of a channel or emotion asked for.
+    """
+    if isinstance(names, str):
+        names = [names]
+    if not names:
+        raise CorpusError(f"no corpus is named; expected some of {registry.known()}, or a path")
+    union = Corpus.union([_one(name, Path(data)).only(channel=channel) for name in names])
+    return union if emotions is None else union.only(emotions=emotions)
+
+
+def load_corpus(
+    corpora: str | Sequence[str],
+    *,
+    data: str | Path,
+    channel: str = "speech",
+    emotions: Sequence[str] | None = None,
+) -> Corpus:
+    """Read one corpus, or the union of several; see `load`.
 
     Examples
     --------
-    >>> load("ravdess", data="/no/such/folder")
+    >>> load_corpus("ravdess", data="/no/such/folder")
     Traceback (most recent call last):
         ...
     emotone.errors.CorpusError: ...
     """
-    names = [corpora] if isinstance(corpora, str) else corpora
-    if not names:
-        raise CorpusError(f"no corpus is named; expected some of {registry.known()}, or a path")
-    union = Corpus.union([_read(name, Path(data)).only(channel=channel) for name in names])
-    return union if emotions is None else union.only(emotions=emotions)
+    return load([corpora] if isinstance(corpora, str) else corpora, Path(data), channel=channel, emotions=emotions)
 
 
-def _read(name: str, data: Path) -> Corpus:
-    """Read the corpus of a name or path."""
+def _one(name: str, data: Path) -> Corpus:
+    """Read the corpus of one name or path."""
     info = registry.find(name)
     if info is not None:
         return registry.read(info, data)
@@ -66,6 +73,6 @@ def _read(name: str, data: Path) -> Corpus:
         if path.is_dir():
             return manifest.read_folder_per_class(path)
     raise CorpusError(
-        f"unknown corpus {name!r}: it is not in {registry.known()}, nor a manifest or folder, here or in "
+        f"unknown corpus {name!r}: neither one of {registry.known()}, nor a manifest or folder, here or in "
         f"{str(data)!r}{registry.suggestion(name)}"
     )

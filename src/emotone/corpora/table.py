@@ -1,4 +1,4 @@
-"""The corpus: an immutable table with a row for each clip and the same columns for every source."""
+"""The corpus: an immutable table, one row a clip, the same columns whatever the recordings came from."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Rejected:
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Corpus:
-    """Clips with their labels, a row each; immutable.
+    """Clips with their labels, one a row; nothing in it can be changed.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Corpus:
 
     @property
     def table(self) -> pd.DataFrame:
-        """The clips, (n, 11) with the columns `COLUMNS` and a RangeIndex; a copy, which may be changed."""
+        """The clips, (n, 11) with the columns `COLUMNS` and a RangeIndex; a copy, yours to change."""
         return self._table.copy()
 
     @property
@@ -83,7 +83,7 @@ class Corpus:
 
     @property
     def speakers(self) -> tuple[str, ...]:
-        """The known speakers, sorted (see `unknown_speakers`)."""
+        """The known speakers, sorted; a clip whose speaker is not known adds none (see `unknown_speakers`)."""
         return tuple(sorted(set(self._table["speaker"]) - {""}))
 
     @property
@@ -119,7 +119,7 @@ class Corpus:
         table = self._table
         if channel is not None and channel != "all":
             if channel not in CHANNELS:
-                raise CorpusError(f"unknown channel {channel!r}; expected {', '.join(CHANNELS)} or all")
+                raise CorpusError(f"unknown channel {channel!r}; expected one of {', '.join(CHANNELS)}, all")
             table = _having(table, "channel", (channel,), self.name)
         if emotions is not None:
             table = _having(table, "emotion", _wanted(emotions), self.name)
@@ -127,12 +127,12 @@ class Corpus:
 
     @staticmethod
     def union(corpora: Sequence[Corpus]) -> Corpus:
-        """Join all clips of several corpora, in this order.
+        """Join all clips of several corpora, in the order given; the emotions are canonical, so the vocabulary is one.
 
         Raises
         ------
         CorpusError
-            The list is empty, or two corpora have the same name: their speakers could not be distinguished.
+            There is none, or two hold a corpus of the same name: their speakers could not be told apart.
         """
         if not corpora:
             raise CorpusError("a union of no corpora; expected at least one")
@@ -141,7 +141,7 @@ class Corpus:
             names = set(corpus._table["corpus"])
             if both := sorted(names & seen):
                 raise CorpusError(
-                    f"two corpora are called {both[0]!r}, so that their speakers could not be distinguished; "
+                    f"two corpora are called {both[0]!r}, so that their speakers could not be told apart; "
                     "name each once, and give manifests and folders different names"
                 )
             seen |= names
@@ -155,7 +155,7 @@ class Corpus:
 
 
 def _wanted(emotions: Iterable[str]) -> tuple[str, ...]:
-    """Check the requested names, and make them canonical."""
+    """Check the names asked for, and make them canonical."""
     if isinstance(emotions, str):
         raise CorpusError(f"emotions is the text {emotions!r}; expected several names, such as ['happy', 'sad']")
     wanted = tuple(dict.fromkeys(canonical(name) for name in emotions))
@@ -166,18 +166,18 @@ def _wanted(emotions: Iterable[str]) -> tuple[str, ...]:
 
 def _having(table: pd.DataFrame, column: str, values: Sequence[str], name: str) -> pd.DataFrame:
     """Select the rows whose ``column`` is among ``values``, each of which must occur."""
-    present = set(table[column])
-    if missing := [value for value in values if value not in present]:
-        known = ", ".join(sorted(present)) or "none"
+    there = set(table[column])
+    if missing := [value for value in values if value not in there]:
+        known = ", ".join(sorted(there)) or "none"
         raise CorpusError(f"{name} has no clip of {column} {missing[0]!r}; it has: {known}")
     return table[table[column].isin(values)]
 
 
 def _checked(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Copy ``table`` with its columns in order, its types fixed and its values checked."""
-    columns = set(table.columns)
-    if columns != set(COLUMNS):
-        missing, unknown = sorted(set(COLUMNS) - columns), sorted(str(column) for column in columns - set(COLUMNS))
+    found = set(table.columns)
+    if found != set(COLUMNS):
+        missing, unknown = sorted(set(COLUMNS) - found), sorted(str(column) for column in found - set(COLUMNS))
         raise CorpusError(
             f"the table of {name} lacks the columns {missing} and has unknown columns {unknown}; "
             f"expected exactly {', '.join(COLUMNS)}"
@@ -187,7 +187,7 @@ def _checked(table: pd.DataFrame, name: str) -> pd.DataFrame:
         checked[column] = checked[column].astype("float64" if column in _NUMBERS else object)
     for column, allowed in (("emotion", EMOTIONS), ("gender", _GENDERS), ("channel", CHANNELS)):
         if unknown := sorted({repr(value) for value in checked[column].unique() if value not in allowed}):
-            raise CorpusError(f"{name} has {column} {unknown[0]}; expected {', '.join(map(repr, allowed))}")
+            raise CorpusError(f"{name} has {column} {unknown[0]}; expected one of {', '.join(map(repr, allowed))}")
     for column in set(COLUMNS) - set(_NUMBERS):
         if not all(isinstance(value, str) for value in checked[column]):
             raise CorpusError(f"{name} has a {column} that is not a text; expected texts, '' where it is not known")

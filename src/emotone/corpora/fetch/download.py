@@ -1,4 +1,4 @@
-"""Download a file, verified, and continued where it was interrupted."""
+"""Download one file, verified, and resumed where it was cut."""
 
 import contextlib
 import hashlib
@@ -20,7 +20,7 @@ from emotone.progress import Progress
 
 _CHUNK_BYTES = 1 << 18
 _TIMEOUT_S = 30.0
-#: Attempts in a row without progress; the waits between them start at `_FIRST_WAIT_S` and double.
+#: Attempts in a row that brought nothing; the waits between them grow from `_FIRST_WAIT_S` by a factor of two.
 _ATTEMPTS = 5
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 60.0
@@ -30,7 +30,7 @@ _MAX_JSON_BYTES = 10_000_000
 
 @dataclass(frozen=True)
 class Remote:
-    """A file to download: address, expected size (bytes) and MD5 (hexadecimal)."""
+    """A file to download: where it is, and the size (bytes) and MD5 (hexadecimal) that it must have."""
 
     url: str
     size: int
@@ -38,7 +38,7 @@ class Remote:
 
 
 class _CutError(Exception):
-    """A temporary failure, worth another attempt; the server may ask for a wait of ``wait_s`` seconds."""
+    """An attempt failed in a way that another may not; the server may ask for a wait of ``wait_s`` seconds."""
 
     def __init__(self, message: str, *, wait_s: float = 0.0) -> None:
         super().__init__(message)
@@ -55,7 +55,7 @@ def read_json(url: str) -> object:
     Raises
     ------
     FetchError
-        The server could not be reached in several attempts, refused, or did not answer with JSON.
+        The server could not be reached in several attempts, refused, or answered with something else.
     """
     failures = 0
     while True:
@@ -74,8 +74,17 @@ def read_json(url: str) -> object:
 def download(remote: Remote, *, to: Path, progress: Progress | None = None) -> Path:
     """Download ``remote`` to the file ``to``.
 
-    Received bytes are kept in ``to`` + ``.part``.  This and any later call continues there, if the server can send the
-    rest of a file; otherwise it starts again.  ``to`` appears only when its checksum is right.
+    What has arrived is kept in ``to`` + ``.part``, from where this and any later call goes on, if the server can
+    send the rest of a file; otherwise it starts again.
+
+    Parameters
+    ----------
+    remote
+        What to download.
+    to
+        The file to write; it appears only once its checksum is right.
+    progress
+        Called with bytes.
 
     Raises
     ------
@@ -87,16 +96,16 @@ def download(remote: Remote, *, to: Path, progress: Progress | None = None) -> P
         return to
     part = to.with_name(to.name + ".part")
     resumed = _persist_download(remote, part=part, progress=progress)
-    md5 = _md5(part)
-    if md5 != remote.md5 and resumed:
-        # It was joined from several answers, perhaps of a file that changed in between: download it once more, whole.
+    found = _md5(part)
+    if found != remote.md5 and resumed:
+        # It was put together from several answers, perhaps of a file that changed: worth one whole download.
         _forget(part)
         _persist_download(remote, part=part, progress=progress)
-        md5 = _md5(part)
-    if md5 != remote.md5:
+        found = _md5(part)
+    if found != remote.md5:
         _forget(part)
         raise FetchError(
-            f"{remote.url} has the MD5 {md5}, expected {remote.md5}: damaged or another file. "
+            f"{remote.url} has the MD5 {found}, expected {remote.md5}: damaged or another file. "
             "It was removed; try again, and if it happens again do not use that server"
         )
     os.replace(part, to)
@@ -105,14 +114,14 @@ def download(remote: Remote, *, to: Path, progress: Progress | None = None) -> P
 
 
 def _persist_download(remote: Remote, *, part: Path, progress: Progress | None) -> bool:
-    """Fill ``part`` up to the expected size; return whether it was joined from several answers."""
-    resumed = True  # also for a part that is whole or too long: the checksum decides
+    """Fill ``part`` up to the size expected; tell whether it was put together from more than one answer."""
+    resumed = True  # also of a part that is whole, or too long: the checksum will tell
     failures, most = 0, _size(part)
     while _size(part) < remote.size:
         try:
             resumed = _receive(remote, part=part, progress=progress)
         except _CutError as cut:
-            # Only more bytes than ever before are progress: a server may start again at each attempt.
+            # Only getting further than ever before counts as progress: a server that always starts again may not.
             failures = 1 if _size(part) > most else failures + 1
             most = max(most, _size(part))
             if failures >= _ATTEMPTS:
@@ -135,7 +144,7 @@ def _receive(remote: Remote, *, part: Path, progress: Progress | None) -> bool:
     if have:
         headers["Range"] = f"bytes={have}-"
         if validator := _validator(part):
-            headers["If-Range"] = validator  # the server sends the whole file if it has changed
+            headers["If-Range"] = validator  # the whole file comes instead if it is not the same any more
     try:
         response = _open(remote.url, headers)
     except _RangeError:
@@ -154,7 +163,7 @@ def _receive(remote: Remote, *, part: Path, progress: Progress | None) -> bool:
 def _copy(
     response: http.client.HTTPResponse, file: IO[bytes], *, have: int, remote: Remote, progress: Progress | None
 ) -> None:
-    """Copy a response to ``file``, which holds ``have`` bytes, up to the expected size."""
+    """Copy a response to ``file``, which holds ``have`` bytes; not a byte more than the file must have."""
     what = f"downloading {Path(urllib.parse.urlsplit(remote.url).path).name}"
     while have < remote.size:
         chunk = _read(response, min(_CHUNK_BYTES, remote.size - have))
@@ -174,7 +183,7 @@ def _read(response: http.client.HTTPResponse, n_bytes: int) -> bytes:
 
 
 def _open(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
-    """Send a request; raise `_CutError` for a temporary failure, else FetchError."""
+    """Send a request; a failure that may pass is a `_CutError`, another a FetchError."""
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise FetchError(f"{url!r} is not an address to download from; expected https://...")
     request = urllib.request.Request(url, headers={"User-Agent": f"emotone/{__version__}", **headers})
@@ -198,7 +207,7 @@ def _open(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
 
 
 def _start(response: http.client.HTTPResponse) -> int:
-    """Return where in the file the response starts: 0 for a whole file."""
+    """Find where in the file the response starts: 0 for a whole one."""
     if response.status != http.HTTPStatus.PARTIAL_CONTENT:
         return 0
     match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
@@ -214,7 +223,7 @@ def _size(path: Path) -> int:
 
 
 def _note(part: Path) -> Path:
-    """Return the file that holds the ETag of the remote file that ``part`` comes from."""
+    """Name the file that remembers which version of the remote file ``part`` is of."""
     return part.with_name(part.name + ".etag")
 
 
@@ -224,7 +233,7 @@ def _validator(part: Path) -> str:
 
 
 def _remember(part: Path, response: http.client.HTTPResponse) -> None:
-    """Keep a strong ETag; a weak ETag (``W/``) says nothing about bytes, and may not be sent in If-Range."""
+    """Keep a strong ETag; a weak one (``W/``) says nothing about bytes, and may not be sent in If-Range."""
     etag = response.headers.get("ETag", "")
     if etag.startswith('"'):
         _note(part).write_text(etag, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Unpack a zip of unknown origin safely: no file outside the folder, no full disk."""
+"""Unpack a zip of unknown origin: nothing leaves the folder, nothing fills the disk."""
 
 import os
 import re
@@ -21,11 +21,22 @@ _MAX_MEMBERS = 100_000
 def unpack(archive: Path, *, to: Path, max_bytes: int, progress: Progress | None = None) -> Path:
     """Unpack a zip into the new folder ``to``, which appears only when it is complete.
 
+    Parameters
+    ----------
+    archive
+        The zip file.
+    to
+        The folder to make; it must not exist.
+    max_bytes
+        The most that may come out, in bytes.
+    progress
+        Called with bytes.
+
     Raises
     ------
     FetchError
-        The file is no zip or is damaged; a member would leave the folder, is a link, or is encrypted; the content has
-        more than ``max_bytes``, or more than the disk has room for.  Nothing is left behind.
+        The file is no zip or is damaged; a member would leave the folder, is a link, or is encrypted; more than
+        ``max_bytes`` would come out, or more than the disk has room for.  Nothing is left behind.
     """
     try:
         with zipfile.ZipFile(archive) as source:
@@ -33,7 +44,7 @@ def unpack(archive: Path, *, to: Path, max_bytes: int, progress: Progress | None
             total = _check(members, archive=archive, max_bytes=max_bytes)
             need_space(to.parent, total, what=f"unpacking {archive.name}")
             with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=to.parent) as folder:
-                # The temporary folder is private to this user, the corpus should not be: hence a second folder in it.
+                # A folder of its own inside: the outer one is private to this user, the corpus should not be.
                 fresh = Path(folder) / to.name
                 fresh.mkdir()
                 _extract(source, members, to=fresh, total=total, progress=progress)
@@ -48,7 +59,13 @@ def unpack(archive: Path, *, to: Path, max_bytes: int, progress: Progress | None
 
 
 def need_space(folder: Path, n_bytes: int, *, what: str) -> None:
-    """Raise FetchError unless the disk of ``folder`` has room."""
+    """Check that the disk that holds ``folder`` has room.
+
+    Raises
+    ------
+    FetchError
+        It has not; the message says how much there is.
+    """
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
         raise FetchError(
@@ -58,7 +75,7 @@ def need_space(folder: Path, n_bytes: int, *, what: str) -> None:
 
 
 def _check(members: list[zipfile.ZipInfo], *, archive: Path, max_bytes: int) -> int:
-    """Check every member before any is written; return the size of the content, bytes."""
+    """Check every member before any is written; return the bytes that will come out."""
     if len(members) > _MAX_MEMBERS:
         raise FetchError(
             f"{archive.name} has {len(members)} members, expected at most {_MAX_MEMBERS}; it was not unpacked"
@@ -77,7 +94,7 @@ def _check(members: list[zipfile.ZipInfo], *, archive: Path, max_bytes: int) -> 
 
 def _fault(member: zipfile.ZipInfo) -> str:
     """Say why a member must not be unpacked; ``""`` if it may."""
-    # Backslashes separate folders in zips from Windows: treat them as slashes everywhere.
+    # Backslashes separate folders where the zip was made or is unpacked on Windows: judge them as slashes everywhere.
     name = member.filename.replace("\\", "/")
     mode = member.external_attr >> 16
     if name.startswith("/") or _DRIVE.match(name):
@@ -98,7 +115,7 @@ def _fault(member: zipfile.ZipInfo) -> str:
 def _extract(
     source: zipfile.ZipFile, members: list[zipfile.ZipInfo], *, to: Path, total: int, progress: Progress | None
 ) -> None:
-    """Write the checked members below ``to``, each with its declared size (zipfile checks sizes and CRCs)."""
+    """Write the checked members below ``to``, no more bytes than each declares (zipfile checks sizes and CRCs)."""
     done = 0
     for member in members:
         target = to / member.filename.replace("\\", "/")

@@ -1,1 +1,0 @@
-"""One reader for each corpus, and those of manifests and folders."""

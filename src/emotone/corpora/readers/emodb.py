@@ -1,14 +1,15 @@
-"""EMO-DB: 10 German sentences, 7 emotions, ten actors (Burkhardt et al., Interspeech 2005)."""
+"""EMO-DB."""
 
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from emotone.corpora.info import CorpusInfo
-from emotone.corpora.readers._scan import Clip, by_name
+from emotone.corpora.readers._scan import Clip, files, read_tree
+from emotone.corpora.table import Corpus
 from emotone.errors import CorpusError
 
-_SCHEME = re.compile(r"(\d\d)([ab]\d\d)([WLEAFTN])([a-z]?)", re.IGNORECASE)
-_EMOTIONS = {
+EMODB_EXPECTED = "files named SSTTTEV, such as wav/03a01Wa.wav"
+_EMODB = re.compile(r"(\d\d)([ab]\d\d)([WLEAFTN])([a-z]?)", re.IGNORECASE)
+_EMODB_EMOTIONS = {
     "W": "angry",  # Wut, Aerger
     "L": "boredom",  # Langeweile
     "E": "disgust",  # Ekel
@@ -17,7 +18,7 @@ _EMOTIONS = {
     "T": "sad",  # Trauer
     "N": "neutral",
 }
-_GENDERS = {
+_EMODB_GENDERS = {
     "03": "male",
     "08": "female",
     "09": "female",
@@ -31,39 +32,31 @@ _GENDERS = {
 }
 
 
-def parse(path: PurePosixPath) -> Clip:
+def read_emodb(root: Path) -> Corpus:
+    """Read EMO-DB: 10 sentences, 7 emotions, ten actors (Burkhardt et al., Interspeech 2005)."""
+    return read_tree(root, name="emodb", language="de", parse=parse_emodb, paths=files(root))
+
+
+def parse_emodb(path: PurePosixPath) -> Clip:
     """Read a file name; the statement is the text's code.
 
     Examples
     --------
-    >>> clip = parse(PurePosixPath("wav/08b10La.wav"))
+    >>> clip = parse_emodb(PurePosixPath("wav/08b10La.wav"))
     >>> clip.emotion, clip.speaker, clip.gender, clip.statement
     ('boredom', '08', 'female', 'b10')
     """
-    match = _SCHEME.fullmatch(path.stem)
-    if match is None or match[1] not in _GENDERS:
+    match = _EMODB.fullmatch(path.stem)
+    if match is None or match[1] not in _EMODB_GENDERS:
         raise CorpusError(
-            f"the name is not of the form SSTTTEV (speakers {', '.join(_GENDERS)}; emotions "
-            f"{', '.join(_EMOTIONS)}): {path.name!r}"
+            f"the name is not of the form SSTTTEV (speakers {', '.join(_EMODB_GENDERS)}; emotions "
+            f"{', '.join(_EMODB_EMOTIONS)}): {path.name!r}"
         )
     speaker, text, emotion, _ = match.groups()
     return Clip(
         key=path.stem.lower(),
-        emotion=_EMOTIONS[emotion.upper()],
+        emotion=_EMODB_EMOTIONS[emotion.upper()],
         speaker=speaker,
-        gender=_GENDERS[speaker],
+        gender=_EMODB_GENDERS[speaker],
         statement=text.lower(),
     )
-
-
-INFO = CorpusInfo(
-    name="emodb",
-    title="Berlin Database of Emotional Speech (EMO-DB)",
-    language="de",
-    licence="free use",
-    url="http://emodb.bilderbar.info",
-    commercial_use=False,  # free use is offered, but no written licence grants commercial use
-    reader=by_name(parse),
-    expected="files named SSTTTEV, such as wav/03a01Wa.wav",
-    aliases=("emo-db", "berlin"),
-)

@@ -1,4 +1,4 @@
-"""Corpora without a reader: a CSV manifest, an audformat table, or a folder for each emotion."""
+"""Corpora of one's own: a CSV manifest, an audformat table, or one folder an emotion."""
 
 import csv
 import math
@@ -25,7 +25,7 @@ _MISSING_TIMES = {"", "nan", "nat", "none", "<na>"}
 
 
 class _Row(NamedTuple):
-    """A clip; the fields are the columns of a corpus, in their order."""
+    """One clip; the fields are the columns of a corpus, in their order."""
 
     path: str
     start_s: float
@@ -41,30 +41,32 @@ class _Row(NamedTuple):
 
     @property
     def segment(self) -> tuple[str, float, float]:
-        """File, start and end; the end of the file is infinity here, since NaN does not equal itself."""
+        """What was recorded when; the end of the file is infinity here, since NaN does not equal itself."""
         return self.path, self.start_s, math.inf if math.isnan(self.end_s) else self.end_s
 
 
 def read_manifest(path: Path) -> Corpus:
     """Read a table that lists recordings and their emotions.
 
-    - A manifest ``file,emotion,speaker,gender``: ``file`` and ``emotion`` are required; ``intensity``, ``statement``,
-      ``channel``, ``corpus`` and ``language`` are optional; other columns are ignored.
-    - An audformat table ``file,start,end,emotion``: start and end as ``"0 days 00:00:01.5"`` or seconds; an end that is
-      missing or ``NaT`` is the end of the file.
+    One reader serves both forms, since audformat's segmented index is a manifest with two more columns:
+
+    - a manifest ``file,emotion,speaker,gender``, of which ``file`` and ``emotion`` are required; ``intensity``,
+      ``statement``, ``channel``, ``corpus`` and ``language`` are read where they are there, other columns are not;
+    - an audformat table ``file,start,end,emotion``, start and end as ``"0 days 00:00:01.5"`` or seconds, an end
+      that is missing or ``NaT`` being the end of the file.
 
     Parameters
     ----------
     path
-        ``.csv`` or ``.tsv`` (UTF-8; comma, semicolon or tab) or ``.parquet``.  Files are relative to its folder.  Its
-        name without suffix is the corpus's name, unless a column ``corpus`` gives another.
+        ``.csv`` or ``.tsv`` (UTF-8; comma, semicolon or tab) or ``.parquet``.  Relative files are looked for from
+        its folder, and its name without suffix is the corpus's where a column ``corpus`` does not give one.
 
     Returns
     -------
     Corpus
-        Rows sorted by file as written, then by start.  A row that can't be used (unknown emotion, missing file, the
-        same segment again) is in ``rejected``.  Without a column ``speaker``, the speaker is ``""``, and no
-        speaker-disjoint protocol can be built.
+        Rows sorted by file as written, then by start.  A row that can't be used (emotion not known, no such
+        file, the same segment again) is in ``rejected``.  Without a ``speaker``, the speaker is ``""``, and no
+        speaker-disjoint protocol can be built on the corpus.
 
     Raises
     ------
@@ -88,15 +90,15 @@ def read_manifest(path: Path) -> Corpus:
     if not rows:
         why = f"; first: {rejected[0].path!r}, {rejected[0].reason}" if rejected else ""
         raise CorpusError(f"no row of {str(path)!r} can be used, {len(rejected)} are rejected{why}")
-    rows.sort(key=lambda item: (item[0], item[1].segment))
+    rows.sort(key=lambda one: (one[0], one[1].segment))
     return Corpus(pd.DataFrame([row for _, row in rows], columns=list(_Row._fields)), path.stem, rejected)
 
 
 def read_folder_per_class(root: Path) -> Corpus:
     """Read recordings that lie in folders named by emotion, canonical or alias (``happy/``, ``Fear/``).
 
-    The nearest folder with such a name counts: ``train/angry/x.wav`` and ``angry/anna/x.wav`` are both angry.  Speakers
-    are unknown: ``speaker`` is ``""``, and no speaker-disjoint protocol can be built.
+    The nearest folder with such a name counts, so that ``train/angry/x.wav`` and ``angry/anna/x.wav`` are both
+    read.  Nothing says who speaks: ``speaker`` is ``""``, and no speaker-disjoint protocol can be built.
 
     Raises
     ------
@@ -115,7 +117,7 @@ def read_folder_per_class(root: Path) -> Corpus:
 
 
 def _parse_class(path: PurePosixPath) -> Clip:
-    """Return a clip with the emotion of the nearest folder that names an emotion."""
+    """Take the emotion of the nearest folder that names one."""
     for folder in path.parent.parts[::-1]:
         try:
             return Clip(key=str(path), emotion=canonical(folder))
@@ -125,7 +127,10 @@ def _parse_class(path: PurePosixPath) -> Clip:
 
 
 def _records(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Read a table as line numbers and texts by column, without conversions: speaker ``01`` stays ``01``."""
+    """Read a table as line numbers and texts by column; columns that are absent are empty.
+
+    Nothing is guessed: speaker ``01`` stays ``01``.
+    """
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".tsv", ".parquet"):
         raise CorpusError(f"{str(path)!r} is no table; expected .csv, .tsv or .parquet, or a folder of folders")
@@ -148,13 +153,13 @@ def _records(path: Path) -> list[tuple[int, dict[str, str]]]:
                 f"line {number} of {str(path)!r} has {len(cells)} cells, the header {len(names)}; "
                 "put texts that hold the separator in quotes"
             )
-        texts = dict(zip(names, (cell.strip() for cell in cells), strict=False))
-        records.append((number, {column: texts.get(column, "") for column in _COLUMNS}))
+        found = dict(zip(names, (cell.strip() for cell in cells), strict=False))
+        records.append((number, {column: found.get(column, "") for column in _COLUMNS}))
     return records
 
 
 def _csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Read the header, and the lines that are not blank with their numbers; the header decides the separator."""
+    """Read the header, and the lines that are not blank with their numbers; the separator is the header's."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         first = file.readline()
         file.seek(0)
@@ -173,7 +178,7 @@ def _parquet(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 
 def _row(cells: dict[str, str], *, folder: Path, name: str) -> _Row:
-    """Read a clip; CorpusError says why a row can't be used."""
+    """Read one clip; the CorpusError says why a row can't be used."""
     if not cells["file"]:
         raise CorpusError("no file is named")
     file = Path(os.path.abspath(folder / cells["file"].replace("\\", "/")))

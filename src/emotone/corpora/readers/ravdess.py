@@ -4,12 +4,13 @@ Livingstone and Russo, PLoS ONE 13(5), 2018, https://doi.org/10.1371/journal.pon
 """
 
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from emotone.corpora.info import Archive, CorpusInfo, Source
-from emotone.corpora.readers._scan import Clip, by_name, decode
+from emotone.corpora.readers._scan import Clip, files, read_tree
+from emotone.corpora.table import Corpus
 from emotone.errors import CorpusError
 
+EXPECTED = "files named MM-CC-EE-II-SS-RR-AA, such as Actor_01/03-01-05-02-01-01-01.wav"
 _SCHEME = re.compile(r"(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)")
 _AUDIO_ONLY = "03"
 _CHANNELS = {"01": "speech", "02": "song"}
@@ -28,8 +29,13 @@ _STATEMENTS = {"01": "kids", "02": "dogs"}
 _N_ACTORS = 24
 
 
+def read(root: Path) -> Corpus:
+    """Read speech and song, from the folders as published, flattened, or with Kaggle's second copy of every actor."""
+    return read_tree(root, name="ravdess", language="en", parse=parse, paths=files(root))
+
+
 def parse(path: PurePosixPath) -> Clip:
-    """Read a file name, in folders as published, flattened, or with Kaggle's second copy of every actor.
+    """Read a file name.
 
     Examples
     --------
@@ -47,35 +53,17 @@ def parse(path: PurePosixPath) -> Clip:
         raise CorpusError(f"actor {actor}; expected 01 to {_N_ACTORS}")
     return Clip(
         key=path.stem,
-        emotion=decode("emotion", emotion, _EMOTIONS),
+        emotion=_decode("emotion", emotion, _EMOTIONS),
         speaker=actor,
         gender="male" if int(actor) % 2 else "female",
-        intensity=decode("intensity", intensity, _INTENSITIES),
-        statement=decode("statement", statement, _STATEMENTS),
-        channel=decode("channel", channel, _CHANNELS),
+        intensity=_decode("intensity", intensity, _INTENSITIES),
+        statement=_decode("statement", statement, _STATEMENTS),
+        channel=_decode("channel", channel, _CHANNELS),
     )
 
 
-INFO = CorpusInfo(
-    name="ravdess",
-    title="Ryerson Audio-Visual Database of Emotional Speech and Song",
-    language="en",
-    licence="CC BY-NC-SA 4.0",
-    url="https://zenodo.org/records/1188976",
-    commercial_use=False,
-    reader=by_name(parse),
-    expected="files named MM-CC-EE-II-SS-RR-AA, such as Actor_01/03-01-05-02-01-01-01.wav",
-    source=Source(
-        record="1188976",
-        archives=(
-            Archive(
-                file="Audio_Speech_Actors_01-24.zip",
-                channel="speech",
-                n_clips=1440,
-                max_unpacked_bytes=2_000_000_000,
-                md5="bc696df654c87fed845eb13823edef8a",
-            ),
-            Archive(file="Audio_Song_Actors_01-24.zip", channel="song", n_clips=1012, max_unpacked_bytes=2_000_000_000),
-        ),
-    ),
-)
+def _decode(what: str, code: str, meanings: dict[str, str]) -> str:
+    """Give the meaning of a code, or the reason why it has none."""
+    if code not in meanings:
+        raise CorpusError(f"{what} code {code}; expected {', '.join(meanings)}")
+    return meanings[code]

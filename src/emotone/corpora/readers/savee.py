@@ -1,15 +1,16 @@
-"""SAVEE: 7 emotions, four men (Haq and Jackson, AVSP 2009)."""
+"""SAVEE."""
 
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from emotone.corpora.info import CorpusInfo
-from emotone.corpora.readers._scan import Clip, by_name
+from emotone.corpora.readers._scan import Clip, files, read_tree
+from emotone.corpora.table import Corpus
 from emotone.errors import CorpusError
 
-_SCHEME = re.compile(r"(?:(DC|JE|JK|KL)_?)?(sa|su|a|d|f|h|n)(\d\d)", re.IGNORECASE)
-_SPEAKERS = ("DC", "JE", "JK", "KL")
-_EMOTIONS = {
+SAVEE_EXPECTED = "files named DC_a01.wav or DC/a01.wav (speakers DC, JE, JK, KL)"
+_SAVEE = re.compile(r"(?:(DC|JE|JK|KL)_?)?(sa|su|a|d|f|h|n)(\d\d)", re.IGNORECASE)
+_SAVEE_SPEAKERS = ("DC", "JE", "JK", "KL")
+_SAVEE_EMOTIONS = {
     "a": "angry",
     "d": "disgust",
     "f": "fearful",
@@ -20,35 +21,29 @@ _EMOTIONS = {
 }
 
 
-def parse(path: PurePosixPath) -> Clip:
-    """Read a file name, and the folder's name where the file name lacks the speaker.
+def read_savee(root: Path) -> Corpus:
+    """Read SAVEE: 7 emotions, four men (Haq and Jackson, AVSP 2009).
 
-    The statement is unknown: some sentences were spoken in all emotions, and file names do not say which.
+    The statement is left unknown: some sentences were spoken in all emotions, and file names do not say which.
+    """
+    return read_tree(root, name="savee", language="en", parse=parse_savee, paths=files(root))
+
+
+def parse_savee(path: PurePosixPath) -> Clip:
+    """Read a file name, and the folder's where it lacks the speaker.
 
     Examples
     --------
-    >>> clip = parse(PurePosixPath("AudioData/DC/sa01.wav"))
+    >>> clip = parse_savee(PurePosixPath("AudioData/DC/sa01.wav"))
     >>> clip.emotion, clip.speaker, clip.gender
     ('sad', 'DC', 'male')
     """
-    match = _SCHEME.fullmatch(path.stem)
+    match = _SAVEE.fullmatch(path.stem)
     if match is None:
         raise CorpusError(f"the name is not of the form DC_a01 or a01: {path.name!r}")
     prefix, emotion, number = match.groups()
     speaker = (prefix or path.parent.name).upper()
-    if speaker not in _SPEAKERS:
-        raise CorpusError(f"neither the name nor the folder says the speaker ({', '.join(_SPEAKERS)}): {path}")
+    if speaker not in _SAVEE_SPEAKERS:
+        raise CorpusError(f"neither the name nor the folder says the speaker ({', '.join(_SAVEE_SPEAKERS)}): {path}")
     key = f"{speaker}_{emotion}{number}".lower()
-    return Clip(key=key, emotion=_EMOTIONS[emotion.lower()], speaker=speaker, gender="male")
-
-
-INFO = CorpusInfo(
-    name="savee",
-    title="Surrey Audio-Visual Expressed Emotion",
-    language="en",
-    licence="free for research",
-    url="http://kahlan.eps.surrey.ac.uk/savee/",
-    commercial_use=False,
-    reader=by_name(parse),
-    expected="files named DC_a01.wav or DC/a01.wav (speakers DC, JE, JK, KL)",
-)
+    return Clip(key=key, emotion=_SAVEE_EMOTIONS[emotion.lower()], speaker=speaker, gender="male")

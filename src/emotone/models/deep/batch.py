@@ -1,4 +1,4 @@
-"""Masks and mixup for batches of training frames, drawn anew for every batch, and their loss.
+"""Masks and mixup for batches of frames, drawn afresh for every batch that a network learns from, and their loss.
 
 References
 ----------
@@ -16,29 +16,32 @@ from torch import Tensor
 
 from emotone.errors import ConfigError, FeatureError
 
-_IMPOSSIBLE = -1e4  # logit of a class that is not possible for a clip
+_IMPOSSIBLE = -1e4  # logit of a class that a clip can't be of
 
 
 def mask_time(batch: Tensor, lengths: Tensor, *, n_masks: int, max_share: float, rng: np.random.Generator) -> Tensor:
-    """Set random spans of frames to 0, the mean of standardised features.
+    """Set spans of frames to 0, the mean of standardised features; each clip's are drawn for itself.
 
-    A mask's width is drawn evenly from 0 to ``max_share`` of the clip, in whole frames, then its place within the clip.
-    Masks may overlap.
+    A mask's width is drawn evenly from 0 to ``max_share`` of the clip, in whole frames, and then its place from those
+    where it lies wholly within the clip.  Masks may overlap.
 
     Parameters
     ----------
     batch
-        (b, T, d) standardised frames.
+        (b, T, d) standardised frames.  It is not changed.
     lengths
-        (b,) frames of each clip, 0 to T; frames after them are not masked.
+        (b,) frames of each clip, 0 to T; what lies beyond is not masked.
     n_masks
-        Masks per clip, 0 or more.
+        Masks a clip, 0 or more.
     max_share
-        Maximum width as a share of the clip, in [0, 1].
+        Widest mask as a share of the clip, in [0, 1].
+    rng
+        What every draw comes from.
 
     Returns
     -------
-    A new (b, T, d) on the device of ``batch``.
+    torch.Tensor
+        (b, T, d), new, on the device of ``batch``.
 
     Raises
     ------
@@ -62,7 +65,34 @@ def mask_time(batch: Tensor, lengths: Tensor, *, n_masks: int, max_share: float,
 
 
 def mask_frequency(batch: Tensor, *, n_masks: int, max_bands: int, rng: np.random.Generator) -> Tensor:
-    """Set random spans of columns to 0 in all frames of a clip, up to ``max_bands`` wide; see `mask_time`."""
+    """Set neighbouring columns to 0 in all frames of a clip; each clip's are drawn for itself.
+
+    A mask's width is drawn evenly from 0 to ``max_bands`` columns, or to all of them where there are fewer, and then
+    its place from those where it lies wholly within them.  Masks may overlap.
+
+    Parameters
+    ----------
+    batch
+        (b, T, d) standardised frames.  It is not changed.
+    n_masks
+        Masks a clip, 0 or more.
+    max_bands
+        Widest mask, columns, 0 or more.
+    rng
+        What every draw comes from.
+
+    Returns
+    -------
+    torch.Tensor
+        (b, T, d), new, on the device of ``batch``.
+
+    Raises
+    ------
+    ConfigError
+        A setting is out of its range.
+    FeatureError
+        ``batch`` isn't three-dimensional.
+    """
     if n_masks < 0 or max_bands < 0:
         raise ConfigError(f"n_masks is {n_masks}, max_bands {max_bands}; expected 0 or more of both")
     n_clips, _, n_bands = _shape(batch)
@@ -81,7 +111,7 @@ def _shape(batch: Tensor) -> tuple[int, int, int]:
 def _spans(
     size: int, *, within: NDArray[np.int64], widest: NDArray[np.int64], n_spans: int, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Draw spans for b rows, up to ``widest`` (b,) wide and below ``within`` (b,): (b, size), True in a span."""
+    """Draw spans for b rows, up to ``widest`` (b,) wide and below ``within`` (b,): (b, size), True inside of one."""
     shape = (len(within), n_spans)
     widths = rng.integers(0, widest[:, None], size=shape, endpoint=True)
     starts = rng.integers(0, within[:, None] - widths, size=shape, endpoint=True)
@@ -97,7 +127,7 @@ class Mixup:
     Parameters
     ----------
     alpha
-        Strength, positive: near 0 the share is near 1; 1 draws the share evenly from [0.5, 1].
+        Strength, positive: near 0 hardly anything is mixed in; 1 draws the share evenly from [0.5, 1].
 
     Examples
     --------
@@ -113,31 +143,40 @@ class Mixup:
             raise ConfigError(f"alpha is {self.alpha}; expected a number above 0")
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], float]:
-        """Draw the partners and the share for n clips.
+        """Draw who is mixed with whom, and how much of a clip stays its own.
+
+        Parameters
+        ----------
+        n
+            Clips in the batch.
+        rng
+            What the draws come from.
 
         Returns
         -------
         partner
-            (n,) a permutation: the row that each clip is mixed with, which may be itself.
+            (n,) a permutation: the row that each is mixed with, which may be itself.
         share
-            max(s, 1 - s) with s from Beta(alpha, alpha), in [0.5, 1]; a smaller share would only exchange the two.
+            max(s, 1 - s) with s from Beta(alpha, alpha), in [0.5, 1]; less than half would only have clip and partner
+            change places.
         """
         share = float(rng.beta(self.alpha, self.alpha))
         return rng.permutation(n), max(share, 1 - share)
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float, possible: Tensor | None = None) -> Tensor:
-    """Return the mean cross entropy of a batch with label smoothing.
+    """Mean cross entropy of a batch, a share of each target spread evenly over its classes.
 
     Parameters
     ----------
     logits, targets
-        (b, k); targets may have weights, and need not sum to 1.
+        (b, k); targets may be weighed, and need not sum to 1.
     smoothing
-        Share of each target that is spread evenly over the classes, in [0, 1).
+        The share, in [0, 1).
     possible
-        (b, k) bool: softmax and smoothing use only these classes; by default all.
+        (b, k) bool: the softmax and the spreading are over these; all if not given.
     """
+    """Mean cross entropy of logits (b, k); the smoothed share is spread evenly over the classes that are possible."""
     if possible is None:
         log_p = torch.log_softmax(logits, dim=1)
         even = log_p.mean(dim=1)

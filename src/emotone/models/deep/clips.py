@@ -1,4 +1,4 @@
-"""Clips of different lengths, and padded batches of them."""
+"""Clips of different lengths, and the padded batches that a network is given."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -18,13 +18,14 @@ class Clips(Dataset[tuple[Frames, int]]):
     Attributes
     ----------
     frames
-        n clips, not standardised.
+        n clips, as they came.
     labels
         (n,) class numbers.
     mean, scale
-        (d,); batches hold (frame - mean) / scale.  A standardised copy of a corpus would take the memory twice.
+        (d,); what batches hold is (frame - mean) / scale.  A whole corpus of states, standardised, would take the
+        memory a second time.
     extras
-        Name -> (n, ...) of further values in batches, a row for each clip.
+        Name -> (n, ...) of what else batches carry, one row a clip.
     """
 
     def __init__(
@@ -49,36 +50,38 @@ class Clips(Dataset[tuple[Frames, int]]):
 
 
 def padded(clips: Sequence[Frames], *, mean: Frames | float = 0.0, scale: Frames | float = 1.0) -> dict[str, Tensor]:
-    """Pad clips (T_i, d), float32 or float16, to a batch of (frame - mean) / scale.
+    """Lay clips (T_i, d), float32 or float16, into one batch of (frame - mean) / scale.
 
     Returns
     -------
-    ``frames`` (b, T, d) float32, zero after a clip's end, and ``lengths`` (b,).
+    ``frames`` (b, T, d) float32, zero beyond a clip's end, and ``lengths`` (b,).
     """
     lengths = [len(clip) for clip in clips]
     batch = torch.zeros((len(clips), max(lengths), clips[0].shape[1]))
     shift, divisor = torch.as_tensor(mean), torch.as_tensor(scale)
     for row, clip in enumerate(clips):
-        # in place: for wide frames temporary arrays take more time than arithmetic
+        # in place: wide frames would spend more time in temporaries than in arithmetic
         batch[row, : len(clip)].copy_(torch.from_numpy(clip)).sub_(shift).div_(divisor)
     return {"frames": batch, "lengths": torch.tensor(lengths)}
 
 
 class Batches:
-    """Padded batches for skorch; in training, shuffled anew for each epoch and cut to the window.
+    """What skorch iterates over: padded batches, for training shuffled anew each time and cut to the window.
 
     Parameters
     ----------
+    clips
+        All of them.
     size
-        Clips per batch.
+        Clips a batch.
     n_clips
-        In training: number of clips in an epoch, drawn anew each time; None: all.
+        Of training: how many clips, drawn anew each time, an epoch shows; None: all.
     window
-        Maximum number of frames of a clip, at a random place.
+        Frames that a clip shows at most, at a drawn place.
     stride
-        Use every n-th frame, from the first, or in training from a random frame.
+        A clip shows one frame in so many, from the first one, or in training from a drawn one.
     rng
-        In training: makes the generator of an epoch.
+        Of training: makes the generator of an epoch.
     """
 
     def __init__(
@@ -95,30 +98,31 @@ class Batches:
         self.n_clips = len(clips) if n_clips is None else min(n_clips, len(clips))
 
     def __len__(self) -> int:
-        # batch norm can't be trained on a single clip, so training drops a last batch of one clip
+        # batch norm can't learn from a single clip, so training leaves a remainder of one out
         whole, rest = divmod(self.n_clips, self.size)
         return whole + (rest > (1 if self.rng else 0))
 
     def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         if self.rng is None:
             order = np.argsort([len(clip) for clip in self.clips.frames], kind="stable")
+            parts = np.split(order, range(self.size, len(order), self.size))
         else:
             rng = self.rng()
-            # Not sorted by length, which would save padding: clips of equal length often share channel or emotion, and
-            # batch norm and mixup need mixed batches.
             order = rng.permutation(len(self.clips))[: self.n_clips]
-        for rows in np.split(order, range(self.size, len(order), self.size)):
-            if self.rng is not None and len(rows) < 2:
-                continue
+            # Not sorted by length, which would save padding: clips of one length are often of one channel or emotion,
+            # and batch norm and mixup would see little else at a time.
+            parts = np.split(order, range(self.size, len(order), self.size))
+            parts = [rows for rows in parts if len(rows) > 1]
+        for rows in parts:
             clips = [self.clips.frames[row] for row in rows]
             if self.window is not None:
                 clips = [_cropped(clip, window=self.window, rng=rng) for clip in clips]
             if self.stride > 1:
                 starts = [rng.integers(min(self.stride, len(clip))) if self.rng is not None else 0 for clip in clips]
                 clips = [clip[start :: self.stride] for clip, start in zip(clips, starts, strict=True)]
-            inputs = padded(clips, mean=self.clips.mean, scale=self.clips.scale)
-            inputs |= {name: torch.from_numpy(values[rows]) for name, values in self.clips.extras.items()}
-            yield inputs, torch.from_numpy(self.clips.labels[rows])
+            given = padded(clips, mean=self.clips.mean, scale=self.clips.scale)
+            given |= {name: torch.from_numpy(values[rows]) for name, values in self.clips.extras.items()}
+            yield given, torch.from_numpy(self.clips.labels[rows])
 
 
 def _cropped(clip: Frames, *, window: int, rng: np.random.Generator) -> Frames:

@@ -1,4 +1,4 @@
-"""Speech/non-speech classifier: logistic regression on the mean of an encoder's states over a clip."""
+"""Whether there is speech at all: a linear rule on the mean state of an encoder over a clip."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,21 @@ from sklearn.linear_model import LogisticRegression
 
 from emotone.errors import ConfigError
 
-#: Inverse strength of the L2 penalty on standardised columns; 0.001 to 0.1 made no difference.
+#: Inverse strength of the penalty on weights of standardised columns; 0.001 to 0.1 made no difference.
 _C = 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class Gate:
-    """The probability of speech is sigmoid(weight . mean + bias), with the mean (d,) of a clip's frames over time."""
+    """A logistic rule: sigmoid(weight . mean + bias) is the probability of speech.
+
+    Attributes
+    ----------
+    weight
+        (d,) float32, of the mean over time of each column of a clip's frames.
+    bias
+        Of the rule.
+    """
 
     weight: NDArray[np.float32]
     bias: float
@@ -26,7 +34,7 @@ class Gate:
 
 
 def fit_gate(speech: NDArray[np.floating], other: NDArray[np.floating]) -> Gate:
-    """Fit the classifier, with class weights.
+    """Fit the rule; speech and other sounds count the same, however many there are.
 
     Parameters
     ----------
@@ -36,11 +44,11 @@ def fit_gate(speech: NDArray[np.floating], other: NDArray[np.floating]) -> Gate:
     Raises
     ------
     ConfigError
-        There is no clip of speech or of other sounds, or they differ in width.
+        One of them has no clip, or they differ in width.
     """
     if not len(speech) or not len(other) or speech.shape[1] != other.shape[1]:
         raise ConfigError(
-            f"speech has the shape {speech.shape} and other sounds {other.shape}; expected clips of both, of the same width"
+            f"speech has the shape {speech.shape} and other sounds {other.shape}; expected clips of both, of one width"
         )
     X = np.concatenate([speech, other]).astype(np.float64)
     y = np.repeat([1, 0], [len(speech), len(other)])

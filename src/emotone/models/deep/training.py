@@ -1,12 +1,13 @@
-"""Training of a network.
+"""How a network is trained.
 
 A skorch net masks and mixes its batches, keeps a running mean of its weights, stops early on held-out clips, and can
-continue after an interruption.  Every epoch draws from generators seeded by the member's seed and the epoch's number,
-and the learning rate is a function of the step.  So weights, optimiser and history are the whole state, and a training
-that was interrupted and continued ends with the same weights as an uninterrupted training.
+go on where an interruption left it.  Every epoch draws from generators seeded by the member's seed and the epoch's
+number, and the learning rate is a function of the step: so weights, optimiser and history are the whole state, and a
+training that was interrupted and taken up again ends with the same weights as one that was not.
 """
 
 import math
+import os
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
@@ -24,7 +25,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
-from emotone import files
 from emotone.metrics import unweighted_average_recall
 from emotone.models.deep.batch import Mixup, cross_entropy, mask_frequency, mask_time
 from emotone.models.deep.clips import Batches, Clips
@@ -36,30 +36,68 @@ _WARM_UP = 0.1  # of all steps
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of a training."""
+    """Settings of a training.
+
+    Attributes
+    ----------
+    n_classes
+        k.
+    max_epochs
+        Epochs, if nothing stops it before; the learning rate falls to zero over them.
+    patience
+        Epochs without a lower loss on held-out clips after which it stops.
+    batch_size
+        Clips a step.
+    learning_rate
+        The highest, of AdamW.
+    weight_decay
+        Of AdamW.
+    label_smoothing
+        Share of the target that is spread over all classes, in [0, 1).
+    mixup
+        alpha of the Beta distribution that mixing shares are drawn from; 0: no mixing.
+    n_time_masks, max_time_share
+        Masks over time a clip, each at most this share of it.
+    n_frequency_masks, max_bands
+        Masks over bands a clip, each at most so wide.
+    window
+        Frames of which a training clip shows at most so many, at a drawn place.
+    averaging
+        Decay of the running mean of the weights, a step, reached gradually; the mean is what predicts.
+    seed
+        Of everything drawn.
+    device
+        ``"cpu"`` or ``"cuda"``.
+    precision
+        ``"float32"`` or ``"bfloat16"`` (mixed).
+    epoch_size
+        Clips that an epoch shows, drawn anew each time; None: all.
+    stride
+        Of a clip one frame in so many is shown, from the first, or in training from a drawn one.
+    """
 
     n_classes: int
-    max_epochs: int  # unless early stopping ends it; the learning rate falls to zero over them
-    patience: int  # epochs without a lower loss on held-out clips before it stops
-    batch_size: int  # clips per step
-    learning_rate: float  # the maximum, of AdamW
-    weight_decay: float  # of AdamW
-    label_smoothing: float  # share of the target that is spread over all classes, in [0, 1)
-    mixup: float  # alpha of the Beta distribution of mixing shares (Zhang et al., ICLR 2018); 0: no mixing
-    n_time_masks: int  # masks over time per clip (SpecAugment, Park et al., Interspeech 2019)
-    max_time_share: float  # maximum width of a time mask, as a share of the clip
-    n_frequency_masks: int  # masks over bands per clip
-    max_bands: int  # maximum width of a frequency mask, bands
-    window: int  # maximum number of frames of a training clip, at a random place
-    averaging: float  # decay per step of the running mean of the weights, which makes the predictions
+    max_epochs: int
+    patience: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float
+    label_smoothing: float
+    mixup: float
+    n_time_masks: int
+    max_time_share: float
+    n_frequency_masks: int
+    max_bands: int
+    window: int
+    averaging: float
     seed: int
-    device: str  # "cpu" or "cuda"
-    precision: str  # "float32" or "bfloat16" (mixed)
-    epoch_size: int | None = None  # clips in an epoch, drawn anew each time; None: all
-    stride: int = 1  # use every n-th frame of a clip, from the first, or in training from a random frame
+    device: str
+    precision: str
+    epoch_size: int | None = None
+    stride: int = 1
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Return the context of mixed precision, or of none."""
+        """Mixed precision, where the recipe wants it."""
         if self.precision == "float32":
             return nullcontext()
         return torch.autocast(self.device, dtype=getattr(torch, self.precision))
@@ -67,7 +105,7 @@ class Recipe:
     def average(self, mean: Tensor, current: Tensor, n_averaged: Tensor | int) -> Tensor:
         """Move the running mean of a weight towards its current value.
 
-        The decay after n steps is at most (1 + n) / (10 + n), so that a short training drops its first weights.
+        The decay after n steps is at most (1 + n) / (10 + n), so that a short training forgets how it began.
         """
         if not mean.is_floating_point():  # batch norm's count of batches
             return current
@@ -75,7 +113,7 @@ class Recipe:
         return torch.lerp(mean, current, 1 - min(self.averaging, (1 + n) / (10 + n)))
 
     def learning_rate_at(self, step: int, *, n_steps: int) -> float:
-        """Return a rate that rises linearly over a tenth of all steps, then falls to zero along half a cosine."""
+        """Rise linearly over a tenth of all steps, then fall to zero along half a cosine."""
         warm_up = max(1, round(_WARM_UP * n_steps))
         if step < warm_up:
             return self.learning_rate * (step + 1) / warm_up
@@ -83,7 +121,17 @@ class Recipe:
 
 
 class Net(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
-    """A skorch classifier of frames, for `train`; ``class_weights`` (k,) are those of the loss."""
+    """A skorch classifier of frames; `train` makes and drives it.
+
+    Parameters
+    ----------
+    module
+        The network, built.
+    recipe
+        How to train it.
+    class_weights
+        (k,) weight of each class in the loss.
+    """
 
     def __init__(self, module: FrameNetwork, *args: Any, recipe: Recipe, class_weights: Any = None, **kwargs: Any):
         super().__init__(module, *args, **kwargs)
@@ -91,47 +139,42 @@ class Net(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
         self.class_weights = class_weights
 
     def epoch_rng(self) -> np.random.Generator:
-        """Return the generator of the current epoch, the same after each interruption."""
+        """Draws of the current epoch, the same however often it is begun."""
         return np.random.default_rng([self.recipe.seed, len(self.history)])
 
     def get_iterator(self, dataset: Clips, training: bool = False) -> Batches:
         """Batches in place of torch's loader: clips differ in length."""
-        recipe = self.recipe
+        size = self.recipe.batch_size
         if not training:
-            return Batches(dataset, size=4 * recipe.batch_size, stride=recipe.stride)
-        return Batches(
-            dataset,
-            size=recipe.batch_size,
-            n_clips=recipe.epoch_size,
-            window=recipe.window,
-            stride=recipe.stride,
-            rng=self.epoch_rng,
-        )
+            return Batches(dataset, size=4 * size, stride=self.recipe.stride)
+        recipe = self.recipe
+        n_clips, rng = recipe.epoch_size, self.epoch_rng
+        return Batches(dataset, size=size, n_clips=n_clips, window=recipe.window, stride=recipe.stride, rng=rng)
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
-        """Mask and mix a batch, and compute the gradients."""
+        """One step on a batch that is masked and mixed first."""
         self._set_training(True)
-        inputs, labels = batch
-        frames, lengths, targets = self.augmented(inputs, labels)
+        given, labels = batch
+        frames, lengths, targets = self.widened(given, labels)
         with self.recipe.autocast():
-            loss, logits = self.losses({**inputs, "frames": frames, "lengths": lengths}, targets)
+            loss, logits = self.losses({**given, "frames": frames, "lengths": lengths}, targets)
         loss.backward()  # type: ignore[no-untyped-call]
         return {"loss": loss.detach(), "y_pred": logits.detach().float()}
 
-    def losses(self, inputs: dict[str, Tensor], targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss that a step minimises, and the logits (b, k), of a masked and mixed batch."""
-        logits: Tensor = self.infer({name: inputs[name] for name in ("frames", "lengths")})
+    def losses(self, given: dict[str, Tensor], targets: Tensor) -> tuple[Tensor, Tensor]:
+        """What a step minimises, and the logits (b, k), of a masked and mixed batch."""
+        logits: Tensor = self.infer({name: given[name] for name in ("frames", "lengths")})
         return self.weighed_loss(logits, targets), logits
 
     def weighed_loss(self, logits: Tensor, targets: Tensor, *, possible: Tensor | None = None) -> Tensor:
-        """Return the cross entropy with class weights, over the ``possible`` classes (b, k), by default all."""
+        """Cross entropy with each class's weight, among the classes that are possible (b, k), all if not given."""
         weighed = targets * self.class_weights.to(targets.device)
         return cross_entropy(logits.float(), weighed, smoothing=self.recipe.label_smoothing, possible=possible)
 
-    def augmented(self, inputs: dict[str, Tensor], labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def widened(self, given: dict[str, Tensor], labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Mask and mix a batch: frames (b, T, d), lengths (b,), targets (b, k) that sum to 1."""
         recipe, rng = self.recipe, self.step_rng
-        frames, lengths = inputs["frames"], inputs["lengths"]
+        frames, lengths = given["frames"], given["lengths"]
         if recipe.n_time_masks:
             frames = mask_time(frames, lengths, n_masks=recipe.n_time_masks, max_share=recipe.max_time_share, rng=rng)
         if recipe.n_frequency_masks:
@@ -146,21 +189,23 @@ class Net(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
         return frames, lengths, targets.to(recipe.device)
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
-        """Return loss and logits of held-out clips, by the running mean of the weights."""
-        inputs, labels = batch
+        """Loss and logits of held-out clips, by the running mean of the weights."""
+        given, labels = batch
         with torch.no_grad():
-            tensors = {name: inputs[name].to(self.recipe.device) for name in ("frames", "lengths")}
-            logits = self.course.averaged.module(**tensors).float().cpu()
+            logits = self.course.averaged.module(
+                **{name: given[name].to(self.recipe.device) for name in ("frames", "lengths")}
+            )
+        logits = logits.float().cpu()
         targets = functional.one_hot(labels, self.recipe.n_classes).float() * self.class_weights
         return {"loss": cross_entropy(logits, targets, smoothing=0.0), "y_pred": logits}
 
 
-class _Stop(Exception):  # noqa: N818  # not an error
-    """Leaves skorch's loop: the held-out loss has not fallen for ``patience`` epochs."""
+class _Stop(Exception):  # noqa: N818  # no error: how a loop is left
+    """Raised to leave skorch's loop: the held-out loss has not fallen for as long as patience allows."""
 
 
 class _Course(Callback):  # type: ignore[misc]  # skorch has no types
-    """Sets the learning rate, averages the weights, keeps scores and best weights, writes checkpoints."""
+    """Sets the learning rate, averages the weights, keeps scores and the best weights, and writes checkpoints."""
 
     def __init__(
         self, *, n_steps_an_epoch: int, checkpoint: Path | None, progress: Progress | None, rows: list[dict[str, Any]]
@@ -198,7 +243,7 @@ class _Course(Callback):  # type: ignore[misc]  # skorch has no types
         self.rows.append(row)
         if row["valid_loss"] is not None and row["epoch"] == self.best_epoch():
             self.best = {name: value.clone() for name, value in self.averaged.module.state_dict().items()}
-        self._report(net, row)
+        self._tell(net, row)
         if self.checkpoint is not None:
             self._save(net, self.checkpoint)
         if row["valid_loss"] is not None and row["epoch"] - self.best_epoch() >= net.recipe.patience:
@@ -210,18 +255,18 @@ class _Course(Callback):  # type: ignore[misc]  # skorch has no types
             return {"valid_loss": None, "valid_accuracy": None, "valid_uar": None}
         truth, predicted = (np.concatenate([batch[column] for batch in seen]) for column in (1, 2))
         loss = float(np.average([batch[0] for batch in seen], weights=[len(batch[1]) for batch in seen]))
-        scores: dict[str, float | None] = {f"{name}_loss": loss, f"{name}_accuracy": float(np.mean(truth == predicted))}
+        told: dict[str, float | None] = {f"{name}_loss": loss, f"{name}_accuracy": float(np.mean(truth == predicted))}
         if name == "valid":
-            scores["valid_uar"] = float(unweighted_average_recall(truth, predicted))
-        return scores
+            told["valid_uar"] = float(unweighted_average_recall(truth, predicted))
+        return told
 
     def best_epoch(self) -> int:
-        """Return the epoch of the lowest held-out loss; without held-out clips the last."""
+        """The epoch of the lowest held-out loss; without held-out clips the last."""
         losses = [row["valid_loss"] for row in self.rows]
-        # NaN counts as the worst loss
+        # a loss that is no number is worse than any
         return len(losses) if losses[-1] is None else int(np.argmin(np.nan_to_num(losses, nan=math.inf))) + 1
 
-    def _report(self, net: Net, row: dict[str, Any]) -> None:
+    def _tell(self, net: Net, row: dict[str, Any]) -> None:
         if self.progress is None:
             return
         words = f"epoch {row['epoch']} of {net.recipe.max_epochs}, loss {row['train_loss']:.2f}"
@@ -237,11 +282,13 @@ class _Course(Callback):  # type: ignore[misc]  # skorch has no types
             "best": self.best,
             "rows": self.rows,
         }
-        with files.replacing(path) as temporary:
-            torch.save(state, temporary)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+        torch.save(state, temporary)
+        temporary.replace(path)
 
     def load(self, net: Net, path: Path) -> None:
-        """Restore the state that `_save` wrote; without a file, or with a damaged file, training starts anew."""
+        """Take up what `_save` wrote; a file that is missing or damaged is passed over, and training begins anew."""
         parts = {"module": net.module_, "averaged": self.averaged, "optimizer": net.optimizer_}
         fresh = {name: deepcopy(kept.state_dict()) for name, kept in parts.items()}
         try:
@@ -251,9 +298,7 @@ class _Course(Callback):  # type: ignore[misc]  # skorch has no types
                 kept.load_state_dict(state[name])
         except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, AttributeError, UnpicklingError):
             for name, kept in parts.items():
-                kept.load_state_dict(
-                    fresh[name]
-                )  # if only a part of the weights fitted, that part has been overwritten
+                kept.load_state_dict(fresh[name])  # of weights that fit in part, some have been taken over
             return
         self.best, self.rows[:] = best, rows
         for row in self.rows:
@@ -277,27 +322,31 @@ def train(
     Parameters
     ----------
     network
-        The initialised network; it is changed in place.
+        As it was initialised; it is changed in place.
+    clips
+        Training clips; batches hold them standardised.
+    recipe
+        The settings.
     class_weights
         (k,) weight of each class in the loss.
     held_out
-        Clips whose loss decides when to stop and which epoch's weights are kept; without them the last are kept.
+        Clips whose loss decides which epoch's weights are kept, and when to stop; without them the last ones are kept.
     checkpoint
-        File to write after every epoch, and to continue from if it exists.
+        A file to write after every epoch, and to go on from if it is there.
     progress
-        Called after each epoch with its scores.
+        Told of each epoch with its scores.
     net_type
-        Class with the loss of a step.
+        Decides what a step minimises.
 
     Returns
     -------
     network
         With the running mean of the weights, in evaluation mode, on the CPU.
     rows
-        A row per epoch: epoch, train_loss, train_accuracy (on masked and mixed batches), valid_loss, valid_accuracy,
+        One an epoch: epoch, train_loss, train_accuracy (on masked and mixed batches), valid_loss, valid_accuracy,
         valid_uar, learning_rate, seconds.
     epoch
-        The epoch whose weights were kept.
+        The one whose weights were kept.
     """
     batches = Batches(clips, size=recipe.batch_size, n_clips=recipe.epoch_size, rng=np.random.default_rng)
     rows: list[dict[str, Any]] = []
@@ -306,7 +355,7 @@ def train(
         network,
         recipe=recipe,
         class_weights=class_weights,
-        criterion=nn.CrossEntropyLoss,  # skorch needs it; the steps compute their loss from mixed targets
+        criterion=nn.CrossEntropyLoss,  # skorch wants one; the steps compute their own, of mixed targets
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=recipe.weight_decay,
         optimizer__betas=(0.9, 0.99),
@@ -321,7 +370,7 @@ def train(
     )
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         net.initialize()
-        # not an attribute of the net, which would pass its weights to the optimiser
+        # kept outside of the net, which would hand its weights to the optimiser too
         course.averaged = AveragedModel(net.module_, avg_fn=recipe.average, use_buffers=True).eval()
         net.course = course
         if checkpoint is not None:
@@ -336,8 +385,8 @@ def train(
 def _loop(net: Net, clips: Clips, course: _Course) -> None:
     """Train for the epochs that are left.
 
-    skorch's ``fit`` would treat an interruption from the keyboard as the end of training, and return a network that was
-    trained for too few epochs; its ``fit_loop`` raises the interruption.
+    skorch's ``fit`` would take an interruption from the keyboard for the end of training, and return a network that
+    was trained for too short; its ``fit_loop`` lets the interruption through.
     """
     done = len(course.rows)
     stopped = done and course.rows[-1]["valid_loss"] is not None and done - course.best_epoch() >= net.recipe.patience
