@@ -342,7 +342,12 @@ def test_a_fit_that_is_interrupted_in_its_second_network_is_taken_up(tmp_path):
 @pytest.mark.parametrize("name", DEEP)
 def test_mixed_precision_trains_every_network_and_predicts_in_single(name):
     X, y = toy(20)
-    model = built(name, precision="bfloat16", max_epochs=1).fit(X, y)
+    try:
+        model = built(name, precision="bfloat16", max_epochs=1).fit(X, y)
+    except RuntimeError as error:  # "auto" would not choose bfloat16 on such a processor
+        if "could not create a primitive" not in str(error):
+            raise
+        pytest.skip(f"this processor has no bfloat16 operator for {name}")
     scores = model.predict_proba(X)
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores.sum(axis=1), 1.0, atol=1e-5)
