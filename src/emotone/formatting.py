@@ -48,7 +48,7 @@ def clock(seconds: float, *, decimals: int = 0, hours: bool = False) -> str:
     >>> clock(5.04), clock(65.95), clock(3600)
     ('0:05', '1:06', '1:00:00')
     >>> clock(65.95, decimals=1), clock(59.96, decimals=1), clock(61.5, decimals=3, hours=True)
-    ('1:05.9', '1:00.0', '00:01:01.500')
+    ('1:06.0', '1:00.0', '00:01:01.500')
     """
     steps = round(10**decimals * seconds)
     whole, fraction = divmod(steps, 10**decimals)

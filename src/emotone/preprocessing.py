@@ -44,7 +44,7 @@ class Preprocessing:
     >>> quiet = np.zeros(16_000, np.float32)
     >>> tone = np.sin(np.arange(8000, dtype=np.float32))
     >>> len(Preprocessing().apply(np.concatenate([quiet, tone, quiet])))
-    9920
+    10160
     """
 
     sample_rate: int = SAMPLE_RATE

@@ -460,7 +460,7 @@ def test_picture_shows_every_level_at_its_place():
     (axes,) = adaptation_picture(points(), title="adaptive, speaker-6fold").axes
     assert axes.get_title(loc="left") == "adaptive, speaker-6fold"
     labels = [label.get_text() for label in axes.get_xticklabels()]
-    assert labels == ["0", "1", "3", "5", "10", "30", "all, and the\nclip itself"]
+    assert labels == ["0", "1", "3", "5", "10", "30", "all, with the\nclip itself"]
     assert axes.get_xticks().tolist() == list(range(7))
     lines = {line.get_label(): line for line in axes.get_lines()}
     curve_line = lines["mean over the draws"]
