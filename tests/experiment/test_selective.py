@@ -153,6 +153,6 @@ def test_picture_has_both_curves_the_threshold_and_what_no_confidence_gives(tmp_
     assert (best[best[:, 0] <= 60, 1] == 100).all() and best[-1].tolist() == pytest.approx([100, 60])
     headline = figure._suptitle.get_text()
     assert "40.0 % of predictions are unsure; 50.0 % of them are right, 66.7 % of the others" in headline
-    assert "Area under the risk-coverage curve of the test 0.347, 0.217 above" in figure._supxlabel.get_text()
+    assert "risk-coverage curve of the test: 0.347, which is 0.217 above the best order" in figure._supxlabel.get_text()
     low, high = axes.get_ylim()
     assert low < 50 and high > 100
