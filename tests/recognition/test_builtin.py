@@ -8,7 +8,8 @@ import pytest
 from emotone import audio, emotions
 from emotone.preprocessing import DEFAULT as PREPROCESSING
 from emotone.recognition import model_card
-from emotone.recognition.recognizer import DEFAULT_FOLDER, Recognizer
+from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.session import DEFAULT_FOLDER
 
 SAMPLES = sorted(path for path in (Path(__file__).parents[2] / "samples").iterdir() if path.suffix != ".md")
 

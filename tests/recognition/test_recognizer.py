@@ -218,7 +218,7 @@ def test_settings_out_of_range_are_refused(bundle):
 
 
 def test_without_a_built_in_model_the_error_says_how_to_train_one(monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "DEFAULT_FOLDER", tmp_path / "default")
+    monkeypatch.setattr(session, "DEFAULT_FOLDER", tmp_path / "default")
     with pytest.raises(BundleError, match="emotone train ravdess"):
         Recognizer()
     handmade.write(tmp_path / "default")

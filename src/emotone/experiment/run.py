@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from emotone import audio, files, protocols
+from emotone.augment.copies import Augmentation
 from emotone.corpora import Corpus
 from emotone.errors import AudioError, CorpusError, EmotoneError
 from emotone.experiment import calibration, card, folds, outputs, resume
@@ -261,7 +262,14 @@ def _export(
     )
     if extractor.is_graph and registry.get(config.model).family == "deep":
         final, stage = Recognizer(config.out / MODEL), part(progress, 0.6, 1.0)
-        occlusion.write(config.out, final, material.own, seed=config.seed, progress=stage)
+        occlusion.write(
+            config.out,
+            final,
+            material.own,
+            preprocessing=config.preprocessing,
+            seed=config.seed,
+            progress=stage,
+        )
     progress(2, 2, "done")
 
 
@@ -277,7 +285,8 @@ def _set_gate(
 
 def _identity(config: Config, material: TrainingSet) -> str:
     """Digest what the final model is fitted on, so that no other model's checkpoint is taken for its own."""
-    described = [config.to_toml(), *material.digests, *material.corpus.table["emotion"]]
+    waveforms = [config.preprocessing.key, Augmentation(config.transforms, copy=0, seed=config.seed).spec]
+    described = [config.to_toml(), *waveforms, *material.digests, *material.corpus.table["emotion"]]
     return hashlib.sha256("|".join(described).encode()).hexdigest()[:32]
 
 

@@ -1,0 +1,1 @@
+"""Write bundles and ONNX nodes."""

@@ -14,35 +14,18 @@ import numpy.typing as npt
 
 from emotone import audio
 from emotone.audio import SAMPLE_RATE, AudioSource
-from emotone.errors import AudioError, BundleError, ConfigError, EmotoneError, FeatureError, SilenceError
+from emotone.errors import AudioError, ConfigError, EmotoneError, FeatureError, SilenceError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
 from emotone.recognition import card
-from emotone.recognition.prediction import NO_SPEECH, SPEECH_THRESHOLD, UNSURE, Prediction
+from emotone.recognition.prediction import SPEECH_THRESHOLD, Prediction
 from emotone.recognition.profile import SpeakerProfile
-from emotone.recognition.session import checked_session, extractor_of, open_session, speaker_width
+from emotone.recognition.session import DEFAULT, bundle_folder, checked_session, extractor_of, speaker_width
 from emotone.recognition.stream import Stream, StreamSettings
 from emotone.recognition.timeline import Timeline, TimelineSettings, timeline
 from emotone.recognition.windows import blocks, windows
 
-__all__ = [
-    "DEFAULT",
-    "DEFAULT_FOLDER",
-    "NO_SPEECH",
-    "UNSURE",
-    "Prediction",
-    "Recognizer",
-    "SpeakerProfile",
-    "Timeline",
-    "TimelineSettings",
-    "open_session",
-]
-
-#: What `Recognizer` calls the built-in bundle, and where it is.
-DEFAULT = "default"
-DEFAULT_FOLDER = Path(__file__).parents[1] / "data" / "default"
-
-UTTERANCE_S = 30.0  # what is longer is taken in windows
+UTTERANCE_S = 30.0  # a longer recording is predicted in windows
 
 Vector = npt.NDArray[np.float32]
 Segment = tuple[float, float | None]
@@ -75,7 +58,7 @@ class Recognizer:
     """
 
     def __init__(self, bundle: str | Path = DEFAULT, *, threshold: float | None = None, threads: int = 1) -> None:
-        folder = _folder(bundle)
+        folder = bundle_folder(bundle)
         self.card: dict[str, Any] = card.read(folder)
         self.folder = folder
         self.emotions: tuple[str, ...] = tuple(self.card["emotions"])
@@ -316,12 +299,8 @@ class Recognizer:
 
         Parameters
         ----------
-        rate
-            Samples a second of what is pushed, Hz, 1,000 to 384,000.
-        channels
-            Of what is pushed, 1 to 32; they are averaged.
-        profile, adapt, settings
-            See `emotone.recognition.stream.Stream`.
+        rate, channels, profile, adapt, settings
+            See `emotone.recognition.stream.Stream`; the rate in Hz.
 
         Raises
         ------
@@ -416,14 +395,3 @@ class Recognizer:
             yield from (self.run(sound)[1] for sound, _ in windows(source, self.preprocessing.apply) if len(sound))
         else:
             yield self.embedding(source)
-
-
-def _folder(bundle: str | Path) -> Path:
-    if str(bundle) != DEFAULT:
-        return Path(bundle).expanduser()
-    if not (DEFAULT_FOLDER / card.CARD).is_file():
-        raise BundleError(
-            "this installation has no built-in model; train one ('emotone fetch ravdess --to data', then "
-            "'emotone train ravdess --data data --out run') and name it: --model run/model"
-        )
-    return DEFAULT_FOLDER

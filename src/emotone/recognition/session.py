@@ -9,7 +9,11 @@ from typing import Any
 import onnxruntime
 
 from emotone.errors import BundleError, ConfigError, MissingExtraError
-from emotone.recognition.card import HEARD, SPEAKER
+from emotone.recognition.card import CARD, HEARD, SPEAKER
+
+#: What `Recognizer` calls the built-in bundle, and where it is.
+DEFAULT = "default"
+DEFAULT_FOLDER = Path(__file__).parents[1] / "data" / "default"
 
 
 def open_session(model: bytes, *, threads: int = 1) -> Any:
@@ -138,3 +142,15 @@ def extractor_of(described: dict[str, Any], folder: Path) -> Any:
             f"{extractor.digest[:12]}), so scores would mean nothing; train the model again with this version"
         )
     return extractor.compute
+
+
+def bundle_folder(bundle: str | Path) -> Path:
+    """Return the folder of a bundle; "default" is the built-in one."""
+    if str(bundle) != DEFAULT:
+        return Path(bundle).expanduser()
+    if not (DEFAULT_FOLDER / CARD).is_file():
+        raise BundleError(
+            "this installation has no built-in model; train one ('emotone fetch ravdess --to data', then "
+            "'emotone train ravdess --data data --out run') and name it: --model run/model"
+        )
+    return DEFAULT_FOLDER

@@ -1,0 +1,1 @@
+"""Download corpora, verify them, and unpack them."""

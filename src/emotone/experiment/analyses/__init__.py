@@ -1,0 +1,1 @@
+"""Studies beside the score of a run, one a module."""

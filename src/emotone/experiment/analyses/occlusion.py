@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from emotone import audio, files
 from emotone.corpora import Corpus
 from emotone.errors import AudioError, FeatureError
-from emotone.preprocessing import DEFAULT as PREPROCESSING
+from emotone.preprocessing import DEFAULT, Preprocessing
 from emotone.progress import Progress
 
 ARRAYS = "relevance.npz"
@@ -56,7 +56,13 @@ class Listener(Protocol):
 
 
 def write(
-    folder: Path, model: Listener, corpus: Corpus, *, seed: int = 0, progress: Progress | None = None
+    folder: Path,
+    model: Listener,
+    corpus: Corpus,
+    *,
+    preprocessing: Preprocessing = DEFAULT,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Write ``relevance.npz``: the maps of a few clips of each emotion that the model gets right.
 
@@ -68,6 +74,8 @@ def write(
         The final model.
     corpus
         Clips; which of them are looked at is drawn.
+    preprocessing
+        What the model was trained with.
     seed
         Of the draw.
 
@@ -77,17 +85,27 @@ def write(
     ``confidence`` (m,) and ``seconds`` (m,) of each; ``edges_hz`` (bands + 1,).  m is 0 where the graph is so slow
     that the least effort would take longer than `BUDGET_S`, or gets nothing right.
     """
-    found = measured(model, corpus, seed=seed, progress=progress)
+    found = measured(model, corpus, preprocessing=preprocessing, seed=seed, progress=progress)
     files.write_arrays(folder / ARRAYS, found)
     return found
 
 
 def measured(
-    model: Listener, corpus: Corpus, *, seed: int = 0, budget_s: float = BUDGET_S, progress: Progress | None = None
+    model: Listener,
+    corpus: Corpus,
+    *,
+    preprocessing: Preprocessing = DEFAULT,
+    seed: int = 0,
+    budget_s: float = BUDGET_S,
+    progress: Progress | None = None,
 ) -> dict[str, NDArray[Any]]:
     """Compute what `write` writes."""
     emotions = [emotion for emotion in model.emotions if emotion in set(corpus.table["emotion"])]
-    clips = {emotion: _right(model, corpus, emotion, n_most=EFFORTS[0].clips, seed=seed) for emotion in emotions}
+    most = EFFORTS[0].clips
+    clips = {
+        emotion: _right(model, corpus, emotion, preprocessing=preprocessing, n_most=most, seed=seed)
+        for emotion in emotions
+    }
     lengths = [samples.size for found in clips.values() for _, samples, _ in found]
     effort = _effort(model, clips, budget_s=budget_s) if lengths else None
     if effort is None:
@@ -119,7 +137,7 @@ def _told(
 
 
 def _right(
-    model: Listener, corpus: Corpus, emotion: str, *, n_most: int, seed: int
+    model: Listener, corpus: Corpus, emotion: str, *, preprocessing: Preprocessing, n_most: int, seed: int
 ) -> list[tuple[int, NDArray[np.float32], float]]:
     """Draw clips of an emotion that the model gets right: row, samples and confidence; three are tried for each."""
     table = corpus.table
@@ -130,7 +148,7 @@ def _right(
             break
         path, start_s, end_s = table["path"][row], table["start_s"][row], table["end_s"][row]
         try:
-            samples = PREPROCESSING.apply(audio.read(path, start_s=start_s, end_s=end_s))
+            samples = preprocessing.apply(audio.read(path, start_s=start_s, end_s=end_s))
             if samples.size > MOST_S * audio.SAMPLE_RATE:
                 continue
             scores, _ = model.run(samples)

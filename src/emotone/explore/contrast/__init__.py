@@ -1,0 +1,1 @@
+"""Two emotions, one against the other."""

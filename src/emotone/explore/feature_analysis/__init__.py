@@ -1,0 +1,1 @@
+"""Features that separate emotions, and their projections."""

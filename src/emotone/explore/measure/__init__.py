@@ -1,0 +1,1 @@
+"""Every clip of a corpus measured once."""

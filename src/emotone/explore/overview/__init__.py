@@ -1,0 +1,1 @@
+"""What a corpus contains, and what was rejected."""

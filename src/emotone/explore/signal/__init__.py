@@ -1,0 +1,1 @@
+"""One clip of each emotion, and means over the corpus."""

@@ -1,0 +1,1 @@
+"""Models on one row of features a clip."""
