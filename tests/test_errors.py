@@ -52,7 +52,22 @@ def test_an_archive_is_named(installed_from):
     assert remedy() == "pip install 'emotone[train] @ https://example.org/emotone.whl'"
 
 
-@pytest.mark.parametrize("origin", [None, "", "no json", "[]", "{}"])
+def test_a_fragment_and_a_subdirectory_are_both_kept(installed_from):
+    installed_from({"url": "https://example.org/e.zip#egg=e", "archive_info": {}, "subdirectory": "python"})
+    assert remedy() == "pip install 'emotone[train] @ https://example.org/e.zip#egg=e&subdirectory=python'"
+    installed_from({"url": Path("/code/all").as_uri(), "dir_info": {}, "subdirectory": "emotone"})
+    assert remedy() == "pip install '/code/all/emotone[train]'"
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *(None, "", "no json", "[]", "{}"),
+        {"url": "", "archive_info": {}},
+        {"url": "file:///code", "dir_info": None},
+        {"url": "https://example.org/e.git", "vcs_info": {"vcs": "git"}},
+    ],
+)
 def test_without_an_origin_no_index_is_named(installed_from, origin):
     installed_from(origin)
     assert remedy() == "install the extra 'train' from where Emotone was installed from"

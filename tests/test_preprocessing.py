@@ -9,8 +9,9 @@ from emotone import audio, files
 from emotone.audio import trimming
 from emotone.augment import Noise, transforms
 from emotone.augment.copies import Augmentation
-from emotone.errors import ConfigError
+from emotone.errors import BundleError, ConfigError
 from emotone.preprocessing import DEFAULT, Preprocessing
+from emotone.recognition import card as cards
 from emotone.recognition.recognizer import Recognizer
 from support import handmade
 
@@ -109,3 +110,27 @@ def test_a_recognizer_does_what_its_card_says(tmp_path, faded, trim_db):
 def test_settings_out_of_range_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
         Preprocessing(**settings)
+
+
+def test_a_subclass_that_changes_apply_has_another_key():
+    class Louder(Preprocessing):
+        def apply(self, samples):
+            return 2 * samples
+
+    assert Louder().key != Preprocessing().key
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"trim_db": "40"}, {"trim_db": True}, {"trim_db": 300}, {"min_duration_s": None}, {"min_duration_s": 31}],
+)
+def test_a_setting_that_is_no_number_in_its_range_is_refused(settings):
+    with pytest.raises(ConfigError, match=next(iter(settings))):
+        Preprocessing(**settings)
+
+
+@pytest.mark.parametrize("shortest", ["1", None, [], 100, True])
+def test_a_card_with_an_impossible_shortest_length_is_no_bundle(tmp_path, shortest):
+    card = handmade.card(b"", preprocessing={"trim_db": 40.0, "min_duration_s": shortest})
+    with pytest.raises(BundleError, match=r"preprocessing\.min_duration_s"):
+        cards.check(card, where="a card")

@@ -89,3 +89,17 @@ def test_features_of_frames_are_refused(tmp_path, make_voice) -> None:
     corpus = emotone.load_corpus(str(toy.write_corpus(tmp_path, make_voice)), data=tmp_path)
     with pytest.raises(emotone.EmotoneError, match="gives a sequence of frames"):
         emotone.extract_features(corpus, "log-mel")
+
+
+def test_a_corpus_may_be_a_path(tmp_path, make_voice) -> None:
+    manifest = toy.write_corpus(tmp_path, make_voice)
+    named = emotone.load_corpus(str(manifest), data=tmp_path)
+    assert len(named) == len(emotone.load_corpus(manifest, data=tmp_path)) == 54
+    assert len(emotone.load_corpus([manifest, Path(manifest)], data=tmp_path)) >= 54
+    with pytest.raises(emotone.EmotoneError, match="the name of a corpus is empty"):
+        emotone.load_corpus("", data=tmp_path)
+
+
+def test_one_recording_is_no_list_of_recordings() -> None:
+    with pytest.raises(emotone.EmotoneError, match="sources is one str"):
+        next(emotone.Recognizer().predict_many("clip.wav"))

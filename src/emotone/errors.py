@@ -70,11 +70,10 @@ def how_to_install(extra: str) -> str:
 
     try:
         origin = json.loads(metadata.distribution("emotone").read_text("direct_url.json") or "{}")
-    except (metadata.PackageNotFoundError, ValueError):
-        origin = {}
-    if not isinstance(origin, dict) or not isinstance(origin.get("url"), str):
+        return _pip_command(origin, extra)
+    except (metadata.PackageNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        # there is no origin, or it is not as PEP 610 says: a hint must not hide the error that it belongs to
         return f"install the extra '{extra}' from where Emotone was installed from"
-    return _pip_command(origin, extra)
 
 
 def _pip_command(origin: dict[str, Any], extra: str) -> str:
@@ -85,8 +84,10 @@ def _pip_command(origin: dict[str, Any], extra: str) -> str:
     from urllib.request import url2pathname
 
     url = origin["url"]
+    if not url:
+        raise ValueError("the origin has no address")
     if "dir_info" in origin and url.startswith("file:"):
-        folder = Path(url2pathname(urlsplit(url).path))
+        folder = Path(url2pathname(urlsplit(url).path), origin.get("subdirectory") or "")
         constraints = folder / "constraints.txt"
         words = ["-c", str(constraints)] if constraints.is_file() else []
         words += ["-e"] if origin["dir_info"].get("editable") else []
@@ -95,5 +96,5 @@ def _pip_command(origin: dict[str, Any], extra: str) -> str:
         vcs = origin["vcs_info"]
         url = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
     if origin.get("subdirectory"):
-        url += f"#subdirectory={origin['subdirectory']}"
+        url += f"{'&' if '#' in url else '#'}subdirectory={origin['subdirectory']}"
     return f"pip install {shlex.quote(f'emotone[{extra}] @ {url}')}"

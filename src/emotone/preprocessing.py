@@ -5,7 +5,6 @@ Training, prediction, the feature store and the model card all use it.  If you c
 """
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -54,9 +53,14 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if self.sample_rate != SAMPLE_RATE:
             raise ConfigError(f"sample_rate is {self.sample_rate}; expected {SAMPLE_RATE} Hz, as recordings are read")
-        if self.trim_db is not None and not 0 < self.trim_db < math.inf:
+        numbers = [self.min_duration_s] + ([] if self.trim_db is None else [self.trim_db])
+        if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in numbers):
             raise ConfigError(
-                f"trim_db is {self.trim_db}; expected a number of dB above 0, or None to keep the silence"
+                f"trim_db is {self.trim_db!r} and min_duration_s is {self.min_duration_s!r}; expected numbers"
+            )
+        if self.trim_db is not None and not 0 < self.trim_db <= 200:
+            raise ConfigError(
+                f"trim_db is {self.trim_db}; expected dB above 0 and up to 200, or None to keep the silence"
             )
         check_range("min_duration_s", self.min_duration_s, MIN_DURATION_S, 30, unit="seconds")
 
@@ -68,7 +72,7 @@ class Preprocessing:
     @property
     def key(self) -> str:
         """64 hexadecimal digits that change with every setting and with the code that applies them."""
-        text = f"{sorted(asdict(self).items())}|{source_digest(trimming, Preprocessing.apply)}"
+        text = f"{sorted(asdict(self).items())}|{source_digest(trimming, type(self).apply)}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def apply(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -127,6 +127,47 @@ def test_changed_code_of_trimming_means_new_features(
     assert rows_in(tmp_path / "store") == 12
 
 
+def test_changed_code_of_reading_means_the_clip_is_read_again(
+    tmp_path: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is on disk was decoded by other code, so its digest may be another recording's."""
+    store = FeatureStore(tmp_path / "store")
+    store.compute(Table(clips), Loudest(), workers=1)
+    reads: list[str] = []
+    real = audio.read
+    monkeypatch.setattr("emotone.audio.read", lambda path, **segment: reads.append(path) or real(path, **segment))
+    store.compute(Table(clips), Loudest(), workers=1)
+    assert not reads
+    monkeypatch.setattr("emotone.features.store.source_digest", lambda *parts: "of another version")
+    store.compute(Table(clips), Loudest(), workers=1)
+    assert len(reads) == len(clips)
+
+
+def test_files_that_swap_their_names_swap_their_features(tmp_path: Path, make_voice) -> None:
+    """Of equal length and time, so that only the files themselves tell them apart."""
+    first, second = tmp_path / "a.wav", tmp_path / "b.wav"
+    for path, gain in ((first, 0.3), (second, 0.1)):
+        audio.write_wav(path, make_voice(gain=gain))
+        os.utime(path, (1_000_000, 1_000_000))
+    store = FeatureStore(tmp_path / "store")
+    before = store.compute(Table([first, second]), Loudest(), workers=1).values
+    first.rename(tmp_path / "c.wav")
+    second.rename(first)
+    (tmp_path / "c.wav").rename(second)
+    after = store.compute(Table([first, second]), Loudest(), workers=1).values
+    np.testing.assert_array_equal(after, before[::-1])
+    assert not np.array_equal(after, before)
+
+
+def test_a_name_that_is_no_text_is_kept_like_any_other(tmp_path: Path, make_voice) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe9.wav"))
+    audio.write_wav(path, make_voice())
+    store = FeatureStore(tmp_path / "store")
+    first = store.compute(Table([path]), Loudest(), workers=1).values
+    np.testing.assert_array_equal(store.compute(Table([path]), Loudest(), workers=1).values, first)
+    assert rows_in(tmp_path / "store") == 1
+
+
 def test_augmented_copies_depend_on_number_and_seed_alone(tmp_path: Path, clips: list[Path]) -> None:
     def computed(folder: str, copy: int, seed: int, order: list[Path]) -> np.ndarray:
         augmentation = Augmentation(augment.parse("noise,speed"), copy=copy, seed=seed)

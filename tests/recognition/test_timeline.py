@@ -312,6 +312,29 @@ def test_options_that_do_not_go_together_are_an_error(bundle, recording, words, 
     assert result.exit_code != 0 and why in said
 
 
+@pytest.mark.parametrize(
+    ("outputs", "why"),
+    [
+        (["--out", "a.csv", "--save-profile", "a.csv", "--adapt-to", "SELF"], "which is the file of --out"),
+        (["--out", "a.csv", "--picture", "b.jpg"], "ends in .png"),
+        (["--out", "nowhere/a.csv"], "a folder that exists"),
+        (["--out", "SELF.txt"], "which is a recording"),
+    ],
+)
+def test_outputs_that_replace_one_another_or_the_recording_are_refused_at_once(
+    bundle, recording, tmp_path, monkeypatch, outputs, why
+):
+    monkeypatch.chdir(tmp_path)
+    named = tmp_path / "SELF.txt"
+    named.write_bytes(recording.read_bytes())
+    words = [str(named) if word == "SELF" else word for word in outputs]
+    before = sorted(path.name for path in tmp_path.iterdir())
+    result = run("timeline", named, "--model", bundle, *words)
+    assert result.exit_code == 2 and why in " ".join(result.output.replace("│", " ").split())
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert named.read_bytes() == recording.read_bytes()
+
+
 def test_timeline_is_saved_in_the_format_of_the_suffix(bundle, recording, tmp_path):
     result = run("timeline", recording, "--model", bundle, "--out", tmp_path / "call.vtt")
     assert result.exit_code == 0, result.output

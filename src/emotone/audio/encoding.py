@@ -79,7 +79,8 @@ def write_wav(path: str | os.PathLike[str], samples: npt.NDArray[Any], *, sample
         if not target.parent.is_dir():
             raise FileNotFoundError(f"there is no folder {target.parent}")
         with replacing(target) as part:
-            soundfile.write(part, pcm, sample_rate, format="WAV", subtype="PCM_16")
+            with part.open("wb") as file:  # by handle: soundfile takes no name that is no text
+                soundfile.write(file, pcm, sample_rate, format="WAV", subtype="PCM_16")
     except (OSError, soundfile.LibsndfileError, TypeError, ValueError, OverflowError) as error:
         raise AudioError(f"{target}: can't be written ({error}); check the folder, the space and the rate") from error
 

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 
+from emotone.audio import decoding, encoding, resampling
 from emotone.augment import _dsp, conditions, nonspeech, transforms
 from emotone.files import source_digest
+
+#: What decides a copy: the transforms, and what they call to encode and decode.
+_CODE = (_dsp, transforms, conditions, nonspeech, decoding, encoding, resampling)
 
 
 @dataclass(frozen=True)
@@ -28,4 +32,4 @@ class Augmentation:
     def spec(self) -> str:
         """Text that identifies a copy: transforms and their settings, number, seed, and a digest of their code."""
         names = "+".join(transform.spec for transform in self.transforms)
-        return f"{names}#{self.copy}@{self.seed}|{source_digest(_dsp, transforms, conditions, nonspeech)}"
+        return f"{names}#{self.copy}@{self.seed}|{source_digest(*_CODE)}"

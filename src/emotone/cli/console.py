@@ -1,5 +1,6 @@
 """What the commands print: one line an error, a progress bar, tables.  rich is imported where it is first needed."""
 
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -48,7 +49,7 @@ def missing(error: ImportError) -> str:
     distribution = {"sklearn": "scikit-learn", "xgboost": "xgboost-cpu"}.get(name, name)
     for requirement in metadata.requires("emotone") or ():
         required, _, marker = requirement.partition(";")
-        if name and required.strip().startswith(distribution) and "extra ==" in marker:
+        if name and re.split(r"[^\w.-]", required.strip())[0] == distribution and "extra ==" in marker:
             extra = marker.split("extra ==")[1].strip(" '\"")
             return str(MissingExtraError(f"this command ({name})", extra=extra))
     raise error

@@ -10,7 +10,7 @@ from emotone.cli import options
 from emotone.cli.app import Command, app, examples
 
 
-@app.command(cls=Command, epilog=examples("fetch ravdess", "fetch emodb --to data"))
+@app.command(cls=Command, epilog=examples("fetch ravdess", "fetch ravdess --to corpora"))
 def fetch(
     corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="Name of a corpus, such as ravdess.")],
     to: Annotated[Path, typer.Option(metavar="DIR", help="Data folder; the corpus gets a folder in it.")] = Path(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -132,6 +133,24 @@ def _format(name: str) -> str:
     return name
 
 
+def _check_outputs(files: Sequence[str], *, out: Path | None, picture: Path | None, profile: Path | None) -> None:
+    """Refuse, before the work begins, an output that can't be written or that replaces a file of this command."""
+    if out is not None:
+        format_for(str(out))
+    if picture is not None and picture.suffix.lower() != ".png":
+        raise typer.BadParameter(f"{picture}: the picture is a PNG file; expected a name that ends in .png")
+    taken = {os.path.realpath(file): "a recording" for file in files}
+    for name, target in (("--out", out), ("--picture", picture), ("--save-profile", profile)):
+        if target is None:
+            continue
+        place = os.path.realpath(target)
+        if place in taken:
+            raise typer.BadParameter(f"{name} would replace {target}, which is {taken[place]}; give another name")
+        if os.path.isdir(place) or not os.path.isdir(os.path.dirname(place)):
+            raise typer.BadParameter(f"{name} {target} can't be written: expected a file in a folder that exists")
+        taken[place] = f"the file of {name}"
+
+
 _FORMAT_NAMES = "|".join(("table", *FORMATS))
 
 
@@ -156,8 +175,7 @@ def timeline(
     """
     from emotone.recognition.recognizer import Recognizer
 
-    if out is not None:
-        format_for(str(out))  # before the work begins
+    _check_outputs(files, out=out, picture=picture, profile=save_profile)
     recognizer = Recognizer(model)
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
         profile = profile_of(recognizer, adapt_to, save_to=save_profile, progress=progress)

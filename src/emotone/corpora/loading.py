@@ -39,12 +39,14 @@ def load(names: Sequence[str], data: Path, *, channel: str = "speech", emotions:
         names = [names]
     if not names:
         raise CorpusError(f"no corpus is named; expected some of {registry.known()}, or a path")
+    if "" in names:
+        raise CorpusError("the name of a corpus is empty; expected a name or a path")
     union = Corpus.union([_one(name, Path(data)).only(channel=channel) for name in names])
     return union if emotions is None else union.only(emotions=emotions)
 
 
 def load_corpus(
-    corpora: str | Sequence[str],
+    corpora: str | Path | Sequence[str | Path],
     *,
     data: str | Path,
     channel: str = "speech",
@@ -59,7 +61,8 @@ def load_corpus(
         ...
     emotone.errors.CorpusError: ...
     """
-    return load([corpora] if isinstance(corpora, str) else corpora, Path(data), channel=channel, emotions=emotions)
+    names = [corpora] if isinstance(corpora, str | Path) else corpora
+    return load([str(name) for name in names], Path(data), channel=channel, emotions=emotions)
 
 
 def _one(name: str, data: Path) -> Corpus:

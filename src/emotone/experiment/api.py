@@ -68,7 +68,7 @@ class TrainedRun:
 
 
 def train(
-    corpora: str | Sequence[str],
+    corpora: str | Path | Sequence[str | Path],
     *,
     data: str | Path,
     out: str | Path,
@@ -100,7 +100,7 @@ def train(
     CorpusError, FeatureError, ProtocolError, LeakError
         The corpora can't be read or split.
     """
-    names = (corpora,) if isinstance(corpora, str) else tuple(corpora)
+    names = _names(corpora)
     config = Config.from_dict({"corpora": names, "data": data, "out": out, "model": model, **settings})
     summary = run(config, progress=progress)
     return TrainedRun(
@@ -114,7 +114,7 @@ def train(
 
 def evaluate(
     bundle: str | Path,
-    corpora: str | Sequence[str],
+    corpora: str | Path | Sequence[str | Path],
     *,
     data: str | Path,
     channel: str = "speech",
@@ -150,7 +150,11 @@ def evaluate(
     ConfigError
         ``out`` holds something else, or the model can't adapt.
     """
-    names = (corpora,) if isinstance(corpora, str) else tuple(corpora)
+    names = _names(corpora)
     folder = None if out is None else Path(out)
     measured = evaluate_bundle(bundle, names, Path(data), channel=channel, adapt=adapt, out=folder, progress=progress)
     return Scores.from_dict(measured)
+
+
+def _names(corpora: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
+    return (str(corpora),) if isinstance(corpora, str | Path) else tuple(str(name) for name in corpora)

@@ -130,8 +130,8 @@ class Config:
         self._check_train_also()
         self._check_augment()
         object.__setattr__(self, "conditions", heard.parse(self.conditions))
-        if self.seed < 0:
-            raise ConfigError(f"seed is {self.seed}; expected 0 or more")
+        if not 0 <= self.seed < 2**32:
+            raise ConfigError(f"seed is {self.seed}; expected 0 to {2**32 - 1}")
         for name in ("epochs", "networks"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from emotone.audio import decoding, reading, resampling
 from emotone.augment.copies import Augmentation
 from emotone.errors import FeatureError
 from emotone.features.columns import FeatureColumn, names_of
 from emotone.features.worker import WHOLE, Clip, Job, compute
+from emotone.files import source_digest
 from emotone.preprocessing import DEFAULT, Preprocessing
 from emotone.progress import Progress
 
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
     from emotone.features.base import Extractor
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS recordings (
-    path TEXT, size INTEGER, modified_ns INTEGER, start_s REAL, end_s REAL, digest TEXT,
+CREATE TABLE IF NOT EXISTS clips (
+    path BLOB, start_s REAL, end_s REAL, state TEXT, digest TEXT,
     PRIMARY KEY (path, start_s, end_s)
 );
 CREATE TABLE IF NOT EXISTS features (key TEXT PRIMARY KEY, row BLOB);
@@ -208,12 +210,12 @@ class FeatureStore:
     def _look_up(self, database: sqlite3.Connection, clip: Clip, job: Job) -> tuple[str, npt.NDArray[Any]] | None:
         path, start_s, end_s = clip
         try:
-            status = os.stat(path)
+            state = _state(path)
         except OSError:
             return None  # reading it will say why
         row = database.execute(
-            "SELECT digest FROM recordings WHERE path=? AND start_s=? AND end_s=? AND size=? AND modified_ns=?",
-            (os.path.abspath(path), start_s, end_s, status.st_size, status.st_mtime_ns),
+            "SELECT digest FROM clips WHERE path=? AND start_s=? AND end_s=? AND state=?",
+            (_path(path), start_s, end_s, state),
         ).fetchone()
         if row is None:
             return None
@@ -229,12 +231,21 @@ class FeatureStore:
         row: npt.NDArray[Any],
     ) -> None:
         path, start_s, end_s = clip
-        status = os.stat(path)
         database.execute(
-            "INSERT OR REPLACE INTO recordings VALUES (?, ?, ?, ?, ?, ?)",
-            (os.path.abspath(path), status.st_size, status.st_mtime_ns, start_s, end_s, digest),
+            "INSERT OR REPLACE INTO clips VALUES (?, ?, ?, ?, ?)", (_path(path), start_s, end_s, _state(path), digest)
         )
         database.execute("INSERT OR REPLACE INTO features VALUES (?, ?)", (job.key(digest), row.tobytes()))
+
+
+def _path(path: str) -> bytes:
+    """Return the absolute path as the file system has it; a name need not be text."""
+    return os.fsencode(os.path.abspath(path))
+
+
+def _state(path: str) -> str:
+    """Return what changes when the file does, or the code that reads it: two files that swap names differ too."""
+    status = os.stat(path)
+    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ino}:{source_digest(decoding, reading, resampling)}"
 
 
 def _gathered(rows: Mapping[int, npt.NDArray[Any]], n_clips: int, extractor: "Extractor") -> npt.NDArray[Any]:

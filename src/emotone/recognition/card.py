@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from emotone.audio.trimming import MIN_DURATION_S
 from emotone.emotions import EMOTIONS
 from emotone.errors import BundleError
 
@@ -138,6 +139,12 @@ def _check_values(card: Mapping[str, Any], *, where: str) -> None:
         raise BundleError(
             f"{where}: preprocessing.trim_db is {_short(trim_db)}, expected decibels above 0, or null for no trim; "
             f"{_REMEDY}"
+        )
+
+    shortest = card["preprocessing"].get("min_duration_s", MIN_DURATION_S)
+    if not _number(shortest, low=MIN_DURATION_S, high=30.0):
+        raise BundleError(
+            f"{where}: preprocessing.min_duration_s is {_short(shortest)}, expected {MIN_DURATION_S} to 30 s; {_REMEDY}"
         )
 
 

@@ -55,7 +55,7 @@ class Prediction:
 
     def top(self, n: int) -> list[tuple[str, float]]:
         """Return the ``n`` most probable emotions with their probabilities, the most probable first."""
-        return [(emotion, self.scores[emotion]) for emotion in self.ranking[:n]]
+        return [(emotion, self.scores[emotion]) for emotion in self.ranking[: max(n, 0)]]
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary for JSON, the same wherever a prediction is written.

@@ -241,6 +241,8 @@ class Recognizer:
         ConfigError
             The profile is of another model.
         """
+        if isinstance(sources, str | bytes | os.PathLike):
+            raise ConfigError(f"sources is one {type(sources).__name__}, expected several recordings; give a list")
         if profile is not None:
             self.check_profile(profile)
         for source in sources:
