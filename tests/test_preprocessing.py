@@ -101,7 +101,7 @@ def test_a_recognizer_does_what_its_card_says(tmp_path, faded, trim_db):
     ("settings", "message"),
     [
         ({"sample_rate": 8000}, "sample_rate is 8000; expected 16000 Hz"),
-        ({"trim_db": 0}, "trim_db is 0; expected a number of dB above 0, or None"),
+        ({"trim_db": 0}, "trim_db is 0; expected dB above 0 and up to 200, or None"),
         ({"trim_db": float("inf")}, "trim_db is inf"),
         ({"min_duration_s": 0.1}, "min_duration_s is 0.1; expected 0.2 to 30 seconds"),
         ({"min_duration_s": 31}, "min_duration_s is 31"),

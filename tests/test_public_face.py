@@ -95,7 +95,7 @@ def test_a_corpus_may_be_a_path(tmp_path, make_voice) -> None:
     manifest = toy.write_corpus(tmp_path, make_voice)
     named = emotone.load_corpus(str(manifest), data=tmp_path)
     assert len(named) == len(emotone.load_corpus(manifest, data=tmp_path)) == 54
-    assert len(emotone.load_corpus([manifest, Path(manifest)], data=tmp_path)) >= 54
+    assert len(emotone.load_corpus([manifest], data=tmp_path)) == 54
     with pytest.raises(emotone.EmotoneError, match="the name of a corpus is empty"):
         emotone.load_corpus("", data=tmp_path)
 

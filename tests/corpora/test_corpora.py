@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from emotone import audio
 from emotone.corpora import COLUMNS, Corpus, Rejected, content_digests, find_duplicates, load
 from emotone.errors import AudioError, CorpusError
 
@@ -266,3 +267,15 @@ def test_digests_must_match_the_corpus() -> None:
         content_digests(Corpus(table(), "mini"), workers=0)
     with pytest.raises(AudioError):
         content_digests(Corpus(table(), "mini"))
+
+
+def test_a_file_whose_name_is_no_text_is_rejected_with_the_remedy(tmp_path, make_voice):
+    for number, emotion in enumerate(("happy", "sad")):
+        (tmp_path / emotion).mkdir()
+        audio.write_wav(tmp_path / emotion / "clip.wav", make_voice(seed=number))
+    named = Path(os.fsdecode(os.fsencode(tmp_path / "sad") + b"/\xe9.wav"))
+    audio.write_wav(named, make_voice(seed=2))
+    corpus = load([str(tmp_path)], tmp_path)
+    assert len(corpus) == 2
+    (rejected,) = corpus.rejected
+    assert rejected.path == "sad/\\udce9.wav" and "rename it" in rejected.reason

@@ -159,15 +159,6 @@ def test_files_that_swap_their_names_swap_their_features(tmp_path: Path, make_vo
     assert not np.array_equal(after, before)
 
 
-def test_a_name_that_is_no_text_is_kept_like_any_other(tmp_path: Path, make_voice) -> None:
-    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xe9.wav"))
-    audio.write_wav(path, make_voice())
-    store = FeatureStore(tmp_path / "store")
-    first = store.compute(Table([path]), Loudest(), workers=1).values
-    np.testing.assert_array_equal(store.compute(Table([path]), Loudest(), workers=1).values, first)
-    assert rows_in(tmp_path / "store") == 1
-
-
 def test_augmented_copies_depend_on_number_and_seed_alone(tmp_path: Path, clips: list[Path]) -> None:
     def computed(folder: str, copy: int, seed: int, order: list[Path]) -> np.ndarray:
         augmentation = Augmentation(augment.parse("noise,speed"), copy=copy, seed=seed)

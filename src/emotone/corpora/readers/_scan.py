@@ -94,6 +94,10 @@ def read_tree(root: Path, *, name: str, language: str, parse: Parse, paths: Sequ
     clips: dict[str, tuple[PurePosixPath, Clip]] = {}
     rejected: list[Rejected] = []
     for path in sorted(filter(is_audio, paths), key=preference):
+        shown = str(path).encode("utf-8", "backslashreplace").decode()
+        if shown != str(path):  # tables and CSV files hold text alone
+            rejected.append(Rejected(shown, "the name of the file is not UTF-8; rename it"))
+            continue
         try:
             clip = parse(path)
         except CorpusError as error:
