@@ -103,7 +103,11 @@ def test_what_libsndfile_reads_is_read_under_any_suffix(
     assert abs(len(found) - len(expected)) <= 2048  # ADPCM fills its last block
     assert snr_db(found, expected) > at_least_db
     described = audio.info(path)
-    assert (described.sample_rate, described.channels, described.codec) == (48_000, 1, subtype.lower())
+    assert (described.sample_rate, described.channels, described.codec) == (
+        48_000,
+        1,
+        {"MPEG_LAYER_III": "mp3"}.get(subtype, subtype.lower()),
+    )
     assert described.duration_s == pytest.approx(SECONDS, abs=0.07)
 
 
@@ -207,7 +211,7 @@ def test_a_webm_without_a_length_is_measured(sound: np.ndarray) -> None:
         (lambda s: encode(s, "WAV", "FLOAT"), r"cut short.*\(59 %\); copy or download"),
         (lambda s: encode(s, "AIFF", "PCM_16"), r"cut short.*\(59 %\); copy or download"),
         (lambda s: encode(s, "FLAC", "PCM_16"), "damaged .*; copy or download"),
-        (lambda s: encode(s, "MP3", "MPEG_LAYER_III"), r"cut short, 1\.\d\d of 3\.00 s are there; copy or download"),
+        (lambda s: encode(s, "MP3", "MPEG_LAYER_III"), r"cut short.* bytes are there \(\d\d %\); copy or download"),
         (lambda s: mux(s, "ipod", "aac"), "index of this MP4 or M4A is missing or damaged.*copy it again"),
         (lambda s: mux(s, "webm", "libopus"), r"cut short, 1\.\d\d of 3\.0\d s are there; copy or download"),
         (lambda s: mux(s, "adts", "aac"), "damaged .*; copy or download"),

@@ -8,11 +8,13 @@ remedy.
 import hashlib
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from emotone.audio.channels import Channel, ChannelContrast, channel_number
 from emotone.audio.decoding import AudioSource, Reader, Waveform, open_reader
 from emotone.audio.resampling import SAMPLE_RATE, peak_of, to_16k_mono
 from emotone.audio.trimming import MIN_DURATION_S, MIN_SAMPLES
@@ -47,12 +49,105 @@ class AudioInfo:
     codec: str
 
 
-def read(source: AudioSource, *, start_s: float = 0.0, end_s: float | None = None) -> npt.NDArray[np.float32]:
+class Recording:
+    """An open recording, or a segment of it, which is read once as 16 kHz mono; see `open_recording`.
+
+    Attributes
+    ----------
+    name
+        Its name in error messages.
+    n_samples
+        Samples read so far, at `SAMPLE_RATE`.
+    """
+
+    def __init__(self, reader: Reader, begin: int, end: int | None, channel: Channel) -> None:
+        self._reader, self._begin, self._end, self._channel = reader, begin, end, channel
+        self._contrast = ChannelContrast() if reader.channels == 2 and channel_number(channel) is None else None
+        self.name = reader.name if not begin and end is None else f"{reader.name} from {begin / SAMPLE_RATE:g} s"
+        self.n_samples = 0
+
+    @property
+    def duration_s(self) -> float | None:
+        """Length in seconds by the header; None if the header does not say."""
+        if self._end is not None:
+            return (self._end - self._begin) / SAMPLE_RATE
+        n_frames = self._reader.n_frames
+        return None if n_frames is None else n_frames / self._reader.sample_rate - self._begin / SAMPLE_RATE
+
+    @property
+    def has_two_people(self) -> bool:
+        """Whether the two channels, as far as they were read, seem to hold different people."""
+        return self._contrast is not None and self._contrast.is_two_people
+
+    def pieces(self, *, size_s: float = 30.0) -> Iterator[Waveform]:
+        """Yield pieces (n,) of about ``size_s`` seconds.
+
+        Raises
+        ------
+        AudioError
+            The recording is damaged or truncated, or the segment lies outside it.
+        """
+        _check_inside(self._reader, self._begin, self._end)
+        pieces = to_16k_mono(
+            self._reader, self._begin, self._end, channel=self._channel, contrast=self._contrast, size_s=size_s
+        )
+        for piece in pieces:
+            self.n_samples += len(piece)
+            yield piece
+        short = round(_END_TOLERANCE_S * SAMPLE_RATE)
+        lacks_end = self._end is not None and self.n_samples < self._end - self._begin - short
+        if (self._begin and not self.n_samples) or lacks_end:
+            ends_s = (self._begin + self.n_samples) / SAMPLE_RATE
+            raise _beyond(self._reader, self._begin, self._end, ends_s=ends_s)
+        if not self.n_samples:
+            raise AudioError(f"{self.name}: the recording holds no samples; record it again")
+
+    def whole(self) -> Waveform:
+        """Return all of it, (n,)."""
+        return _gather(self.pieces(), _expected_samples(self._reader, self._begin, self._end))
+
+    def blocks(self, block_s: float) -> Iterator[Waveform]:
+        """Yield blocks of ``block_s`` seconds; the last one may be shorter."""
+        size = round(block_s * SAMPLE_RATE)
+        rest = np.zeros(0, np.float32)
+        for piece in self.pieces(size_s=max(1.0, min(30.0, block_s))):
+            rest = np.concatenate([rest, piece]) if len(rest) else piece
+            whole = len(rest) - len(rest) % size
+            for at in range(0, whole, size):
+                yield rest[at : at + size]
+            rest = rest[whole:].copy()
+        if len(rest):
+            yield rest
+
+
+@contextmanager
+def open_recording(
+    source: AudioSource,
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    channel: Channel = "mix",
+    track: int | None = None,
+) -> Iterator[Recording]:
+    """Open a recording, or a segment of it, for reading once; parameters and errors as in `read`."""
+    begin, end = _segment(start_s, end_s)
+    with open_reader(source, track=track) as reader:
+        yield Recording(reader, begin, end, channel)
+
+
+def read(
+    source: AudioSource,
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    channel: Channel = "mix",
+    track: int | None = None,
+) -> npt.NDArray[np.float32]:
     """Read a recording, or a segment of it, as 16 kHz mono.
 
-    Channels are averaged.  If they cancel each other (one is wired with inverted polarity), the loudest channel is used
-    instead: see `emotone.audio.resampling.Downmix`.  Amplitudes are kept, even outside [-1, 1]: gain does not change
-    predictions.
+    Channels are averaged, except for low-frequency effects.  If they cancel each other (one is wired with inverted
+    polarity), the loudest channel is used instead: see `emotone.audio.channels.Downmix`.  Amplitudes are kept, even
+    outside [-1, 1]: gain does not change predictions.  Gaps between time stamps become silence.
 
     Parameters
     ----------
@@ -62,6 +157,10 @@ def read(source: AudioSource, *, start_s: float = 0.0, end_s: float | None = Non
     start_s, end_s
         The segment, in seconds; ``None`` or NaN (as in tables of corpora) means the end of the recording.  The result
         equals that slice of the whole recording; WebM has times in whole milliseconds, so there it may be off by 1 ms.
+    channel
+        "mix", "left", "right", or the number of a channel, from 1.
+    track
+        Number of the sound track in a file with several, from 1; None: the default track.
 
     Returns
     -------
@@ -71,7 +170,8 @@ def read(source: AudioSource, *, start_s: float = 0.0, end_s: float | None = Non
     ------
     AudioError
         The source is missing, empty, truncated by over 1 %, damaged, has no sound, is silent (peak below 1e-5), is
-        shorter than `MIN_DURATION_S`, or holds NaN or infinity; or the segment lies outside it.
+        shorter than `MIN_DURATION_S`, or holds NaN or infinity; or the segment lies outside it; or it lacks the channel
+        or the track.
 
     Examples
     --------
@@ -79,14 +179,13 @@ def read(source: AudioSource, *, start_s: float = 0.0, end_s: float | None = Non
     >>> read((tone, 48_000)).shape
     (16000,)
     """
-    begin, end = _segment(start_s, end_s)
-    with open_reader(source) as reader:
-        _check_inside(reader, begin, end)
-        samples = _gather(to_16k_mono(reader, begin, end), _expected_samples(reader, begin, end))
-        name = reader.name if not begin and end is None else f"{reader.name} from {start_s:g} s"
-        tolerance = round(_END_TOLERANCE_S * SAMPLE_RATE)
-        if (begin and not len(samples)) or (end is not None and len(samples) < end - begin - tolerance):
-            raise _beyond(reader, begin, end, ends_s=(begin + len(samples)) / SAMPLE_RATE)
+    with open_recording(source, start_s=start_s, end_s=end_s, channel=channel, track=track) as recording:
+        samples = recording.whole()
+    return check_sound(samples, recording.name)
+
+
+def check_sound(samples: Waveform, name: str) -> Waveform:
+    """Return samples (n,) at `SAMPLE_RATE` unless they are too short or silent, which raises `AudioError`."""
     if len(samples) < MIN_SAMPLES:
         raise AudioError(
             f"{name}: {len(samples) / SAMPLE_RATE:.3f} s of sound are too short, expected at least "
@@ -101,7 +200,9 @@ def read(source: AudioSource, *, start_s: float = 0.0, end_s: float | None = Non
     return samples
 
 
-def blocks(source: AudioSource, *, block_s: float = 30.0) -> Iterator[npt.NDArray[np.float32]]:
+def blocks(
+    source: AudioSource, *, block_s: float = 30.0, channel: Channel = "mix", track: int | None = None
+) -> Iterator[npt.NDArray[np.float32]]:
     """Read a recording of any length in bounded memory, as blocks of a continuous 16 kHz mono stream.
 
     Joined, the blocks equal ``read(source)``.  Silent and short recordings are no errors here: a long recording has
@@ -109,7 +210,7 @@ def blocks(source: AudioSource, *, block_s: float = 30.0) -> Iterator[npt.NDArra
 
     Parameters
     ----------
-    source
+    source, channel, track
         As in `read`.
     block_s
         Length of a block in seconds, above 0 and up to an hour; the last block may be shorter.
@@ -128,30 +229,17 @@ def blocks(source: AudioSource, *, block_s: float = 30.0) -> Iterator[npt.NDArra
     >>> [len(block) for block in blocks((np.ones(40_000), 16_000), block_s=1)]
     [16000, 16000, 8000]
     """
-    size = round(block_s * SAMPLE_RATE) if 0 < block_s <= 3600 else 0
-    if size < 1:
+    if not 0 < block_s <= 3600 or round(block_s * SAMPLE_RATE) < 1:
         raise AudioError(f"blocks of {block_s} s were asked for; give a length above 0 and up to 3600 s")
-    return _equal_blocks(source, size)
+    return _blocks(source, block_s, channel, track)
 
 
-def _equal_blocks(source: AudioSource, size: int) -> Iterator[Waveform]:
-    with open_reader(source) as reader:
-        rest = np.zeros(0, np.float32)
-        empty = True
-        for piece in to_16k_mono(reader, 0, None):
-            rest = np.concatenate([rest, piece]) if len(rest) else piece
-            whole = len(rest) - len(rest) % size
-            for at in range(0, whole, size):
-                yield rest[at : at + size]
-                empty = False
-            rest = rest[whole:].copy()
-        if len(rest):
-            yield rest
-        elif empty:
-            raise AudioError(f"{reader.name}: the recording holds no samples; record it again")
+def _blocks(source: AudioSource, block_s: float, channel: Channel, track: int | None) -> Iterator[Waveform]:
+    with open_recording(source, channel=channel, track=track) as recording:
+        yield from recording.blocks(block_s)
 
 
-def info(source: AudioSource) -> AudioInfo:
+def info(source: AudioSource, *, track: int | None = None) -> AudioInfo:
     """Return length, rate, channels and format, from the header if it has them, without decoding.
 
     Raises
@@ -164,7 +252,7 @@ def info(source: AudioSource) -> AudioInfo:
     >>> info((np.zeros((8000, 2), np.float32), 8000))
     AudioInfo(duration_s=1.0, sample_rate=8000, channels=2, container='array', codec='float32')
     """
-    with open_reader(source) as reader:
+    with open_reader(source, track=track) as reader:
         n_frames = reader.n_frames if reader.n_frames is not None else reader.count()
         return AudioInfo(
             duration_s=n_frames / reader.sample_rate,

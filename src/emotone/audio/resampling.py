@@ -8,15 +8,16 @@ import numpy as np
 import numpy.typing as npt
 import soxr
 
-from emotone.audio.decoding import Reader, Waveform
+from emotone.audio.channels import Channel, ChannelContrast, Downmix
+from emotone.audio.reader import RATES_HZ, Reader, Waveform
 from emotone.errors import AudioError
 
 SAMPLE_RATE = 16_000
 _CHUNK_S, _MOST_VALUES = 30.0, 8_000_000
 # Decoded before a segment, so that the resampler's filter (a few ms long) starts on sound rather than on zeros.
 _CONTEXT_S = 0.05
-# float32 reaches 3e38: a larger sample is no sound, and computing with it would overflow.
-_LARGEST = 1e30
+# float32 reaches 3e38: a larger sample is no sound, and its square would overflow.
+_LARGEST = 1e15
 
 
 def peak_of(samples: npt.NDArray[Any]) -> float:
@@ -24,7 +25,15 @@ def peak_of(samples: npt.NDArray[Any]) -> float:
     return max(float(samples.max()), -float(samples.min()))
 
 
-def to_16k_mono(reader: Reader, begin: int, end: int | None) -> Iterator[Waveform]:
+def to_16k_mono(
+    reader: Reader,
+    begin: int,
+    end: int | None,
+    *,
+    channel: Channel = "mix",
+    contrast: ChannelContrast | None = None,
+    size_s: float = _CHUNK_S,
+) -> Iterator[Waveform]:
     """Yield pieces (n,) of the recording as 16 kHz mono, from output sample ``begin`` to ``end``, without seams.
 
     The decoder starts at least `_CONTEXT_S` early, at a time that is a whole sample at both rates, so that a segment
@@ -37,10 +46,11 @@ def to_16k_mono(reader: Reader, begin: int, end: int | None) -> Iterator[Wavefor
     skip = begin - steps * out_step
     left = math.inf if end is None else end - begin
     # 30 s of eight channels at 384 kHz would take half a gigabyte
-    size = min(round(_CHUNK_S * rate), max(rate, _MOST_VALUES // reader.channels))
+    size = min(round(size_s * rate), max(rate, _MOST_VALUES // reader.channels))
     if end is not None:
         size = min(size, math.ceil((skip + left) * rate / SAMPLE_RATE + 2 * _CONTEXT_S * rate))
-    for piece in _resample(_mono(reader, steps * in_step, size), rate):
+    downmix = Downmix(channel, n_channels=reader.channels, lfe=reader.lfe, name=reader.name)
+    for piece in _resample(_mono(reader, steps * in_step, size, downmix, contrast), rate):
         kept = piece[skip:]
         skip = max(0, skip - len(piece))
         kept = kept[: int(min(left, len(kept)))]
@@ -61,12 +71,15 @@ def _resample(pieces: Iterator[Waveform], rate: int) -> Iterator[Waveform]:
     yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def _mono(reader: Reader, start: int, size: int) -> Iterator[Waveform]:
+def _mono(
+    reader: Reader, start: int, size: int, downmix: Downmix, contrast: ChannelContrast | None
+) -> Iterator[Waveform]:
     """Yield checked chunks (n,) of the recording from sample ``start`` on, at its own rate."""
-    downmix = Downmix()
     at = start
     for chunk in reader.chunks(start, size):
         mono = downmix(chunk)
+        if contrast is not None:
+            contrast.push(chunk, reader.sample_rate)
         if not peak_of(mono) <= _LARGEST:  # NaN compares false
             where = int(np.flatnonzero(~(np.abs(mono) <= _LARGEST))[0])
             raise AudioError(
@@ -81,36 +94,6 @@ def _mono(reader: Reader, start: int, size: int) -> Iterator[Waveform]:
             f"{reader.name}: the recording was cut short, {at / reader.sample_rate:.2f} of "
             f"{claimed / reader.sample_rate:.2f} s are there; copy or download it again"
         )
-
-
-class Downmix:
-    """Mix channels to mono: their average, or the loudest channel if they cancel.
-
-    They cancel if the average of ``c`` channels has less than a tenth of the energy that unrelated channels would leave
-    (their mean energy / c).  This is decided for each chunk of up to 30 s.  Once a channel replaces the average,
-    another channel replaces it only if it is 6 dB louder, so that a stream does not flip its polarity.
-    """
-
-    def __init__(self) -> None:
-        self._channel: int | None = None
-
-    def __call__(self, chunk: Waveform) -> Waveform:
-        """(n, channels) -> (n,)."""
-        n_channels = chunk.shape[1]
-        if n_channels == 1:
-            return chunk[:, 0]
-        with np.errstate(over="ignore", invalid="ignore"):  # the caller reports numbers that are not finite
-            mono = chunk[:, 0].copy()
-            for channel in range(1, n_channels):
-                mono += chunk[:, channel]
-            mono /= n_channels
-            energy = np.einsum("ij,ij->j", chunk, chunk, dtype=np.float64)
-            left = float(np.einsum("i,i->", mono, mono, dtype=np.float64))
-        if left < 0.1 * float(energy.mean()) / n_channels:
-            if self._channel is None or energy.max() > 4 * energy[self._channel]:
-                self._channel = int(energy.argmax())
-            return chunk[:, self._channel].copy()
-        return mono
 
 
 class LiveResampler:
@@ -132,7 +115,7 @@ class LiveResampler:
     """
 
     def __init__(self, rate: int, channels: int) -> None:
-        if not isinstance(rate, int) or not 1000 <= rate <= 384_000:
+        if not isinstance(rate, int) or not RATES_HZ[0] <= rate <= RATES_HZ[1]:
             raise AudioError(f"the rate is {rate!r}; expected samples a second, a whole number from 1000 to 384000")
         if not isinstance(channels, int) or not 1 <= channels <= 32:
             raise AudioError(f"there are {channels!r} channels; expected a whole number from 1 to 32")
@@ -140,7 +123,7 @@ class LiveResampler:
         self._block = max(1, rate // 50)
         self._bytes = b""
         self._rest = np.zeros((0, channels), np.float32)
-        self._downmix = Downmix()
+        self._downmix = Downmix(n_channels=channels)
         self._resampler = (
             None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
         )

@@ -138,7 +138,12 @@ class _Tap:
     def __init__(self, reader: Reader, *, start_s: float, end_s: float | None) -> None:
         self._reader = reader
         self.name, self.sample_rate, self.channels = reader.name, reader.sample_rate, reader.channels
-        self.container, self.codec, self.n_frames = reader.container, reader.codec, reader.n_frames
+        self.container, self.codec, self.n_frames, self.lfe = (
+            reader.container,
+            reader.codec,
+            reader.n_frames,
+            reader.lfe,
+        )
         self._begin = round(start_s * self.sample_rate)
         self._end = math.inf if end_s is None else round(end_s * self.sample_rate)
         self._n = self._n_clipped = 0

@@ -1,0 +1,272 @@
+"""Read the layout of a file without decoding it: its format, where joined recordings begin, and whether it is whole.
+
+Decoders stop at the end of the first of several joined recordings, estimate lengths, and read truncated files without
+an error.  What is found here decides which decoder gets which bytes.
+"""
+
+import math
+import os
+import re
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from emotone.errors import AudioError
+
+KNOWN_FORMATS = "WAV, FLAC, MP3, Ogg, Opus, AIFF, M4A, WebM or MP4"
+
+# Sizes in headers that were written before the length was known (a pipe): 0, 0xFFFFFFFF, or just below 2 GiB.
+_PLACEHOLDER_BYTES = 0x7FFFF000
+# If more than this share of the size in the header is missing, the recording was truncated.
+_TRUNCATED_SHARE = 0.01
+#: Chunks of a WAV or AIFF file before its sound; a file with more is damaged, and slow to search.
+_MAX_CHUNKS = 1000
+_FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
+_MATROSKA_START = re.compile(rb"\x1aE\xdf\xa3.{0,56}?B\x82[\x84-\x88](?:webm|matroska)", re.DOTALL)
+_BLOCK = 1 << 20
+_LFE_BIT = 3
+#: Bytes that are searched for the first frame of an MP3 file, behind a tag or rubbish.
+_MPEG_SEARCH = 1 << 20
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The layout of a file.
+
+    Attributes
+    ----------
+    by_libsndfile
+        Whether libsndfile can read the format.
+    links
+        Begin and end in bytes of each recording in the file: one, unless several were joined.
+    lfe
+        Indices of channels with low-frequency effects, which hold no voice.
+    """
+
+    by_libsndfile: bool
+    links: tuple[tuple[int, int], ...]
+    lfe: tuple[int, ...] = ()
+
+
+def layout_of(file: BinaryIO, name: str) -> Layout:
+    """Return the layout of a seekable file.
+
+    Raises
+    ------
+    AudioError
+        The file is truncated, or its header is damaged.
+    """
+    n_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(36)
+    if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM"):
+        return _chunked(file, head, n_bytes, name)
+    if head[:4] == b"fLaC":
+        lfe = (_LFE_BIT,) if _flac_channels(head) >= 6 else ()
+        return Layout(True, _split(file, _FLAC_START, n_bytes), lfe)
+    if head[:4] == b"OggS":
+        return Layout(False, _ogg_links(file, n_bytes, name))
+    if head[:4] == b"\x1aE\xdf\xa3":
+        return Layout(False, _split(file, _MATROSKA_START, n_bytes))
+    whole = ((0, n_bytes),)
+    # Sun AU, Core Audio, Sony Wave64, NIST SPHERE, Creative Voice.  libsndfile's other formats print to stdout.
+    if head.startswith((b".snd", b"dns.", b"caff", b"riff\x2e\x91\xcf\x11", b"NIST_1A", b"Creative Voice File")):
+        return Layout(True, whole)
+    begin = _mpeg_audio_start(file, head, n_bytes)
+    _check_mpeg_length(file, begin, n_bytes, name)
+    return Layout(False, ((begin, n_bytes),))
+
+
+def describe(start: bytes) -> str:
+    """Say what a file that no decoder reads is, from its first bytes, and what to do about it."""
+    if start[4:8] == b"ftyp":
+        return "the index of this MP4 or M4A is missing or damaged, it was cut short; record or copy it again"
+    if start[:2] == b"PK":
+        return "this is a zip archive or an office document, not a recording; unpack it first"
+    known = start[:4] in (b"RIFF", b"RIFX", b"FORM", b"fLaC", b"OggS")
+    if not known and start.isascii() and all(byte >= 32 or byte in b"\t\r\n" for byte in start):
+        text = start.decode("ascii").strip()
+        return f"this is text, not a recording (it begins with {text!r}); give the audio file itself"
+    what = "this recording's header is damaged" if known else "this is no recording in a known format"
+    return f"{what} (it begins with {start!r}); {'copy it again, or ' if known else ''}convert it to {KNOWN_FORMATS}"
+
+
+def _chunked(file: BinaryIO, head: bytes, n_bytes: int, name: str) -> Layout:
+    """Read the chunks of a WAV or AIFF file up to its sound.
+
+    libsndfile reads a truncated file without an error, so the size of the data chunk is compared with the file's.  It
+    finds no samples where the header says 0 bytes, as that of a stream does: FFmpeg reads those.
+    """
+    order = ">" if head[:4] in (b"RIFX", b"FORM") else "<"
+    by_libsndfile, at = True, 12
+    lfe: tuple[int, ...] = ()
+    for _ in range(_MAX_CHUNKS):
+        if at + 8 > n_bytes:
+            break
+        file.seek(at)
+        kind, size = file.read(4), struct.unpack(order + "I", file.read(4))[0]
+        at += 8
+        if kind == b"fmt ":
+            lfe = _lfe_of_wav(file.read(min(size, 40)), order)
+        if kind in (b"data", b"SSND"):
+            there = n_bytes - at
+            by_libsndfile = size > 0 or not there
+            if there < size * (1 - _TRUNCATED_SHARE) and size < _PLACEHOLDER_BYTES:
+                raise AudioError(
+                    f"{name}: the recording was cut short, {there} of {size} bytes of sound are there "
+                    f"({math.floor(100 * there / size)} %); copy or download it again"
+                )
+            break
+        at += size + size % 2
+    else:
+        raise AudioError(
+            f"{name}: its first {_MAX_CHUNKS} chunks hold no sound, expected a chunk 'data'; copy it again, or convert "
+            f"it to {KNOWN_FORMATS}"
+        )
+    return Layout(by_libsndfile, ((0, n_bytes),), lfe)
+
+
+def _lfe_of_wav(form: bytes, order: str) -> tuple[int, ...]:
+    """Return the index of the low-frequency channel that the mask of WAVE_FORMAT_EXTENSIBLE names."""
+    if len(form) < 24 or struct.unpack_from(order + "H", form)[0] != 0xFFFE:
+        return ()
+    mask = struct.unpack_from(order + "I", form, 20)[0]
+    return ((mask & ((1 << _LFE_BIT) - 1)).bit_count(),) if mask >> _LFE_BIT & 1 else ()
+
+
+def _flac_channels(head: bytes) -> int:
+    return (head[20] >> 1 & 7) + 1 if len(head) > 20 else 0
+
+
+def _split(file: BinaryIO, start: re.Pattern[bytes], n_bytes: int) -> tuple[tuple[int, int], ...]:
+    """Return begin and end of each recording of a file whose recordings begin with a pattern."""
+    begins, kept = [0], b""
+    file.seek(0)
+    at = 0  # where `kept` begins
+    while block := file.read(_BLOCK):
+        text = kept + block
+        begins += [at + match.start() for match in start.finditer(text) if at + match.start() > begins[-1]]
+        kept = text[-64:]
+        at += len(text) - len(kept)
+    return tuple(zip(begins, [*begins[1:], n_bytes], strict=True))
+
+
+def _ogg_links(file: BinaryIO, n_bytes: int, name: str) -> tuple[tuple[int, int], ...]:
+    """Return begin and end of each link of a chained Ogg file (RFC 3533).
+
+    Raises
+    ------
+    AudioError
+        The last page is incomplete: the file was cut.
+    """
+    begins: list[int] = []
+    in_header, at = False, 0
+    while at + 27 <= n_bytes:
+        file.seek(at)
+        page = file.read(27)
+        if page[:4] != b"OggS":
+            at = _next_page(file, at + 1)
+            continue
+        sizes = file.read(page[26])
+        end = at + 27 + len(sizes) + sum(sizes)
+        if end > n_bytes or len(sizes) < page[26]:
+            raise AudioError(
+                f"{name}: the recording was cut short, its last Ogg page ends after {end} bytes and the file after "
+                f"{n_bytes}; copy or download it again"
+            )
+        is_first = bool(page[5] & 2)
+        if is_first and not in_header:
+            begins.append(at)
+        in_header, at = is_first, end
+    begins = begins or [0]
+    return tuple(zip(begins, [*begins[1:], n_bytes], strict=True))
+
+
+def _next_page(file: BinaryIO, at: int) -> int:
+    """Return the position of the next Ogg page, behind damaged bytes."""
+    file.seek(at)
+    kept = b""
+    while block := file.read(_BLOCK):
+        text = kept + block
+        where = text.find(b"OggS")
+        if where >= 0:
+            return at - len(kept) + where
+        kept = text[-3:]
+        at += len(block)
+    return at
+
+
+def _mpeg_audio_start(file: BinaryIO, head: bytes, n_bytes: int) -> int:
+    """Return where the frames of an MP3 file begin; 0 unless rubbish or a tag of a wrong size stands before them."""
+    if head[4:8] == b"ftyp" or head[:4] == b"FLV\x01":
+        return 0
+    begin = 0
+    if head[:3] == b"ID3" and len(head) >= 10:
+        file.seek(min(10 + _tag_size(head), n_bytes))
+        if _frame_size(file.read(4)):
+            return 0
+        begin = 10
+    file.seek(begin)
+    text = file.read(_MPEG_SEARCH)
+    if begin == 0 and _frame_size(text[:4]):
+        return 0
+    at = text.find(b"\xff")
+    while 0 <= at < len(text) - 4:
+        if _are_frames(text, at):
+            return begin + at
+        at = text.find(b"\xff", at + 1)
+    return 0
+
+
+def _check_mpeg_length(file: BinaryIO, begin: int, n_bytes: int, name: str) -> None:
+    """Compare the size in the header of an MP3 file (Xing, Info), if it has one, with the file's."""
+    file.seek(begin)
+    head = file.read(10)
+    if head[:3] == b"ID3" and len(head) == 10:
+        begin += 10 + _tag_size(head)
+        file.seek(begin)
+        head = file.read(10)
+    if not _frame_size(head[:4]):
+        return
+    head += file.read(54)
+    at = max(head.find(b"Xing"), head.find(b"Info"))
+    if at < 0 or not head[at + 7] & 2:
+        return
+    size = struct.unpack_from(">I", head, at + (12 if head[at + 7] & 1 else 8))[0]
+    there = n_bytes - begin
+    if there < size * (1 - _TRUNCATED_SHARE):
+        raise AudioError(
+            f"{name}: the recording was cut short, {there} of {size} bytes are there ({math.floor(100 * there / size)} "
+            "%); copy or download it again"
+        )
+
+
+def _tag_size(head: bytes) -> int:
+    """Return the size of an ID3v2 tag, without its header of 10 bytes: 7 bits a byte."""
+    return sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
+
+
+def _are_frames(text: bytes, at: int, n_frames: int = 4) -> bool:
+    """Say whether frames of MPEG audio follow one another."""
+    for _ in range(n_frames):
+        size = _frame_size(text[at : at + 4])
+        if not size:
+            return False
+        at += size
+    return True
+
+
+def _frame_size(header: bytes) -> int:
+    """Return the bytes of a frame of MPEG audio, layer III, from its header; 0 if this is no header (ISO 11172-3)."""
+    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2 or header[1] & 0x18 == 0x08:
+        return 0
+    is_version_1 = header[1] & 0x18 == 0x18
+    kbits = (_KBITS_1 if is_version_1 else _KBITS_2)[header[2] >> 4]
+    rate = (44100, 48000, 32000, 0)[header[2] >> 2 & 3] >> (0 if is_version_1 else 1 if header[1] & 0x10 else 2)
+    if not kbits or not rate:
+        return 0
+    return (144 if is_version_1 else 72) * kbits * 1000 // rate + (header[2] >> 1 & 1)
+
+
+_KBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
+_KBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
