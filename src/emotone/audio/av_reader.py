@@ -87,7 +87,12 @@ class AvReader:
         return None
 
     def count(self) -> int:
-        """Count the samples per channel from the times of the packets, without decoding."""
+        """Count the samples per channel: of MP3 by decoding, else from the times of the packets.
+
+        Packets of MP3 hold the delay of the encoder too, up to 80 ms.
+        """
+        if self.codec == "mp3":
+            return sum(len(block) for block in self.chunks(0, 30 * self.sample_rate))
         clock = _Clock(self.sample_rate, (self._container.start_time or 0) / 1e6)
         with reading(self.name):
             for packet in self._container.demux(self._stream):
@@ -120,7 +125,7 @@ class AvReader:
         with reading(self.name):
             if start and self.container.startswith(_SEEKABLE):
                 self._seek(start, clock)
-            for frame in self._container.decode(stream):
+            for frame in self._frames():
                 if frame.sample_rate != rate or len(frame.layout.channels) != self.channels:
                     raise AudioError(
                         f"{self.name}: its sound changes from {rate} Hz with {self.channels} channels to "
@@ -138,6 +143,22 @@ class AvReader:
                     if skip < len(samples):
                         yield samples[skip:]
 
+    def _frames(self) -> Iterator[Any]:
+        """Yield decoded frames.  In MP3, tags between joined recordings are not sound, and are passed over."""
+        import av
+
+        n_good = n_bad = 0
+        for packet in self._container.demux(self._stream):
+            try:
+                frames = packet.decode()
+            except av.InvalidDataError:
+                n_bad += 1
+                if self.codec != "mp3" or n_bad > 2 + n_good // 50:
+                    raise
+                continue
+            n_good += 1
+            yield from frames
+
     def _seek(self, start: int, clock: "_Clock") -> None:
         """Seek to shortly before sample ``start``; times count from the first audible frame, as they do without."""
         first = next(self._container.decode(self._stream), None)
@@ -145,7 +166,7 @@ class AvReader:
             clock.place(first.time, 0)
         wanted_s = clock.origin_s + max(0.0, start / self.sample_rate - _PREROLL_S)
         self._container.seek(int(wanted_s / self._stream.time_base), stream=self._stream)
-        clock.sought()
+        clock.sought(start)
 
 
 class _Clock:
@@ -162,11 +183,11 @@ class _Clock:
     def __init__(self, rate: int, origin_s: float) -> None:
         self._rate, self.origin_s = rate, origin_s
         self.position: int | None = None
-        self._is_first = True
+        self._is_first, self._start = True, 0
 
-    def sought(self) -> None:
-        """Take the position from the next time stamp."""
-        self.position = None
+    def sought(self, start: int) -> None:
+        """Take the position from the next time stamp; a frame after sample ``start`` follows silence."""
+        self.position, self._start = None, start
 
     def place(self, time_s: float | None, n_samples: int) -> int:
         """Place a frame of ``n_samples`` after the last one, and return the samples of silence between them."""
@@ -177,7 +198,8 @@ class _Clock:
             wanted = round((time_s - self.origin_s) * self._rate)
             jitter, longest = _JITTER_S * self._rate, _LONGEST_GAP_S * self._rate
             if self.position is None and not self._is_first:  # after a seek
-                position = wanted
+                position = min(wanted, self._start)
+                gap = wanted - position
             elif jitter < wanted - position <= longest:
                 gap = wanted - position
             elif abs(wanted - position) > jitter:  # the clock started anew, where recordings were joined

@@ -1,0 +1,86 @@
+"""Pipes and process substitution are read to their end, with a time limit."""
+
+import io
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from emotone import audio
+from emotone.audio import sources
+from emotone.errors import AudioError
+
+
+def wav() -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, 0.5 * np.sin(np.arange(160_000) * 0.2), 16_000, format="WAV")
+    return buffer.getvalue()
+
+
+def write_slowly(path: Path, content: bytes) -> None:
+    with open(path, "wb") as pipe:
+        for begin in range(0, len(content), 100_000):
+            pipe.write(content[begin : begin + 100_000])
+            pipe.flush()
+            time.sleep(0.05)
+
+
+def test_a_named_pipe_is_read_to_its_end(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.wav"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=write_slowly, args=(pipe, wav()))
+    writer.start()
+    samples = audio.read(pipe)
+    writer.join()
+    np.testing.assert_array_equal(samples, audio.read(wav()))
+
+
+def test_a_pipe_by_the_name_of_its_descriptor() -> None:
+    reading, writing = os.pipe()
+    content = wav()
+    writer = threading.Thread(target=lambda: (os.write(writing, content), os.close(writing)))
+    writer.start()
+    samples = audio.read(f"/dev/fd/{reading}")
+    writer.join()
+    os.close(reading)
+    np.testing.assert_array_equal(samples, audio.read(content))
+
+
+def test_an_open_pipe_is_read_once(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    content = wav()
+    writer = threading.Thread(target=lambda: (os.write(writing, content), os.close(writing)))
+    writer.start()
+    with open(reading, "rb") as pipe:
+        held = sources.read_once(pipe)
+    writer.join()
+    assert held == content
+    assert sources.read_once("clip.wav") == "clip.wav"
+
+
+@pytest.mark.parametrize("has_writer", [False, True])
+def test_a_pipe_that_stays_silent_ends_with_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_writer: bool
+) -> None:
+    monkeypatch.setattr(sources, "PIPE_TIMEOUT_S", 0.2)
+    pipe = tmp_path / "silent"
+    os.mkfifo(pipe)
+    writer = os.open(pipe, os.O_RDWR) if has_writer else None
+    with pytest.raises(AudioError, match=r"silent: no bytes came through this pipe for 0\.2 s"):
+        audio.read(pipe)
+    if writer is not None:
+        os.close(writer)
+
+
+def test_a_pipe_without_a_byte_is_an_empty_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "empty"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: open(pipe, "wb").close())
+    writer.start()
+    with pytest.raises(AudioError, match="empty"):
+        audio.read(pipe)
+    writer.join()
