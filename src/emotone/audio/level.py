@@ -1,0 +1,47 @@
+"""A running level, which depends on the past alone, so that a stream and a file give the same."""
+
+import numpy as np
+
+from emotone.audio.reader import Waveform
+
+#: Peaks below this are not amplified any more: -80 dB, about the noise of a good microphone.
+FLOOR = 1e-4
+#: The level falls by 20 dB in ten seconds without a higher peak.
+_FALL_PER_S = 0.1 ** (1 / 10)
+#: Peak of a scaled signal.
+_TARGET = 0.5
+
+
+class RunningLevel:
+    """The highest peak of the last seconds.
+
+    Parameters
+    ----------
+    frame_s
+        Seconds of a frame.
+
+    Examples
+    --------
+    >>> level = RunningLevel(frame_s=0.032)
+    >>> [round(float(level.scaled(np.array([peak], np.float32))[0]), 2) for peak in (0.001, 0.1, 0.001)]
+    [0.5, 0.5, 0.01]
+    """
+
+    def __init__(self, *, frame_s: float) -> None:
+        self._fall = _FALL_PER_S**frame_s
+        self._level = FLOOR
+        self._peak = 0.0
+
+    def push(self, frame: Waveform) -> None:
+        """Take the next frame (n,)."""
+        self._peak = max(float(frame.max()), -float(frame.min()))
+        self._level = max(FLOOR, self._peak, self._level * self._fall)
+
+    def scaled(self, frame: Waveform) -> Waveform:
+        """Take the next frame, and return it at a level that does not depend on the gain of the recording."""
+        self.push(frame)
+        return np.asarray(frame * np.float32(_TARGET / self._level), np.float32)
+
+    def is_within(self, db: float) -> bool:
+        """Say whether the last frame's peak is at most this much below the level."""
+        return self._peak > FLOOR and self._peak >= self._level * 10 ** (-db / 20)

@@ -1,0 +1,93 @@
+"""Find where speech begins and ends in a clip, in spite of clicks, beeps and noise.
+
+`emotone.audio.trimming` measures from the loudest frame: a click makes everything else silence, steady noise makes
+nothing silence, and a beep counts as speech.  Here the reference is the level that speech reaches for a while, the
+threshold is above the noise, and sound apart from the rest is asked about.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from emotone.audio.reader import Waveform
+from emotone.audio.resampling import SAMPLE_RATE
+from emotone.audio.trimming import frame_energy
+
+FRAMES_PER_S = 100
+#: Sound is at most this much below the level, dB, and at least this much above the noise.
+_BELOW_LEVEL_DB, _ABOVE_NOISE_DB = 40.0, 8.0
+#: Noise is not taken to be closer to the level than this, so that quiet speech stays.
+_LEAST_RANGE_DB = 24.0
+#: Frames that the level is reached in, and frames of the shortest sound that is no click.
+_LEVEL_FRAMES, _CLICK_FRAMES = 12, 5
+#: Frames of silence that make sound an island, and most frames of an island that may be no speech.
+_GAP_FRAMES, _LONGEST_ISLAND = 20, 120
+_MARGIN_S = 0.1
+
+IsSpeech = Callable[[Waveform], bool]
+
+
+def speech_bounds(samples: Waveform, *, is_speech: IsSpeech | None = None) -> tuple[int, int]:
+    """Return the first sample of the speech in a clip and the sample after its last.
+
+    Parameters
+    ----------
+    samples
+        (n,) at 16 kHz without offset and hum, see `emotone.audio.filters.high_pass`; any gain.
+    is_speech
+        Says of a sound apart from the rest, (m,) with m from 0.2 s on, whether it is speech; None: all of it is.
+
+    Returns
+    -------
+    begin, end
+        0 <= begin < end <= n, with a margin of 0.1 s; (0, n) if nothing is louder than the noise.
+    """
+    energy = frame_energy(samples)
+    islands = _islands(energy)
+    if is_speech is not None and len(islands) > 1:
+        islands = _spoken(samples, islands, is_speech)
+    if not islands:
+        return 0, len(samples)
+    hop, margin = SAMPLE_RATE // FRAMES_PER_S, round(_MARGIN_S * SAMPLE_RATE)
+    begin, end = islands[0][0] * hop - margin, (islands[-1][1] + 1) * hop + margin
+    return max(0, begin), min(len(samples), end)
+
+
+def _islands(energy: npt.NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Return first frame and frame after the last of each sound that silence sets apart, without clicks."""
+    ordered = np.sort(energy)
+    level = ordered[-min(len(ordered), _LEVEL_FRAMES)]
+    noise = np.median(ordered[: max(1, len(ordered) // 10)])
+    threshold = max(
+        level * 10 ** (-_BELOW_LEVEL_DB / 10),
+        min(noise * 10 ** (_ABOVE_NOISE_DB / 10), level * 10 ** (-_LEAST_RANGE_DB / 10)),
+    )
+    changes = np.flatnonzero(np.diff(np.concatenate([[False], energy >= threshold, [False]]).astype(np.int8)))
+    runs = [(int(first), int(last)) for first, last in changes.reshape(-1, 2)]
+    islands: list[tuple[int, int]] = []
+    for first, last in runs:
+        if islands and first - islands[-1][1] < _GAP_FRAMES:
+            islands[-1] = (islands[-1][0], last)
+        else:
+            islands.append((first, last))
+    return [island for island in islands if island[1] - island[0] >= _CLICK_FRAMES] or islands
+
+
+def _spoken(samples: Waveform, islands: list[tuple[int, int]], is_speech: IsSpeech) -> list[tuple[int, int]]:
+    """Leave out islands at both ends that are no speech; the longest one stays."""
+    longest = max(range(len(islands)), key=lambda n: islands[n][1] - islands[n][0])
+    first, last = 0, len(islands) - 1
+    while first < longest and not _is_spoken(samples, islands[first], is_speech):
+        first += 1
+    while last > longest and not _is_spoken(samples, islands[last], is_speech):
+        last -= 1
+    return islands[first : last + 1]
+
+
+def _is_spoken(samples: Waveform, island: tuple[int, int], is_speech: IsSpeech) -> bool:
+    if island[1] - island[0] > _LONGEST_ISLAND:
+        return True
+    hop = SAMPLE_RATE // FRAMES_PER_S
+    margin = _GAP_FRAMES // 2
+    return is_speech(samples[max(0, (island[0] - margin) * hop) : (island[1] + margin) * hop])
