@@ -122,13 +122,15 @@ def test_source_of_another_type_is_an_error(recognizer, source):
     "sources", [5, None, "a.wav", b"RIFF", io.BytesIO(), np.zeros(9), (np.zeros(9), RATE)], ids=repr
 )
 def test_single_recording_in_place_of_several_is_an_error(recognizer, sources):
-    with pytest.raises(ConfigError, match="sources is a .*, expected several recordings; give a list"):
+    with pytest.raises(ConfigError, match="sources has the type .*; expected several recordings: give a list"):
         list(recognizer.predict_many(sources))
 
 
-@pytest.mark.parametrize("samples", [[0.1, 0.2], None, np.zeros((2, RATE), np.float32)], ids=["list", "None", "matrix"])
+@pytest.mark.parametrize(
+    "samples", [[0.1, 0.2], None, np.zeros((2, RATE)), np.zeros(99)], ids=["list", "None", "matrix", "short"]
+)
 def test_samples_of_another_type_or_shape_are_an_error(recognizer, samples):
-    with pytest.raises(AudioError, match=r"samples are .*; expected a numpy array \(n,\); use predict"):
+    with pytest.raises(AudioError, match=r"samples have the .*; expected a numpy array \(n,\) .*; use predict"):
         recognizer.run(samples)
 
 

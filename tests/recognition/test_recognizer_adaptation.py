@@ -111,7 +111,7 @@ def test_without_a_clip_that_can_be_read_there_is_no_profile(recognizer, tmp_pat
         recognizer.adapt([tmp_path / "missing.wav", (np.zeros(RATE, "f"), RATE)])
     with pytest.raises(AudioError, match="any of 0 clips.*give a few recordings"):
         recognizer.adapt([])
-    with pytest.raises(ConfigError, match="clips is a str.*give a list"):
+    with pytest.raises(ConfigError, match="clips has the type str.*give a list"):
         recognizer.adapt("clip.wav")
 
 

@@ -70,14 +70,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def check(card: object, *, where: str) -> dict[str, Any]:
-    """Check the values of a card on which predictions depend, and return the card.
-
-    Parameters
-    ----------
-    card
-        The parsed JSON.
-    where
-        Name of the card, for messages.
+    """Check the values of a card on which predictions depend, and return the card; ``where`` names it in messages.
 
     Raises
     ------

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: Labels where the emotion is None: the model is not confident enough, or detects no speech.
+#: Labels without an emotion: the model is not confident enough, or detects no speech.
 UNSURE, NO_SPEECH = "unsure", "no speech"
 #: Below this probability of speech, the label is "no speech".
 SPEECH_THRESHOLD = 0.5

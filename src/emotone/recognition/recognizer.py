@@ -45,6 +45,17 @@ class Recognizer:
         18 ms with 2), because the graph has hundreds of small steps.  To use more cores, share the recognizer between
         several threads.
 
+    Attributes
+    ----------
+    card
+        The content of ``card.json``.
+    emotions
+        k names, in the order of the scores.
+    adapts
+        Whether the model can adapt to a speaker.
+    checks_speech
+        Whether the model predicts the probability of speech.
+
     Raises
     ------
     BundleError
@@ -70,21 +81,12 @@ class Recognizer:
         self.preprocessing = Preprocessing.from_card(self.card["preprocessing"])
         self._session = checked_session(folder / card.GRAPH, self.card, threads=threads)
         self._speaker_width = speaker_width(self._session)
-        self._checks_speech = card.SPEECH in {output.name for output in self._session.get_outputs()}
+        self.adapts = self._speaker_width > 0
+        self.checks_speech = card.SPEECH in {output.name for output in self._session.get_outputs()}
         self._extract: Any = None if self.card["extractor"]["graph"] else extractor_of(self.card, folder)
 
     def __repr__(self) -> str:
         return f"Recognizer({str(self.folder)!r}, model={self.card['model']!r}, emotions={self.emotions})"
-
-    @property
-    def adapts(self) -> bool:
-        """Whether the model can adapt to a speaker."""
-        return self._speaker_width > 0
-
-    @property
-    def checks_speech(self) -> bool:
-        """Whether the model predicts the probability of speech."""
-        return self._checks_speech
 
     def new_profile(self) -> SpeakerProfile:
         """Return the profile of an unknown speaker; `ConfigError` if the model can't adapt.
@@ -309,15 +311,19 @@ class Recognizer:
         Raises
         ------
         AudioError
-            ``samples`` is not an array (n,).
+            ``samples`` is not such an array.
         FeatureError
             The result is not finite.
         ConfigError
             ``profile`` is not a profile for this model.
         """
-        if not isinstance(samples, np.ndarray) or samples.ndim != 1:
-            problem = f"of shape {samples.shape}" if isinstance(samples, np.ndarray) else f"a {type(samples).__name__}"
-            raise AudioError(f"samples are {problem}; expected a numpy array (n,); use predict for a recording")
+        shape = samples.shape if isinstance(samples, np.ndarray) else None
+        if shape is None or len(shape) != 1 or len(samples) < audio.MIN_SAMPLES:
+            problem = f"shape {shape}" if shape is not None else f"type {type(samples).__name__}"
+            raise AudioError(
+                f"samples have the {problem}; expected a numpy array (n,) with n from {audio.MIN_SAMPLES}; "
+                "use predict for a recording"
+            )
         return self._outputs(samples, profile)[:2]
 
     def _predict_segment(
@@ -388,4 +394,4 @@ def _check_several(sources: object, *, name: str) -> None:
     is_array = isinstance(sources, tuple) and any(isinstance(part, np.ndarray) for part in sources)  # (samples, rate)
     is_single = is_array or isinstance(sources, str | bytes | os.PathLike | np.ndarray) or hasattr(sources, "read")
     if is_single or not isinstance(sources, Iterable):
-        raise ConfigError(f"{name} is a {type(sources).__name__}, expected several recordings; give a list")
+        raise ConfigError(f"{name} has the type {type(sources).__name__}; expected several recordings: give a list")

@@ -63,9 +63,10 @@ def to_csv(timeline: "Timeline") -> str:
 def to_vtt(timeline: "Timeline") -> str:
     """Return WebVTT subtitles (https://www.w3.org/TR/webvtt1/)."""
     cues = [
-        f"{_timestamp(segment.start_s)} --> {_timestamp(segment.end_s)}\n{_caption(segment)}\n"
+        f"{start} --> {end}\n{_caption(segment)}\n"
         for segment in timeline.segments
-        if round(1000 * segment.end_s) > round(1000 * segment.start_s)
+        for start, end in [[clock(time, decimals=3, hours=True) for time in (segment.start_s, segment.end_s)]]
+        if start != end
     ]
     return "\n".join(["WEBVTT\n", *cues])
 
@@ -78,13 +79,8 @@ def to_audacity(timeline: "Timeline") -> str:
 
 
 def _caption(segment: Prediction) -> str:
-    if segment.label in (UNSURE, NO_SPEECH):
-        return segment.label
-    return f"{segment.label} {100 * segment.confidence:.0f} %"
-
-
-def _timestamp(seconds: float) -> str:
-    return clock(seconds, decimals=3, hours=True)
+    is_emotion = segment.label not in (UNSURE, NO_SPEECH)
+    return f"{segment.label} {100 * segment.confidence:.0f} %" if is_emotion else segment.label
 
 
 #: Name -> format.  Every command, route and page offers the formats in this table.

@@ -18,22 +18,9 @@ def parse(content: bytes, *, where: str, remedy: str) -> object:
 def check_object(
     value: object, *, where: str, kind: str, keys: Iterable[str], newest: int, remedy: str
 ) -> dict[str, Any]:
-    """Return parsed JSON if it is an object of a readable format that has all keys.
+    """Return parsed JSON if it is an object with all ``keys`` and a format version up to ``newest``.
 
-    Parameters
-    ----------
-    value
-        The parsed JSON.
-    where
-        Name of the file, for messages.
-    kind
-        What the file should hold, for messages.
-    keys
-        Required keys.
-    newest
-        The newest format version that this program reads.
-    remedy
-        What to do about a damaged file, for messages.
+    The file ``where`` should hold ``kind``; both are for messages, and so is the ``remedy`` for a damaged file.
 
     Raises
     ------
