@@ -101,5 +101,5 @@ def test_a_corpus_may_be_a_path(tmp_path, make_voice) -> None:
 
 
 def test_one_recording_is_no_list_of_recordings() -> None:
-    with pytest.raises(emotone.EmotoneError, match="sources is one str"):
+    with pytest.raises(emotone.EmotoneError, match="sources has the type str"):
         next(emotone.Recognizer().predict_many("clip.wav"))

@@ -1,6 +1,7 @@
 """The one check that a number lies in its range."""
 
 import math
+from numbers import Real
 
 from emotone.errors import ConfigError
 
@@ -27,5 +28,7 @@ def check_range(name: str, value: float, low: float, high: float, *, unit: str =
         ...
     emotone.errors.ConfigError: window_s is 40; expected 0.5 to 30 seconds
     """
-    if isinstance(value, bool) or not math.isfinite(value) or not low <= value <= high:
-        raise ConfigError(f"{name} is {value}; expected {low:g} to {high:g}{f' {unit}' if unit else ''}")
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or not low <= value <= high:
+        shown = value if is_number else repr(value)
+        raise ConfigError(f"{name} is {shown}; expected {low:g} to {high:g}{f' {unit}' if unit else ''}")

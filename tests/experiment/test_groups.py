@@ -242,7 +242,7 @@ def test_the_model_card_shows_groups_where_it_has_them(tmp_path):
     low, high = (100 * shown["groups"]["gender"]["female"][end] for end in ("low", "high"))
     assert lines[start + 2 : start + 4] == [
         f"| gender: female | 5 | 2 | 58.3 | {low:.1f} to {high:.1f} | 60.0 |",
-        "| gender: male | 2 | 1 | 100.0 | not told | 100.0 |",
+        "| gender: male | 2 | 1 | 100.0 | unknown | 100.0 |",
     ]
     assert lines[start + 5].startswith("| intensity: unknown | 3 | 2 | 75.0 |")
     assert "corpus: toy" not in text  # one corpus: its scores are those of all clips

@@ -1,19 +1,19 @@
-"""Live sound to events: when speech begins and ends, what is answered, and that chunks change nothing."""
+"""Events of a stream: start and end of speech, predictions, chunks, and adaptation."""
 
 import json
 
 import numpy as np
 import pytest
 
-from emotone.audio.resampling import LiveResampler
-from emotone.audio.speech_detector import FRAME, SpeechDetector, VadSettings, silero
+from emotone.audio.speech_detector import FRAME, VadSettings
 from emotone.errors import AudioError, ConfigError
-from emotone.preprocessing import DEFAULT as PREPROCESSING
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.stream import Event, Stream, StreamSettings
 from support import handmade
 
 RATE = 16_000
+
+
 FRAME_S = FRAME / RATE
 
 
@@ -55,93 +55,6 @@ def heard(recognizer, sound, *, sizes=(800,), rate=RATE, **given):
 
 def kinds(events):
     return [event.kind for event in events]
-
-
-# ---- where speech is ----
-
-
-def edges_of(probabilities, **settings):
-    given = iter(probabilities)
-    detector = SpeechDetector(VadSettings(**settings), probability=lambda frame: next(given))
-    edges = detector.push(np.zeros(FRAME * len(probabilities), np.float32)) + detector.finish()
-    return [(edge.kind, edge.sample / FRAME) for edge in edges]
-
-
-PLAIN = {"pad_s": 0.0, "min_speech_s": 3 * FRAME_S, "min_silence_s": 5 * FRAME_S}
-
-
-def test_speech_begins_where_it_is_clear_and_ends_where_silence_lasts():
-    assert edges_of([0.1] * 4 + [0.9] * 10 + [0.1] * 6, **PLAIN) == [("start", 4), ("end", 14)]
-
-
-def test_a_click_is_no_speech_and_a_pause_is_no_end():
-    assert edges_of([0.1, 0.9, 0.9, 0.1, 0.1], **PLAIN) == []
-    assert edges_of([0.9] * 5 + [0.1] * 4 + [0.9] * 5 + [0.1] * 5, **PLAIN) == [("start", 0), ("end", 14)]
-
-
-def test_between_the_thresholds_nothing_changes():
-    assert edges_of([0.4] * 9, **PLAIN) == []
-    assert edges_of([0.9, 0.9, 0.4, 0.9] + [0.4] * 20, **PLAIN) == [("start", 0), ("end", 24)]
-
-
-def test_padding_stays_within_the_stream_and_behind_the_last_end():
-    padded = PLAIN | {"pad_s": 3 * FRAME_S}
-    assert edges_of([0.1] + [0.9] * 5 + [0.1] * 6, **padded) == [("start", 0), ("end", 9)]
-    two = edges_of([0.1] * 5 + [0.9] * 4 + [0.1] * 5 + [0.9] * 4 + [0.1] * 5, **padded)
-    assert two == [("start", 2), ("end", 12), ("start", 12), ("end", 21)]
-
-
-def test_speech_without_an_end_is_cut():
-    cut = edges_of([0.9] * 80, **PLAIN | {"max_speech_s": 1.0})
-    assert cut == [("start", 0), ("end", 32), ("start", 32), ("end", 64), ("start", 64), ("end", 80)]
-
-
-def test_the_stream_ends_what_is_spoken_with_its_last_samples():
-    detector = SpeechDetector(VadSettings(**PLAIN), probability=loud)
-    detector.push(handmade.tone(0.1)[: 10 * FRAME + 100])
-    assert [(edge.kind, edge.sample) for edge in detector.finish()] == [("end", 10 * FRAME + 100)]
-    assert detector.begun is None and detector.finish() == []
-
-
-@pytest.mark.parametrize(
-    ("settings", "why"),
-    [
-        ({"start": 0.3, "end": 0.5}, "end <= start"),
-        ({"start": 1.0}, "start < 1"),
-        ({"min_silence_s": -1.0}, "min_silence_s is -1.0"),
-        ({"pad_s": float("nan")}, "pad_s is nan"),
-        ({"max_speech_s": 0.5}, "max_speech_s is 0.5; expected 1 to 3600 seconds"),
-    ],
-)
-def test_settings_of_the_detector_are_checked(settings, why):
-    with pytest.raises(ConfigError, match=why):
-        VadSettings(**settings)
-
-
-def test_silero_takes_silence_and_noise_for_neither(make_voice):
-    noise = 0.05 * np.random.default_rng(0).standard_normal(2 * RATE).astype(np.float32)
-    for sound in (quiet(2.0), noise):
-        detector = SpeechDetector()
-        assert detector.push(sound) + detector.finish() == []
-
-
-@pytest.mark.corpus
-def test_silero_finds_the_sentence_in_a_recording(data):
-    from emotone import audio
-
-    path = sorted((data / "ravdess").glob("*Speech*/Actor_01/*"))[0]
-    sound = audio.read(path)
-    detector = SpeechDetector()
-    edges = detector.push(sound) + detector.finish()
-    assert [edge.kind for edge in edges] == ["start", "end"]
-    trimmed = len(PREPROCESSING.apply(audio.read(path))) / RATE
-    assert (edges[1].sample - edges[0].sample) / RATE == pytest.approx(trimmed, abs=0.6)
-    alone = silero()
-    probabilities = [alone(sound[at : at + FRAME]) for at in range(0, len(sound) - FRAME, FRAME)]
-    assert max(probabilities) > 0.9 and min(probabilities) < 0.1
-
-
-# ---- what is told of it ----
 
 
 def test_an_utterance_starts_is_answered_for_each_half_second_and_ends(recognizer):
@@ -214,9 +127,6 @@ def test_memory_does_not_grow_while_somebody_speaks_on(recognizer):
     assert longest <= 2.5 * RATE
 
 
-# ---- chunks, rates, channels ----
-
-
 @pytest.mark.parametrize("rate", [16_000, 48_000, 44_100, 8_000])
 def test_the_events_are_the_same_however_the_sound_is_cut(recognizer, rate):
     rng = np.random.default_rng(rate)
@@ -237,18 +147,6 @@ def test_pcm_may_be_cut_within_a_sample(recognizer):
     assert heard(recognizer, pcm.tobytes(), sizes=(1, 333, 2))[0] == expected
     assert heard(recognizer, stereo.tobytes(), sizes=(3, 1001), channels=2)[0] == expected
     assert heard(recognizer, stereo, sizes=(77,), channels=2)[0] == expected
-
-
-@pytest.mark.parametrize(("rate", "n"), [(48_000, 96_001), (44_100, 50_000), (8_000, 12_345), (16_000, 999)])
-def test_live_sound_is_resampled_as_a_recording_is(rate, n):
-    from emotone import audio
-
-    sound = 0.1 * np.random.default_rng(n).standard_normal(n).astype(np.float32)
-    live = LiveResampler(rate, 1)
-    pieces = [live.push(part) for part in np.array_split(sound, 17)]
-    found = np.concatenate([*pieces, live.finish()])
-    (expected,) = list(audio.blocks((sound, rate), block_s=60))
-    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -281,13 +179,12 @@ def test_chunks_that_are_no_sound_are_refused_and_the_stream_goes_on(recognizer,
     assert kinds(stream.push(spoken((0.1, 1.0), 1.0)))[-1] == "speech_end"
 
 
-@pytest.mark.parametrize("settings", [{"every_s": 0.01}, {"window_s": 0.1}, {"window_s": float("nan")}])
+@pytest.mark.parametrize(
+    "settings", [{"every_s": 0.01}, {"window_s": 0.1}, {"window_s": float("nan")}, {"every_s": "1"}, {"window_s": None}]
+)
 def test_settings_are_checked(settings):
     with pytest.raises(ConfigError, match=next(iter(settings))):
         StreamSettings(**settings)
-
-
-# ---- adaptation ----
 
 
 def test_each_utterance_tells_how_the_speaker_sounds_for_those_after_it(adaptive):

@@ -1,4 +1,4 @@
-"""The README of a bundle, made from its card."""
+"""Write the README of a bundle from its card."""
 
 import json
 from collections.abc import Mapping
@@ -9,34 +9,21 @@ from emotone.recognition.card import GRAPH, HEARD, SPEAKER, SPEECH
 
 
 def readme(card: Mapping[str, Any]) -> str:
-    """Write the model card: licences first, then scores with their protocol, limits, and how to run the graph.
+    """Return the model card as Markdown: licences, scores with their protocol, limits, use and facts.
 
-    Parameters
-    ----------
-    card
-        What `check` passes.
-
-    Returns
-    -------
-    Markdown.
+    The card must pass `emotone.recognition.card.check`.
     """
-    sections = [
-        [f"# {_line(card['name'])}", "", _opening(card)],
-        _licences(card),
-        _scores(card),
-        _limits(card),
-        _usage(card),
-        _facts(card),
-    ]
-    return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
+    sections = (_opening, _licences, _scores, _limits, _usage, _facts)
+    return "\n\n".join("\n".join(section(card)) for section in sections) + "\n"
 
 
-def _opening(card: Mapping[str, Any]) -> str:
-    emotions = ", ".join(card["emotions"])
-    return (
+def _opening(card: Mapping[str, Any]) -> list[str]:
+    return [
+        f"# {_line(card['name'])}",
+        "",
         f"A model ({_line(card['model'])}) that tells which of {len(card['emotions'])} emotions a voice carries: "
-        f"{emotions}. Made with Emotone."
-    )
+        f"{', '.join(card['emotions'])}. Made with Emotone.",
+    ]
 
 
 def _licences(card: Mapping[str, Any]) -> list[str]:
@@ -50,12 +37,11 @@ def _licences(card: Mapping[str, Any]) -> list[str]:
             "does. Ask whoever holds the rights before you build a product on this model.",
         ]
     if not corpora:
-        lines += ["", "> The card names no training corpus: find out what the model was trained on before you use it."]
-    lines += [""] if corpora else []
+        return [*lines, "", "> The card names no training corpus: find out what the model was trained on before use."]
+    lines.append("")
     for corpus in corpora:
         size = ", ".join(f"{corpus[key]} {key}" for key in ("clips", "speakers") if corpus.get(key) is not None)
-        licence = _line(corpus.get("licence") or "not known")
-        lines.append(f"- {_title(corpus)}: {size or 'size not told'}; {licence}")
+        lines.append(f"- {_title(corpus)}: {size or 'size unknown'}; {_line(corpus.get('licence') or 'not known')}")
     return lines
 
 
@@ -65,42 +51,46 @@ def _title(corpus: Mapping[str, Any]) -> str:
 
 def _scores(card: Mapping[str, Any]) -> list[str]:
     protocol, scores = card["protocol"], card["scores"]
-    lines = ["## How good it is", "", f"Protocol: {_line(protocol.get('words') or protocol.get('name', 'not told'))}"]
+    lines = ["## How good it is", "", f"Protocol: {_line(protocol.get('words') or protocol.get('name', 'unknown'))}"]
     if card["training"].get("note"):
         lines += ["", _line(card["training"]["note"])]
     if not protocol.get("speaker_disjoint"):
-        lines += ["", "> **Not speaker-disjoint.** Expect clearly less on voices that the model has not heard."]
-    rows = [
-        (title, scores[key], scores.get("intervals", {}).get(key)) for key, title in SCORES.items() if key in scores
-    ]
-    if rows:
-        lines += ["", "| score | % | 95 % interval |", "|:---|---:|---:|"]
-    for label, value, interval in rows:
-        span = f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f}" if interval else "not told"
-        lines.append(f"| {label} | {100 * value:.1f} | {span} |")
-    recall = scores.get("per_class", {}).get("recall")
-    if recall:
-        lines += ["", "| emotion | recall % |", "|:---|---:|"]
-        lines += [f"| {_line(emotion)} | {100 * value:.1f} |" for emotion, value in recall.items()]
+        lines += ["", "> **Not speaker-disjoint.** Expect clearly lower scores on voices that were not in training."]
+    intervals, recall = scores.get("intervals", {}), scores.get("per_class", {}).get("recall", {})
+    lines += _table(
+        ["| score | % | 95 % interval |", "|:---|---:|---:|"],
+        [
+            f"| {title} | {100 * scores[key]:.1f} | {_interval(intervals.get(key))} |"
+            for key, title in SCORES.items()
+            if key in scores
+        ],
+    )
+    lines += _table(
+        ["| emotion | recall % |", "|:---|---:|"],
+        [f"| {_line(emotion)} | {100 * value:.1f} |" for emotion, value in recall.items()],
+    )
     return lines + _groups(scores)
 
 
+def _table(head: list[str], rows: list[str]) -> list[str]:
+    return ["", *head, *rows] if rows else []
+
+
+def _interval(interval: Mapping[str, float | None] | None) -> str:
+    low, high = (interval or {}).get("low"), (interval or {}).get("high")
+    return "unknown" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f}"
+
+
 def _groups(scores: Mapping[str, Any]) -> list[str]:
-    """Write the scores by kind of clip, and the range of single speakers, where the card has them."""
+    """Return the scores by kind of clip and the range of single speakers, where the card has them."""
     rows = []
-    for column, found in scores.get("groups", {}).items():
-        for name, one in found.items() if len(found) > 1 else ():  # of one corpus, its scores are those above
-            span = "not told" if one["low"] is None else f"{100 * one['low']:.1f} to {100 * one['high']:.1f}"
-            cells = (f"{column}: {name}", one["clips"], one["emotions"], f"{100 * one['uar']:.1f}", span)
-            rows.append(f"| {' | '.join(map(_line, cells))} | {100 * one['accuracy']:.1f} |")
-    lines = []
-    if rows:
-        lines = [
-            "",
-            "| group | clips | emotions | UAR % | 95 % interval | accuracy % |",
-            "|:---|---:|---:|---:|---:|---:|",
-        ]
-    lines += rows
+    for column, groups in scores.get("groups", {}).items():
+        for name, group in groups.items() if len(groups) > 1 else ():  # the scores of a single group are those above
+            score, accuracy = (f"{100 * group[key]:.1f}" for key in ("uar", "accuracy"))
+            cells = (f"{column}: {name}", group["clips"], group["emotions"], score, _interval(group), accuracy)
+            rows.append(f"| {' | '.join(map(_line, cells))} |")
+    head = ["| group | clips | emotions | UAR % | 95 % interval | accuracy % |", "|:---|---:|---:|---:|---:|---:|"]
+    lines = _table(head, rows)
     spread = scores.get("speaker_range")
     if spread:
         uar, accuracy = (_spread(spread[score]) for score in ("uar", "accuracy"))
@@ -133,24 +123,27 @@ def _limits(card: Mapping[str, Any]) -> list[str]:
 
 
 def _usage(card: Mapping[str, Any]) -> list[str]:
-    lines = ["## Use", "", "```", "emotone predict clip.wav --model .", "```", ""]
-    told = ["", _adaptation(card)] if card.get("adapts") else []
+    extractor = card["extractor"]
+    if extractor["graph"]:
+        text = f"Or with onnxruntime alone, the trim of silence included:\n\n```python\n{snippet(card)}```"
+    else:
+        extras = "extras `train` and `hub`" if "hub:" in extractor["name"] else "extra `opensmile`"
+        frames = "frames, " if extractor.get("sequence") else ""
+        text = (
+            f"The features ({_line(extractor['name'])}) can't be part of an ONNX graph: `{GRAPH}` starts at "
+            f"`features` [1, {frames}{card['features']}], and Emotone computes them ({extras})."
+        )
+    lines = ["## Use", "", "```", "emotone predict clip.wav --model .", "```", "", text]
+    if card.get("adapts"):
+        lines += ["", _adaptation(card)]
     if card.get("checks_speech"):
-        told += [
+        lines += [
             "",
             f"It tells where there is no speech: the output `{SPEECH}` [1, 1] is the probability that there is any. "
             "Under a half the answer is 'no speech', whatever the scores are. It was learnt from synthesised noises "
             "and music.",
         ]
-    if not card["extractor"]["graph"]:
-        extras = "extras `train` and `hub`" if "hub:" in card["extractor"]["name"] else "extra `opensmile`"
-        frames = "frames, " if card["extractor"].get("sequence") else ""
-        return lines + [
-            f"The features ({_line(card['extractor']['name'])}) can't be part of an ONNX graph: `{GRAPH}` starts at "
-            f"`features` [1, {frames}{card['features']}], and Emotone computes them ({extras}).",
-            *told,
-        ]
-    return lines + [f"Or with onnxruntime alone, the trim of silence included:\n\n```python\n{snippet(card)}```", *told]
+    return lines
 
 
 def _adaptation(card: Mapping[str, Any]) -> str:
@@ -164,9 +157,9 @@ def _adaptation(card: Mapping[str, Any]) -> str:
 
 
 def snippet(card: Mapping[str, Any]) -> str:
-    """Write the Python lines that run a bundle's graph with numpy, soundfile and onnxruntime alone.
+    """Return Python code that runs a bundle's graph with numpy, soundfile and onnxruntime alone.
 
-    They cut as `emotone.audio.trim_silence` does, but for sounds under 0.2 s.
+    It trims silence like `emotone.audio.trim_silence`, except for sounds under 0.2 s.
     """
     trim_db = card["preprocessing"].get("trim_db")
     lines = [
@@ -204,5 +197,5 @@ def _facts(card: Mapping[str, Any]) -> list[str]:
 
 
 def _line(value: object) -> str:
-    """Text on one line that can't break a Markdown table."""
+    """Return a text as a single line that can't break a Markdown table."""
     return " ".join(str(value).split()).replace("|", "\\|")

@@ -1,32 +1,34 @@
-"""What a recognizer says about a segment of a recording."""
+"""What a recognizer predicts for a segment of a recording."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-#: How an emotion of None is shown: the model is not certain enough, or hears no voice.
+import numpy as np
+from numpy.typing import NDArray
+
+#: Labels without an emotion: the model is not confident enough, or detects no speech.
 UNSURE, NO_SPEECH = "unsure", "no speech"
-#: The probability of speech under which there is taken to be none.
+#: Below this probability of speech, the label is "no speech".
 SPEECH_THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a recognizer says about a segment of a recording.
+    """What a recognizer predicts for a segment of a recording.
 
     Attributes
     ----------
     emotion
-        The most probable emotion; None where its probability is under the calibrated threshold, and where there is no
-        speech.
+        The most probable emotion; None if its probability is below the threshold or there is no speech.
     confidence
         The largest probability, in [0, 1].
     scores
         Emotion -> probability, in the order of the bundle; they sum to one.
     start_s, end_s
-        The segment, in seconds of the recording.
+        The segment, in seconds from the start of the recording.
     speech
-        Probability that there is speech, in [0, 1]; None from a model that does not check.
+        Probability of speech, in [0, 1]; None from a model that does not check for speech.
     """
 
     emotion: str | None
@@ -36,17 +38,32 @@ class Prediction:
     end_s: float
     speech: float | None = None
 
+    @classmethod
+    def from_scores(
+        cls,
+        emotions: Sequence[str],
+        scores: NDArray[np.floating[Any]],
+        *,
+        start_s: float,
+        end_s: float,
+        speech: float | None,
+        threshold: float,
+    ) -> "Prediction":
+        """Return the prediction for probabilities (k,) of k emotions; below ``threshold`` it is unsure."""
+        named = dict(zip(emotions, scores.tolist(), strict=True))
+        best = max(named, key=lambda emotion: named[emotion])
+        is_known = named[best] >= threshold and (speech is None or speech >= SPEECH_THRESHOLD)
+        return cls(best if is_known else None, named[best], named, start_s, end_s, speech)
+
     @property
     def is_speech(self) -> bool:
-        """Whether there is speech, as far as the model can tell."""
+        """Whether there is speech; True from a model that does not check."""
         return self.speech is None or self.speech >= SPEECH_THRESHOLD
 
     @property
     def label(self) -> str:
         """The emotion, "unsure", or "no speech"."""
-        if not self.is_speech:
-            return NO_SPEECH
-        return self.emotion or UNSURE
+        return (self.emotion or UNSURE) if self.is_speech else NO_SPEECH
 
     @property
     def ranking(self) -> tuple[str, ...]:
@@ -58,10 +75,10 @@ class Prediction:
         return [(emotion, self.scores[emotion]) for emotion in self.ranking[: max(n, 0)]]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a dictionary for JSON, the same wherever a prediction is written.
+        """Return a dictionary for JSON; every output of Emotone uses this schema.
 
-        ``emotion`` is None where the answer is unsure or there is no speech; ``label`` says which.  ``speech`` is None
-        from a model that does not check.  Times are rounded to milliseconds, shares to six digits.
+        ``emotion`` is `None` if the label is "unsure" or "no speech".  ``speech`` is `None` from a model that does not
+        check for speech.  Times are rounded to milliseconds, probabilities to six digits.
         """
         return {
             "start_s": round(self.start_s, 3),
@@ -75,9 +92,9 @@ class Prediction:
 
 
 def shares(segments: Iterable[Prediction]) -> dict[str, float]:
-    """Label -> its share of the seconds of all segments, in [0, 1], the largest first; empty without segments."""
+    """Return label -> share of the total duration, in [0, 1], the largest first; empty without segments."""
     seconds: dict[str, float] = {}
-    for one in segments:
-        seconds[one.label] = seconds.get(one.label, 0.0) + one.end_s - one.start_s
-    whole = sum(seconds.values())
-    return {label: seconds[label] / whole for label in sorted(seconds, key=lambda name: -seconds[name])}
+    for segment in segments:
+        seconds[segment.label] = seconds.get(segment.label, 0.0) + segment.end_s - segment.start_s
+    total = sum(seconds.values())
+    return {label: seconds[label] / total for label in sorted(seconds, key=lambda name: -seconds[name])}

@@ -1,12 +1,11 @@
-"""How a speaker usually sounds: the mean embedding of some clips of one person.
+"""The profile of a speaker: the mean embedding of some clips, to which a model that adapts compares new clips.
 
-A model that adapts judges a clip against it.  The profile is small, holds no recording, and is kept as JSON.
+A profile is small, contains no recording, and is saved as JSON.
 """
 
 import json
 import os
 import re
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,36 +14,39 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from emotone import files
 from emotone.errors import BundleError, ConfigError
 from emotone.recognition.card import HEARD, SPEAKER
+from emotone.recognition.versioned_json import check_object, parse, short
 
-#: Of profiles written by this version; a reader takes this one and older ones.
+#: Format version of new profiles.  Profiles of this and older versions can be read.
 FORMAT_VERSION = 1
 
-_MOST_CLIPS = 10**9
-_REMEDY = "adapt to clips of the speaker again, and save that profile"
+_MAX_CLIPS = 10**9
+_KEYS = ("format_version", "model", "n_clips", "mean")
+_REMEDY = "adapt to clips of the speaker again, and save the new profile"
 
 
 @dataclass(frozen=True)
 class SpeakerProfile:
-    """What a model knows of a speaker.
+    """The mean embedding of a speaker's clips.
 
     Parameters
     ----------
     mean
-        (e,) mean embedding of the clips, finite as float32.  Kept in double precision: the order of the clips
+        (e,) mean embedding of the clips, finite as float32.  It has double precision, so that the order of the clips
         makes no difference.
     n_clips
-        How many clips that were, from 0; with 0 nothing is known, and a model answers as without a profile.
+        Number of clips, from 0; with 0, predictions are the same as without a profile.
     model
-        SHA-256 of the graph that gave the embeddings; they mean nothing to another one.
+        SHA-256 of the graph that computed the embeddings; no other model can use them.
     skipped
-        Why `Recognizer.adapt` left clips out; neither saved nor compared.
+        Reasons why `Recognizer.adapt` skipped clips; neither saved nor compared.
 
     Raises
     ------
     ConfigError
-        A value is out of its range.
+        A value is invalid.
 
     Examples
     --------
@@ -59,31 +61,31 @@ class SpeakerProfile:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", _finite(self.mean))
-        if type(self.n_clips) is not int or not 0 <= self.n_clips <= _MOST_CLIPS:
-            raise ConfigError(f"n_clips is {self.n_clips!r:.40}, expected a whole number from 0 to {_MOST_CLIPS}")
+        if type(self.n_clips) is not int or not 0 <= self.n_clips <= _MAX_CLIPS:
+            raise ConfigError(f"n_clips is {short(self.n_clips)}, expected a whole number from 0 to {_MAX_CLIPS}")
         if not isinstance(self.model, str) or not re.fullmatch("[0-9a-f]{64}", self.model):
-            raise ConfigError(f"model is {self.model!r:.80}, expected the SHA-256 of a graph, 64 hexadecimal digits")
+            raise ConfigError(f"model is {short(self.model)}, expected the SHA-256 of a graph, 64 hexadecimal digits")
 
     def __repr__(self) -> str:
         return f"SpeakerProfile({self.n_clips} clips, {len(self.mean)} values, model {self.model[:12]})"
 
     def updated(self, embedding: Sequence[float] | npt.NDArray[np.floating[Any]]) -> "SpeakerProfile":
-        """Take one more clip into the mean.
+        """Return the profile with one more clip of the speaker.
 
         Parameters
         ----------
         embedding
-            (e,) of a clip of the same speaker, as `Recognizer.run` and ``embedding`` return it.
+            (e,) from `Recognizer.run` or `Recognizer.embedding`.
 
         Raises
         ------
         ConfigError
-            It is of another width, or not finite.
+            The embedding has another size or a value that is not finite.
         """
         new, mean = np.array(_finite(embedding)), np.array(self.mean)
         if len(new) != len(mean):
             raise ConfigError(
-                f"the embedding has {len(new)} values, and the profile {len(mean)}: take both from one model"
+                f"the embedding has {len(new)} values, and the profile {len(mean)}; use the same model for both"
             )
         n_clips = self.n_clips + 1
         return replace(self, mean=tuple((mean + (new - mean) / n_clips).tolist()), n_clips=n_clips)
@@ -93,17 +95,17 @@ class SpeakerProfile:
         return {SPEAKER: np.array([self.mean], dtype=np.float32), HEARD: np.array([self.n_clips], dtype=np.float32)}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the profile as JSON; the file appears whole or not at all.
+        """Write the profile as JSON, atomically.
 
         Parameters
         ----------
         path
-            The file.  A profile that is there is replaced; anything else is not.
+            The file.  An existing profile is replaced; any other file is not.
 
         Raises
         ------
         ConfigError
-            The file is there and no profile, or can't be written.
+            The file exists and is not a profile, or can't be written.
         """
         target = Path(path)
         if target.exists():
@@ -111,24 +113,16 @@ class SpeakerProfile:
                 SpeakerProfile.load(target)
             except BundleError as error:
                 raise ConfigError(
-                    f"{str(target)!r} is there and no speaker profile, and would be lost; choose another name"
+                    f"{str(target)!r} exists and is no speaker profile, and would be lost; choose another name"
                 ) from error
-        told = {
-            "format_version": FORMAT_VERSION,
-            "model": self.model,
-            "n_clips": self.n_clips,
-            "mean": self.mean,
-        }
-        part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+        content = {key: getattr(self, key) for key in _KEYS if key != "format_version"}
         try:
-            part.write_text(json.dumps(told, allow_nan=False) + "\n", encoding="utf-8")
-            os.replace(part, target)
+            target.parent.stat()  # a misspelt folder is an error, and is not created
+            files.write_text(target, json.dumps({"format_version": FORMAT_VERSION, **content}, allow_nan=False) + "\n")
         except OSError as error:
             raise ConfigError(
-                f"the profile can't be written to {str(target)!r} ({error}); check the folder and space"
+                f"the profile can't be written to {str(target)!r} ({error}); check the folder and the free space"
             ) from error
-        finally:
-            part.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "SpeakerProfile":
@@ -137,45 +131,40 @@ class SpeakerProfile:
         Raises
         ------
         BundleError
-            The file is missing, damaged, of a newer format, or no profile.
+            The file is missing, damaged, of a newer format, or not a profile.
         """
+        name = repr(str(path))
         try:
-            told = json.loads(Path(path).read_bytes())
+            content = Path(path).read_bytes()
         except OSError as error:
-            raise BundleError(f"the profile {str(path)!r} can't be read ({error}); check the name") from error
-        except (ValueError, RecursionError) as error:
-            raise BundleError(f"the profile {str(path)!r} is no JSON ({error}); {_REMEDY}") from error
-        if not isinstance(told, dict):
-            raise BundleError(f"{str(path)!r} holds a {type(told).__name__}, expected a speaker profile; {_REMEDY}")
-        missing = [key for key in ("format_version", "model", "n_clips", "mean") if key not in told]
-        if missing:
-            raise BundleError(f"{str(path)!r} is no speaker profile: it lacks {', '.join(missing)}; {_REMEDY}")
-        version = told["format_version"]
-        if type(version) is not int or version < 1:
-            raise BundleError(f"{str(path)!r}: format_version is {version!r:.40}, expected a number from 1; {_REMEDY}")
-        if version > FORMAT_VERSION:
-            raise BundleError(
-                f"{str(path)!r}: the profile has format {version}, and this version of Emotone reads up to "
-                f"{FORMAT_VERSION}: pip install --upgrade emotone"
-            )
+            raise BundleError(f"the profile {name} can't be read ({error}); check the name") from error
+        saved = check_object(
+            parse(content, where=name, remedy=_REMEDY),
+            where=name,
+            kind="a speaker profile",
+            keys=_KEYS,
+            newest=FORMAT_VERSION,
+            remedy=_REMEDY,
+        )
+        mean = saved["mean"]
         try:
-            if not isinstance(told["mean"], list) or not all(type(one) in (int, float) for one in told["mean"]):
-                raise ConfigError(f"mean is {told['mean']!r:.40}, expected a list of numbers")
-            return cls(mean=tuple(told["mean"]), n_clips=told["n_clips"], model=told["model"])
+            if not isinstance(mean, list) or not all(type(value) in (int, float) for value in mean):
+                raise ConfigError(f"mean is {short(mean)}, expected a list of numbers")
+            return cls(mean=tuple(mean), n_clips=saved["n_clips"], model=saved["model"])
         except ConfigError as error:
-            raise BundleError(f"{str(path)!r}: {error}; {_REMEDY}") from error
+            raise BundleError(f"{name}: {error}; {_REMEDY}") from error
 
 
 def _finite(values: Sequence[float] | npt.NDArray[np.floating[Any]]) -> tuple[float, ...]:
-    """Make (e,) numbers, e >= 1, Python's own; each must stay finite as float32, in which the graph takes them."""
+    """Return (e,) Python numbers, e >= 1, all finite as float32, the type of the graph's input."""
     try:
         array = np.asarray(values, dtype=np.float64)
         with np.errstate(over="ignore"):
             is_finite = bool(np.isfinite(array.astype(np.float32)).all())
     except (TypeError, ValueError, OverflowError) as error:
-        raise ConfigError(f"an embedding can't be made of {values!r:.40} ({error}); expected (e,) numbers") from error
+        raise ConfigError(f"{values!r:.40} is not an embedding ({error}); expected (e,) numbers") from error
     if array.ndim != 1 or not array.size:
-        raise ConfigError(f"an embedding has the shape {array.shape}, expected (e,) with e of at least 1")
+        raise ConfigError(f"an embedding has the shape {array.shape}; expected (e,) with e of at least 1")
     if not is_finite:
-        raise ConfigError("an embedding holds a value that is not finite as float32; expected finite numbers")
+        raise ConfigError("an embedding has a value that is not finite as float32; expected finite numbers")
     return tuple(array.tolist())

@@ -1,6 +1,6 @@
-"""A bundle in, predictions out: needs numpy and onnxruntime, and no training library.
+"""Predict emotions with a bundle; needs numpy and onnxruntime, and no training library.
 
-What a bundle holds is data, an ONNX graph and JSON: nothing in it is ever executed as Python.
+A bundle contains only data, an ONNX graph and JSON: none of it is executed as Python.
 """
 
 import os
@@ -24,37 +24,50 @@ from emotone.recognition.session import DEFAULT, bundle_folder, checked_session,
 from emotone.recognition.stream import Stream, StreamSettings
 from emotone.recognition.timeline import Timeline, TimelineSettings, timeline
 from emotone.recognition.windows import blocks, windows
+from emotone.validation import check_range
 
 UTTERANCE_S = 30.0  # a longer recording is predicted in windows
 
 Vector = npt.NDArray[np.float32]
-Segment = tuple[float, float | None]
 
 
 class Recognizer:
-    """Recognises emotions with the model of a bundle.
+    """Recognise emotions with the model of a bundle.
 
     Parameters
     ----------
     bundle
-        A folder that `emotone train` or `emotone.export.bundle.bundle` wrote, or "default", the built-in one.
+        A folder that `emotone train` or `emotone.export.bundle.bundle` wrote, or "default", the built-in bundle.
     threshold
-        The confidence under which the answer is "unsure", in [0, 1]; the bundle's calibrated one if not given.
+        Below this confidence, in [0, 1], a prediction is "unsure"; None: the calibrated threshold of the bundle.
     threads
-        Threads of one prediction.  One is the fastest for clips of a few seconds: the graph has hundreds of small
-        steps, and handing each to a second thread costs more than it saves (9 ms for a clip of three seconds, and 18 ms
-        with two threads).  To use more cores, let several threads share the recognizer.
+        Threads per prediction.  1 is the fastest for clips of a few seconds (9 ms for a clip of three seconds, and
+        18 ms with 2), because the graph has hundreds of small steps.  To use more cores, share the recognizer between
+        several threads.
+
+    Attributes
+    ----------
+    card
+        The content of ``card.json``.
+    emotions
+        k names, in the order of the scores.
+    adapts
+        Whether the model can adapt to a speaker.
+    checks_speech
+        Whether the model predicts the probability of speech.
 
     Raises
     ------
     BundleError
-        A file is missing or damaged, the graph is not the one that the card names, or the bundle is of a newer format.
+        A file is missing or damaged, the graph does not match the card, or the bundle has a newer format.
     MissingExtraError
         The bundle's features need a package that is not installed.
+    ConfigError
+        An argument is invalid.
 
     Notes
     -----
-    A recognizer may be shared by threads: it keeps no state between predictions.
+    Threads may share a recognizer: it keeps no state between predictions.
     """
 
     def __init__(self, bundle: str | Path = DEFAULT, *, threshold: float | None = None, threads: int = 1) -> None:
@@ -62,34 +75,25 @@ class Recognizer:
         self.card: dict[str, Any] = card.read(folder)
         self.folder = folder
         self.emotions: tuple[str, ...] = tuple(self.card["emotions"])
+        if threshold is not None:
+            check_range("threshold", threshold, 0, 1)
         self.threshold = float(self.card["calibration"]["threshold"] if threshold is None else threshold)
-        if not 0 <= self.threshold <= 1:
-            raise ConfigError(f"threshold is {threshold}, expected a confidence from 0 to 1")
         self.preprocessing = Preprocessing.from_card(self.card["preprocessing"])
         self._session = checked_session(folder / card.GRAPH, self.card, threads=threads)
         self._speaker_width = speaker_width(self._session)
-        self._checks_speech = card.SPEECH in {one.name for one in self._session.get_outputs()}
+        self.adapts = self._speaker_width > 0
+        self.checks_speech = card.SPEECH in {output.name for output in self._session.get_outputs()}
         self._extract: Any = None if self.card["extractor"]["graph"] else extractor_of(self.card, folder)
 
     def __repr__(self) -> str:
         return f"Recognizer({str(self.folder)!r}, model={self.card['model']!r}, emotions={self.emotions})"
 
-    @property
-    def adapts(self) -> bool:
-        """Whether the model can be told how a speaker usually sounds."""
-        return self._speaker_width > 0
-
-    @property
-    def checks_speech(self) -> bool:
-        """Whether the model can tell that there is no speech."""
-        return self._checks_speech
-
     def new_profile(self) -> SpeakerProfile:
-        """Make the profile of a speaker who was not heard yet; `ConfigError` if the model can't adapt.
+        """Return the profile of an unknown speaker; `ConfigError` if the model can't adapt.
 
-        Where speech comes in bit by bit, begin with it, and after each `run` take the `SpeakerProfile.updated` one.
+        For live speech, start with this profile and call `SpeakerProfile.updated` after each `run`.
         """
-        self._check_adapts()
+        self.check_profile(None)
         return SpeakerProfile(mean=(0.0,) * self._speaker_width, n_clips=0, model=self.card["sha256"])
 
     def adapt(
@@ -99,35 +103,33 @@ class Recognizer:
         profile: SpeakerProfile | None = None,
         progress: Progress | None = None,
     ) -> SpeakerProfile:
-        """Learn how a speaker usually sounds from a few clips, which need no labels.
+        """Compute the profile of a speaker from a few clips, without labels and of any emotions.
 
-        They may be of any emotions.  Of a recording over 30 seconds, each window of ten
-        seconds counts as a clip.
+        Of a recording over 30 seconds, each window of ten seconds counts as a clip.
 
         Parameters
         ----------
         clips
-            Recordings of one person, each as in `predict`.  One that can't be read is left out as a whole, and told in
-            the result's ``skipped``, as long as another one can.
+            Recordings of the same person, each as in `predict`.  Recordings that can't be read are skipped; the
+            ``skipped`` of the profile has the reasons.
         profile
-            What is known of the speaker already; this is then added to it.
+            A profile of the speaker to extend; it is not changed itself.
         progress
-            Told after each clip.
+            Called after each clip.
 
         Returns
         -------
         SpeakerProfile
-            For `predict`, `predict_many` and `run`; ``profile`` itself is not changed.
+            For `predict`, `predict_many`, `timeline`, `stream` and `run`.
 
         Raises
         ------
         AudioError
-            There are no clips, or none that can be read.
+            There are no clips, or all were skipped.
         ConfigError
-            The model can't adapt, or ``profile`` is of another model.
+            The model can't adapt, ``profile`` belongs to another model, or ``clips`` is a single recording.
         """
-        if isinstance(clips, str | bytes | os.PathLike):
-            raise ConfigError(f"clips is one {type(clips).__name__}, expected several recordings; give a list")
+        _check_several(clips, name="clips")
         before = self.new_profile() if profile is None else profile
         self.check_profile(before)
         sources, skipped, adapted = list(clips), [], before
@@ -142,23 +144,28 @@ class Recognizer:
             if progress is not None:
                 progress(number + 1, len(sources), "adapting to the speaker")
         if adapted is before:
-            why = f"the first: {skipped[0]}" if skipped else "give a few recordings of the speaker"
-            raise AudioError(f"none of {len(sources)} clips can be adapted to; {why}")
+            reason = f"the first: {skipped[0]}" if skipped else "give a few recordings of the speaker"
+            raise AudioError(f"can't adapt to any of {len(sources)} clips; {reason}")
         return replace(adapted, skipped=tuple(skipped))
 
-    def check_profile(self, profile: SpeakerProfile) -> None:
-        """Check that a profile is of this model.
-
-        Raises
-        ------
-        ConfigError
-            The model can't adapt, or the profile was made with another one.
-        """
-        self._check_adapts()
+    def check_profile(self, profile: SpeakerProfile | None) -> None:
+        """Raise `ConfigError` if the model can't adapt, or if a profile belongs to another model."""
+        if not self.adapts:
+            raise ConfigError(
+                f"this model ({self.card['model']}) can't adapt to a speaker; train a model that can: "
+                "'emotone train ... --model adaptive'"
+            )
+        if profile is None:
+            return
+        if not isinstance(profile, SpeakerProfile):
+            raise ConfigError(
+                f"profile is {profile!r:.80}, expected a SpeakerProfile; read a file with SpeakerProfile.load(path)"
+            )
         if (profile.model, len(profile.mean)) != (self.card["sha256"], self._speaker_width):
             raise ConfigError(
-                f"the profile is of the model {profile.model[:12]} and has {len(profile.mean)} values, and this model "
-                f"is {self.card['sha256'][:12]} and takes {self._speaker_width}; adapt to the speaker's clips again"
+                f"the profile belongs to the model {profile.model[:12]} and has {len(profile.mean)} values, and this "
+                f"model is {self.card['sha256'][:12]} and needs {self._speaker_width}; adapt to the speaker's clips "
+                "again"
             )
 
     def predict(
@@ -170,10 +177,10 @@ class Recognizer:
         profile: SpeakerProfile | None = None,
         progress: Progress | None = None,
     ) -> Prediction:
-        """Tell the emotion of a recording, or of a segment of it.
+        """Predict the emotion of a recording or of a segment of it.
 
-        Up to 30 seconds are taken as one utterance.  Of what is longer, the answer is the mean of the scores of windows
-        of ten seconds, weighted by how much sound each holds: what prevails in all of it, not what happens in it.
+        Up to 30 seconds are predicted as a single utterance.  For longer sound, the scores are the mean over windows of
+        ten seconds, weighted by the amount of sound in each.  For changes over time, use `timeline`.
 
         Parameters
         ----------
@@ -182,67 +189,50 @@ class Recognizer:
         start_s, end_s
             The segment, in seconds; None is the end.
         profile
-            How the speaker usually sounds, see `adapt`.
+            Profile of the speaker, see `adapt`.
         progress
-            Told of the seconds of a long recording that are done.
+            Called with the seconds that are done of a long recording.
 
         Raises
         ------
         AudioError
             The source can't be read, is too short, or is silent and the model does not check for speech.
         ConfigError
-            The profile is of another model.
+            ``profile`` is not a profile for this model.
         """
         if profile is not None:
             self.check_profile(profile)
         try:
-            probabilities, speech, duration_s = self._answer(source, (start_s, end_s), profile, progress)
+            scores, speech, duration_s = self._predict_segment(source, start_s, end_s, profile, progress)
         except SilenceError:
             if not self.checks_speech:
                 raise
-            probabilities, speech = np.full(len(self.emotions), 1 / len(self.emotions)), 0.0
+            scores, speech = np.full(len(self.emotions), 1 / len(self.emotions)), 0.0
             duration_s = (audio.info(source).duration_s if end_s is None else end_s) - start_s
-        scores = dict(zip(self.emotions, probabilities.tolist(), strict=True))
-        best = max(scores, key=lambda emotion: scores[emotion])
-        is_known = speech >= SPEECH_THRESHOLD and scores[best] >= self.threshold
-        return Prediction(
-            emotion=best if is_known else None,
-            confidence=scores[best],
-            scores=scores,
+        return Prediction.from_scores(
+            self.emotions,
+            scores,
             start_s=float(start_s),
             end_s=float(start_s) + duration_s,
             speech=speech if self.checks_speech else None,
+            threshold=self.threshold,
         )
-
-    def _answer(
-        self, source: AudioSource, segment: Segment, profile: SpeakerProfile | None, progress: Progress | None
-    ) -> tuple[Vector, float, float]:
-        """Scores (k,), probability of speech, and seconds of a recording or segment."""
-        start_s, end_s = segment
-        if start_s == 0 and end_s is None and audio.info(source).duration_s > UTTERANCE_S:
-            return self._predict_long(source, profile, progress)
-        samples = audio.read(source, start_s=start_s, end_s=end_s)
-        if len(samples) > UTTERANCE_S * SAMPLE_RATE:
-            return self._predict_long((samples, SAMPLE_RATE), profile, progress)
-        scores, _, speech = self._outputs(self.preprocessing.apply(samples), profile)
-        return scores, speech, len(samples) / SAMPLE_RATE
 
     def predict_many(
         self, sources: Iterable[AudioSource], *, profile: SpeakerProfile | None = None
     ) -> Iterator[Prediction | EmotoneError]:
-        """Tell the emotion of each recording, in order, one at a time; all of one speaker, where a profile is given.
+        """Predict the emotion of each recording, in order; with a profile, all of the same speaker.
 
         Yields
         ------
-        The prediction, or the error of a recording that has none: one bad file does not end the others.
+        The prediction, or the error of a recording without a prediction: a bad file does not stop the others.
 
         Raises
         ------
         ConfigError
-            The profile is of another model.
+            ``profile`` is not a profile for this model, or ``sources`` is a single recording.
         """
-        if isinstance(sources, str | bytes | os.PathLike):
-            raise ConfigError(f"sources is one {type(sources).__name__}, expected several recordings; give a list")
+        _check_several(sources, name="sources")
         if profile is not None:
             self.check_profile(profile)
         for source in sources:
@@ -259,16 +249,16 @@ class Recognizer:
         settings: TimelineSettings | None = None,
         progress: Progress | None = None,
     ) -> Timeline:
-        """Tell when somebody speaks in a recording of any length, and the emotion from moment to moment.
+        """Detect the speech in a recording of any length, and predict its emotion over time.
 
         Parameters
         ----------
         source, profile
-            As in `predict`, and so are the errors, but for silence, which is no error.
+            As in `predict`; the errors are the same, except that silence is not an error.
         settings
-            How the recording is cut.
+            Windows and speech detection.
         progress
-            Told of the seconds that were heard.
+            Called with the seconds that are done.
         """
         if profile is not None:
             self.check_profile(profile)
@@ -297,41 +287,22 @@ class Recognizer:
         adapt: bool = False,
         settings: StreamSettings | None = None,
     ) -> Stream:
-        """Return a stream: push chunks of live sound, get events.
-
-        Parameters
-        ----------
-        rate, channels, profile, adapt, settings
-            See `emotone.recognition.stream.Stream`; the rate in Hz.
-
-        Raises
-        ------
-        AudioError
-            The rate or the number of channels is out of range.
-        ConfigError
-            The model can't adapt, or ``profile`` is of another model.
-        """
+        """Return a stream for live sound; see `emotone.recognition.stream.Stream` for arguments and errors."""
         return Stream(self, rate=rate, channels=channels, profile=profile, adapt=adapt, settings=settings)
 
     def embedding(self, source: AudioSource) -> Vector:
-        """Describe a recording by the model's features, (d,) float32.
-
-        Raises
-        ------
-        AudioError
-            As in `predict`.
-        """
+        """Return the model's embedding (d,) of a recording, float32; the errors are those of `predict`."""
         return self.run(self.preprocessing.apply(audio.read(source)))[1]
 
     def run(self, samples: Vector, *, profile: SpeakerProfile | None = None) -> tuple[Vector, Vector]:
-        """Run the model on samples as they are.
+        """Run the model on preprocessed samples.
 
         Parameters
         ----------
         samples
             (n,) float32 at 16 kHz, trimmed, n >= 3200.
         profile
-            How the speaker usually sounds, see `adapt`; it changes the scores and not the embedding.
+            Profile of the speaker, see `adapt`; it changes the scores and not the embedding.
 
         Returns
         -------
@@ -339,61 +310,88 @@ class Recognizer:
 
         Raises
         ------
+        AudioError
+            ``samples`` is not such an array.
         FeatureError
             The result is not finite.
         ConfigError
-            The profile is of another model.
+            ``profile`` is not a profile for this model.
         """
+        shape = samples.shape if isinstance(samples, np.ndarray) else None
+        if shape is None or len(shape) != 1 or len(samples) < audio.MIN_SAMPLES:
+            problem = f"shape {shape}" if shape is not None else f"type {type(samples).__name__}"
+            raise AudioError(
+                f"samples have the {problem}; expected a numpy array (n,) with n from {audio.MIN_SAMPLES}; "
+                "use predict for a recording"
+            )
         return self._outputs(samples, profile)[:2]
 
-    def _outputs(self, samples: Vector, profile: SpeakerProfile | None) -> tuple[Vector, Vector, float]:
-        """Scores (k,), embedding (d,) and probability of speech of samples as they are; see `run`."""
-        if self._extract is None:
-            given = {"waveform": np.ascontiguousarray(samples[None], dtype=np.float32)}
-        else:
-            given = {"features": np.asarray(self._extract(samples), dtype=np.float32)[None]}
-        if profile is not None:
-            self.check_profile(profile)
-            given |= profile.inputs()
-        names = ["scores", "embedding", *([card.SPEECH] if self.checks_speech else [])]
-        scores, embedding, *speech = self._session.run(names, given)
-        if not (np.isfinite(scores).all() and np.isfinite(embedding).all()):
-            raise FeatureError(
-                f"the model gave a score or feature that is no finite number for {len(samples) / SAMPLE_RATE:.2f} s of "
-                "sound; leave this recording out and report it"
-            )
-        return scores[0], embedding[0], float(speech[0][0, 0]) if speech else 1.0
-
-    def _check_adapts(self) -> None:
-        if not self.adapts:
-            raise ConfigError(
-                f"this model ({self.card['model']}) can't adapt to a speaker; train one that can: "
-                "'emotone train ... --model adaptive'"
-            )
+    def _predict_segment(
+        self,
+        source: AudioSource,
+        start_s: float,
+        end_s: float | None,
+        profile: SpeakerProfile | None,
+        progress: Progress | None,
+    ) -> tuple[Vector, float, float]:
+        """Return scores (k,), probability of speech and duration in seconds."""
+        if start_s == 0 and end_s is None and audio.info(source).duration_s > UTTERANCE_S:
+            return self._predict_long(source, profile, progress)
+        samples = audio.read(source, start_s=start_s, end_s=end_s)
+        if len(samples) > UTTERANCE_S * SAMPLE_RATE:
+            return self._predict_long((samples, SAMPLE_RATE), profile, progress)
+        scores, _, speech = self._outputs(self.preprocessing.apply(samples), profile)
+        return scores, speech, len(samples) / SAMPLE_RATE
 
     def _predict_long(
         self, source: AudioSource, profile: SpeakerProfile | None, progress: Progress | None
     ) -> tuple[Vector, float, float]:
-        """Mean scores (k,) over the windows of a long recording, that of the probability of speech, and its seconds.
+        """Return the mean scores (k,) and probability of speech over windows, and the duration in seconds.
 
-        Where some windows have speech and others none, the scores are of those that have.
+        If any windows contain speech, only those count.
         """
-        heard: list[tuple[Vector, float, int]] = []
+        outputs: list[tuple[Vector, float, int]] = []
         n_samples = 0
         for sound, n_window in windows(source, self.preprocessing.apply, progress=progress):
             n_samples += n_window
             if len(sound):
                 scores, _, speech = self._outputs(sound, profile)
-                heard.append((scores, speech, len(sound)))
-        spoken = [one for one in heard if one[1] >= SPEECH_THRESHOLD] or heard
-        weights = [length for _, _, length in spoken]
-        mean = np.average([scores for scores, _, _ in spoken], axis=0, weights=weights)
-        speech = float(np.average([speech for _, speech, _ in spoken], weights=weights))
+                outputs.append((scores, speech, len(sound)))
+        counted = [output for output in outputs if output[1] >= SPEECH_THRESHOLD] or outputs
+        all_scores, all_speech, weights = zip(*counted, strict=True)
+        mean = np.average(all_scores, axis=0, weights=weights)
+        speech = float(np.average(all_speech, weights=weights))
         return np.asarray(mean, dtype=np.float32), speech, n_samples / SAMPLE_RATE
 
     def _embeddings(self, source: AudioSource) -> Iterator[Vector]:
-        """Embedding (e,) of a recording, or of each window of a long one."""
+        """Yield the embedding (e,) of a recording, or of each window of a long recording."""
         if audio.info(source).duration_s > UTTERANCE_S:
             yield from (self.run(sound)[1] for sound, _ in windows(source, self.preprocessing.apply) if len(sound))
         else:
             yield self.embedding(source)
+
+    def _outputs(self, samples: Vector, profile: SpeakerProfile | None) -> tuple[Vector, Vector, float]:
+        """Return scores (k,), embedding (d,) and probability of speech; see `run`."""
+        if self._extract is None:
+            inputs = {"waveform": np.ascontiguousarray(samples[None], dtype=np.float32)}
+        else:
+            inputs = {"features": np.asarray(self._extract(samples), dtype=np.float32)[None]}
+        if profile is not None:
+            self.check_profile(profile)
+            inputs |= profile.inputs()
+        names = ["scores", "embedding", *([card.SPEECH] if self.checks_speech else [])]
+        scores, embedding, *speech = self._session.run(names, inputs)
+        if not (np.isfinite(scores).all() and np.isfinite(embedding).all()):
+            raise FeatureError(
+                f"a score or feature of the model is not finite for {len(samples) / SAMPLE_RATE:.2f} s of sound; leave "
+                "this recording out and report it"
+            )
+        return scores[0], embedding[0], float(speech[0][0, 0]) if speech else 1.0
+
+
+def _check_several(sources: object, *, name: str) -> None:
+    """Raise `ConfigError` if the argument is a single recording, or not iterable."""
+    is_array = isinstance(sources, tuple) and any(isinstance(part, np.ndarray) for part in sources)  # (samples, rate)
+    is_single = is_array or isinstance(sources, str | bytes | os.PathLike | np.ndarray) or hasattr(sources, "read")
+    if is_single or not isinstance(sources, Iterable):
+        raise ConfigError(f"{name} has the type {type(sources).__name__}; expected several recordings: give a list")

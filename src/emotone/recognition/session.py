@@ -1,8 +1,9 @@
-"""A bundle's graph, checked against its card and opened with onnxruntime."""
+"""Open the graph of a bundle with onnxruntime and check it against the card."""
 
 import hashlib
 import importlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,39 +12,36 @@ import onnxruntime
 from emotone.errors import BundleError, ConfigError, MissingExtraError
 from emotone.recognition.card import CARD, HEARD, SPEAKER
 
-#: What `Recognizer` calls the built-in bundle, and where it is.
+#: Name and folder of the built-in bundle.
 DEFAULT = "default"
 DEFAULT_FOLDER = Path(__file__).parents[1] / "data" / "default"
 
+_REMEDY = "get the bundle again, or train it again"
+
 
 def open_session(model: bytes, *, threads: int = 1) -> Any:
-    """Open a graph, with the settings under which bundles are checked and run.
+    """Open a graph from the bytes of its ONNX file.
 
-    They are those of `emotone.features.runner.GraphRunner`, so that features come out the same to the last bit.
-
-    Parameters
-    ----------
-    model
-        The bytes of the ONNX file.
-    threads
-        Threads of one run.
+    The settings are the same as in `emotone.features.runner.GraphRunner`, so that features are equal to the last bit.
 
     Raises
     ------
     BundleError
-        The bytes are no ONNX graph that this onnxruntime can run.
+        The bytes are not an ONNX graph that this onnxruntime can run.
+    ConfigError
+        ``threads`` is not a whole number from 1.
     """
-    if threads < 1:
-        raise ConfigError(f"threads is {threads}, expected 1 or more")
+    if type(threads) is not int or threads < 1:
+        raise ConfigError(f"threads is {threads!r}, expected a whole number, 1 or more")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors come as exceptions
-    options.enable_mem_pattern = False  # clips differ in length; a pool sized for the longest so far only grows
+    options.log_severity_level = 4  # errors are raised as exceptions
+    options.enable_mem_pattern = False  # clips differ in length, so the memory pool would only grow
     options.enable_cpu_mem_arena = False
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no base class but this
+    except Exception as error:  # onnxruntime's exceptions have no other common base class
         first_line = (str(error).splitlines() or [""])[0]
         raise BundleError(
             f"onnxruntime {onnxruntime.__version__} can't run the graph ({first_line}); expected an ONNX model: "
@@ -51,75 +49,74 @@ def open_session(model: bytes, *, threads: int = 1) -> Any:
         ) from error
 
 
-def checked_session(path: Path, described: dict[str, Any], *, threads: int) -> Any:
-    """Open the graph after checking that it is the one that the card describes.
+def checked_session(path: Path, card: dict[str, Any], *, threads: int) -> Any:
+    """Open the graph of a bundle.
 
     Raises
     ------
     BundleError
-        The file can't be read, has another SHA-256, is no graph, or one that the card does not fit.
+        The file can't be read, its SHA-256 is not that in the card, or its graph does not fit the card.
     """
     try:
         model = path.read_bytes()
     except OSError as error:
-        raise BundleError(f"{path} can't be read ({error}); get the bundle again, or train it again") from error
-    found = hashlib.sha256(model).hexdigest()
-    if found != described["sha256"]:
+        raise BundleError(f"{path} can't be read ({error}); {_REMEDY}") from error
+    digest = hashlib.sha256(model).hexdigest()
+    if digest != card["sha256"]:
         raise BundleError(
-            f"{path} was altered or is damaged: its SHA-256 is {found}, and its card says {described['sha256']}; "
-            "get the bundle again, or train it again"
+            f"{path} was altered or is damaged: its SHA-256 is {digest}, and its card says {card['sha256']}; {_REMEDY}"
         )
     try:
         session = open_session(model, threads=threads)
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
-    _check_graph(session, described, where=path)
+    _check_graph(session, card, where=path)
     return session
 
 
-def _check_graph(session: Any, described: dict[str, Any], *, where: Path) -> None:
-    wanted = "waveform" if described["extractor"]["graph"] else "features"
-    inputs, outputs = [one.name for one in session.get_inputs()], [one.name for one in session.get_outputs()]
-    if inputs != [wanted] or not {"scores", "embedding"} <= set(outputs):
+def _check_graph(session: Any, card: dict[str, Any], *, where: Path) -> None:
+    expected = "waveform" if card["extractor"]["graph"] else "features"
+    inputs = [node.name for node in session.get_inputs()]
+    shapes = {node.name: node.shape for node in session.get_outputs()}
+    if inputs != [expected] or not {"scores", "embedding"} <= set(shapes):
         raise BundleError(
-            f"{where} has inputs {inputs} and outputs {outputs}, expected {[wanted]} and ['scores', 'embedding']; "
-            "export it with emotone.export.bundle.bundle"
+            f"{where} has inputs {inputs} and outputs {list(shapes)}, expected {[expected]} and ['scores', "
+            "'embedding']; export it with emotone.export.bundle.bundle"
         )
-    shape = next(one.shape for one in session.get_outputs() if one.name == "scores")
-    if shape != [1, len(described["emotions"])]:
+    if shapes["scores"] != [1, len(card["emotions"])]:
         raise BundleError(
-            f"{where} gives scores of shape {shape}, and its card names {len(described['emotions'])} emotions: they "
-            "are not of one bundle; get the bundle again, or train it again"
+            f"{where} returns scores of shape {shapes['scores']}, and its card names {len(card['emotions'])} emotions: "
+            f"they belong to different bundles; {_REMEDY}"
         )
     speaker_width(session, where=where)
-    inside = session.get_modelmeta().custom_metadata_map
-    # The order of the names decides what each score means, and the card's own text is under no checksum.
+    metadata = session.get_modelmeta().custom_metadata_map
+    # The order of the emotions gives the scores their meaning, and the card has no checksum.
     for key in ("emotions", "sample_rate", "extractor"):
-        said = described[key]["name"] if key == "extractor" else described[key]
-        if inside.get(key) != json.dumps(said):
+        stated = json.dumps(card[key]["name"] if key == "extractor" else card[key])
+        if metadata.get(key) != stated:
             raise BundleError(
-                f"{where} was made for {key} {inside.get(key)}, and its card says {json.dumps(said)}: the card was "
-                "altered; get the bundle again, or train it again"
+                f"{where} was made for {key} {metadata.get(key)}, and its card says {stated}: the card was altered; "
+                f"{_REMEDY}"
             )
 
 
 def speaker_width(session: Any, *, where: str | Path = "the graph") -> int:
-    """Tell how many values of a speaker's mean embedding a graph takes, as an optional input; 0 if it does not adapt.
+    """Return the size of the speaker's mean embedding, an optional input of a graph; 0 if the graph does not adapt.
 
     Raises
     ------
     BundleError
-        The graph has other optional inputs than `emotone.recognition.card.SPEAKER` and `HEARD`, or in other shapes.
+        The graph has other optional inputs than `emotone.recognition.card.SPEAKER` and `HEARD`, or of other shapes.
     """
-    optional = {one.name: (one.type, one.shape) for one in session.get_overridable_initializers()}
+    optional = {node.name: (node.type, node.shape) for node in session.get_overridable_initializers()}
     if not optional:
         return 0
-    shape = next(one.shape for one in session.get_outputs() if one.name == "embedding")
-    wanted = {SPEAKER: ("tensor(float)", shape), HEARD: ("tensor(float)", [1])}
-    if optional != wanted or [type(size) for size in shape] != [int, int]:
+    shape = next(node.shape for node in session.get_outputs() if node.name == "embedding")
+    expected = {SPEAKER: ("tensor(float)", shape), HEARD: ("tensor(float)", [1])}
+    if optional != expected or [type(size) for size in shape] != [int, int]:
         raise BundleError(
-            f"{where} has the optional inputs {optional}, expected none, or {SPEAKER!r} of the embedding's shape "
-            f"{shape} and {HEARD!r} of shape [1]; export it with emotone.export.bundle.bundle"
+            f"{where} has the optional inputs {optional}; expected no optional inputs, or {SPEAKER!r} of the "
+            f"embedding's shape {shape} and {HEARD!r} of shape [1]; export it with emotone.export.bundle.bundle"
         )
     return int(shape[1])
 
@@ -145,7 +142,9 @@ def extractor_of(described: dict[str, Any], folder: Path) -> Any:
 
 
 def bundle_folder(bundle: str | Path) -> Path:
-    """Return the folder of a bundle; "default" is the built-in one."""
+    """Return the folder of a bundle; "default" is the built-in bundle."""
+    if not isinstance(bundle, str | os.PathLike):
+        raise ConfigError(f"bundle is {bundle!r:.80}, expected the path of a folder, or {DEFAULT!r}")
     if str(bundle) != DEFAULT:
         return Path(bundle).expanduser()
     if not (DEFAULT_FOLDER / CARD).is_file():

@@ -1,11 +1,10 @@
-"""Live sound in, events out: who speaks is answered for while they speak, and once more when they stop.
+"""Predict emotion in live sound: repeatedly during speech, and once more when it ends.
 
-There are no threads here, and no clock: time is counted in samples, so the same sound gives the same events however it
-is cut into chunks.
+Time is counted in samples, without threads or a clock, so the sizes of the chunks do not change the events.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
@@ -15,32 +14,34 @@ from emotone.audio import MIN_SAMPLES
 from emotone.audio.decoding import AudioSource
 from emotone.audio.resampling import SAMPLE_RATE, LiveResampler
 from emotone.audio.speech_detector import FRAME, Probability, SpeechDetector, VadSettings
-from emotone.errors import AudioError, ConfigError
+from emotone.errors import AudioError
 from emotone.recognition.prediction import Prediction
+from emotone.recognition.windows import RecentSamples
+from emotone.validation import check_range
 
 if TYPE_CHECKING:
     from emotone.recognition.profile import SpeakerProfile
 
 Kind = Literal["speech_start", "emotion", "speech_end"]
-#: The shortest stretch that is answered for, and the shortest that a profile learns from, seconds.
-_LEAST_HEARD_S = 1.0
+#: Shorter utterances do not change the speaker's profile, seconds.
+_MIN_ADAPTATION_S = 1.0
 
 
 @dataclass(frozen=True)
 class Event:
-    """What happened in a stream.
+    """An event in a stream.
 
     Attributes
     ----------
     kind
-        ``"speech_start"``: somebody began to speak; ``"emotion"``: what the last seconds sound like, while they
-        speak; ``"speech_end"``: they stopped, and this is the answer for all that they said.
+        ``"speech_start"``: speech began; ``"emotion"``: a prediction for the last seconds, during speech;
+        ``"speech_end"``: speech ended, with a prediction for the whole utterance.
     time_s
-        When, in seconds of the stream.
+        Seconds from the start of the stream.
     prediction
-        The answer; None at a start, and at the end of what was too short to be answered for.
+        None at the start of speech, and at the end of an utterance that is too short or too soft for a prediction.
     n_heard
-        Utterances that the answer's profile of the speaker was taken from; 0 without adaptation.
+        Number of utterances in the speaker profile that the prediction used; 0 without a profile.
     """
 
     kind: Kind
@@ -62,16 +63,21 @@ class Event:
 
 @dataclass(frozen=True)
 class StreamSettings:
-    """How a stream is answered for.
+    """Settings of a stream.
 
     Attributes
     ----------
     every_s
-        Seconds of speech between two answers while somebody speaks.
+        Seconds between two predictions during speech, 0.1 to 60.
     window_s
-        Seconds of speech that such an answer is for, the last ones.
+        Each such prediction covers at most this many seconds, the last ones, 0.5 to 30.
     vad
-        When speech begins and ends.
+        Settings of the speech detector.
+
+    Raises
+    ------
+    ConfigError
+        A setting is out of range.
     """
 
     every_s: float = 0.5
@@ -79,14 +85,12 @@ class StreamSettings:
     vad: VadSettings = VadSettings()
 
     def __post_init__(self) -> None:
-        if not 0.1 <= self.every_s <= 60:
-            raise ConfigError(f"every_s is {self.every_s}; expected seconds, 0.1 to 60")
-        if not 0.5 <= self.window_s <= 30:
-            raise ConfigError(f"window_s is {self.window_s}; expected seconds, 0.5 to 30")
+        check_range("every_s", self.every_s, 0.1, 60, unit="seconds")
+        check_range("window_s", self.window_s, 0.5, 30, unit="seconds")
 
 
 class StreamModel(Protocol):
-    """What a stream needs of `emotone.recognition.recognizer.Recognizer`."""
+    """The part of `emotone.recognition.recognizer.Recognizer` that a stream uses."""
 
     emotions: tuple[str, ...]
 
@@ -94,46 +98,46 @@ class StreamModel(Protocol):
         """Return the profile of an unknown speaker."""
 
     def check_profile(self, profile: "SpeakerProfile") -> None:
-        """Refuse the profile of another model."""
+        """Raise `ConfigError` for the profile of another model."""
 
     def adapt(self, clips: Iterable[AudioSource], *, profile: "SpeakerProfile | None" = None) -> "SpeakerProfile":
-        """Return a profile that has also seen these clips."""
+        """Return the profile, extended by these clips."""
 
     def predict(self, source: AudioSource, *, profile: "SpeakerProfile | None" = None) -> Prediction:
         """Return the prediction for an utterance."""
 
 
 class Stream:
-    """Turns chunks of sound into events.
+    """Turn chunks of sound into events.
 
     Parameters
     ----------
     recognizer
-        Answers; several streams may share it.
+        The model; several streams may share it.
     rate
-        Samples a second of what is pushed, Hz, 1,000 to 384,000.
+        Sample rate of the chunks, Hz, 1,000 to 384,000.
     channels
-        Of what is pushed, 1 to 32; they are averaged.
+        Number of channels of the chunks, 1 to 32; they are averaged.
     profile
-        How the speaker usually sounds, see `Recognizer.adapt`.
+        Profile of the speaker, see `Recognizer.adapt`.
     adapt
-        Whether each utterance tells how the speaker sounds, for those after it; for streams of one speaker.
+        Add each utterance to the profile, for the next ones; use it for streams of a single speaker.
     settings
-        How it is answered for.
+        Window, interval and speech detection.
     probability
         See `SpeechDetector`.
 
     Attributes
     ----------
     profile
-        What is known of the speaker so far, None where nothing is or the stream doesn't adapt.
+        The current profile of the speaker; None without ``profile`` and ``adapt``.
 
     Raises
     ------
     AudioError
         The rate or the number of channels is out of range.
     ConfigError
-        The model can't adapt, or ``profile`` is of another model.
+        The model can't adapt, or ``profile`` belongs to another model.
 
     Notes
     -----
@@ -164,51 +168,44 @@ class Stream:
         self.settings = settings or StreamSettings()
         self._live = LiveResampler(rate, channels)
         self._detector = SpeechDetector(self.settings.vad, probability=probability)
-        self._kept = np.zeros(0, np.float32)  # from sample `_first` on
-        self._first = 0
+        self._kept = RecentSamples()
         self._pending = np.zeros(0, np.float32)  # less than a frame
-        self._answered = 0  # sample up to which the running utterance was answered for
+        self._predicted = 0  # number of the sample at which the last prediction was made
         self._finished = False
 
     @property
     def time_s(self) -> float:
-        """Seconds of the stream that were decided about."""
+        """Seconds of the stream that were processed."""
         return self._detector.n_samples / SAMPLE_RATE
 
     def push(self, chunk: bytes | bytearray | memoryview | NDArray[Any]) -> list[Event]:
-        """Take the next chunk.
+        """Process the next chunk and return its events in order of time.
 
         Parameters
         ----------
         chunk
             16-bit little-endian PCM, channels interleaved, or an array (n,) or (n, channels) of floating point in
-            [-1, 1] or int16; of any length, also none.
-
-        Returns
-        -------
-        list of Event
-            In order of time.
+            [-1, 1] or int16; of any length, also empty.
 
         Raises
         ------
         AudioError
-            The chunk is of another type or shape, or has numbers that are not finite; or the stream was finished.
+            The chunk has the wrong type or shape or values that are not finite, or the stream is finished.
         """
         if self._finished:
-            raise AudioError("the stream is finished and takes no more sound; begin a new one")
+            raise AudioError("the stream is finished and accepts no more sound; start a new stream")
         return list(self._events(self._live.push(chunk)))
 
     def finish(self) -> list[Event]:
-        """End the stream; what is being said ends with it.  A second time, nothing happens."""
+        """End the stream and any current utterance.  A second call returns no events."""
         if self._finished:
             return []
         events = list(self._events(self._live.finish()))
         self._finished = True
-        self._kept = np.concatenate([self._kept, self._pending])
-        end = self._first + len(self._kept)
+        self._kept.append(self._pending)
         begun = self._detector.begun
         for edge in self._detector.finish():
-            stop = edge.sample if self._detector.n_samples > edge.sample else end
+            stop = edge.sample if self._detector.n_samples > edge.sample else self._kept.end
             events.append(self._ended(begun or 0, stop))
         return events
 
@@ -221,19 +218,19 @@ class Stream:
     def _frame(self, frame: NDArray[np.float32]) -> Iterator[Event]:
         detector = self._detector
         before = detector.begun
-        self._kept = np.concatenate([self._kept, frame])
+        self._kept.append(frame)
         for edge in detector.push_frame(frame):
             if edge.kind == "start":
-                self._answered = edge.sample
+                self._predicted = edge.sample
                 yield Event("speech_start", edge.sample / SAMPLE_RATE)
             else:
                 yield self._ended(before or 0, edge.sample)
         now = detector.n_samples
         if detector.begun is None:
             margin = self.settings.vad.pad_s + self.settings.vad.min_speech_s
-            self._forget(now - round(margin * SAMPLE_RATE) - FRAME)
-        elif not detector.is_quiet and now - self._answered >= self.settings.every_s * SAMPLE_RATE:
-            self._answered = now
+            self._kept.drop_before(now - round(margin * SAMPLE_RATE) - FRAME)
+        elif not detector.is_quiet and now - self._predicted >= self.settings.every_s * SAMPLE_RATE:
+            self._predicted = now
             start = max(detector.begun, now - round(self.settings.window_s * SAMPLE_RATE))
             prediction = self._predict(start, now)
             if prediction is not None:
@@ -244,27 +241,20 @@ class Stream:
         return 0 if self.profile is None else self.profile.n_clips
 
     def _ended(self, start: int, stop: int) -> Event:
-        prediction, heard = self._predict(start, stop), self._n_heard
-        spoken = prediction is not None and prediction.is_speech and stop - start >= _LEAST_HEARD_S * SAMPLE_RATE
-        if self.adapt and spoken:
-            sound = self._kept[start - self._first : stop - self._first]
-            self.profile = self.recognizer.adapt([(sound, SAMPLE_RATE)], profile=self.profile)
-        self._forget(stop)
-        return Event("speech_end", stop / SAMPLE_RATE, prediction, heard)
+        prediction, n_utterances = self._predict(start, stop), self._n_heard
+        is_speech = prediction is not None and prediction.is_speech
+        if self.adapt and is_speech and stop - start >= _MIN_ADAPTATION_S * SAMPLE_RATE:
+            utterance = (self._kept.between(start, stop), SAMPLE_RATE)
+            self.profile = self.recognizer.adapt([utterance], profile=self.profile)
+        self._kept.drop_before(stop)
+        return Event("speech_end", stop / SAMPLE_RATE, prediction, n_utterances)
 
     def _predict(self, start: int, stop: int) -> Prediction | None:
         if stop - start < MIN_SAMPLES:
             return None
-        sound = self._kept[start - self._first : stop - self._first]
+        utterance = (self._kept.between(start, stop), SAMPLE_RATE)
         try:
-            found = self.recognizer.predict((sound, SAMPLE_RATE), profile=self.profile if self._n_heard else None)
-        except AudioError:  # what the detector took for speech is too soft for any answer
+            prediction = self.recognizer.predict(utterance, profile=self.profile if self._n_heard else None)
+        except AudioError:  # the detector took it for speech, but it is too soft for a prediction
             return None
-        return Prediction(
-            found.emotion, found.confidence, found.scores, start / SAMPLE_RATE, stop / SAMPLE_RATE, found.speech
-        )
-
-    def _forget(self, before: int) -> None:
-        if before > self._first:
-            self._kept = self._kept[before - self._first :].copy()
-            self._first = before
+        return replace(prediction, start_s=start / SAMPLE_RATE, end_s=stop / SAMPLE_RATE)

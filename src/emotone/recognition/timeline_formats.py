@@ -1,4 +1,4 @@
-"""Formats in which a timeline is written: one table, read by the command line, the service and the page."""
+"""The table of timeline file formats, which the command line, the service and the page read."""
 
 import csv
 import io
@@ -22,17 +22,17 @@ class TimelineFormat:
     Attributes
     ----------
     name
-        As ``--format`` takes it.
+        Value of ``--format``.
     suffix
-        Of its files, with the dot.
+        Suffix of its files, with the dot.
     media_type
-        For HTTP.
+        Media type for HTTP.
     label
-        What a person calls it.
+        Name to display.
     is_single
         Whether a file holds exactly one recording.
     write
-        Timeline -> the content of the file.
+        Function from a timeline to the content of the file.
     """
 
     name: str
@@ -49,7 +49,7 @@ def to_json(timeline: "Timeline") -> str:
 
 
 def to_csv(timeline: "Timeline") -> str:
-    """Return one row a segment: start_s, end_s, label, confidence, and a column for each emotion."""
+    """Return a row for each segment: start_s, end_s, label, confidence, and a column for each emotion."""
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(["start_s", "end_s", "label", "confidence", *timeline.emotions])
@@ -61,11 +61,12 @@ def to_csv(timeline: "Timeline") -> str:
 
 
 def to_vtt(timeline: "Timeline") -> str:
-    """Return WebVTT, which players show as subtitles (https://www.w3.org/TR/webvtt1/)."""
+    """Return WebVTT subtitles (https://www.w3.org/TR/webvtt1/)."""
     cues = [
-        f"{_timestamp(segment.start_s)} --> {_timestamp(segment.end_s)}\n{_caption(segment)}\n"
+        f"{start} --> {end}\n{_caption(segment)}\n"
         for segment in timeline.segments
-        if round(1000 * segment.end_s) > round(1000 * segment.start_s)
+        for start, end in [[clock(time, decimals=3, hours=True) for time in (segment.start_s, segment.end_s)]]
+        if start != end
     ]
     return "\n".join(["WEBVTT\n", *cues])
 
@@ -78,16 +79,11 @@ def to_audacity(timeline: "Timeline") -> str:
 
 
 def _caption(segment: Prediction) -> str:
-    if segment.label in (UNSURE, NO_SPEECH):
-        return segment.label
-    return f"{segment.label} {100 * segment.confidence:.0f} %"
+    is_emotion = segment.label not in (UNSURE, NO_SPEECH)
+    return f"{segment.label} {100 * segment.confidence:.0f} %" if is_emotion else segment.label
 
 
-def _timestamp(seconds: float) -> str:
-    return clock(seconds, decimals=3, hours=True)
-
-
-#: Name -> format.  Add one here, and every command, route and page offers it.
+#: Name -> format.  Every command, route and page offers the formats in this table.
 FORMATS: dict[str, TimelineFormat] = {
     form.name: form
     for form in (
@@ -100,15 +96,9 @@ FORMATS: dict[str, TimelineFormat] = {
 
 
 def format_for(path: str) -> TimelineFormat:
-    """Return the format that a file's suffix names.
-
-    Raises
-    ------
-    ConfigError
-        No format has this suffix.
-    """
+    """Return the format for the suffix of a path; `ConfigError` if no format has this suffix."""
     for form in FORMATS.values():
         if path.lower().endswith(form.suffix):
             return form
     known = ", ".join(form.suffix for form in FORMATS.values())
-    raise ConfigError(f"{path}: no timeline format has this suffix; expected one of {known}")
+    raise ConfigError(f"{path}: no timeline format has this suffix; expected {known}")

@@ -1,0 +1,49 @@
+"""Check JSON files that state their format version: the card of a bundle and the profile of a speaker."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from emotone.errors import BundleError
+
+
+def parse(content: bytes, *, where: str, remedy: str) -> object:
+    """Parse JSON; raise `BundleError` if it is not valid."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{where} is not valid JSON ({error}); {remedy}") from error
+
+
+def check_object(
+    value: object, *, where: str, kind: str, keys: Iterable[str], newest: int, remedy: str
+) -> dict[str, Any]:
+    """Return parsed JSON if it is an object with all ``keys`` and a format version up to ``newest``.
+
+    The file ``where`` should hold ``kind``; both are for messages, and so is the ``remedy`` for a damaged file.
+
+    Raises
+    ------
+    BundleError
+        The value is not an object, lacks a key, or has an invalid or newer format version.
+    """
+    if not isinstance(value, dict):
+        raise BundleError(f"{where} holds a {type(value).__name__}, expected {kind}; {remedy}")
+    version = value.get("format_version", newest)
+    if type(version) is not int or version < 1:
+        raise BundleError(f"{where}: format_version is {short(version)}, expected a whole number from 1; {remedy}")
+    if version > newest:
+        raise BundleError(
+            f"{where} has format version {version}, and this version of Emotone reads up to {newest}: "
+            "pip install --upgrade emotone"
+        )
+    missing = [key for key in keys if key not in value]
+    if missing:
+        raise BundleError(f"{where} lacks {', '.join(missing)}; {remedy}")
+    return value
+
+
+def short(value: object) -> str:
+    """Return the ``repr`` of a value, at most 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,137 @@
+"""``emotone predict --adapt-to``: profiles from folders and files, and their errors."""
+
+import csv
+import io
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from emotone.audio import write_wav
+from emotone.cli.main import app
+from emotone.recognition.profile import SpeakerProfile
+from support import handmade
+
+LOUD = (0.15, 0.2, 0.25)  # levels of clips of a speaker who is always loud
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    """A bundle for which a speaker's clips are as loud as usual, see `handmade.expected`."""
+    content = handmade.graph(optional=handmade.ADAPTS)
+    return handmade.write(tmp_path_factory.mktemp("bundle") / "relative", content=content, adapts=True)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    return handmade.write(tmp_path_factory.mktemp("plain") / "loudness")
+
+
+@pytest.fixture(scope="module")
+def speaker(tmp_path_factory):
+    """Three clips of a loud speaker, one of them in a subfolder, and something that is no recording."""
+    folder = tmp_path_factory.mktemp("speaker")
+    (folder / "more").mkdir()
+    for name, level in zip(("a", "b", "more/c"), LOUD, strict=True):
+        write_wav(folder / f"{name}.wav", handmade.tone(level))
+    (folder / "notes.txt").write_text("not looked at")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("file") / "clip.wav"
+    write_wav(path, handmade.tone(0.15))
+    return path
+
+
+def predict(*arguments):
+    return CliRunner().invoke(app, ["predict", *(str(argument) for argument in arguments)])
+
+
+def test_predict_adapts_to_a_folder_and_a_saved_profile_gives_the_same(bundle, speaker, file, tmp_path):
+    common = (file, "--model", bundle, "--format", "json")
+    saved = tmp_path / "anna.json"
+    result = predict(*common, "--adapt-to", speaker, "--save-profile", saved)
+    assert result.exit_code == 0 and result.stderr == ""
+    (told,) = json.loads(result.stdout)
+    assert list(told) == ["file", "start_s", "end_s", "emotion", "label", "confidence", "scores", "speech"]
+    expected = handmade.expected(handmade.tone(0.15), mean=0.2, heard=3)
+    assert list(told["scores"].values()) == pytest.approx(expected, abs=1e-3)
+    assert SpeakerProfile.load(saved).n_clips == 3
+    again = predict(*common, "--adapt-to", saved)
+    assert again.exit_code == 0 and json.loads(again.stdout) == [told]
+    (plain,) = json.loads(predict(*common).stdout)
+    assert max(plain["scores"], key=plain["scores"].get) == "angry"
+    assert max(told["scores"], key=told["scores"].get) == "sad"
+
+
+def test_table_says_to_how_many_clips_and_csv_stays_as_it_is(bundle, speaker, file):
+    lines = predict(file, "--model", bundle, "--adapt-to", speaker).stdout.splitlines()
+    assert lines[-1] == "adapted to 3 clips of the speaker"
+    lines = predict(file, "--model", bundle, "--adapt-to", speaker / "a.wav").stdout.splitlines()
+    assert lines[-1] == "adapted to 1 clip of the speaker"
+    assert "adapted" not in predict(file, "--model", bundle).stdout
+    rows = list(
+        csv.reader(io.StringIO(predict(file, "--model", bundle, "--adapt-to", speaker, "--format", "csv").stdout))
+    )
+    assert rows[0] == [
+        "file",
+        "start_s",
+        "end_s",
+        "emotion",
+        "confidence",
+        "label",
+        "speech",
+        *handmade.EMOTIONS,
+        "error",
+    ]
+    assert len(rows) == 2
+
+
+def test_clip_of_the_speaker_that_cannot_be_read_is_a_note(bundle, file, tmp_path):
+    write_wav(tmp_path / "a.wav", handmade.tone(0.2))
+    (tmp_path / "b.wav").write_text("this is no recording")
+    result = predict(file, "--model", bundle, "--adapt-to", tmp_path)
+    assert result.exit_code == 0 and result.stdout.splitlines()[-1] == "adapted to 1 clip of the speaker"
+    assert result.stderr.startswith("adapted without 1 of 2 clips; the first: ") and "b.wav" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["nowhere", "nowhere.json", "empty", "damaged.json", "other.json"])
+def test_what_cannot_be_adapted_to_is_one_error_and_no_answer(bundle, file, tmp_path, name):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "damaged.json").write_text("{")
+    SpeakerProfile(mean=(0.1,), n_clips=2, model="f" * 64).save(tmp_path / "other.json")
+    result = predict(file, "--model", bundle, "--adapt-to", tmp_path / name)
+    said = {
+        "nowhere": "can't adapt to any of 1 clips",
+        "nowhere.json": "can't be read",
+        "empty": "no recording in this folder",
+        "damaged.json": "is not valid JSON",
+        "other.json": "the model ffffffffffff",
+    }
+    assert result.exit_code == 1 and result.stdout == ""
+    assert result.stderr.startswith("error: ") and said[name] in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_model_that_cannot_adapt_is_one_error(plain, speaker, file, tmp_path):
+    result = predict(file, "--model", plain, "--adapt-to", speaker, "--save-profile", tmp_path / "anna.json")
+    assert result.exit_code == 1 and result.stdout == "" and "--model adaptive" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_saving_replaces_a_profile_and_nothing_else(bundle, speaker, file, tmp_path):
+    thesis = tmp_path / "thesis.json"
+    thesis.write_text("years of work")
+    result = predict(file, "--model", bundle, "--adapt-to", speaker, "--save-profile", thesis)
+    assert result.exit_code == 1 and "no speaker profile, and would be lost" in result.stderr
+    assert thesis.read_text() == "years of work"
+    for clips in (speaker / "a.wav", speaker):
+        predict(file, "--model", bundle, "--adapt-to", clips, "--save-profile", tmp_path / "anna.json")
+    assert SpeakerProfile.load(tmp_path / "anna.json").n_clips == 3
+
+
+def test_profile_to_save_needs_clips(bundle, file, tmp_path):
+    result = predict(file, "--model", bundle, "--save-profile", tmp_path / "anna.json")
+    assert result.exit_code == 2 and "--adapt-to" in result.stderr

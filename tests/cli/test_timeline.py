@@ -1,0 +1,140 @@
+"""``emotone timeline``: its table, formats, picture and errors."""
+
+import csv
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from emotone.audio import write_wav
+from emotone.cli.main import app
+from emotone.errors import ConfigError
+from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.timeline_formats import FORMATS
+from support import handmade
+
+RATE = 16_000
+
+
+EMOTIONS = ("happy", "sad", "angry")
+
+
+def loud(frame):
+    """A detector that can be worked out: what is not silent is speech."""
+    return 0.9 if np.sqrt(np.mean(frame**2)) > 0.005 else 0.1
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return handmade.write(tmp_path_factory.mktemp("bundle") / "loudness")
+
+
+@pytest.fixture(autouse=True)
+def _loud(monkeypatch):
+    monkeypatch.setattr("emotone.audio.speech_detector.silero", lambda: loud)
+
+
+@pytest.fixture
+def recording(tmp_path):
+    silence = np.zeros(2 * RATE, np.float32)
+    sound = [silence, handmade.tone(0.02, seconds=4.0), silence, handmade.tone(0.2, seconds=3.0), silence]
+    write_wav(tmp_path / "call.wav", np.concatenate(sound))
+    return tmp_path / "call.wav"
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_command_prints_a_table(bundle, recording):
+    result = run("timeline", recording, "--model", bundle)
+    assert result.exit_code == 0
+    assert re.search(r"0:01\.\d +0:06\.\d +sad ", result.output)
+    assert "is speech: sad" in result.output
+
+
+@pytest.mark.parametrize("format", ["json", "csv", "vtt", "audacity"])
+def test_command_prints_the_formats(bundle, recording, format):
+    result = run("timeline", recording, "--model", bundle, "--format", format)
+    expected = Recognizer(bundle).timeline(recording)
+    assert result.exit_code == 0
+    if format == "json":
+        assert json.loads(result.stdout) == [{"file": str(recording), **expected.to_dict()}]
+    elif format == "csv":
+        rows = list(csv.DictReader(io.StringIO(result.stdout)))
+        assert [row["label"] for row in rows] == ["sad", "angry"] and rows[0]["file"] == str(recording)
+    else:
+        assert result.stdout == (
+            FORMATS["vtt"].write(expected) if format == "vtt" else FORMATS["audacity"].write(expected)
+        )
+
+
+def test_one_file_that_cant_be_read_costs_the_others_nothing(bundle, recording, tmp_path):
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    result = run("timeline", tmp_path / "broken.wav", recording, "--model", bundle, "--format", "json")
+    first, second = json.loads(result.stdout)
+    assert result.exit_code == 1 and "error" in first and len(second["segments"]) == 2
+
+
+def test_picture_is_drawn(bundle, recording, tmp_path):
+    result = run("timeline", recording, "--model", bundle, "--picture", tmp_path / "call.png")
+    assert result.exit_code == 0
+    assert (tmp_path / "call.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["predict", "--timeline"], "emotone timeline FILE"),
+        (["timeline", "--format", "srt"], "table|json|csv|vtt|audacity"),
+        (["timeline", "--out", "x.mp3"], ".json, .csv, .vtt, .txt"),
+        (["timeline", "--format", "vtt", "SECOND"], "one recording"),
+        (["timeline", "--out", "x.vtt", "SECOND"], "one recording"),
+        (["timeline", "--picture", "x.png", "SECOND"], "one recording"),
+    ],
+)
+def test_options_that_do_not_go_together_are_an_error(bundle, recording, words, why):
+    command, *words = [str(recording) if word == "SECOND" else word for word in words]
+    result = run(command, recording, *words, "--model", bundle)
+    said = " ".join((result.output + str(result.exception)).replace("│", " ").split())
+    assert result.exit_code != 0 and why in said
+
+
+@pytest.mark.parametrize(
+    ("outputs", "why"),
+    [
+        (["--out", "a.csv", "--save-profile", "a.csv", "--adapt-to", "SELF"], "which is the file of --out"),
+        (["--out", "a.csv", "--picture", "b.jpg"], "ends in .png"),
+        (["--out", "nowhere/a.csv"], "a folder that exists"),
+        (["--out", "SELF.txt"], "which is a recording"),
+    ],
+)
+def test_outputs_that_replace_one_another_or_the_recording_are_refused_at_once(
+    bundle, recording, tmp_path, monkeypatch, outputs, why
+):
+    monkeypatch.chdir(tmp_path)
+    named = tmp_path / "SELF.txt"
+    named.write_bytes(recording.read_bytes())
+    words = [str(named) if word == "SELF" else word for word in outputs]
+    before = sorted(path.name for path in tmp_path.iterdir())
+    result = run("timeline", named, "--model", bundle, *words)
+    assert result.exit_code == 2 and why in " ".join(result.output.replace("│", " ").split())
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert named.read_bytes() == recording.read_bytes()
+
+
+def test_timeline_is_saved_in_the_format_of_the_suffix(bundle, recording, tmp_path):
+    result = run("timeline", recording, "--model", bundle, "--out", tmp_path / "call.vtt")
+    assert result.exit_code == 0, result.output
+    written = (tmp_path / "call.vtt").read_text(encoding="utf-8")
+    expected = Recognizer(bundle).timeline(recording)
+    assert written == FORMATS["vtt"].write(expected)
+    expected.save(tmp_path / "call.json")
+    assert json.loads((tmp_path / "call.json").read_text(encoding="utf-8")) == expected.to_dict()
+    expected.save(tmp_path / "call.srt", format="csv")
+    assert (tmp_path / "call.srt").read_text(encoding="utf-8") == FORMATS["csv"].write(expected)
+    with pytest.raises(ConfigError, match=r"call\.wav: no timeline format"):
+        expected.save(tmp_path / "call.wav")
