@@ -87,11 +87,11 @@ class AvReader:
         return None
 
     def count(self) -> int:
-        """Count the samples per channel: of MP3 by decoding, else from the times of the packets.
+        """Count the samples per channel: of MP3 and Ogg by decoding, else from the times of the packets.
 
-        Packets of MP3 hold the delay of the encoder too, up to 80 ms.
+        Packets also hold the delay of the encoder, up to 80 ms.
         """
-        if self.codec == "mp3":
+        if self.container in ("mp3", "ogg") or self.codec == "mp3":
             return sum(len(block) for block in self.chunks(0, 30 * self.sample_rate))
         clock = _Clock(self.sample_rate, (self._container.start_time or 0) / 1e6)
         with reading(self.name):
