@@ -29,6 +29,7 @@ from emotone.validation import check_range
 UTTERANCE_S = 30.0  # a longer recording is predicted in windows
 
 Vector = npt.NDArray[np.float32]
+Segment = tuple[float, float | None]  # start and end in seconds; None: the end of the recording
 
 
 class Recognizer:
@@ -117,11 +118,6 @@ class Recognizer:
         progress
             Called after each clip.
 
-        Returns
-        -------
-        SpeakerProfile
-            For `predict`, `predict_many`, `timeline`, `stream` and `run`.
-
         Raises
         ------
         AudioError
@@ -203,7 +199,7 @@ class Recognizer:
         if profile is not None:
             self.check_profile(profile)
         try:
-            scores, speech, duration_s = self._predict_segment(source, start_s, end_s, profile, progress)
+            scores, speech, duration_s = self._predict_segment(source, (start_s, end_s), profile, progress)
         except SilenceError:
             if not self.checks_speech:
                 raise
@@ -327,14 +323,10 @@ class Recognizer:
         return self._outputs(samples, profile)[:2]
 
     def _predict_segment(
-        self,
-        source: AudioSource,
-        start_s: float,
-        end_s: float | None,
-        profile: SpeakerProfile | None,
-        progress: Progress | None,
+        self, source: AudioSource, segment: Segment, profile: SpeakerProfile | None, progress: Progress | None
     ) -> tuple[Vector, float, float]:
         """Return scores (k,), probability of speech and duration in seconds."""
+        start_s, end_s = segment
         if start_s == 0 and end_s is None and audio.info(source).duration_s > UTTERANCE_S:
             return self._predict_long(source, profile, progress)
         samples = audio.read(source, start_s=start_s, end_s=end_s)

@@ -5,7 +5,7 @@ Time is counted in samples, without threads or a clock, so the sizes of the chun
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,9 @@ from emotone.audio.resampling import SAMPLE_RATE, LiveResampler
 from emotone.audio.speech_detector import FRAME, Probability, SpeechDetector, VadSettings
 from emotone.errors import AudioError
 from emotone.recognition.prediction import Prediction
+from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.windows import RecentSamples
 from emotone.validation import check_range
-
-if TYPE_CHECKING:
-    from emotone.recognition.profile import SpeakerProfile
 
 Kind = Literal["speech_start", "emotion", "speech_end"]
 #: Shorter utterances do not change the speaker's profile, seconds.
@@ -94,16 +92,16 @@ class StreamModel(Protocol):
 
     emotions: tuple[str, ...]
 
-    def new_profile(self) -> "SpeakerProfile":
+    def new_profile(self) -> SpeakerProfile:
         """Return the profile of an unknown speaker."""
 
-    def check_profile(self, profile: "SpeakerProfile") -> None:
+    def check_profile(self, profile: SpeakerProfile) -> None:
         """Raise `ConfigError` for the profile of another model."""
 
-    def adapt(self, clips: Iterable[AudioSource], *, profile: "SpeakerProfile | None" = None) -> "SpeakerProfile":
+    def adapt(self, clips: Iterable[AudioSource], *, profile: SpeakerProfile | None = None) -> SpeakerProfile:
         """Return the profile, extended by these clips."""
 
-    def predict(self, source: AudioSource, *, profile: "SpeakerProfile | None" = None) -> Prediction:
+    def predict(self, source: AudioSource, *, profile: SpeakerProfile | None = None) -> Prediction:
         """Return the prediction for an utterance."""
 
 
@@ -151,11 +149,11 @@ class Stream:
 
     def __init__(
         self,
-        recognizer: "StreamModel",
+        recognizer: StreamModel,
         *,
         rate: int = SAMPLE_RATE,
         channels: int = 1,
-        profile: "SpeakerProfile | None" = None,
+        profile: SpeakerProfile | None = None,
         adapt: bool = False,
         settings: StreamSettings | None = None,
         probability: Probability | None = None,
