@@ -12,12 +12,16 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from emotone.audio import trimming
+from emotone.audio import filters, speech_bounds, speech_detector, trimming
 from emotone.audio.resampling import SAMPLE_RATE
 from emotone.audio.trimming import MIN_DURATION_S
 from emotone.errors import ConfigError
 from emotone.files import source_digest
 from emotone.validation import check_range
+
+#: Values of `Preprocessing.trim`.
+TRIMS = ("sound", "speech")
+_CODE = (filters, speech_bounds, speech_detector, trimming)
 
 
 @dataclass(frozen=True)
@@ -28,8 +32,14 @@ class Preprocessing:
     ----------
     sample_rate
         Sample rate of the waveform, Hz; `emotone.audio.read` resamples to it.
+    high_pass_hz
+        Remove frequencies below this, 20 to 300 Hz: offset, hum, rumble.  None: keep them.
+    trim
+        What is kept between both ends: "sound" (all that is loud enough) or "speech" (without clicks, beeps and steady
+        noise, see `emotone.audio.speech_bounds`).
     trim_db
-        Remove silence at both ends.  Silence is more than this many dB below the loudest frame.  None: keep it.
+        For "sound", remove silence at both ends.  Silence is more than this many dB below the loudest frame.
+        None: keep it.
     min_duration_s
         Trimming leaves at least this much of a waveform, seconds.
 
@@ -47,6 +57,8 @@ class Preprocessing:
     """
 
     sample_rate: int = SAMPLE_RATE
+    high_pass_hz: float | None = None
+    trim: str = "sound"
     trim_db: float | None = 40.0
     min_duration_s: float = MIN_DURATION_S
 
@@ -62,6 +74,10 @@ class Preprocessing:
             raise ConfigError(
                 f"trim_db is {self.trim_db}; expected dB above 0 and up to 200, or None to keep the silence"
             )
+        if self.trim not in TRIMS:
+            raise ConfigError(f"trim is {self.trim!r}; expected {' or '.join(TRIMS)}")
+        if self.high_pass_hz is not None:
+            check_range("high_pass_hz", self.high_pass_hz, 20, 300, unit="Hz")
         check_range("min_duration_s", self.min_duration_s, MIN_DURATION_S, 30, unit="seconds")
 
     @property
@@ -72,7 +88,7 @@ class Preprocessing:
     @property
     def key(self) -> str:
         """64 hexadecimal digits that change with every setting and with the code that applies them."""
-        text = f"{sorted(asdict(self).items())}|{source_digest(trimming, type(self).apply)}"
+        text = f"{sorted(asdict(self).items())}|{source_digest(*_CODE, type(self).apply)}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def apply(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -85,15 +101,22 @@ class Preprocessing:
 
         Returns
         -------
-        (m,) of the same type, m <= n: a view of ``samples``.
+        (m,) of the same type, m <= n: a view of ``samples``, or of a filtered copy.
 
         Raises
         ------
         AudioError
             ``samples`` is empty, silent, or not finite.
         """
+        if self.high_pass_hz is not None:
+            samples = filters.high_pass(samples, self.high_pass_hz)
         if self.trim_db is None:
             return samples
+        if self.trim == "speech":
+            begin, end = speech_bounds.speech_bounds(
+                samples, is_speech=speech_detector.is_speech, min_samples=self.min_samples
+            )
+            return samples[begin:end]
         return trimming.trim_silence(samples, threshold_db=self.trim_db, min_duration_s=self.min_duration_s)
 
     def to_dict(self) -> dict[str, Any]:
@@ -107,12 +130,14 @@ class Preprocessing:
         Parameters
         ----------
         described
-            ``card["preprocessing"]``.  Cards of older versions lack ``min_duration_s``, which then has its default.
+            ``card["preprocessing"]``.  Cards of older versions lack some keys, which then have their defaults.
             Without ``trim_db`` nothing is trimmed.
         """
-        known = {name: described[name] for name in ("min_duration_s",) if name in described}
+        known = {name: described[name] for name in ("min_duration_s", "high_pass_hz", "trim") if name in described}
         return cls(trim_db=described.get("trim_db"), **known)
 
 
-#: Preprocessing of models trained with this version.
+#: Preprocessing of models trained with this version, the built-in one among them.
 DEFAULT = Preprocessing()
+#: For recordings with offset, hum, clicks, beeps and noise; docs/results.md, "Real recordings", compares the two.
+ROBUST = Preprocessing(high_pass_hz=70.0, trim="speech")

@@ -7,7 +7,8 @@ from emotone.audio import write_wav
 from emotone.audio.speech_detector import VadSettings
 from emotone.errors import AudioError, ConfigError
 from emotone.recognition.recognizer import Recognizer
-from emotone.recognition.timeline import ENVELOPE_STEP_S, TimelineSettings, timeline
+from emotone.recognition.timeline import TimelineSettings, timeline
+from emotone.recognition.windows import ENVELOPE_STEP_S
 from support import handmade
 
 RATE = 16_000

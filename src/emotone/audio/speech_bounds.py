@@ -10,9 +10,10 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from emotone.audio import trimming
 from emotone.audio.reader import Waveform
 from emotone.audio.resampling import SAMPLE_RATE
-from emotone.audio.trimming import frame_energy
+from emotone.audio.trimming import MIN_SAMPLES, frame_energy
 
 FRAMES_PER_S = 100
 #: Sound is at most this much below the level, dB, and at least this much above the noise.
@@ -28,7 +29,9 @@ _MARGIN_S = 0.1
 IsSpeech = Callable[[Waveform], bool]
 
 
-def speech_bounds(samples: Waveform, *, is_speech: IsSpeech | None = None) -> tuple[int, int]:
+def speech_bounds(
+    samples: Waveform, *, is_speech: IsSpeech | None = None, min_samples: int = MIN_SAMPLES
+) -> tuple[int, int]:
     """Return the first sample of the speech in a clip and the sample after its last.
 
     Parameters
@@ -37,6 +40,8 @@ def speech_bounds(samples: Waveform, *, is_speech: IsSpeech | None = None) -> tu
         (n,) at 16 kHz without offset and hum, see `emotone.audio.filters.high_pass`; any gain.
     is_speech
         Says of a sound apart from the rest, (m,) with m from 0.2 s on, whether it is speech; None: all of it is.
+    min_samples
+        Shortest result, unless the clip is shorter.
 
     Returns
     -------
@@ -51,7 +56,7 @@ def speech_bounds(samples: Waveform, *, is_speech: IsSpeech | None = None) -> tu
         return 0, len(samples)
     hop, margin = SAMPLE_RATE // FRAMES_PER_S, round(_MARGIN_S * SAMPLE_RATE)
     begin, end = islands[0][0] * hop - margin, (islands[-1][1] + 1) * hop + margin
-    return max(0, begin), min(len(samples), end)
+    return trimming.at_least(max(0, begin), min(len(samples), end), min_samples, len(samples))
 
 
 def _islands(energy: npt.NDArray[np.float64]) -> list[tuple[int, int]]:

@@ -217,6 +217,14 @@ class _SecondOpinion:
         return first if is_silence and self._is_speech else None
 
 
+def is_speech(samples: Waveform) -> bool:
+    """Say whether a short sound, (n,) at 16 kHz, is speech: three frames of it or more."""
+    probability, threshold = silero(), VadSettings.start
+    padded = np.concatenate([samples, np.zeros(FRAME - len(samples) % FRAME, np.float32)])
+    frames = padded.reshape(-1, FRAME)
+    return sum(probability(frame) >= threshold for frame in frames) >= 3
+
+
 def silero() -> Probability:
     """Make a new Silero VAD; it has a state, so each stream needs a separate one.
 

@@ -63,12 +63,17 @@ def trim_silence(
     hop, frame, margin = _CELL * _CELLS_PER_HOP, _CELL * _CELLS_PER_FRAME, round(_MARGIN_S * SAMPLE_RATE)
     begin = max(0, int(sounding[0]) * hop - margin)
     end = min(len(samples), int(sounding[-1]) * hop + frame + margin)
-    shortest = round(min_duration_s * SAMPLE_RATE)
-    missing = min(len(samples), shortest) - (end - begin)
-    if missing > 0:
-        begin = max(0, min(begin - missing // 2, len(samples) - (end - begin) - missing))
-        end = begin + shortest
+    begin, end = at_least(begin, end, round(min_duration_s * SAMPLE_RATE), len(samples))
     return samples[begin:end]
+
+
+def at_least(begin: int, end: int, shortest: int, n_samples: int) -> tuple[int, int]:
+    """Widen a range to ``shortest`` samples, or to all ``n_samples`` if there are fewer."""
+    missing = min(n_samples, shortest) - (end - begin)
+    if missing > 0:
+        begin = max(0, min(begin - missing // 2, n_samples - (end - begin) - missing))
+        end = begin + min(n_samples, shortest)
+    return begin, end
 
 
 def frame_energy(samples: Waveform) -> npt.NDArray[np.float64]:

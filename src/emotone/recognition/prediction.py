@@ -29,6 +29,8 @@ class Prediction:
         The segment, in seconds from the start of the recording.
     speech
         Probability of speech, in [0, 1]; None from a model that does not check for speech.
+    notes
+        Sentences on what else there is to know about the recording.
     """
 
     emotion: str | None
@@ -37,6 +39,7 @@ class Prediction:
     start_s: float
     end_s: float
     speech: float | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_scores(
@@ -88,6 +91,7 @@ class Prediction:
             "confidence": round(self.confidence, 6),
             "scores": {emotion: round(score, 6) for emotion, score in self.scores.items()},
             "speech": None if self.speech is None else round(self.speech, 6),
+            "notes": list(self.notes),
         }
 
 

@@ -3,6 +3,7 @@
 A bundle contains only data, an ONNX graph and JSON: none of it is executed as Python.
 """
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -13,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from emotone import audio
-from emotone.audio import SAMPLE_RATE, AudioSource
+from emotone.audio import SAMPLE_RATE, AudioSource, Channel, Recording
+from emotone.audio.speech_detector import Gate, SpeechDetector
 from emotone.errors import AudioError, ConfigError, EmotoneError, FeatureError, SilenceError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
@@ -23,13 +25,17 @@ from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.session import DEFAULT, bundle_folder, checked_session, extractor_of, speaker_width
 from emotone.recognition.stream import Stream, StreamSettings
 from emotone.recognition.timeline import Timeline, TimelineSettings, timeline
-from emotone.recognition.windows import blocks, windows
+from emotone.recognition.windows import WINDOWED_FROM_S, SpeechReader, cut
 from emotone.validation import check_range
 
-UTTERANCE_S = 30.0  # a longer recording is predicted in windows
+#: Recordings up to this length are read as a whole before windows are cut.
+_HEAD_S = 30.0
+_TIMELINE_NOTE = (
+    "the recording is longer than {:g} s: this is the mean over its speech; a timeline shows how the emotion changes"
+)
+_CHANNELS_NOTE = 'the two channels seem to hold different people: predict each with channel="left" and "right"'
 
 Vector = npt.NDArray[np.float32]
-Segment = tuple[float, float | None]  # start and end in seconds; None: the end of the recording
 
 
 class Recognizer:
@@ -106,7 +112,7 @@ class Recognizer:
     ) -> SpeakerProfile:
         """Compute the profile of a speaker from a few clips, without labels and of any emotions.
 
-        Of a recording over 30 seconds, each window of ten seconds counts as a clip.
+        Of a recording with over six seconds of speech, each window of three seconds counts as a clip.
 
         Parameters
         ----------
@@ -170,13 +176,16 @@ class Recognizer:
         *,
         start_s: float = 0.0,
         end_s: float | None = None,
+        channel: Channel = "mix",
+        track: int | None = None,
         profile: SpeakerProfile | None = None,
         progress: Progress | None = None,
     ) -> Prediction:
         """Predict the emotion of a recording or of a segment of it.
 
-        Up to 30 seconds are predicted as a single utterance.  For longer sound, the scores are the mean over windows of
-        ten seconds, weighted by the amount of sound in each.  For changes over time, use `timeline`.
+        Up to six seconds of speech are predicted as a single utterance.  Of longer ones, the scores are the mean over
+        windows of three seconds within the speech, weighted by the speech in each: models are trained on clips of that
+        length.  For changes over time, use `timeline`.
 
         Parameters
         ----------
@@ -184,6 +193,8 @@ class Recognizer:
             Path, bytes, open binary file, or ``(samples, rate)``; see `emotone.audio.read`.
         start_s, end_s
             The segment, in seconds; None is the end.
+        channel, track
+            What to read, see `emotone.audio.read`.
         profile
             Profile of the speaker, see `adapt`.
         progress
@@ -198,14 +209,16 @@ class Recognizer:
         """
         if profile is not None:
             self.check_profile(profile)
-        try:
-            scores, speech, duration_s = self._predict_segment(source, (start_s, end_s), profile, progress)
-        except SilenceError:
-            if not self.checks_speech:
-                raise
-            scores, speech = np.full(len(self.emotions), 1 / len(self.emotions)), 0.0
-            duration_s = (audio.info(source).duration_s if end_s is None else end_s) - start_s
-        return Prediction.from_scores(
+        with audio.open_recording(source, start_s=start_s, end_s=end_s, channel=channel, track=track) as recording:
+            notes: tuple[str, ...] = ()
+            try:
+                scores, speech, notes = self._predict_recording(recording, profile, progress)
+            except SilenceError:
+                if not self.checks_speech:
+                    raise
+                scores, speech = np.full(len(self.emotions), 1 / len(self.emotions)), 0.0
+            duration_s = recording.n_samples / SAMPLE_RATE
+        prediction = Prediction.from_scores(
             self.emotions,
             scores,
             start_s=float(start_s),
@@ -213,6 +226,7 @@ class Recognizer:
             speech=speech if self.checks_speech else None,
             threshold=self.threshold,
         )
+        return replace(prediction, notes=notes) if notes else prediction
 
     def predict_many(
         self, sources: Iterable[AudioSource], *, profile: SpeakerProfile | None = None
@@ -241,6 +255,8 @@ class Recognizer:
         self,
         source: AudioSource,
         *,
+        channel: Channel = "mix",
+        track: int | None = None,
         profile: SpeakerProfile | None = None,
         settings: TimelineSettings | None = None,
         progress: Progress | None = None,
@@ -249,7 +265,7 @@ class Recognizer:
 
         Parameters
         ----------
-        source, profile
+        source, channel, track, profile
             As in `predict`; the errors are the same, except that silence is not an error.
         settings
             Windows and speech detection.
@@ -265,14 +281,16 @@ class Recognizer:
             scores, _, speech = self._outputs(self.preprocessing.apply(sound), profile)
             return scores, speech
 
-        return timeline(
-            blocks(source, progress),
-            answer,
-            emotions=self.emotions,
-            threshold=self.threshold,
-            checks_speech=self.checks_speech,
-            settings=settings,
-        )
+        with audio.open_recording(source, channel=channel, track=track) as recording:
+            return timeline(
+                _with_progress(recording, progress),
+                answer,
+                emotions=self.emotions,
+                threshold=self.threshold,
+                checks_speech=self.checks_speech,
+                settings=settings,
+                gate=self.speech_gate,
+            )
 
     def stream(
         self,
@@ -322,45 +340,68 @@ class Recognizer:
             )
         return self._outputs(samples, profile)[:2]
 
-    def _predict_segment(
-        self, source: AudioSource, segment: Segment, profile: SpeakerProfile | None, progress: Progress | None
-    ) -> tuple[Vector, float, float]:
-        """Return scores (k,), probability of speech and duration in seconds."""
-        start_s, end_s = segment
-        if start_s == 0 and end_s is None and audio.info(source).duration_s > UTTERANCE_S:
-            return self._predict_long(source, profile, progress)
-        samples = audio.read(source, start_s=start_s, end_s=end_s)
-        if len(samples) > UTTERANCE_S * SAMPLE_RATE:
-            return self._predict_long((samples, SAMPLE_RATE), profile, progress)
-        scores, _, speech = self._outputs(self.preprocessing.apply(samples), profile)
-        return scores, speech, len(samples) / SAMPLE_RATE
+    @property
+    def speech_gate(self) -> Gate | None:
+        """The model's own probability of speech, as a function of samples; None if the model does not check."""
+        return self._speech_of if self.checks_speech else None
 
-    def _predict_long(
-        self, source: AudioSource, profile: SpeakerProfile | None, progress: Progress | None
-    ) -> tuple[Vector, float, float]:
-        """Return the mean scores (k,) and probability of speech over windows, and the duration in seconds.
+    def _speech_of(self, samples: Vector) -> float:
+        return self._outputs(samples, None)[2]
+
+    def _predict_recording(
+        self, recording: Recording, profile: SpeakerProfile | None, progress: Progress | None
+    ) -> tuple[Vector, float, tuple[str, ...]]:
+        """Return scores (k,), probability of speech, and notes.
 
         If any windows contain speech, only those count.
         """
-        outputs: list[tuple[Vector, float, int]] = []
-        n_samples = 0
-        for sound, n_window in windows(source, self.preprocessing.apply, progress=progress):
-            n_samples += n_window
-            if len(sound):
-                scores, _, speech = self._outputs(sound, profile)
-                outputs.append((scores, speech, len(sound)))
+        outputs = []
+        for sound, seconds in self._windows(recording, progress):
+            scores, _, speech = self._outputs(sound, profile)
+            outputs.append((scores, speech, seconds))
         counted = [output for output in outputs if output[1] >= SPEECH_THRESHOLD] or outputs
         all_scores, all_speech, weights = zip(*counted, strict=True)
-        mean = np.average(all_scores, axis=0, weights=weights)
-        speech = float(np.average(all_speech, weights=weights))
-        return np.asarray(mean, dtype=np.float32), speech, n_samples / SAMPLE_RATE
+        mean = np.asarray(np.average(all_scores, axis=0, weights=weights), np.float32)
+        notes = [_TIMELINE_NOTE.format(WINDOWED_FROM_S)] if len(outputs) > 1 else []
+        notes += [_CHANNELS_NOTE] if recording.has_two_people else []
+        return mean, float(np.average(all_speech, weights=weights)), tuple(notes)
+
+    def _windows(self, recording: Recording, progress: Progress | None) -> Iterator[tuple[Vector, float]]:
+        """Yield what the model predicts of a recording: all of a short one, or windows of the speech in a longer one.
+
+        Each comes with its weight: the seconds of speech that it counts for.
+
+        Raises
+        ------
+        SilenceError
+            The whole recording is silent.
+        """
+        blocks = _with_progress(recording, progress)
+        head = next(blocks)
+        following = next(blocks, None)
+        if following is None:
+            sound = self.preprocessing.apply(audio.check_sound(head, recording.name))
+            if len(sound) <= WINDOWED_FROM_S * SAMPLE_RATE:
+                yield sound, 1.0
+                return
+            stretches: Iterable[Vector] = [sound]
+        else:
+            stretches = itertools.chain([head, following], blocks)
+        loudest = _Loudest(stretches)
+        any_speech = False
+        for _, speech in SpeechReader(loudest, SpeechDetector(gate=self.speech_gate)):
+            for window, seconds in cut(speech):
+                if np.abs(window).max() >= audio.SILENT_PEAK:
+                    any_speech = True
+                    yield self.preprocessing.apply(window), seconds
+        if not any_speech:  # the model's own check for speech has the last word
+            yield self.preprocessing.apply(audio.check_sound(loudest.samples, recording.name)), 1.0
 
     def _embeddings(self, source: AudioSource) -> Iterator[Vector]:
         """Yield the embedding (e,) of a recording, or of each window of a long recording."""
-        if audio.info(source).duration_s > UTTERANCE_S:
-            yield from (self.run(sound)[1] for sound, _ in windows(source, self.preprocessing.apply) if len(sound))
-        else:
-            yield self.embedding(source)
+        with audio.open_recording(source) as recording:
+            for sound, _ in self._windows(recording, None):
+                yield self.run(sound)[1]
 
     def _outputs(self, samples: Vector, profile: SpeakerProfile | None) -> tuple[Vector, Vector, float]:
         """Return scores (k,), embedding (d,) and probability of speech; see `run`."""
@@ -379,6 +420,35 @@ class Recognizer:
                 "this recording out and report it"
             )
         return scores[0], embedding[0], float(speech[0][0, 0]) if speech else 1.0
+
+
+def _with_progress(recording: Recording, progress: Progress | None) -> Iterator[Vector]:
+    """Yield blocks of a recording, and report the seconds that are done, if the header says how many there are."""
+    total_s = recording.duration_s
+    for block in recording.blocks(_HEAD_S):
+        yield block
+        if progress is not None:
+            done_s = round(recording.n_samples / SAMPLE_RATE)
+            total = done_s if total_s is None else max(1, round(total_s))
+            progress(min(done_s, total), total, "listening")
+
+
+class _Loudest:
+    """Pass blocks on, and keep the beginning of the loudest one."""
+
+    def __init__(self, blocks: Iterable[Vector]) -> None:
+        self._blocks = blocks
+        self.samples = np.zeros(0, np.float32)
+
+    def __iter__(self) -> Iterator[Vector]:
+        peak = -1.0
+        for block in self._blocks:
+            if np.abs(block).max() > peak:
+                peak = float(np.abs(block).max())
+                loudest = int(np.abs(block).argmax())
+                begin = max(0, loudest - round(WINDOWED_FROM_S / 2 * SAMPLE_RATE))
+                self.samples = block[begin : begin + round(WINDOWED_FROM_S * SAMPLE_RATE)].copy()
+            yield block
 
 
 def _check_several(sources: object, *, name: str) -> None:

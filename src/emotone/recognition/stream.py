@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from emotone.audio import MIN_SAMPLES
 from emotone.audio.decoding import AudioSource
 from emotone.audio.resampling import SAMPLE_RATE, LiveResampler
-from emotone.audio.speech_detector import FRAME, Probability, SpeechDetector, VadSettings
+from emotone.audio.speech_detector import FRAME, Gate, Probability, SpeechDetector, VadSettings
 from emotone.errors import AudioError
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import SpeakerProfile
@@ -92,6 +92,10 @@ class StreamModel(Protocol):
 
     emotions: tuple[str, ...]
 
+    @property
+    def speech_gate(self) -> Gate | None:
+        """The model's own probability of speech."""
+
     def new_profile(self) -> SpeakerProfile:
         """Return the profile of an unknown speaker."""
 
@@ -165,7 +169,8 @@ class Stream:
         self.adapt = adapt
         self.settings = settings or StreamSettings()
         self._live = LiveResampler(rate, channels)
-        self._detector = SpeechDetector(self.settings.vad, probability=probability)
+        gate = None if probability is not None else recognizer.speech_gate
+        self._detector = SpeechDetector(self.settings.vad, probability=probability, gate=gate)
         self._kept = RecentSamples()
         self._pending = np.zeros(0, np.float32)  # less than a frame
         self._predicted = 0  # number of the sample at which the last prediction was made
@@ -225,8 +230,7 @@ class Stream:
                 yield self._ended(before or 0, edge.sample)
         now = detector.n_samples
         if detector.begun is None:
-            margin = self.settings.vad.pad_s + self.settings.vad.min_speech_s
-            self._kept.drop_before(now - round(margin * SAMPLE_RATE) - FRAME)
+            self._kept.drop_before(now - round(detector.lookback_s * SAMPLE_RATE))
         elif not detector.is_quiet and now - self._predicted >= self.settings.every_s * SAMPLE_RATE:
             self._predicted = now
             start = max(detector.begun, now - round(self.settings.window_s * SAMPLE_RATE))

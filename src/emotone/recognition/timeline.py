@@ -18,19 +18,16 @@ from numpy.typing import NDArray
 from emotone import files
 from emotone.audio import MIN_SAMPLES
 from emotone.audio.resampling import SAMPLE_RATE
-from emotone.audio.speech_detector import Edge, Probability, SpeechDetector, VadSettings
+from emotone.audio.speech_detector import Gate, Probability, SpeechDetector, VadSettings
 from emotone.errors import ConfigError
 from emotone.recognition.prediction import Prediction, shares
 from emotone.recognition.timeline_formats import FORMATS, format_for
-from emotone.recognition.windows import RecentSamples
+from emotone.recognition.windows import SpeechReader
 from emotone.validation import check_range
 
 Waveform = NDArray[np.float32]
 #: Samples (n,) at 16 kHz -> scores (k,) and probability of speech; None if they are too soft for a prediction.
 Answer = Callable[[Waveform], tuple[NDArray[np.float32], float] | None]
-#: Each value of the envelope is the peak of this many seconds.
-ENVELOPE_STEP_S = 0.05
-_ENVELOPE_STEP = round(ENVELOPE_STEP_S * SAMPLE_RATE)
 
 
 @dataclass(frozen=True)
@@ -131,6 +128,7 @@ def timeline(
     checks_speech: bool,
     settings: TimelineSettings | None = None,
     probability: Probability | None = None,
+    gate: Gate | None = None,
 ) -> Timeline:
     """Detect the speech of a recording and predict its segments.
 
@@ -148,12 +146,12 @@ def timeline(
         Whether the model predicts the probability of speech.
     settings
         Windows and speech detection.
-    probability
+    probability, gate
         See `SpeechDetector`.
     """
     settings = settings or TimelineSettings()
     segments: list[Prediction] = []
-    reader = _SpeechReader(blocks, SpeechDetector(settings.vad, probability=probability))
+    reader = SpeechReader(blocks, SpeechDetector(settings.vad, probability=probability, gate=gate))
     for start, sound in reader:
         for begin, end, scores, speech in _moments(sound, answer, settings):
             moment = Prediction.from_scores(
@@ -169,47 +167,6 @@ def timeline(
             else:
                 segments.append(moment)
     return Timeline(tuple(segments), reader.n_samples / SAMPLE_RATE, tuple(emotions), reader.envelope())
-
-
-class _SpeechReader:
-    """Yields each stretch of speech, its first sample and its sound, as the blocks are read."""
-
-    def __init__(self, blocks: Iterable[Waveform], detector: SpeechDetector) -> None:
-        self.blocks, self.detector = blocks, detector
-        self.n_samples = 0
-        self._kept = RecentSamples()
-        self._start: int | None = None
-        self._peaks: list[Waveform] = []
-        self._rest = np.zeros(0, np.float32)  # magnitudes, less than a step of the envelope
-
-    def __iter__(self) -> Iterator[tuple[int, Waveform]]:
-        settings = self.detector.settings
-        margin = round((settings.pad_s + settings.min_speech_s) * SAMPLE_RATE) + 1024
-        for block in self.blocks:
-            self.n_samples += len(block)
-            self._add_peaks(block)
-            self._kept.append(block)
-            yield from self._speech(self.detector.push(block))
-            self._kept.drop_before(self._start if self._start is not None else self.n_samples - margin)
-        yield from self._speech(self.detector.finish())
-
-    def _speech(self, edges: Iterable[Edge]) -> Iterator[tuple[int, Waveform]]:
-        for edge in edges:
-            if edge.kind == "start":
-                self._start = edge.sample
-            elif self._start is not None:
-                yield self._start, self._kept.between(self._start, edge.sample)
-                self._start = None
-
-    def _add_peaks(self, block: Waveform) -> None:
-        magnitudes = np.abs(np.concatenate([self._rest, block]))
-        whole = len(magnitudes) - len(magnitudes) % _ENVELOPE_STEP
-        self._peaks.append(magnitudes[:whole].reshape(-1, _ENVELOPE_STEP).max(axis=1))
-        self._rest = magnitudes[whole:]
-
-    def envelope(self) -> Waveform:
-        last = [self._rest.max(keepdims=True)] if len(self._rest) else []
-        return np.concatenate([*self._peaks, *last, np.zeros(0, np.float32)])
 
 
 def _moments(

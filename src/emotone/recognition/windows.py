@@ -1,52 +1,94 @@
-"""Windows of a long recording, and a buffer of recent samples, in bounded memory."""
+"""Speech in a recording, and windows of it, in bounded memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from emotone import audio
-from emotone.audio import SAMPLE_RATE, AudioSource
-from emotone.errors import SilenceError
-from emotone.progress import Progress
+from emotone.audio import MIN_SAMPLES, SAMPLE_RATE
+from emotone.audio.speech_detector import Edge, SpeechDetector
 
-#: Seconds of a window.
-WINDOW_S = 10.0
+Waveform = npt.NDArray[np.float32]
 
-Vector = npt.NDArray[np.float32]
-
-
-def blocks(source: AudioSource, progress: Progress | None = None) -> Iterator[Vector]:
-    """Yield the windows of a recording; report the seconds that are done as progress."""
-    n_samples, total_s = 0, round(audio.info(source).duration_s)
-    for block in audio.blocks(source, block_s=WINDOW_S):
-        yield block
-        n_samples += len(block)
-        if progress is not None:
-            progress(min(round(n_samples / SAMPLE_RATE), total_s), total_s, "listening")
+#: From this length on, in seconds, a recording is predicted in windows, each about as long as the clips that models are
+#: trained on.
+WINDOWED_FROM_S = 6.0
+#: Length of a window, and seconds from one to the next; benchmarks/real_recordings.py compares others.
+WINDOW_S, HOP_S = 3.0, 1.5
+#: Each value of the envelope is the peak of this many seconds.
+ENVELOPE_STEP_S = 0.05
+_ENVELOPE_STEP = round(ENVELOPE_STEP_S * SAMPLE_RATE)
 
 
-def windows(
-    source: AudioSource, preprocess: Callable[[Vector], Vector], *, progress: Progress | None = None
-) -> Iterator[tuple[Vector, int]]:
-    """Yield the preprocessed samples of each window, empty for silence, and the window's length in samples.
+def cut(samples: Waveform) -> Iterator[tuple[Waveform, float]]:
+    """Yield windows of a stretch of speech, all equally long, and the seconds of speech that each one counts for.
 
-    Raises
-    ------
-    SilenceError
-        All windows are silent.
+    Examples
+    --------
+    >>> [(len(window) / 16_000, seconds) for window, seconds in cut(np.zeros(72_000, np.float32))]
+    [(3.0, 2.25), (3.0, 2.25)]
     """
-    n_samples, any_sound = 0, False
-    for window in blocks(source, progress):
-        n_samples += len(window)
-        is_sound = len(window) >= audio.MIN_SAMPLES and np.abs(window).max() >= audio.SILENT_PEAK
-        any_sound |= bool(is_sound)
-        yield preprocess(window) if is_sound else window[:0], len(window)
-    if not any_sound:
-        raise SilenceError(
-            f"the recording of {n_samples / SAMPLE_RATE:.0f} s is silent throughout; check the microphone and "
-            "record again"
-        )
+    window, hop = round(WINDOW_S * SAMPLE_RATE), round(HOP_S * SAMPLE_RATE)
+    if len(samples) < MIN_SAMPLES:
+        return
+    n_hops = max(0, -(-(len(samples) - window) // hop))
+    for n in range(n_hops + 1):
+        begin = round(n * (len(samples) - window) / n_hops) if n_hops else 0
+        yield samples[begin : begin + window], len(samples) / SAMPLE_RATE / (n_hops + 1)
+
+
+class SpeechReader:
+    """Yield each stretch of speech, its first sample and its samples, as the blocks are read.
+
+    Parameters
+    ----------
+    blocks
+        The recording in pieces, (n,) float32 at 16 kHz.
+    detector
+        A new speech detector.
+
+    Attributes
+    ----------
+    n_samples
+        Samples read so far.
+    """
+
+    def __init__(self, blocks: Iterable[Waveform], detector: SpeechDetector) -> None:
+        self.blocks, self.detector = blocks, detector
+        self.n_samples = 0
+        self._kept = RecentSamples()
+        self._start: int | None = None
+        self._peaks: list[Waveform] = []
+        self._rest = np.zeros(0, np.float32)  # magnitudes, less than a step of the envelope
+
+    def __iter__(self) -> Iterator[tuple[int, Waveform]]:
+        margin = round(self.detector.lookback_s * SAMPLE_RATE)
+        for block in self.blocks:
+            self.n_samples += len(block)
+            self._add_peaks(block)
+            self._kept.append(block)
+            yield from self._speech(self.detector.push(block))
+            self._kept.drop_before(self._start if self._start is not None else self.n_samples - margin)
+        yield from self._speech(self.detector.finish())
+
+    def _speech(self, edges: Iterable[Edge]) -> Iterator[tuple[int, Waveform]]:
+        for edge in edges:
+            if edge.kind == "start":
+                self._start = edge.sample
+            elif self._start is not None:
+                yield self._start, self._kept.between(self._start, edge.sample)
+                self._start = None
+
+    def _add_peaks(self, block: Waveform) -> None:
+        magnitudes = np.abs(np.concatenate([self._rest, block]))
+        whole = len(magnitudes) - len(magnitudes) % _ENVELOPE_STEP
+        self._peaks.append(magnitudes[:whole].reshape(-1, _ENVELOPE_STEP).max(axis=1))
+        self._rest = magnitudes[whole:]
+
+    def envelope(self) -> Waveform:
+        """Return the peak of each `ENVELOPE_STEP_S` read so far."""
+        last = [self._rest.max(keepdims=True)] if len(self._rest) else []
+        return np.concatenate([*self._peaks, *last, np.zeros(0, np.float32)])
 
 
 class RecentSamples:
@@ -64,11 +106,11 @@ class RecentSamples:
         """The number of the next sample."""
         return self._first + len(self._samples)
 
-    def append(self, samples: Vector) -> None:
+    def append(self, samples: Waveform) -> None:
         """Add samples (n,) at the end."""
         self._samples = np.concatenate([self._samples, samples])
 
-    def between(self, start: int, stop: int) -> Vector:
+    def between(self, start: int, stop: int) -> Waveform:
         """Return the samples from ``start`` to before ``stop``."""
         return self._samples[start - self._first : stop - self._first]
 

@@ -10,7 +10,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from emotone.formatting import clock
 from emotone.palette import colour_of
-from emotone.recognition.timeline import ENVELOPE_STEP_S, Timeline
+from emotone.recognition.timeline import Timeline
+from emotone.recognition.windows import ENVELOPE_STEP_S
 from emotone.report.figures.style import FAINT, INK, STYLE, canvas
 
 _MOST_COLUMNS = 2000  # a long recording has more peaks than a picture has pixels
