@@ -335,11 +335,11 @@ def test_the_live_tab_follows_the_microphone(open_page):
     button.click()
     expect(status).to_have_text("The microphone is off.")
     expect(page.locator("#em-live-now")).to_be_hidden()
-    ended = [one for one in told if one["event"] == "speech_end" and "emotion" in one]
-    assert any(one["event"] == "emotion" for one in told)
+    ended = [one for one in told if one["kind"] == "speech_end" and "label" in one]
+    assert any(one["kind"] == "emotion" for one in told)
     page.wait_for_function(f"document.querySelectorAll('#em-live-list li').length >= {len(ended)}")
     shown = page.locator("#em-live-list b").all_inner_texts()[::-1]
-    assert shown[: len(ended)] == [one["emotion"] for one in ended]
+    assert shown[: len(ended)] == [one["label"] for one in ended]
 
 
 def test_your_voice_before_and_after(open_page, recognizer, tmp_path):

@@ -198,7 +198,7 @@ def test_websockets_get_the_events_of_a_stream(service, recognizer, chunk):
     sound = (32767 * samples.clip(-1, 1)).astype("<i2").tobytes()
     stream = Stream(recognizer)
     expected = [event.to_dict() for event in stream.push(sound) + stream.finish()]
-    assert {event["event"] for event in expected} == {"speech_start", "emotion", "speech_end"}
+    assert {event["kind"] for event in expected} == {"speech_start", "emotion", "speech_end"}
     assert load_faults.stream(service, sound, chunk=chunk) == expected
 
 

@@ -85,7 +85,7 @@ def expected(recognizer, sound, **given):
 def test_events_are_those_of_a_stream(client, recognizer, size):
     sound = pcm(0, 0.02, 0.02, 0, 0, 0.3, 0.3)
     told = expected(recognizer, sound)
-    ends = [event["emotion"] for event in told if event["event"] == "speech_end"]
+    ends = [event["emotion"] for event in told if event["kind"] == "speech_end"]
     assert ends == ["sad", "angry"] and len(told) > 8
     assert events_of(client, sound, size=size) == told
 
@@ -101,8 +101,8 @@ def test_events_come_while_sound_is_sent(client):
     with client.websocket_connect("/v1/stream") as socket:
         socket.send_json(HELLO)
         socket.send_bytes(pcm(0, 0.02))
-        assert socket.receive_json()["event"] == "speech_start"
-        assert socket.receive_json()["event"] == "emotion"
+        assert socket.receive_json()["kind"] == "speech_start"
+        assert socket.receive_json()["kind"] == "emotion"
         assert "emotone_streams_open 1" in client.get("/metrics").text
     assert "emotone_streams_open 0" in client.get("/metrics").text
 
@@ -113,7 +113,7 @@ def test_adaptation(tmp_path, client):
     sound = pcm(0.15, 0.15, 0, 0.15, 0.15, 0)
     told = events_of(client_of(recognizer), sound, hello={"rate": RATE, "adapt": True})
     assert told == expected(recognizer, sound, adapt=True)
-    assert [one.get("n_heard", 0) for one in told if one["event"] == "speech_end"] == [0, 1]
+    assert [one.get("n_heard", 0) for one in told if one["kind"] == "speech_end"] == [0, 1]
     with client.websocket_connect("/v1/stream") as socket:
         socket.send_json({"rate": RATE, "adapt": True})
         assert "can't adapt" in closed(socket, "bad_request", 1008)
@@ -121,7 +121,7 @@ def test_adaptation(tmp_path, client):
 
 def test_the_last_events_come_before_the_end(client):
     told = events_of(client, pcm(0.02, 0.02))
-    assert told[-1]["event"] == "speech_end" and told[-1]["end_s"] == 2.0
+    assert told[-1]["kind"] == "speech_end" and told[-1]["end_s"] == 2.0
     assert events_of(client, b"") == [] and events_of(client, b"\0") == []
 
 
@@ -190,7 +190,7 @@ def test_too_many_streams(recognizer):
         with client.websocket_connect("/v1/stream") as first:
             first.send_json(HELLO)
             first.send_bytes(pcm(0.02))
-            assert first.receive_json()["event"] == "speech_start"
+            assert first.receive_json()["kind"] == "speech_start"
             with client.websocket_connect("/v1/stream") as second:
                 second.send_json(HELLO)
                 closed(second, "too_many_streams", 1013)
@@ -234,7 +234,7 @@ def test_the_key_comes_in_a_header_or_in_the_hello(recognizer):
     with client.websocket_connect("/v1/stream", headers={"Authorization": "Bearer sesame"}) as socket:
         socket.send_json(HELLO)
         socket.send_bytes(pcm(0.02))
-        assert socket.receive_json()["event"] == "speech_start"
+        assert socket.receive_json()["kind"] == "speech_start"
     assert len(events_of(client, pcm(0.02), hello=HELLO | {"key": "sesame"})) >= 2
     for hello in (HELLO, HELLO | {"key": "no"}, HELLO | {"key": "\ud800"}):
         with client.websocket_connect("/v1/stream") as socket:
@@ -259,7 +259,7 @@ def test_pages_of_other_origins_are_refused(recognizer, origin, origins, allowed
         if allowed:
             socket.send_json(HELLO)
             socket.send_bytes(pcm(0.02))
-            assert socket.receive_json()["event"] == "speech_start"
+            assert socket.receive_json()["kind"] == "speech_start"
         else:
             closed(socket, "forbidden_origin", 1008)
 

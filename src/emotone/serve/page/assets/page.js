@@ -144,9 +144,9 @@ function connect(live) {
     status("Listening. Speak.");
   };
   socket.onmessage = ({ data }) => {
-    const told = JSON.parse(data);
-    if (told.event) show(told);
-    else problem = told.code === "too_many_streams" ? "Too many people are listening now. Try again later." : problem;
+    const message = JSON.parse(data);
+    if (message.kind) show(message);
+    else problem = message.code === "too_many_streams" ? "Too many people are listening now. Try again later." : problem;
   };
   socket.onclose = () => listening === live && stop(problem);
 }
@@ -174,15 +174,15 @@ function button(on) {
   get("em-live-adapt").disabled = on;
 }
 
-function show(told) {
-  if (told.event === "speech_end") {
-    if (told.emotion) add(told);
+function show(event) {
+  if (event.kind === "speech_end") {
+    if (event.label) add(event);
     if (listening) quiet("Listening. Nobody speaks.", "Heard last");
     return;
   }
   if (!listening) return;
   quiet("Somebody speaks.", "Now");
-  if (told.event === "emotion") now(told);
+  if (event.kind === "emotion") now(event);
 }
 
 function quiet(what, when) {
@@ -190,13 +190,13 @@ function quiet(what, when) {
   get("em-live-when").textContent = when;
 }
 
-function now({ emotion, confidence, scores }) {
+function now({ emotion, label, confidence, scores }) {
   get("em-live-now").hidden = false;
-  get("em-live-now").style.setProperty("--em-colour", colours()[emotion] ?? "#888888");
-  get("em-live-now").dataset.label = emotion;
-  get("em-live-word").textContent = emotion;
+  get("em-live-now").style.setProperty("--em-colour", colours()[label] ?? "#888888");
+  get("em-live-now").dataset.label = label;
+  get("em-live-word").textContent = label;
   const best = Object.keys(scores).reduce((one, other) => (scores[other] > scores[one] ? other : one));
-  get("em-live-sure").textContent = emotion in scores ? percent(confidence) : `most probably ${best}, ${percent(confidence)}`;
+  get("em-live-sure").textContent = emotion ? percent(confidence) : `most probably ${best}, ${percent(confidence)}`;
   const body = get("em-live-bars");
   for (const [name, score] of Object.entries(scores)) {
     const row = body.querySelector(`[data-emotion="${name}"]`) ?? added(body, name);
@@ -215,16 +215,16 @@ function added(body, name) {
   return row;
 }
 
-function add({ emotion, confidence, scores, start_s, end_s }) {
+function add({ emotion, label, confidence, start_s, end_s }) {
   get("em-live-said").hidden = false;
   const item = document.createElement("li");
   item.innerHTML =
     '<span class="em-line"><span class="em-swatch" aria-hidden="true"></span><span class="em-time"></span><b></b>' +
     '<span class="em-value"></span></span>';
-  item.style.setProperty("--em-colour", colours()[emotion] ?? "#888888");
+  item.style.setProperty("--em-colour", colours()[label] ?? "#888888");
   item.querySelector(".em-time").textContent = `${clock(start_s)} – ${clock(end_s)}`;
-  item.querySelector("b").textContent = emotion;
-  item.querySelector(".em-value").textContent = emotion in scores ? percent(confidence) : "";
+  item.querySelector("b").textContent = label;
+  item.querySelector(".em-value").textContent = emotion ? percent(confidence) : "";
   const list = get("em-live-list");
   list.prepend(item);
   while (list.children.length > 200) list.lastElementChild.remove();
