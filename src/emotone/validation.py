@@ -28,4 +28,4 @@ def check_range(name: str, value: float, low: float, high: float, *, unit: str =
     emotone.errors.ConfigError: window_s is 40; expected 0.5 to 30 seconds
     """
     if isinstance(value, bool) or not math.isfinite(value) or not low <= value <= high:
-        raise ConfigError(f"{name} is {value}; expected {low:g} to {high:g}{f' {unit}' if unit else ''}")
+        raise ConfigError(f"{name} is {value}; expected {low:.12g} to {high:.12g}{f' {unit}' if unit else ''}")

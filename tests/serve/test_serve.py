@@ -22,7 +22,7 @@ from emotone.cli.recordings import Answer
 from emotone.errors import ConfigError, FeatureError
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import ServeSettings, create_app
-from emotone.serve.answers import answer_for, decoded
+from emotone.serve.answers import decode, predict_json
 from emotone.serve.counters import Metrics
 from emotone.serve.problems import KINDS, ProblemError
 from emotone.serve.server import make_server, serve
@@ -166,7 +166,7 @@ def test_model(client, recognizer):
 def test_health_and_readiness(recognizer):
     client = client_of(recognizer)
     assert client.get("/healthz").json() == {"status": "ok"} and client.get("/readyz").json() == {"status": "ready"}
-    client.app.state.load.closing = True
+    client.app.state.queue.closing = True
     problem(client.get("/readyz"), "busy")
     assert client.get("/healthz").status_code == 200
     assert client.head("/healthz").status_code == 200 and client.head("/readyz").status_code == 503
@@ -261,7 +261,7 @@ def test_failures_tell_nothing_of_themselves(recognizer, monkeypatch):
     failing(FeatureError("no finite number"))
     assert problem(send(client, WAV), "unanswerable") == "no finite number"
     monkeypatch.undo()
-    assert client.app.state.load.waiting == 0 and client.app.state.load._admitted == 0
+    assert client.app.state.queue.waiting == 0 and client.app.state.queue._admitted == 0
 
 
 def test_every_problem_is_in_the_schema(client):
@@ -344,7 +344,7 @@ def test_decoding_stops_at_the_deadline():
     deadline = Deadline(60)
     deadline.cancel()
     with pytest.raises(ProblemError) as told:
-        decoded(data, "a.flac", max_duration_s=3600, deadline=deadline)
+        decode(data, "a.flac", max_duration_s=3600, deadline=deadline)
     assert told.value.code == "timeout"
 
 
@@ -360,7 +360,7 @@ def test_the_answer_for_a_long_recording_stops_at_the_deadline(recognizer, monke
     monkeypatch.setattr(recognizer, "_outputs", counted)
     data = file_of(handmade.tone(0.1, seconds=95))
     with pytest.raises(ProblemError) as told:
-        answer_for(recognizer, data, "a.wav", as_timeline=False, deadline=deadline, settings=ServeSettings())
+        predict_json(recognizer, data, "a.wav", as_timeline=False, deadline=deadline, settings=ServeSettings())
     assert told.value.code == "timeout" and len(windows) == 3  # of ten
 
 
@@ -370,7 +370,7 @@ def test_answers_that_take_too_long(recognizer, monkeypatch):
         monkeypatch.setattr(recognizer, "predict", lambda *_, **__: over.wait(5))
         response = send(client, WAV)
         problem(response, "timeout")
-        load = client.app.state.load
+        load = client.app.state.queue
         assert response.headers["retry-after"] == "1" and load._running == 1  # its room is not given away
         over.set()
         _until(lambda: load._admitted == 0)
@@ -458,7 +458,7 @@ class Running:
         _until(lambda: self.server.started)
         port = self.server.servers[0].sockets[0].getsockname()[1]
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False)
-        self.load = self.server.config.app.state.load
+        self.queue = self.server.config.app.state.queue
         return self
 
     def __exit__(self, *_):
@@ -481,7 +481,7 @@ class Running:
 def test_a_full_queue_refuses_at_once_and_what_waits_is_answered(folder):
     with Running(folder, workers=1, queue=1) as running:
         found, threads = running.background(2)
-        _until(lambda: running.load._admitted == 2 and running.load._running == 1)
+        _until(lambda: running.queue._admitted == 2 and running.queue._running == 1)
         assert "emotone_queue_length 1" in running.client.get("/metrics").text
         refused = running.client.post("/v1/predict", files={"file": ("a.wav", WAV)})
         problem(refused, "busy")
@@ -489,7 +489,7 @@ def test_a_full_queue_refuses_at_once_and_what_waits_is_answered(folder):
         running.let.set()
         for one in threads:
             one.join(10)
-        assert [one.status_code for one in found] == [200, 200] and running.load._admitted == 0
+        assert [one.status_code for one in found] == [200, 200] and running.queue._admitted == 0
 
 
 def test_a_job_that_is_dropped_gives_its_upload_back(recognizer):
@@ -506,7 +506,7 @@ def test_a_job_that_is_dropped_gives_its_upload_back(recognizer):
             await asyncio.sleep(0.05)
 
         with pytest.raises(ClientDisconnect):
-            await load.answer(functools.partial(id, upload), slot=load.admit(), deadline=Deadline(60), gone=gone)
+            await load.run(functools.partial(id, upload), slot=load.admit(), deadline=Deadline(60), gone=gone)
         del upload
         await asyncio.sleep(0.05)  # it is told so
         gc.collect()
@@ -522,15 +522,15 @@ def test_a_client_that_is_gone_leaves_the_queue(folder):
 
     with Running(folder, workers=1, queue=1) as running:
         _, threads = running.background(1)
-        _until(lambda: running.load._running == 1)
+        _until(lambda: running.queue._running == 1)
         body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + WAV + b"\r\n--b--\r\n"
         head = f"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
         head += "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
         for sent in (body, body[:1000]):  # while it waits, and within its upload
             with socket.create_connection(("127.0.0.1", running.client.base_url.port)) as line:
                 line.sendall(head.encode() + sent)
-                _until(lambda: running.load._admitted == 2)
-            _until(lambda: running.load._admitted == 1)
+                _until(lambda: running.queue._admitted == 2)
+            _until(lambda: running.queue._admitted == 1)
         running.let.set()
         threads[0].join(10)
         assert running.client.get("/readyz").status_code == 200
@@ -546,7 +546,7 @@ def test_an_upload_that_does_not_go_on_is_given_up(folder):
             line.settimeout(5)
             answer = b"".join(iter(lambda: line.recv(4096), b""))
         assert answer.startswith(b"HTTP/1.1 408") and b'"code":"idle"' in answer
-        assert running.load._admitted == 0
+        assert running.queue._admitted == 0
 
 
 def test_a_large_upload_is_refused_while_it_is_sent(folder):
@@ -570,7 +570,7 @@ def test_what_runs_is_finished_before_the_service_ends(folder):
 
     with Running(folder, workers=1, drain_s=0.3) as running:
         found, threads = running.background(1)
-        _until(lambda: running.load._running == 1)
+        _until(lambda: running.queue._running == 1)
         running.server.handle_exit(signal.SIGTERM, None)
         running.server._captured_signals.clear()  # it would be raised again, for this process
         problem(running.client.get("/readyz"), "busy")  # and it still listens

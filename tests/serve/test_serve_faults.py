@@ -17,8 +17,8 @@ import pytest
 import soundfile
 
 from emotone.recognition.recognizer import Recognizer
-from emotone.serve.server import _listening
-from emotone.serve.timeouts import LEAST_BYTES_PER_S, MOST_UPLOAD_S, UploadTimeout
+from emotone.serve.server import listen
+from emotone.serve.timeouts import MAX_UPLOAD_S, MIN_BYTES_PER_S, UploadTimeout
 from support import handmade
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
@@ -110,7 +110,7 @@ def test_an_upload_that_is_slow_enough_is_taken(service, unharmed):
             line.sendall(body[at : at + 2000])
             time.sleep(2000 / len(body) * 2 * PATIENCE_S)
         assert load_client.answer_of(line).status == 200
-    assert LEAST_BYTES_PER_S < len(body) / (2 * PATIENCE_S)
+    assert MIN_BYTES_PER_S < len(body) / (2 * PATIENCE_S)
 
 
 def test_patience(monkeypatch):
@@ -118,15 +118,15 @@ def test_patience(monkeypatch):
     monkeypatch.setattr("emotone.serve.timeouts.time.monotonic", lambda: next(clock))
     patience = UploadTimeout(2.5)
     assert [patience.wait_s(0) for _ in range(3)] == [1.5, 0.5, 0.0]
-    assert patience.wait_s(2 * LEAST_BYTES_PER_S) == 0.5  # 4 s after the start, of 2.5 + 2
-    assert patience.wait_s(100 * LEAST_BYTES_PER_S) == 2.5
+    assert patience.wait_s(2 * MIN_BYTES_PER_S) == 0.5  # 4 s after the start, of 2.5 + 2
+    assert patience.wait_s(100 * MIN_BYTES_PER_S) == 2.5
 
 
 def test_patience_ends(monkeypatch):
     now = [0.0]
     monkeypatch.setattr("emotone.serve.timeouts.time.monotonic", lambda: now[0])
     patience = UploadTimeout(30.0)
-    for now[0], left in ((10.0, 30.0), (MOST_UPLOAD_S - 5, 5.0), (MOST_UPLOAD_S + 1, 0.0)):
+    for now[0], left in ((10.0, 30.0), (MAX_UPLOAD_S - 5, 5.0), (MAX_UPLOAD_S + 1, 0.0)):
         assert patience.wait_s(10**9) == left
 
 
@@ -153,7 +153,7 @@ def test_streams_outlast_the_patience_for_heads(service, unharmed):
 
 def test_answers_do_not_wait_for_acknowledgements():
     # an answer's head and body are two packets: the second would wait 40 ms for the client (Nagle's algorithm)
-    with _listening("127.0.0.1", 0) as opened, socket.create_connection(opened.getsockname()):
+    with listen("127.0.0.1", 0) as opened, socket.create_connection(opened.getsockname()):
         accepted, _ = opened.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0

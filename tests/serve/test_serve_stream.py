@@ -182,7 +182,7 @@ def test_idle_streams_are_closed(recognizer):
         socket.send_json(HELLO)
         socket.send_bytes(b"\0\0")
         closed(socket, "idle", 1008)
-    assert client.app.state.load.streams == 0
+    assert client.app.state.queue.streams == 0
 
 
 def test_too_many_streams(recognizer):
@@ -199,7 +199,7 @@ def test_too_many_streams(recognizer):
 
 def test_no_streams_begin_while_the_service_ends(recognizer):
     client = client_of(recognizer)
-    client.app.state.load.closing = True
+    client.app.state.queue.closing = True
     with client.websocket_connect("/v1/stream") as socket:
         socket.send_json(HELLO)
         closed(socket, "busy", 1013)
@@ -223,7 +223,7 @@ def test_failures_tell_nothing_of_themselves(recognizer, monkeypatch, caplog):
         socket.send_json(HELLO)
         socket.send_bytes(b"\0\0")
         assert "secret" not in closed(socket, "internal", 1011)
-    assert "a stream failed" in caplog.text and client.app.state.load.streams == 0
+    assert "a stream failed" in caplog.text and client.app.state.queue.streams == 0
 
 
 # ---- key and origin ----
@@ -304,7 +304,7 @@ def test_a_real_client_gets_the_same_events(real, recognizer):
 
 
 def test_a_client_that_goes_away_frees_its_place(real):
-    load = real.config.app.state.load
+    load = real.config.app.state.queue
     with _connect(real) as socket:
         socket.send(json.dumps(HELLO))
         _until(lambda: load.streams == 1)
@@ -319,7 +319,7 @@ def test_the_largest_message_is_taken_and_no_larger_one(real):
         socket.send(b"\0" * (1 << 20))
         socket.send(b"\0" * ((1 << 20) + 1))
         assert list(_all(socket)) == [] and socket.close_code == 1009
-    _until(lambda: real.config.app.state.load.streams == 0)
+    _until(lambda: real.config.app.state.queue.streams == 0)
 
 
 def _all(socket):
@@ -334,6 +334,6 @@ def _all(socket):
 def test_streams_end_with_the_service(real):
     with _connect(real) as socket:
         socket.send(json.dumps(HELLO))
-        _until(lambda: real.config.app.state.load.streams == 1)
+        _until(lambda: real.config.app.state.queue.streams == 1)
         real.should_exit = True
         assert list(_all(socket)) == [] and socket.close_code == 1012
