@@ -22,7 +22,7 @@ _BLOCK_S = 10.0
 def predict_json(
     recognizer: Recognizer, data: bytes, name: str, *, as_timeline: bool, deadline: Deadline, settings: ServeSettings
 ) -> dict[str, Any]:
-    """Return the JSON of an upload's prediction or timeline; raise `ProblemError` if there is none."""
+    """Return the JSON of an upload's prediction or timeline; raise `ProblemError` if that fails."""
     read = decode if as_timeline else decode_utterance
     source = (read(data, name, max_duration_s=settings.max_duration_s, deadline=deadline), audio.SAMPLE_RATE)
     with as_problem(name, data):

@@ -28,7 +28,7 @@ from emotone.serve.work_queue import WorkQueue
 KEPT_S = 600
 #: Seconds between two searches for old uploads.
 SWEPT_EVERY_S = 30
-#: Settings that Gradio and its dependencies read on import: no calls to other hosts, no pages of its own.
+#: Settings that Gradio and its dependencies read on import: no calls to other hosts, no extra pages.
 _ENVIRONMENT = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "GRADIO_MCP_SERVER": "False",

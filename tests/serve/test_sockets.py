@@ -131,16 +131,16 @@ def test_the_last_events_come_before_the_end(client):
 @pytest.mark.parametrize(
     ("hello", "why"),
     [
-        ("no json", "no hello"),
-        ("[" * 4000, "no hello"),
-        ("[1]", "no hello"),
-        ("{}", "no hello"),
-        ('{"rate": 1, "x": "' + "y" * 5000 + '"}', "no hello"),
+        ("no json", "not a hello"),
+        ("[" * 4000, "not a hello"),
+        ("[1]", "not a hello"),
+        ("{}", "not a hello"),
+        ('{"rate": 1, "x": "' + "y" * 5000 + '"}', "not a hello"),
         ('{"rate": "16000"}', "rate is a str"),
         ('{"rate": true}', "rate is a bool"),
         ('{"rate": 16000.0}', "rate is a float"),
         ('{"rate": 16000, "adapt": 1}', "adapt is a int"),
-        ('{"rate": 16000, "rates": 1}', "unknown name 'rates'"),
+        ('{"rate": 16000, "rates": 1}', "unknown key 'rates'"),
         ('{"rate": 10}', "the rate is 10"),
         ('{"rate": 1e999}', "float"),
         ('{"rate": 16000, "channels": 33}', "33 channels"),
@@ -163,7 +163,7 @@ def test_texts_within_a_stream_that_are_not_its_end(client, text):
     with client.websocket_connect("/v1/stream") as socket:
         socket.send_json(HELLO)
         socket.send_text(text)
-        assert "not the end" in closed(socket, "bad_request", 1003)
+        assert "not the end message" in closed(socket, "bad_request", 1003)
     assert client.get("/readyz").status_code == 200
 
 
