@@ -26,10 +26,8 @@ def test_every_problem_of_the_page_has_words():
 
 def test_trust_is_told_as_the_card_has_it():
     card = {"scores": {"uar": 0.5}, "protocol": {"name": "p", "speaker_disjoint": True}}
-    told = html.trust(card)
-    assert (
-        told
-        == "For speakers that are not in its training data, the model is right about 50 % of the time (UAR; protocol p)."
+    assert html.trust(card) == (
+        "For speakers that are not in its training data, the model is right about 50 % of the time (UAR; protocol p)."
     )
     leaking = html.trust({**card, "protocol": {"name": "random", "speaker_disjoint": False}})
     assert "speakers that may be in its training data" in leaking

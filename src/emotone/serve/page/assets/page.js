@@ -18,7 +18,7 @@ async function fetchRecording(player) {
     if (!response.ok) throw new Error(response.statusText);
     player.src = URL.createObjectURL(await response.blob());
   } catch {
-    player.insertAdjacentHTML("afterend", '<p class="em-note">The recording was deleted and can't be played any more.</p>');
+    player.insertAdjacentHTML("afterend", '<p class="em-note">This recording was deleted. Choose it again to play it.</p>');
     player.remove();
   }
 }
