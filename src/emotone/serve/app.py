@@ -24,6 +24,8 @@ _DESCRIPTION = (
     "a JSON object with `kind` (`speech_start`, `emotion` or `speech_end`), `time_s` and, if there is a prediction, "
     "the keys of a prediction (`emotion`, `label`, `confidence`, `scores`, `speech`, `start_s`, `end_s`)."
 )
+#: Paths that are counted by name.
+_COUNTED = ("/v1/predict", "/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json")
 
 
 def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None, page: bool = False) -> FastAPI:
@@ -48,8 +50,7 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
     MissingExtraError
         ``page`` is set, and gradio is not installed.
     """
-    settings = settings or ServeSettings()
-    metrics = Metrics(("/v1/predict", "/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json"))
+    settings, metrics = settings or ServeSettings(), Metrics(_COUNTED)
     queue = WorkQueue(settings, metrics)
 
     @contextlib.asynccontextmanager

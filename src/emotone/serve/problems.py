@@ -72,13 +72,8 @@ class ProblemError(EmotoneError):
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary for JSON."""
-        return {
-            "type": "about:blank",
-            "title": self.title,
-            "status": self.status,
-            "detail": self.detail,
-            "code": self.code,
-        }
+        problem = {"type": "about:blank", "title": self.title, "status": self.status}
+        return {**problem, "detail": self.detail, "code": self.code}
 
     def response(self) -> JSONResponse:
         """Return the HTTP response."""

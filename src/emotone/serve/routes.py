@@ -60,19 +60,10 @@ class TimelineModel(BaseModel):
     segments: list[PredictionModel]
 
 
-_FORM: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["file"],
-                    "properties": {"file": {"type": "string", "contentMediaType": "application/octet-stream"}},
-                }
-            }
-        },
-    }
+_FORM = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {"file": {"type": "string", "contentMediaType": "application/octet-stream"}},
 }
 _PREDICT_PROBLEMS = (
     *("bad_request", "unauthorized", "forbidden_origin", "idle", "too_large", "too_long", "not_audio", "too_short"),
@@ -96,7 +87,7 @@ def prediction_routes(recognizer: Recognizer, queue: WorkQueue, settings: ServeS
         "/predict",
         response_model=None,
         responses={200: {"model": FilePredictionModel | TimelineModel}, **problems.responses(*_PREDICT_PROBLEMS)},
-        openapi_extra=_FORM,
+        openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _FORM}}}},
     )
     async def predict(
         request: Request,
@@ -107,8 +98,7 @@ def prediction_routes(recognizer: Recognizer, queue: WorkQueue, settings: ServeS
     ) -> Response:
         """Predict the emotion of a recording, sent as the form's field `file`."""
         _check_length(request, settings)
-        slot = queue.admit()
-        try:
+        with queue.admit() as slot:
             data, name = await _upload(request, settings)
             deadline = Deadline(settings.max_seconds)
 
@@ -116,10 +106,6 @@ def prediction_routes(recognizer: Recognizer, queue: WorkQueue, settings: ServeS
                 return predict_json(recognizer, data, name, as_timeline=timeline, deadline=deadline, settings=settings)
 
             answer = await queue.run(work, slot=slot, deadline=deadline, gone=lambda: _disconnected(request))
-        except BaseException:
-            if not slot.taken:
-                slot.release()
-            raise
         return JSONResponse(answer if top is None else _top(answer, top))
 
     @router.get("/model", responses=problems.responses("unauthorized"))

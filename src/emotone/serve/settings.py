@@ -6,17 +6,15 @@ from emotone.errors import ConfigError
 from emotone.validation import check_range
 
 #: Setting -> lowest and highest value, and the unit.
-_COUNTS = {
+_RANGES = {
     "max_upload_bytes": (1000, 2**31, "bytes"),
     "workers": (1, 256, "threads"),
     "queue": (0, 10_000, "requests"),
     "max_streams": (0, 10_000, "streams"),
-}
-_SECONDS = {
-    "max_duration_s": (0.2, 86_400.0),
-    "max_seconds": (0.01, 3600.0),
-    "idle_stream_s": (0.01, 3600.0),
-    "drain_s": (0.0, 600.0),
+    "max_duration_s": (0.2, 86_400.0, "seconds"),
+    "max_seconds": (0.01, 3600.0, "seconds"),
+    "idle_stream_s": (0.01, 3600.0, "seconds"),
+    "drain_s": (0.0, 600.0, "seconds"),
 }
 
 
@@ -66,12 +64,11 @@ class ServeSettings:
     origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, (low, high, unit) in _COUNTS.items():
-            if not isinstance(getattr(self, name), int):
-                raise ConfigError(f"{name} is {getattr(self, name)!r}; expected a whole number of {unit}")
-            check_range(name, getattr(self, name), low, high, unit=unit)
-        for name, (least, most) in _SECONDS.items():
-            check_range(name, getattr(self, name), least, most, unit="seconds")
+        for name, (low, high, unit) in _RANGES.items():
+            value = getattr(self, name)
+            if unit != "seconds" and not isinstance(value, int):
+                raise ConfigError(f"{name} is {value!r}; expected a whole number of {unit}")
+            check_range(name, value, low, high, unit=unit)
         if self.key is not None and not (self.key and self.key.isascii() and self.key.isprintable()):
             raise ConfigError("the key is empty or has characters that a header can't hold; expected printable ASCII")
         if self.key is not None and self.key != self.key.strip():

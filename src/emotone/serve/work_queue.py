@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from starlette.requests import ClientDisconnect
 
@@ -46,7 +46,7 @@ class Deadline:
 
 
 class Slot:
-    """A request's place in the queue.
+    """A request's place in the queue; a ``with`` statement releases it, unless work in a thread has taken it.
 
     Attributes
     ----------
@@ -57,6 +57,13 @@ class Slot:
     def __init__(self, release: Callable[[], None]) -> None:
         self._release: Callable[[], None] | None = release
         self.taken = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.taken:
+            self.release()
 
     def release(self) -> None:
         """Release the place; do nothing a second time."""

@@ -127,11 +127,9 @@ class Guard:
             text = html.problem_text(problem)
             response = PlainTextResponse(text, status_code=problem.status, headers=problem.headers)
             return await response(scope, receive, send_with_headers)
-        try:
+        with slot:
             limit = self.settings.max_upload_bytes + _FORM_BYTES
             await self.page(scope, self._limited(receive, limit), send_with_headers)
-        finally:
-            slot.release()
 
     def _admit(self, headers: Headers) -> Slot:
         """Return a slot for an upload, if it fits into memory and into the folder."""

@@ -1,13 +1,16 @@
 """What the page's tabs show, within the limits of the service."""
 
 import asyncio
+import contextlib
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
 
 from emotone import audio
 from emotone.recognition.prediction import Prediction
@@ -62,11 +65,10 @@ class PageHandlers:
             return html.render("hint", text="The answer appears here.")
 
         def work(deadline: Deadline) -> str:
-            data, name = self._read(path)
-            prediction = self._predict(data, name, deadline)
-            return html.render("answer", prediction=prediction, title=name, trust=self._trust)
+            return html.render("answer", prediction=self._predict(path, deadline), title=title, trust=self._trust)
 
-        return await self._run_for_html(work, title=shown_name(path))
+        title = shown_name(path)
+        return await self._run_for_html(work, title=title)
 
     async def timeline(self, path: str | None) -> str:
         """Return the HTML of a recording's timeline."""
@@ -92,18 +94,18 @@ class PageHandlers:
 
         def work(deadline: Deadline) -> str:
             profile, skipped = self._adapt(clips, deadline)
-            data, name = self._read(path)
             return html.render(
                 "compared",
-                before=self._predict(data, name, deadline),
-                after=self._predict(data, name, deadline, profile=profile),
-                title=name,
+                before=self._predict(path, deadline),
+                after=self._predict(path, deadline, profile=profile),
+                title=title,
                 n_clips=profile.n_clips,
                 skipped=skipped,
                 profile=_profile_json(profile),
             )
 
-        return await self._run_for_html(work, title=shown_name(path))
+        title = shown_name(path)
+        return await self._run_for_html(work, title=title)
 
     def add_clip(self, clips: list[str] | None, recording: str | None) -> tuple[list[str] | None, None]:
         """Append a recording to the clips, and clear the recorder."""
@@ -134,18 +136,17 @@ class PageHandlers:
             return html.problem(problem, title=title)
 
     async def _run(self, work: Callable[[Deadline], Result]) -> Result:
-        slot, deadline = self.queue.admit(), Deadline(self.settings.max_seconds)
-        try:
-            # Gradio does not say when a client disconnects: the deadline ends the work
-            return await self.queue.run(lambda: work(deadline), slot=slot, deadline=deadline, gone=asyncio.Event().wait)
-        except (ProblemError, asyncio.CancelledError):
-            raise
-        except Exception as error:
-            _log.exception("the page failed on a recording")
-            raise problems.internal() from error
-        finally:
-            if not slot.taken:
-                slot.release()
+        deadline = Deadline(self.settings.max_seconds)
+        with self.queue.admit() as slot:
+            try:
+                # Gradio does not say when a client disconnects: the deadline ends the work
+                never = asyncio.Event().wait
+                return await self.queue.run(lambda: work(deadline), slot=slot, deadline=deadline, gone=never)
+            except ProblemError:
+                raise
+            except Exception as error:
+                _log.exception("the page failed on a recording")
+                raise problems.internal() from error
 
     def _read(self, path: str) -> tuple[bytes, str]:
         """Return an upload's content and file name."""
@@ -160,12 +161,16 @@ class PageHandlers:
             raise ProblemError("too_large", f"{name} has {len(data)} bytes; send a shorter or compressed recording")
         return data, name
 
-    def _predict(
-        self, data: bytes, name: str, deadline: Deadline, *, profile: SpeakerProfile | None = None
-    ) -> Prediction:
+    @contextlib.contextmanager
+    def _utterance(self, path: str, deadline: Deadline) -> Iterator[tuple[NDArray[np.float32], int]]:
+        """Decode an upload; errors within the ``with`` statement name it."""
+        data, name = self._read(path)
         samples = decode_utterance(data, name, max_duration_s=self.settings.max_duration_s, deadline=deadline)
         with as_problem(name, data):
-            source = (samples, audio.SAMPLE_RATE)
+            yield samples, audio.SAMPLE_RATE
+
+    def _predict(self, path: str, deadline: Deadline, *, profile: SpeakerProfile | None = None) -> Prediction:
+        with self._utterance(path, deadline) as source:
             return self.recognizer.predict(source, profile=profile, progress=deadline.check)
 
     def _adapt(self, clips: Sequence[str], deadline: Deadline) -> tuple[SpeakerProfile, list[str]]:
@@ -173,16 +178,12 @@ class PageHandlers:
         skipped: list[str] = []
         profile, problem = self.recognizer.new_profile(), None
         for path in clips:
-            name = shown_name(path)
             try:
-                data, name = self._read(path)
-                samples = decode_utterance(data, name, max_duration_s=self.settings.max_duration_s, deadline=deadline)
-                with as_problem(name, data):
-                    clip = (samples, audio.SAMPLE_RATE)
+                with self._utterance(path, deadline) as clip:
                     profile = self.recognizer.adapt([clip], profile=profile, progress=deadline.check)
             except ProblemError as error:
                 deadline.check()
-                skipped, problem = [*skipped, name], error
+                skipped, problem = [*skipped, shown_name(path)], error
         if profile.n_clips == 0 and problem is not None:
             raise problem
         return profile, skipped

@@ -41,6 +41,25 @@ _ENVIRONMENT = {
 }
 _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "Arial", "sans-serif")
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
+#: Gradio's name of a colour -> its value in light and in dark mode.
+_COLOURS = {
+    "body_background_fill": ("#faf9f7", "#15151b"),
+    "body_text_color": ("#1d1c22", "#ecebf1"),
+    "body_text_color_subdued": ("#5c5a66", "#a9a7b6"),
+    "block_background_fill": ("#ffffff", "#1e1e27"),
+    "block_border_color": ("#e2dfda", "#34343f"),
+    "border_color_primary": ("#d5d1ca", "#3d3d4a"),
+    "background_fill_primary": ("#ffffff", "#1e1e27"),
+    "background_fill_secondary": ("#f4f2ee", "#24242e"),
+    "button_primary_background_fill": ("#3b3a9e", "#a9a8f5"),
+    "button_primary_background_fill_hover": ("#2f2e86", "#bfbef8"),
+    "button_primary_text_color": ("#ffffff", "#15151b"),
+    "link_text_color": ("#3b3a9e", "#a9a8f5"),
+    "link_text_color_hover": ("#1d1c22", "#ecebf1"),
+    "table_even_background_fill": ("#ffffff", "#1e1e27"),
+    "table_odd_background_fill": ("#f4f2ee", "#24242e"),
+    "loader_color": ("#3b3a9e", "#a9a8f5"),
+}
 
 
 def add_page(app: FastAPI, recognizer: Recognizer, *, queue: WorkQueue) -> None:
@@ -145,43 +164,8 @@ def _folder() -> str:
 
 def _theme(gradio: Any) -> Any:
     """Return the theme: fonts of the system, which need no download, and one calm colour."""
-    colours = gradio.themes.colors
-    theme = gradio.themes.Base(
-        primary_hue=colours.indigo, secondary_hue=colours.indigo, neutral_hue=colours.stone, font=_FONT, font_mono=_MONO
-    )
-    return theme.set(
-        body_background_fill="#faf9f7",
-        body_background_fill_dark="#15151b",
-        body_text_color="#1d1c22",
-        body_text_color_dark="#ecebf1",
-        body_text_color_subdued="#5c5a66",
-        body_text_color_subdued_dark="#a9a7b6",
-        block_background_fill="#ffffff",
-        block_background_fill_dark="#1e1e27",
-        block_border_color="#e2dfda",
-        block_border_color_dark="#34343f",
-        border_color_primary="#d5d1ca",
-        border_color_primary_dark="#3d3d4a",
-        background_fill_primary="#ffffff",
-        background_fill_primary_dark="#1e1e27",
-        background_fill_secondary="#f4f2ee",
-        background_fill_secondary_dark="#24242e",
-        block_radius="14px",
-        button_primary_background_fill="#3b3a9e",
-        button_primary_background_fill_hover="#2f2e86",
-        button_primary_background_fill_dark="#a9a8f5",
-        button_primary_background_fill_hover_dark="#bfbef8",
-        button_primary_text_color="#ffffff",
-        button_primary_text_color_dark="#15151b",
-        link_text_color="#3b3a9e",
-        link_text_color_dark="#a9a8f5",
-        link_text_color_hover="#1d1c22",
-        link_text_color_hover_dark="#ecebf1",
-        table_even_background_fill="#ffffff",
-        table_even_background_fill_dark="#1e1e27",
-        table_odd_background_fill="#f4f2ee",
-        table_odd_background_fill_dark="#24242e",
-        color_accent="#3b3a9e",
-        loader_color="#3b3a9e",
-        loader_color_dark="#a9a8f5",
-    )
+    indigo, stone = gradio.themes.colors.indigo, gradio.themes.colors.stone
+    theme = gradio.themes.Base(primary_hue=indigo, secondary_hue=indigo, neutral_hue=stone, font=_FONT, font_mono=_MONO)
+    light = {name: colour for name, (colour, _) in _COLOURS.items()}
+    dark = {f"{name}_dark": colour for name, (_, colour) in _COLOURS.items()}
+    return theme.set(**light, **dark, block_radius="14px", color_accent="#3b3a9e")

@@ -42,9 +42,11 @@ def build(recognizer: Recognizer, *, queue: WorkQueue, folder: Path, kept_s: int
         _html("header", tagline=TAGLINE)
         with gr.Tabs(elem_id="em-tabs"):
             with gr.Tab("Recognise", id="recognise"):
-                _recognise(handlers)
+                _html("lead", text="Choose or record a voice. Recordings of one to five seconds work best.")
+                _one_recording(handlers, handlers.recognise, name="recognise", hint="The answer appears here.")
             with gr.Tab("Timeline", id="timeline"):
-                _timeline(handlers)
+                _html("lead", text="Choose a longer recording, such as a conversation, to see its emotions over time.")
+                _one_recording(handlers, handlers.timeline, name="timeline", hint="The timeline appears here.")
             with gr.Tab("Live", id="live"):
                 _html("live", adapts=recognizer.adapts, colours=COLOURS | OTHER)
             if recognizer.adapts:
@@ -64,16 +66,6 @@ def _html(template: str, **values: Any) -> None:
 
 def _output(elem_id: str, text: str) -> gr.HTML:
     return gr.HTML(render("hint", text=text), elem_id=elem_id, elem_classes="em-answer", padding=False)
-
-
-def _recognise(handlers: PageHandlers) -> None:
-    _html("lead", text="Choose or record a voice. Recordings of one to five seconds work best.", note="")
-    _one_recording(handlers, handlers.recognise, name="recognise", hint="The answer appears here.")
-
-
-def _timeline(handlers: PageHandlers) -> None:
-    _html("lead", text="Choose a longer recording, such as a conversation, to see its emotions over time.", note="")
-    _one_recording(handlers, handlers.timeline, name="timeline", hint="The timeline appears here.")
 
 
 def _one_recording(handlers: PageHandlers, handler: Any, *, name: str, hint: str) -> None:
