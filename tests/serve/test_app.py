@@ -3,9 +3,12 @@
 import subprocess
 import sys
 
+import pytest
+
 from support import handmade
 
 
+@pytest.mark.slow
 def test_without_the_page_gradio_is_not_imported(tmp_path):
     bundle = handmade.write(tmp_path / "b")
     script = (

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from emotone.errors import FeatureError
+from emotone.serve import problems
 from emotone.serve.problems import KINDS
 from support.serving import WAV, client_of, problem, send
 
@@ -48,3 +49,11 @@ def test_every_problem_is_in_the_schema(client):
     assert codes == {(KINDS[code].status, code) for _, code in codes} and len(codes) == 13
     assert "HTTPValidationError" not in json.dumps(schema)
     assert schema["paths"]["/v1/predict"]["post"]["requestBody"]["content"]["multipart/form-data"]
+
+
+def test_invalid_values_are_reported_in_the_service_s_own_words(client):
+    detail = problem(client.post("/v1/predict", files={"file": WAV}, params={"top": "x" * 100}), "bad_request")
+    assert detail.startswith(f"query.top is '{'x' * 40}'; expected a valid integer")
+    assert "Input should" not in detail and "Value error" not in detail
+    item = {"loc": ("query", "top"), "input": 0, "msg": "Value error, use 1 or more"}
+    assert problems._invalid_value(item) == "query.top is '0'; use 1 or more"

@@ -8,7 +8,7 @@ import sys
 import httpx
 import pytest
 
-from emotone.errors import ConfigError
+from emotone.errors import ConfigError, MissingExtraError
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve.server import listen, serve
 from support.serving import Running, problem, until
@@ -58,6 +58,7 @@ def test_what_runs_is_finished_before_the_service_ends(folder):
         assert found[0].status_code == 200 and not running.thread.is_alive()
 
 
+@pytest.mark.slow
 def test_the_process_listens_and_ends_on_a_signal(folder, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -83,3 +84,28 @@ def test_answers_do_not_wait_for_acknowledgements():
         accepted, _ = opened.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
+def test_the_address_is_announced_once_the_port_is_open(recognizer):
+    announced = []
+
+    def announce():
+        with pytest.raises(ConfigError, match="can't listen"):
+            listen("127.0.0.1", port)
+        announced.append(port)
+        raise KeyboardInterrupt
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match="can't listen"):
+            serve(recognizer, port=port, on_listening=announce)
+    assert announced == []
+    serve(recognizer, port=port, on_listening=announce)
+    assert announced == [port]
+
+
+def test_a_page_without_its_extra_announces_nothing(recognizer, monkeypatch):
+    for name in ("gradio", "jinja2"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(MissingExtraError, match="extra 'serve'"):
+        serve(recognizer, page=True, on_listening=pytest.fail)

@@ -110,6 +110,7 @@ def test_an_upload_that_is_slow_enough_is_taken(service, unharmed):
     assert MIN_BYTES_PER_S < len(body) / (2 * PATIENCE_S)
 
 
+@pytest.mark.slow
 def test_a_connection_is_kept_while_it_is_used(service, unharmed):
     body = load_client.form(load_sounds.voice(kind="WAV"))
     with service.connect() as line:
@@ -131,6 +132,7 @@ def test_streams_outlast_the_patience_for_heads(service, unharmed):
         assert list(line) == [] and line.close_code == 1000
 
 
+@pytest.mark.slow
 def test_sigterm_under_load_answers_what_runs_and_exits_0(folder):
     held = io.BytesIO()
     soundfile.write(held, handmade.tone(0.02, seconds=60), 16_000, format="WAV")
@@ -141,6 +143,7 @@ def test_sigterm_under_load_answers_what_runs_and_exits_0(folder):
     assert ended.exit_code == 0 and ended.after >= 2 and ended.seconds < 10
 
 
+@pytest.mark.slow
 def test_refused_clients_come_back_when_they_were_told_to(folder):
     with service_of(folder, workers=1, queue=0, drain_s=0.0) as service:
         data = load_sounds.voice(kind="WAV", seconds=5.0)

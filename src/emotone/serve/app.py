@@ -66,12 +66,12 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
     )
     app.state.queue, app.state.settings = queue, settings
     problems.add_handlers(app)
-    app.include_router(prediction_routes(recognizer, queue, settings))
+    app.include_router(prediction_routes(recognizer, queue))
     app.include_router(health_routes(queue, metrics))
 
     @app.websocket("/v1/stream")
     async def stream(websocket: WebSocket) -> None:
-        await sockets.serve_stream(websocket, recognizer=recognizer, queue=queue, settings=settings)
+        await sockets.serve_stream(websocket, recognizer=recognizer, queue=queue)
 
     _add_middleware(app, settings, metrics)
     if page:

@@ -31,6 +31,7 @@ KINDS: dict[str, Kind] = {
     "not_found": Kind(404, "The path does not exist"),
     "method_not_allowed": Kind(405, "The path does not support this method"),
     "idle": Kind(408, "The client was idle for too long"),
+    "deleted": Kind(410, "The recording was deleted"),
     "too_large": Kind(413, "The upload is too large"),
     "too_long": Kind(413, "The recording is too long"),
     "not_audio": Kind(422, "The upload is not a recording that can be read"),
@@ -103,33 +104,37 @@ def _schema(codes: list[str]) -> dict[str, Any]:
 def add_handlers(app: FastAPI) -> None:
     """Make an app report all errors as problems."""
 
-    @app.exception_handler(ProblemError)
-    async def known(_: Request, error: ProblemError) -> JSONResponse:
-        return error.response()
-
-    @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> JSONResponse:
-        response = _of_http(request, error).response()
-        response.headers.update(error.headers or {})
+    async def handle(request: Request, error: Exception) -> JSONResponse:
+        response = _as_problem(request, error).response()
+        response.headers.update(getattr(error, "headers", None) or {})
         return response
 
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        return ProblemError("bad_request", "; ".join(map(_invalid_value, error.errors()))).response()
+    for kind in (ProblemError, HTTPException, RequestValidationError, ClientDisconnect, Exception):
+        app.add_exception_handler(kind, handle)
 
-    @app.exception_handler(ClientDisconnect)
-    async def disconnected(_: Request, error: ClientDisconnect) -> JSONResponse:
-        # the client does not read this, but the request is counted as a failed one
-        return ProblemError("bad_request", "the client closed the connection early; send the whole request").response()
 
-    @app.exception_handler(Exception)
-    async def unexpected(_: Request, error: Exception) -> JSONResponse:
-        return internal().response()
+def _as_problem(request: Request, error: Exception) -> ProblemError:
+    match error:
+        case ProblemError():
+            return error
+        case HTTPException():
+            return _of_http(request, error)
+        case RequestValidationError():
+            return ProblemError("bad_request", "; ".join(map(_invalid_value, error.errors())))
+        case ClientDisconnect():
+            # the client does not read this, but the request is counted as a failed one
+            return ProblemError("bad_request", "the client closed the connection early; send the whole request")
+    return internal()
 
 
 def internal() -> ProblemError:
     """Return the problem of an error in the service itself; only the log has the details."""
     return ProblemError("internal", "the service failed on this request; its log says why")
+
+
+def too_large(limit: int) -> ProblemError:
+    """Return the problem of an upload of more than ``limit`` bytes."""
+    return ProblemError("too_large", f"the upload is larger than {limit} bytes; send a shorter or compressed recording")
 
 
 def _invalid_value(item: dict[str, Any]) -> str:

@@ -20,14 +20,13 @@ from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems
 from emotone.serve.answers import predict_json, shown_name
 from emotone.serve.counters import CONTENT_TYPE, Metrics
-from emotone.serve.problems import ProblemError
-from emotone.serve.security import check_key, check_origin
+from emotone.serve.problems import ProblemError, too_large
+from emotone.serve.security import check_key, check_length, check_origin
 from emotone.serve.settings import ServeSettings
 from emotone.serve.timeouts import UploadTimeout
 from emotone.serve.work_queue import Deadline, WorkQueue
 
-#: Bytes of a form besides the recording: boundaries and headers.
-_OVERHEAD_BYTES = 65_536
+#: Parts of a model card that the service shows.
 _SCORES = ("accuracy", "uar", "macro_f1", "interval", "n_clips")
 _PROTOCOL = ("name", "description", "speaker_disjoint")
 _CORPUS = ("name", "title", "clips", "speakers", "language", "licence", "url", "commercial_use")
@@ -71,8 +70,9 @@ _PREDICT_PROBLEMS = (
 )
 
 
-def prediction_routes(recognizer: Recognizer, queue: WorkQueue, settings: ServeSettings) -> APIRouter:
+def prediction_routes(recognizer: Recognizer, queue: WorkQueue) -> APIRouter:
     """Return the routes under ``/v1``."""
+    settings = queue.settings
 
     async def check_access(request: Request) -> None:
         if request.method == "POST":  # browsers send forms to other origins without asking
@@ -97,7 +97,7 @@ def prediction_routes(recognizer: Recognizer, queue: WorkQueue, settings: ServeS
         ] = None,
     ) -> Response:
         """Predict the emotion of a recording, sent as the form's field `file`."""
-        _check_length(request, settings)
+        check_length(settings, request.headers)
         with queue.admit() as slot:
             data, name = await _upload(request, settings)
             deadline = Deadline(settings.max_seconds)
@@ -175,17 +175,6 @@ def _pick(table: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return {name: table[name] for name in names if name in table}
 
 
-def _check_length(request: Request, settings: ServeSettings) -> None:
-    length = request.headers.get("content-length", "")
-    if length.isdecimal() and int(length[:20]) > settings.max_upload_bytes + _OVERHEAD_BYTES:
-        raise _too_large(settings)
-
-
-def _too_large(settings: ServeSettings) -> ProblemError:
-    limit = settings.max_upload_bytes
-    return ProblemError("too_large", f"the upload is larger than {limit} bytes; send a shorter or compressed recording")
-
-
 async def _upload(request: Request, settings: ServeSettings) -> tuple[bytes, str]:
     """Read the form within the limits, and return the recording and its name."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
@@ -193,7 +182,7 @@ async def _upload(request: Request, settings: ServeSettings) -> tuple[bytes, str
             "bad_request", "the body is not multipart/form-data; send the recording as the form's field 'file'"
         )
     parser = MultiPartParser(request.headers, _limited(request, settings), max_files=1, max_fields=10)
-    parser.spool_max_size = settings.max_upload_bytes + 2 * _OVERHEAD_BYTES  # uploads stay in memory
+    parser.spool_max_size = 2 * settings.max_request_bytes  # uploads stay in memory
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -208,7 +197,7 @@ async def _upload(request: Request, settings: ServeSettings) -> tuple[bytes, str
     finally:
         await form.close()
     if len(data) > settings.max_upload_bytes:
-        raise _too_large(settings)
+        raise too_large(settings.max_upload_bytes)
     return data, shown_name(file.filename)
 
 
@@ -225,8 +214,8 @@ async def _limited(request: Request, settings: ServeSettings) -> AsyncGenerator[
         if chunk is None:
             return
         n_bytes += len(chunk)
-        if n_bytes > settings.max_upload_bytes + _OVERHEAD_BYTES:
-            raise _too_large(settings)
+        if n_bytes > settings.max_request_bytes:
+            raise too_large(settings.max_upload_bytes)
         yield chunk
 
 

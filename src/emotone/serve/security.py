@@ -1,4 +1,4 @@
-"""Access to the service: API key, origin, and session cookies of the page."""
+"""Access to the service: API key, origin, size of requests, and session cookies of the page."""
 
 import hashlib
 import hmac
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
-from emotone.serve.problems import ProblemError
+from emotone.serve.problems import ProblemError, too_large
 from emotone.serve.settings import ServeSettings
 
 #: Name of the session cookie, and how long a session lasts, seconds.
@@ -38,6 +38,13 @@ def check_origin(settings: ServeSettings, headers: Headers) -> None:
         raise ProblemError(
             "forbidden_origin", "this page's origin is not allowed; add it to the origins of the service"
         )
+
+
+def check_length(settings: ServeSettings, headers: Headers) -> None:
+    """Raise `ProblemError` too_large if a request announces more bytes than an upload may have."""
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length[:20]) > settings.max_request_bytes:
+        raise too_large(settings.max_upload_bytes)
 
 
 def token(key: str, *, until_s: int) -> str:

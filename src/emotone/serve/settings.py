@@ -63,6 +63,11 @@ class ServeSettings:
     key: str | None = None
     origins: tuple[str, ...] = ()
 
+    @property
+    def max_request_bytes(self) -> int:
+        """Largest request with an upload: the recording, boundaries and headers of the form."""
+        return self.max_upload_bytes + 65_536
+
     def __post_init__(self) -> None:
         for name, (low, high, unit) in _RANGES.items():
             value = getattr(self, name)

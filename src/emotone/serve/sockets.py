@@ -7,6 +7,7 @@ back as a JSON object too, and then the socket is closed.
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 from typing import Any
@@ -19,7 +20,6 @@ from emotone.recognition.stream import Event, Stream
 from emotone.serve import problems
 from emotone.serve.problems import ProblemError
 from emotone.serve.security import check_key, check_origin
-from emotone.serve.settings import ServeSettings
 from emotone.serve.work_queue import WorkQueue
 
 #: Largest message.
@@ -36,15 +36,13 @@ _CLOSE_CODES = {
 _log = logging.getLogger(__name__)
 
 
-async def serve_stream(
-    websocket: WebSocket, *, recognizer: Recognizer, queue: WorkQueue, settings: ServeSettings
-) -> None:
+async def serve_stream(websocket: WebSocket, *, recognizer: Recognizer, queue: WorkQueue) -> None:
     """Serve a WebSocket from its hello to its end."""
     await websocket.accept()
     # a client may disconnect at any time
     with contextlib.suppress(WebSocketDisconnect):
         try:
-            await _converse(_Socket(websocket, settings.idle_stream_s), recognizer, queue, settings)
+            await _converse(_Socket(websocket, queue.settings.idle_stream_s), recognizer, queue)
             await websocket.close(_DONE)
         except ProblemError as problem:
             await _refuse(websocket, problem, _CLOSE_CODES.get(problem.code, _POLICY))
@@ -87,7 +85,8 @@ class _Socket:
             raise ProblemError("idle", f"no event was read for {self._timeout_s:g} s; read the events") from None
 
 
-async def _converse(socket: _Socket, recognizer: Recognizer, queue: WorkQueue, settings: ServeSettings) -> None:
+async def _converse(socket: _Socket, recognizer: Recognizer, queue: WorkQueue) -> None:
+    settings = queue.settings
     check_origin(settings, socket.websocket.headers)
     hello = _hello(await socket.receive())
     check_key(settings, socket.websocket.headers, also=hello.get("key"))
@@ -110,30 +109,28 @@ async def _converse(socket: _Socket, recognizer: Recognizer, queue: WorkQueue, s
 async def _send_events(socket: _Socket, stream: Stream, queue: WorkQueue, *, bytes_per_s: int) -> None:
     while True:
         message = await socket.receive()
-        if isinstance(message, str):
-            if _json(message) != {"end": True}:
-                raise _BadDataError(f"a text message within the stream is not the end message; {_SHAPE}")
-            await _send(socket, await queue.in_thread(lambda: _events(stream, None)))
-            return
+        if isinstance(message, str) and _json(message) != {"end": True}:
+            raise _BadDataError(f"a text message within the stream is not the end message; {_SHAPE}")
         if len(message) > MAX_CHUNK_BYTES:
             detail = f"a chunk has {len(message)} bytes, expected at most {MAX_CHUNK_BYTES}; send smaller chunks"
             raise ProblemError("too_large", detail)
         # a second at a time: a chunk may be minutes of sound, and other streams share the threads
-        for at in range(0, len(message), bytes_per_s):
-            piece = message[at : at + bytes_per_s]
-            await _send(socket, await queue.in_thread(lambda piece=piece: _events(stream, piece)))  # type: ignore[misc]
+        pieces: list[bytes | None] = [None]
+        if isinstance(message, bytes):
+            pieces = [message[at : at + bytes_per_s] for at in range(0, len(message), bytes_per_s)]
+        for piece in pieces:
+            for event in await queue.in_thread(functools.partial(_events, stream, piece)):
+                await socket.send(event.to_dict())
+        if isinstance(message, str):
+            return
 
 
 def _events(stream: Stream, chunk: bytes | None) -> list[Event]:
+    """Push a chunk; None finishes the stream."""
     try:
         return stream.finish() if chunk is None else stream.push(chunk)
     except EmotoneError as error:
         raise ProblemError("unanswerable", str(error)) from error
-
-
-async def _send(socket: _Socket, events: list[Event]) -> None:
-    for event in events:
-        await socket.send(event.to_dict())
 
 
 def _json(text: str) -> Any:

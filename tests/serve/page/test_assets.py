@@ -14,6 +14,7 @@ from support.serving import until
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 def test_a_timeline_is_the_recognizers_and_can_be_played(open_page, recognizer, served):
     from playwright.sync_api import expect
 
@@ -59,6 +60,7 @@ def test_a_timeline_is_the_recognizers_and_can_be_played(open_page, recognizer, 
     }
 
 
+@pytest.mark.slow
 def test_the_live_tab_follows_the_microphone(open_page):
     from playwright.sync_api import expect
 

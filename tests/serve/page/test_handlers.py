@@ -25,6 +25,7 @@ def test_an_upload_shows_what_the_recognizer_says(open_page, recognizer):
     assert "footer" not in page.content().lower() or not page.locator("footer").is_visible()
 
 
+@pytest.mark.slow
 def test_a_recording_made_here_is_answered_for(open_page, recognizer):
     page = open_page()
     page.get_by_role("button", name="Record audio").first.click()
@@ -42,6 +43,7 @@ def test_a_recording_made_here_is_answered_for(open_page, recognizer):
     assert shown.locator(".em-word").inner_text() == expected.label and bars(shown) == expected_bars(expected)
 
 
+@pytest.mark.slow
 def test_your_voice_before_and_after(open_page, recognizer, tmp_path):
     page = open_page()
     open_tab(page, "Your voice")
@@ -71,6 +73,7 @@ def test_your_voice_before_and_after(open_page, recognizer, tmp_path):
     assert type(profile).load(download.value.path()) == profile
 
 
+@pytest.mark.slow
 def test_clips_are_recorded_one_by_one(open_page):
     page = open_page()
     open_tab(page, "Your voice")
@@ -83,6 +86,7 @@ def test_clips_are_recorded_one_by_one(open_page):
         assert listed.count() == n
 
 
+@pytest.mark.slow
 def test_what_has_no_answer_is_told_kindly(open_page, log):
     page, log.expected = open_page(), "^Waveform load error|404|RANGE|416"  # of the player, which can't play it either
     for name, content, code, words in (

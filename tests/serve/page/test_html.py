@@ -1,5 +1,7 @@
 """Predictions and problems as HTML."""
 
+from html import unescape
+
 from emotone.serve.page import html
 from emotone.serve.problems import KINDS, ProblemError
 from support.serving import prediction
@@ -16,12 +18,14 @@ def test_unsure_and_no_speech_are_shown_as_such():
     assert "not very sure" in sure and "&lt;a&gt;" in sure and "<a>" not in sure and "73 %" in sure
 
 
-def test_every_problem_of_the_page_has_words():
-    for code in ("not_audio", "too_short", "silent", "too_large", "too_long", "busy", "timeout", "unanswerable"):
-        assert code in KINDS
-        told = html.problem(ProblemError(code, "detail of /a/path"), title="a.wav")
-        assert "/a/path" not in told and "Something went wrong" not in told
-    assert "Something went wrong" in html.problem(ProblemError("internal", "x"))
+def test_every_problem_of_the_page_has_a_remedy():
+    internal = html.problem_text(ProblemError("internal", "x"))
+    assert internal == "The service failed. Try again. The service's log has the reason."
+    pages = ("not_audio", "too_short", "silent", "too_large", "too_long", "busy", "timeout", "deleted", "unanswerable")
+    for code in pages:
+        shown = html.problem(ProblemError(code, "detail of /a/path"), title="a<b>.wav")
+        assert f"{KINDS[code].title}." in unescape(shown) and "a&lt;b&gt;.wav" in shown
+        assert "/a/path" not in shown and internal[-20:] not in unescape(shown)
 
 
 def test_trust_is_told_as_the_card_has_it():

@@ -8,6 +8,7 @@ from support.browser_page import CLIP, KEY, open_tab, send
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 def test_the_page_asks_for_the_key(open_page, served, log):
     page, log.expected = open_page(url=served.keyed_url, wait=False), "status of 401"
     assert page.url.endswith("/login") and page.title() == "Emotone: log in"

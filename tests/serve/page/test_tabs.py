@@ -36,6 +36,7 @@ CUT_OFF = """() => [...document.querySelectorAll("main *")].filter((one) => {
 }).map((one) => one.outerHTML.slice(0, 200))"""
 
 
+@pytest.mark.slow
 def test_a_phone_needs_no_scrolling_to_the_side(open_page):
     page = open_page(width=390)
     send(page, CLIP)

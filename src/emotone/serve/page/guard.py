@@ -12,8 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emotone.serve.page import html
 from emotone.serve.problems import ProblemError
-from emotone.serve.security import check_key, check_origin
-from emotone.serve.settings import ServeSettings
+from emotone.serve.security import check_key, check_length, check_origin
 from emotone.serve.timeouts import UploadTimeout
 from emotone.serve.work_queue import Slot, WorkQueue
 
@@ -52,8 +51,8 @@ _POLICY = "; ".join(
 #: Seconds between two checks whether the service ends.
 _CLOSING_S = 0.5
 _UPLOAD, _FILE = "/gradio_api/upload", "/gradio_api/file="
-#: Largest request that is not an upload, and bytes of an upload's form besides the recordings.
-_MAX_BYTES, _FORM_BYTES = 1 << 20, 65_536
+#: Largest request that is not an upload.
+_MAX_BYTES = 1 << 20
 #: Size of the upload folder, in uploads of the largest size.
 _MAX_KEPT = 4
 #: Files whose names change with their content, so browsers may cache them.
@@ -85,12 +84,12 @@ class Guard:
         Gradio's application.
     folder
         Folder of the uploads; no other file is sent.
-    queue, settings
-        Queue and limits of the service; they apply to uploads too.
+    queue
+        The service's queue, whose limits apply to uploads too.
     """
 
-    def __init__(self, page: ASGIApp, *, folder: str, queue: WorkQueue, settings: ServeSettings) -> None:
-        self.page, self.queue, self.settings = page, queue, settings
+    def __init__(self, page: ASGIApp, *, folder: str, queue: WorkQueue) -> None:
+        self.page, self.queue, self.settings = page, queue, queue.settings
         self._folder = Path(folder)
         self._files = f"{_FILE}{folder}/"
 
@@ -128,17 +127,13 @@ class Guard:
             response = PlainTextResponse(text, status_code=problem.status, headers=problem.headers)
             return await response(scope, receive, send_with_headers)
         with slot:
-            limit = self.settings.max_upload_bytes + _FORM_BYTES
+            limit = self.settings.max_request_bytes
             await self.page(scope, self._limited(receive, limit), send_with_headers)
 
     def _admit(self, headers: Headers) -> Slot:
         """Return a slot for an upload, if it fits into memory and into the folder."""
-        limit, length = self.settings.max_upload_bytes, headers.get("content-length", "")
-        if length.isdecimal() and int(length[:20]) > limit + _FORM_BYTES:
-            raise ProblemError(
-                "too_large", f"the upload is larger than {limit} bytes; send fewer or shorter recordings"
-            )
-        if _size(self._folder) > _MAX_KEPT * limit:
+        check_length(self.settings, headers)
+        if _size(self._folder) > _MAX_KEPT * self.settings.max_upload_bytes:
             raise ProblemError("busy", "the folder of uploads is full; try again in some minutes")
         return self.queue.admit()
 

@@ -156,7 +156,7 @@ class PageHandlers:
                 raise FileNotFoundError(path)
             data = Path(path).read_bytes()
         except OSError as error:
-            raise ProblemError("bad_request", f"{name} was deleted; send it again") from error
+            raise ProblemError("deleted", f"{name} was deleted; send it again") from error
         if len(data) > self.settings.max_upload_bytes:
             raise ProblemError("too_large", f"{name} has {len(data)} bytes; send a shorter or compressed recording")
         return data, name

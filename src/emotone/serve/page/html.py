@@ -1,4 +1,4 @@
-"""The page's HTML: Jinja2 templates that escape every value, and the wording of problems."""
+"""The page's HTML: Jinja2 templates that escape every value, and the remedies of problems."""
 
 import base64
 import functools
@@ -14,25 +14,19 @@ if TYPE_CHECKING:
 
 #: Smallest confidence -> its description.
 _CERTAINTY = ((0.9, "very sure"), (0.7, "fairly sure"), (0.0, "not very sure"))
-#: Code of a problem -> finding and remedy, in words for a person.
-_PROBLEMS = {
-    "not_audio": (
-        "This is not a recording that can be read.",
-        "Choose a sound or video file, such as WAV, MP3, M4A, FLAC, OGG or WebM.",
-    ),
-    "too_short": (
-        "This recording is too short.",
-        "Choose or record at least one word; one to five seconds are best.",
-    ),
-    "silent": ("This recording is silent.", "Check that the microphone is not muted, and record again."),
-    "too_large": ("This file is too large.", "Send a shorter or compressed recording."),
-    "too_long": ("This recording is too long.", "Cut it into parts, and send each part."),
-    "busy": ("The service is busy.", "Try again in a few seconds."),
-    "timeout": ("The prediction took too long.", "Send a shorter recording, or try again later."),
-    "bad_request": ("This recording was deleted: uploads are kept for minutes only.", "Choose or record it again."),
-    "unanswerable": ("The model can't predict this recording.", "Try another recording."),
+#: Code of a problem -> its remedy, for a person at the page.
+_REMEDIES = {
+    "not_audio": "Choose a sound or video file, such as WAV, MP3, M4A, FLAC, OGG or WebM.",
+    "too_short": "Choose or record at least one word; one to five seconds are best.",
+    "silent": "Check that the microphone is not muted, and record again.",
+    "too_large": "Send a shorter or compressed recording.",
+    "too_long": "Cut it into parts, and send each part.",
+    "busy": "Try again in a few seconds.",
+    "timeout": "Send a shorter recording, or try again later.",
+    "deleted": "Uploads are kept for some minutes only. Choose or record it again.",
+    "unanswerable": "Try another recording.",
+    "internal": "Try again. The service's log has the reason.",
 }
-_INTERNAL = ("Something went wrong.", "Try again. The service's log has the reason.")
 
 
 def render(template: str, /, **values: Any) -> str:
@@ -80,13 +74,16 @@ def certainty(confidence: float) -> str:
 
 def problem(error: ProblemError, *, title: str = "") -> str:
     """Return the HTML of a problem and its remedy; ``title`` names the recording."""
-    finding, remedy = _PROBLEMS.get(error.code, _INTERNAL)
-    return render("problem", code=error.code, finding=finding, remedy=remedy, title=title)
+    return render("problem", code=error.code, finding=f"{error.title}.", remedy=_remedy(error), title=title)
 
 
 def problem_text(error: ProblemError) -> str:
     """Return a problem and its remedy as plain text."""
-    return " ".join(_PROBLEMS.get(error.code, _INTERNAL))
+    return f"{error.title}. {_remedy(error)}"
+
+
+def _remedy(error: ProblemError) -> str:
+    return _REMEDIES.get(error.code, _REMEDIES["internal"])
 
 
 def trust(card: Mapping[str, Any]) -> str:

@@ -107,7 +107,7 @@ def add_page(app: FastAPI, recognizer: Recognizer, *, queue: WorkQueue) -> None:
         app.include_router(login.router(settings.key))
     # as default, not as a mount: a mount at / would replace the service's responses to wrong methods and unknown paths
     _sweep_regularly(app, Path(folder))
-    app.router.default = guard.Guard(mounted.app, folder=folder, queue=queue, settings=settings)
+    app.router.default = guard.Guard(mounted.app, folder=folder, queue=queue)
 
 
 def sweep(folder: Path, *, age_s: float) -> None:
