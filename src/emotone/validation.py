@@ -1,4 +1,4 @@
-"""The one check that a number lies in its range."""
+"""Check that a number lies in its range."""
 
 import math
 from numbers import Real
@@ -7,14 +7,14 @@ from emotone.errors import ConfigError
 
 
 def check_range(name: str, value: float, low: float, high: float, *, unit: str = "") -> None:
-    """Refuse a setting that is no number from ``low`` to ``high``.
+    """Raise ConfigError unless a setting is a number from ``low`` to ``high``.
 
     Parameters
     ----------
     name
-        Of the setting, as its user writes it.
+        Name of the setting, for the message.
     unit
-        What the number counts, for the message: "seconds", "dB".
+        Unit of the number, for the message: "seconds", "dB".
 
     Raises
     ------
@@ -31,4 +31,4 @@ def check_range(name: str, value: float, low: float, high: float, *, unit: str =
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or not low <= value <= high:
         shown = value if is_number else repr(value)
-        raise ConfigError(f"{name} is {shown}; expected {low:g} to {high:g}{f' {unit}' if unit else ''}")
+        raise ConfigError(f"{name} is {shown}; expected {low:.12g} to {high:.12g}{f' {unit}' if unit else ''}")

@@ -108,8 +108,8 @@ def test_live_bars_on_no_terminal_are_lines(bundle, capsys):
 
 def test_json_has_every_event(bundle, capsys):
     events = [json.loads(line) for line in listened(bundle, capsys, format="json")]
-    assert [event["event"] for event in events if event["event"] != "emotion"] == ["speech_start", "speech_end"] * 2
-    assert sum(event["event"] == "emotion" for event in events) >= 4
+    assert [event["kind"] for event in events if event["kind"] != "emotion"] == ["speech_start", "speech_end"] * 2
+    assert sum(event["kind"] == "emotion" for event in events) >= 4
 
 
 def test_what_is_being_said_at_ctrl_c_is_answered_for(bundle, capsys):

@@ -1,6 +1,7 @@
 """Events of a stream: start and end of speech, predictions, chunks, and adaptation."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -215,8 +216,15 @@ def test_models_that_do_not_adapt_say_so(recognizer):
 
 
 def test_events_as_json(recognizer):
-    assert Event("speech_start", 1.23456).to_dict() == {"event": "speech_start", "time_s": 1.235}
+    assert Event("speech_start", 1.23456).to_dict() == {"kind": "speech_start", "time_s": 1.235}
     events, _ = heard(recognizer, spoken((0.02, 1.5), 1.0))
-    told = events[-1].to_dict()
-    assert json.loads(json.dumps(told)) == told
-    assert set(told) == {"event", "time_s", "emotion", "confidence", "start_s", "end_s", "scores"}
+    written = events[-1].to_dict()
+    assert json.loads(json.dumps(written)) == written
+    assert written == {"kind": "speech_end", "time_s": 1.604, **events[-1].prediction.to_dict()}
+    assert written["emotion"] == written["label"] == "sad" and written["speech"] is None
+
+    unsure = replace(events[-1].prediction, emotion=None)
+    written = Event("emotion", 1.0, unsure, n_heard=2).to_dict()
+    assert (written["emotion"], written["label"], written["n_heard"]) == (None, "unsure", 2)
+    silent = Event("emotion", 1.0, replace(unsure, speech=0.1)).to_dict()
+    assert (silent["emotion"], silent["label"], silent["speech"]) == (None, "no speech", 0.1)

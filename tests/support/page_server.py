@@ -15,7 +15,7 @@ from emotone.serve.server import make_server
 def main() -> None:
     open_port, keyed_port, key = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     recognizer = Recognizer()
-    mount._SWEPT_EVERY_S = 1
+    mount.SWEPT_EVERY_S = 1
     first = make_server(
         recognizer, port=open_port, settings=ServeSettings(max_upload_bytes=2_000_000, drain_s=0.0), page=True
     )

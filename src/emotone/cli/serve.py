@@ -1,4 +1,4 @@
-"""The work of ``emotone serve``: settings checked, the address told, and the service run until it is ended."""
+"""The command ``emotone serve``: check the settings, start the service, and print its address."""
 
 from collections.abc import Sequence
 
@@ -33,9 +33,17 @@ def run(
     recognizer = Recognizer(model)
     settings = ServeSettings(workers=workers, key=key, origins=tuple(origins))
     shown = f"[{host}]" if ":" in host else host
-    what = "has the page, and answers" if page else "answers"
-    output.note(f"http://{shown}:{port} {what} for {recognizer.card['name']}; Ctrl-C ends it")
-    serve(recognizer, host=host, port=port, settings=settings, access_log=log, page=page)
+    content = "page and API" if page else "API"
+    address = f"http://{shown}:{port} has the {content} of {recognizer.card['name']}; Ctrl-C stops it"
+    serve(
+        recognizer,
+        host=host,
+        port=port,
+        settings=settings,
+        access_log=log,
+        page=page,
+        on_listening=lambda: output.note(address),
+    )
 
 
 @app.command(cls=Command, epilog=examples("serve", "serve --host 0.0.0.0 --key SECRET --no-page"))

@@ -48,15 +48,13 @@ class Event:
     n_heard: int = 0
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        told: dict[str, Any] = {"event": self.kind, "time_s": round(self.time_s, 3)}
-        if self.prediction is not None:
-            told |= {"emotion": self.prediction.label, "confidence": round(self.prediction.confidence, 6)}
-            told |= {"start_s": round(self.prediction.start_s, 3), "end_s": round(self.prediction.end_s, 3)}
-            told |= {"scores": {name: round(value, 6) for name, value in self.prediction.scores.items()}}
-            if self.prediction.speech is not None:
-                told["speech"] = round(self.prediction.speech, 6)
-        return told | ({"n_heard": self.n_heard} if self.n_heard else {})
+        """Return a dictionary for JSON: ``kind``, ``time_s``, and the keys of `Prediction.to_dict`.
+
+        An event without a prediction has none of the latter.  ``n_heard`` is there if the stream adapted.
+        """
+        prediction = {} if self.prediction is None else self.prediction.to_dict()
+        adapted = {"n_heard": self.n_heard} if self.n_heard else {}
+        return {"kind": self.kind, "time_s": round(self.time_s, 3), **prediction, **adapted}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A recording in, its answer as JSON out."""
+"""Upload to prediction: decode within limits, predict, and report errors under the client's file name."""
 
 import contextlib
 import re
@@ -13,15 +13,18 @@ from emotone.errors import AudioError, FeatureError, SilenceError
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve.problems import ProblemError
 from emotone.serve.settings import ServeSettings
-from emotone.serve.work_queue import _BLOCK_S, Deadline
+from emotone.serve.work_queue import Deadline
+
+#: The deadline is checked after each block of so many decoded seconds.
+_BLOCK_S = 10.0
 
 
-def answer_for(
+def predict_json(
     recognizer: Recognizer, data: bytes, name: str, *, as_timeline: bool, deadline: Deadline, settings: ServeSettings
 ) -> dict[str, Any]:
-    """Answer for an upload, as it is told in JSON; `ProblemError` if there is no answer."""
-    decode = decoded if as_timeline else utterance
-    source = (decode(data, name, max_duration_s=settings.max_duration_s, deadline=deadline), audio.SAMPLE_RATE)
+    """Return the JSON of an upload's prediction or timeline; raise `ProblemError` if that fails."""
+    read = decode if as_timeline else decode_utterance
+    source = (read(data, name, max_duration_s=settings.max_duration_s, deadline=deadline), audio.SAMPLE_RATE)
     with as_problem(name, data):
         if as_timeline:
             return recognizer.timeline(source, progress=deadline.check).to_dict()
@@ -29,22 +32,22 @@ def answer_for(
 
 
 def shown_name(filename: str | None) -> str:
-    """Reduce a client's file name to its last part, as far as it can be printed."""
+    """Return the last part of a client's file name, without characters that can't be printed."""
     last = re.split(r"[/\\]", filename or "")[-1]
     return "".join(letter for letter in last if letter.isprintable())[-255:].strip() or "the upload"
 
 
-def decoded(data: bytes, name: str, *, max_duration_s: float, deadline: Deadline) -> NDArray[np.float32]:
-    """Decode an upload: what its header claims is not believed, and no more than the limit is decoded.
+def decode(data: bytes, name: str, *, max_duration_s: float, deadline: Deadline) -> NDArray[np.float32]:
+    """Decode an upload up to the limit, whatever length its header claims.
 
     Parameters
     ----------
     data
         Content of the file.
     name
-        How errors call it.
+        Name of the file in errors.
     max_duration_s, deadline
-        When it is given up.
+        Limits of the recording's length and of the time for decoding.
 
     Returns
     -------
@@ -53,27 +56,27 @@ def decoded(data: bytes, name: str, *, max_duration_s: float, deadline: Deadline
     Raises
     ------
     ProblemError
-        not_audio, too_long or timeout.
+        not_audio, silent, too_long or timeout.
     """
     if not data:
         raise ProblemError("not_audio", f"{name}: the file is empty (0 bytes); send a recording")
-    most = round(max_duration_s * audio.SAMPLE_RATE)
-    whole = np.empty(most, np.float32)  # memory is taken page by page, as it is written to
+    limit = round(max_duration_s * audio.SAMPLE_RATE)
+    samples = np.empty(limit, np.float32)  # the system provides memory page by page, as samples are written
     n = 0
     deadline.check()
-    with contextlib.closing(_blocks(data, name)) as pieces:
-        for piece in pieces:
-            if n + len(piece) > most:
+    with contextlib.closing(_blocks(data, name)) as blocks:
+        for block in blocks:
+            if n + len(block) > limit:
                 raise ProblemError("too_long", f"{name} is longer than {max_duration_s:g} s; send it in parts")
-            whole[n : n + len(piece)] = piece
-            n += len(piece)
+            samples[n : n + len(block)] = block
+            n += len(block)
             deadline.check()
-    return whole[:n]
+    return samples[:n]
 
 
-def utterance(data: bytes, name: str, *, max_duration_s: float, deadline: Deadline) -> NDArray[np.float32]:
-    """Decode an upload as `decoded` does, and refuse one that is too short to be answered for (too_short)."""
-    samples = decoded(data, name, max_duration_s=max_duration_s, deadline=deadline)
+def decode_utterance(data: bytes, name: str, *, max_duration_s: float, deadline: Deadline) -> NDArray[np.float32]:
+    """Decode an upload as `decode` does, and refuse one that is too short to predict (too_short)."""
+    samples = decode(data, name, max_duration_s=max_duration_s, deadline=deadline)
     if len(samples) < audio.MIN_SAMPLES:
         raise ProblemError(
             "too_short",
@@ -90,12 +93,12 @@ def _blocks(data: bytes, name: str) -> Generator[NDArray[np.float32], None, None
 
 @contextlib.contextmanager
 def as_problem(name: str, data: bytes) -> Iterator[None]:
-    """Turn errors of a recording into problems that call it by the client's name of it."""
+    """Raise errors of a recording as `ProblemError`, with the client's file name."""
     try:
         yield
     except (AudioError, FeatureError) as error:
-        words = str(error)
-        for ours in (f"the {len(data)} bytes given", "the array"):
-            words = words.replace(ours, name, 1) if words.startswith(ours) else words
+        detail = str(error)
+        for subject in (f"the {len(data)} bytes given", "the array"):
+            detail = detail.replace(subject, name, 1) if detail.startswith(subject) else detail
         code = "not_audio" if isinstance(error, AudioError) else "unanswerable"
-        raise ProblemError("silent" if isinstance(error, SilenceError) else code, words) from error
+        raise ProblemError("silent" if isinstance(error, SilenceError) else code, detail) from error

@@ -1,4 +1,4 @@
-"""The application: routes, streams, page and counters in one."""
+"""The application: routes, streams, page and counters."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -12,64 +12,76 @@ from emotone._version import TAGLINE, __version__
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems, sockets
 from emotone.serve.counters import Metrics
-from emotone.serve.routes import _answers, _health
+from emotone.serve.routes import health_routes, prediction_routes
 from emotone.serve.settings import ServeSettings
 from emotone.serve.work_queue import WorkQueue
 
-#: What the schema can't say: OpenAPI has no WebSockets.
+#: OpenAPI can't describe WebSockets, so the description does.
 _DESCRIPTION = (
     f"{TAGLINE}\n\n"
     'Live sound goes to the WebSocket `/v1/stream`: send `{"rate": 16000, "channels": 1, "adapt": false}`, then '
-    '16-bit little-endian PCM in binary messages of at most 1 MiB, and `{"end": true}` last; events come back as JSON.'
+    '16-bit little-endian PCM in binary messages of at most 1 MiB, and `{"end": true}` last. Each event comes back as '
+    "a JSON object with `kind` (`speech_start`, `emotion` or `speech_end`), `time_s` and, if there is a prediction, "
+    "the keys of a prediction (`emotion`, `label`, `confidence`, `scores`, `speech`, `start_s`, `end_s`)."
 )
+#: Paths that are counted by name.
+_COUNTED = ("/v1/predict", "/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json")
 
 
 def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None, page: bool = False) -> FastAPI:
-    """Make the service of a model.
+    """Return the service of a model.
 
     Parameters
     ----------
     recognizer
-        Answers; all requests share it.
+        The model; all requests share it.
     settings
-        What the service takes on.
+        Limits and access.
     page
         Whether there is a web page at ``/``.
 
     Returns
     -------
     FastAPI
-        ``app.state.load`` tells who waits and runs; set its ``closing`` before the service ends.
+        ``app.state.queue`` is its `WorkQueue`; set its ``closing`` before the service ends.
+
+    Raises
+    ------
+    MissingExtraError
+        ``page`` is set, and gradio is not installed.
     """
-    settings = settings or ServeSettings()
-    metrics = Metrics(("/v1/predict", "/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json"))
-    load = WorkQueue(settings, metrics)
+    settings, metrics = settings or ServeSettings(), Metrics(_COUNTED)
+    queue = WorkQueue(settings, metrics)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        if load.closing:
-            load.open()
+        if queue.closing:
+            queue.open()
         yield
-        await load.close()
+        await queue.close()
 
-    # the pages of /docs and /redoc would be fetched from another host
+    # /docs and /redoc would load scripts from another host
     app = FastAPI(
-        title="Emotone",
-        version=__version__,
-        description=_DESCRIPTION,
-        docs_url=None,
-        redoc_url=None,
-        lifespan=lifespan,
+        title="Emotone", version=__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None, lifespan=lifespan
     )
-    app.state.load, app.state.settings = load, settings
+    app.state.queue, app.state.settings = queue, settings
     problems.add_handlers(app)
-    app.include_router(_answers(recognizer, load, settings))
-    app.include_router(_health(load, metrics))
+    app.include_router(prediction_routes(recognizer, queue))
+    app.include_router(health_routes(queue, metrics))
 
     @app.websocket("/v1/stream")
     async def stream(websocket: WebSocket) -> None:
-        await sockets.serve_stream(websocket, recognizer=recognizer, load=load, settings=settings)
+        await sockets.serve_stream(websocket, recognizer=recognizer, queue=queue)
 
+    _add_middleware(app, settings, metrics)
+    if page:
+        from emotone.serve.page.mount import add_page  # imports gradio
+
+        add_page(app, recognizer, queue=queue)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: ServeSettings, metrics: Metrics) -> None:
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -78,16 +90,11 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Retry-After"],
         )
-    app.add_middleware(_Counted, metrics=metrics)
-    if page:
-        from emotone.serve.page.mount import add_page  # brings gradio
-
-        add_page(app, recognizer, load=load)
-    return app
+    app.add_middleware(_CountRequests, metrics=metrics)
 
 
-class _Counted:
-    """Counts requests by path and status, and says that answers are not to be kept or guessed at."""
+class _CountRequests:
+    """Count requests by path and status, and forbid caches and guesses of the content type."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics) -> None:
         self.app, self.metrics = app, metrics
@@ -97,7 +104,7 @@ class _Counted:
             return await self.app(scope, receive, send)
         status = 500
 
-        async def told(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -107,6 +114,6 @@ class _Counted:
             await send(message)
 
         try:
-            await self.app(scope, receive, told)
+            await self.app(scope, receive, send_with_headers)
         finally:
             self.metrics.count(scope["path"], status)

@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterable, Mapping
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 #: Upper bounds of the histogram, seconds.
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-#: What any path counts as that the service does not have: names that clients invent must not fill the memory.
+#: Name of all unknown paths: paths that clients invent must not fill the memory.
 OTHER = "other"
 
 
 class Metrics:
-    """What happened since the service began; may be shared by threads.
+    """Counters since the start of the service; safe for several threads.
 
     Parameters
     ----------
     paths
-        Templates of the paths that are counted by name.
+        Paths that are counted by name.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
@@ -31,19 +31,19 @@ class Metrics:
         self._seconds = 0.0
 
     def count(self, path: str, status: int) -> None:
-        """Count a request that was answered."""
+        """Count a finished request."""
         key = (path if path in self.paths else OTHER, status)
         with self._lock:
             self._requests[key] = self._requests.get(key, 0) + 1
 
     def observe(self, seconds: float) -> None:
-        """Count one piece of inference, decoding included, that took so many seconds."""
+        """Add the seconds of an inference, decoding included, to the histogram."""
         with self._lock:
             self._buckets[bisect_left(BUCKETS_S, seconds)] += 1
             self._seconds += seconds
 
     def text(self, gauges: Mapping[str, tuple[str, Callable[[], int]]]) -> str:
-        """Write everything; ``gauges`` are name -> (help, what gives the value now)."""
+        """Return all counters as text; ``gauges`` maps a name to its help and a function for its value."""
         with self._lock:
             requests, buckets, seconds = dict(self._requests), list(self._buckets), self._seconds
         lines = _head("emotone_requests_total", "Requests by path and status.", "counter")

@@ -1,6 +1,6 @@
-"""Errors as problem details (RFC 9457), each with a code that stays the same.
+"""Errors as problem details (RFC 9457), each with a stable code.
 
-What is told is what the client sent and what was expected of it: no path, no traceback.
+A problem says what the client sent and what was expected, without paths of the machine and without a traceback.
 """
 
 from typing import Any, NamedTuple
@@ -17,29 +17,30 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Kind(NamedTuple):
-    """What all problems of one code have in common."""
+    """HTTP status and title of all problems with the same code."""
 
     status: int
     title: str
 
 
-#: Code -> HTTP status and title.  Codes are an interface: clients decide by them.
+#: Code -> HTTP status and title.  Codes are stable: clients depend on them.
 KINDS: dict[str, Kind] = {
     "bad_request": Kind(400, "The request can't be understood"),
     "unauthorized": Kind(401, "The key is missing or wrong"),
     "forbidden_origin": Kind(403, "Pages of this origin may not use the service"),
-    "not_found": Kind(404, "There is nothing here"),
-    "method_not_allowed": Kind(405, "The method is not allowed here"),
-    "idle": Kind(408, "Nothing came for too long"),
+    "not_found": Kind(404, "The path does not exist"),
+    "method_not_allowed": Kind(405, "The path does not support this method"),
+    "idle": Kind(408, "The client was idle for too long"),
+    "deleted": Kind(410, "The recording was deleted"),
     "too_large": Kind(413, "The upload is too large"),
     "too_long": Kind(413, "The recording is too long"),
-    "not_audio": Kind(422, "The upload is no recording that can be read"),
+    "not_audio": Kind(422, "The upload is not a recording that can be read"),
     "too_short": Kind(422, "The recording is too short"),
     "silent": Kind(422, "The recording is silent"),
-    "unanswerable": Kind(422, "The model has no answer for this recording"),
+    "unanswerable": Kind(422, "The model can't predict this recording"),
     "internal": Kind(500, "The service failed"),
     "busy": Kind(503, "The service is busy"),
-    "timeout": Kind(503, "The answer took too long"),
+    "timeout": Kind(503, "The prediction took too long"),
     "too_many_streams": Kind(503, "Too many streams are open"),
 }
 #: Problems after which the rest of a request's body is not read.
@@ -48,14 +49,14 @@ _RETRY = ("busy", "timeout", "too_many_streams")
 
 
 class ProblemError(EmotoneError):
-    """Why there is no answer, as the client is told.
+    """An error that is reported to the client.
 
     Parameters
     ----------
     code
-        Of `KINDS`.
+        A key of `KINDS`.
     detail
-        What was found, what was expected, and the remedy.
+        Finding, expectation and remedy.
     """
 
     def __init__(self, code: str, detail: str) -> None:
@@ -65,37 +66,32 @@ class ProblemError(EmotoneError):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What HTTP has a header for."""
-        told = {"Retry-After": "1"} if self.code in _RETRY else {}
-        told |= {"WWW-Authenticate": "Bearer"} if self.code == "unauthorized" else {}
-        return told | ({"Connection": "close"} if self.code in _ENDS_CONNECTION else {})
+        """HTTP headers of the response."""
+        retry = {"Retry-After": "1"} if self.code in _RETRY else {}
+        authenticate = {"WWW-Authenticate": "Bearer"} if self.code == "unauthorized" else {}
+        return retry | authenticate | ({"Connection": "close"} if self.code in _ENDS_CONNECTION else {})
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return {
-            "type": "about:blank",
-            "title": self.title,
-            "status": self.status,
-            "detail": self.detail,
-            "code": self.code,
-        }
+        """Return a dictionary for JSON."""
+        problem = {"type": "about:blank", "title": self.title, "status": self.status}
+        return {**problem, "detail": self.detail, "code": self.code}
 
     def response(self) -> JSONResponse:
-        """Answer of HTTP."""
+        """Return the HTTP response."""
         return JSONResponse(self.to_dict(), status_code=self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
 def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
-    """Describe, for the OpenAPI schema, the problems that a path may answer with: status -> response."""
+    """Return the OpenAPI responses, by status, of a path that may return these problems."""
     by_status: dict[int | str, list[str]] = {}
     for code in codes:
         by_status.setdefault(KINDS[code].status, []).append(code)
     return {
         status: {
-            "description": "; ".join(f"`{code}`: {KINDS[code].title}" for code in found),
-            "content": {MEDIA_TYPE: {"schema": _schema(found)}},
+            "description": "; ".join(f"`{code}`: {KINDS[code].title}" for code in same_status),
+            "content": {MEDIA_TYPE: {"schema": _schema(same_status)}},
         }
-        for status, found in by_status.items()
+        for status, same_status in by_status.items()
     }
 
 
@@ -106,48 +102,53 @@ def _schema(codes: list[str]) -> dict[str, Any]:
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Make problems of all that an app's paths raise."""
+    """Make an app report all errors as problems."""
 
-    @app.exception_handler(ProblemError)
-    async def known(_: Request, error: ProblemError) -> JSONResponse:
-        return error.response()
-
-    @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> JSONResponse:
-        problem = _of_http(request, error)
-        response = problem.response()
-        for name, value in (error.headers or {}).items():
-            response.headers[name] = value
+    async def handle(request: Request, error: Exception) -> JSONResponse:
+        response = _as_problem(request, error).response()
+        response.headers.update(getattr(error, "headers", None) or {})
         return response
 
-    @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        told = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
-        return ProblemError("bad_request", "; ".join(told)).response()
+    for kind in (ProblemError, HTTPException, RequestValidationError, ClientDisconnect, Exception):
+        app.add_exception_handler(kind, handle)
 
-    @app.exception_handler(ClientDisconnect)
-    async def gone(_: Request, error: ClientDisconnect) -> JSONResponse:
-        # nobody reads this, but the request is counted as one that had no answer
-        return ProblemError(
-            "bad_request", "the connection was closed before the answer; send the whole request"
-        ).response()
 
-    @app.exception_handler(Exception)
-    async def unexpected(_: Request, error: Exception) -> JSONResponse:
-        return internal().response()
+def _as_problem(request: Request, error: Exception) -> ProblemError:
+    match error:
+        case ProblemError():
+            return error
+        case HTTPException():
+            return _of_http(request, error)
+        case RequestValidationError():
+            return ProblemError("bad_request", "; ".join(map(_invalid_value, error.errors())))
+        case ClientDisconnect():
+            # the client does not read this, but the request is counted as a failed one
+            return ProblemError("bad_request", "the client closed the connection early; send the whole request")
+    return internal()
 
 
 def internal() -> ProblemError:
-    """What is told where the service itself is at fault: nothing of the error, which is in its log."""
+    """Return the problem of an error in the service itself; only the log has the details."""
     return ProblemError("internal", "the service failed on this request; its log says why")
+
+
+def too_large(limit: int) -> ProblemError:
+    """Return the problem of an upload of more than ``limit`` bytes."""
+    return ProblemError("too_large", f"the upload is larger than {limit} bytes; send a shorter or compressed recording")
+
+
+def _invalid_value(item: dict[str, Any]) -> str:
+    """Return the text of an error of pydantic: where, the value, and what was expected."""
+    expectation = item["msg"].removeprefix("Value error, ").replace("Input should be", "expected", 1)
+    return f"{'.'.join(map(str, item['loc']))} is {str(item.get('input'))[:40]!r}; {expectation}"
 
 
 def _of_http(request: Request, error: HTTPException) -> ProblemError:
     path = "".join(letter for letter in request.url.path if letter.isprintable())[:200]
     if error.status_code == 404:
-        return ProblemError("not_found", f"there is nothing at {path}; /openapi.json lists the paths")
+        return ProblemError("not_found", f"the path {path} does not exist; /openapi.json lists the paths")
     if error.status_code == 405:
-        return ProblemError("method_not_allowed", f"{path} does not take {request.method[:20]}; see /openapi.json")
+        return ProblemError("method_not_allowed", f"{path} does not support {request.method[:20]}; see /openapi.json")
     if error.status_code < 500:
         return ProblemError("bad_request", str(error.detail))
     return internal()

@@ -1,4 +1,4 @@
-"""Who may use the service: API key, origin, and session cookies of the page."""
+"""Access to the service: API key, origin, size of requests, and session cookies of the page."""
 
 import hashlib
 import hmac
@@ -8,26 +8,29 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
-from emotone.serve.problems import ProblemError
+from emotone.serve.problems import ProblemError, too_large
 from emotone.serve.settings import ServeSettings
+
+#: Name of the session cookie, and how long a session lasts, seconds.
+COOKIE, LOGIN_S = "emotone", 12 * 3600
 
 
 def check_key(settings: ServeSettings, headers: Headers, *, also: str | None = None) -> None:
-    """Compare a request's key, or ``also`` another one, in constant time; `ProblemError` unauthorized if not.
+    """Raise `ProblemError` unauthorized unless a request has the key or a valid session; compare in constant time.
 
-    The cookie that the page's login gives is as good as the key.
+    The key is in the header Authorization; ``also`` is a key from another place.
     """
     if settings.key is None or has_valid_session(headers, settings.key):
         return
-    kind, _, given = headers.get("authorization", "").partition(" ")
-    told = given.strip() if kind.lower() == "bearer" else (also or "")
-    if not hmac.compare_digest(told.encode("utf-8", "surrogatepass"), settings.key.encode()):
-        found = "wrong" if told else "missing"
-        raise ProblemError("unauthorized", f"the key is {found}; send the header 'Authorization: Bearer KEY'")
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    key = value.strip() if scheme.lower() == "bearer" else (also or "")
+    if not hmac.compare_digest(key.encode("utf-8", "surrogatepass"), settings.key.encode()):
+        state = "wrong" if key else "missing"
+        raise ProblemError("unauthorized", f"the key is {state}; send the header 'Authorization: Bearer KEY'")
 
 
 def check_origin(settings: ServeSettings, headers: Headers) -> None:
-    """Refuse pages of other origins, where browsers leave that to the service; `ProblemError` forbidden_origin."""
+    """Raise `ProblemError` forbidden_origin for pages of other origins, which browsers do not always check."""
     origin = headers.get("origin")
     if origin is None or "*" in settings.origins or origin in settings.origins:
         return
@@ -37,33 +40,34 @@ def check_origin(settings: ServeSettings, headers: Headers) -> None:
         )
 
 
-COOKIE = "emotone"
-#: How long a login holds, seconds.
-LOGIN_S = 12 * 3600
+def check_length(settings: ServeSettings, headers: Headers) -> None:
+    """Raise `ProblemError` too_large if a request announces more bytes than an upload may have."""
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length[:20]) > settings.max_request_bytes:
+        raise too_large(settings.max_upload_bytes)
 
 
 def token(key: str, *, until_s: int) -> str:
-    """Make what the cookie holds: the moment until which it is good, seconds since 1970, and its HMAC.
+    """Return the value of a session cookie: its expiry in seconds since 1970, and the HMAC of it.
 
     Examples
     --------
     >>> token("open sesame", until_s=1_800_000_000)[:24]
     '1800000000.2826628c5b796'
     """
-    stated = str(until_s)
-    return f"{stated}.{hmac.new(key.encode(), f'emotone login {stated}'.encode(), hashlib.sha256).hexdigest()}"
+    expiry = str(until_s)
+    return f"{expiry}.{hmac.new(key.encode(), f'emotone login {expiry}'.encode(), hashlib.sha256).hexdigest()}"
 
 
 def has_valid_session(headers: Headers, key: str) -> bool:
-    """Tell whether a request has a cookie of a login that still holds."""
+    """Return whether a request has the cookie of a session that has not expired."""
     try:
-        held = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:
         return False
-    stated, _, _ = ("" if held is None else held.value).partition(".")
-    if held is None or not (stated.isascii() and stated.isdecimal() and len(stated) <= 12):
+    value = "" if cookie is None else cookie.value
+    expiry, _, _ = value.partition(".")
+    if not (expiry.isascii() and expiry.isdecimal() and len(expiry) <= 12):
         return False
-    expected = token(key, until_s=int(stated))
-    return hmac.compare_digest(held.value.encode("utf-8", "surrogatepass"), expected.encode()) and (
-        time.time() < int(stated)
-    )
+    is_genuine = hmac.compare_digest(value.encode("utf-8", "surrogatepass"), token(key, until_s=int(expiry)).encode())
+    return is_genuine and time.time() < int(expiry)

@@ -1,10 +1,11 @@
-"""The service as a process: uvicorn, ended gracefully."""
+"""The service as a process: uvicorn with a graceful shutdown."""
 
 import contextlib
 import logging
 import signal
 import socket
 import time
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -15,41 +16,41 @@ from emotone.recognition.recognizer import Recognizer
 from emotone.serve.app import create_app
 from emotone.serve.settings import ServeSettings
 from emotone.serve.sockets import MAX_CHUNK_BYTES
-from emotone.serve.timeouts import patient
+from emotone.serve.timeouts import head_timeout
 
-#: Names of this machine that no other one can connect to.
+#: Hosts that only this machine can reach.
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 _log = logging.getLogger(__name__)
 
 
 class Server(uvicorn.Server):
-    """A server that, once it is told to end, is first no longer ready, and then finishes what runs.
+    """A server that shuts down in two steps: ``/readyz`` becomes 503, then running requests are finished.
 
-    SIGTERM lets it listen on for ``drain_s``; SIGINT, or a second signal, ends that at once.
+    After SIGTERM it listens for ``drain_s`` more; SIGINT or a second signal ends the listening at once.
     """
 
     def __init__(self, config: uvicorn.Config, *, app: FastAPI) -> None:
         super().__init__(config)
-        self._load, self._drain_s = app.state.load, app.state.settings.drain_s
+        self._queue, self._drain_s = app.state.queue, app.state.settings.drain_s
         self._exit_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end; see the class."""
-        first = not self._load.closing
-        self._load.closing = True
+        """Start the shutdown; see the class."""
+        first = not self._queue.closing
+        self._queue.closing = True
         if sig == signal.SIGTERM and first and self._drain_s > 0:
             self._exit_at = time.monotonic() + self._drain_s
         else:
             super().handle_exit(sig, frame)
-        # uvicorn would raise them anew at the end, and an orderly end would look like that of a process that was killed
+        # uvicorn would raise the signals again at the end, and the exit code would be that of a killed process
         self._captured_signals.clear()
 
     async def on_tick(self, counter: int) -> bool:
-        """Look, ten times a second, whether it is time."""
+        """Check, ten times a second, whether to stop listening."""
         if self._exit_at is not None and time.monotonic() >= self._exit_at:
             self.should_exit = True
         if self.should_exit:
-            self._load.closing = True
+            self._queue.closing = True
         return await super().on_tick(counter)
 
 
@@ -62,20 +63,20 @@ def make_server(
     access_log: bool = False,
     page: bool = False,
 ) -> Server:
-    """Make a server that does not run yet; see `serve`."""
+    """Return a server that does not run yet; see `serve`."""
     settings = settings or ServeSettings()
     app = create_app(recognizer, settings=settings, page=page)
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
-        http=patient(settings.idle_stream_s),
+        http=head_timeout(settings.idle_stream_s),
         server_header=False,
         access_log=access_log,
         log_level="info" if access_log else "warning",
         ws_max_size=MAX_CHUNK_BYTES,
-        ws_max_queue=4,  # messages of a stream that are held in memory
-        ws_per_message_deflate=False,  # sound does not shrink by it
+        ws_max_queue=4,  # messages of a stream in memory
+        ws_per_message_deflate=False,  # PCM hardly shrinks
         timeout_graceful_shutdown=round(settings.max_seconds) + 5,
     )
     return Server(config, app=app)
@@ -89,46 +90,50 @@ def serve(
     settings: ServeSettings | None = None,
     access_log: bool = False,
     page: bool = False,
+    on_listening: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run the service until SIGINT or SIGTERM; what runs then is finished.
+    """Run the service until SIGINT or SIGTERM, then finish the running requests.
 
     Parameters
     ----------
     recognizer
-        Answers.
+        The model; all requests share it.
     host, port
-        Where it listens.
+        Address to listen on.
     settings
-        What the service takes on.
+        Limits and access.
     access_log
-        Whether each request is written to the log.
+        Whether to log each request.
     page
         Whether there is a web page at ``/``.
+    on_listening
+        Called once the service is complete and its port is open.
 
     Raises
     ------
     ConfigError
-        Another program listens there already, or the host is none of this machine.
+        The port is in use, or the host is not an address of this machine.
     MissingExtraError
-        There is to be a page, and gradio is not installed.
+        ``page`` is set, and gradio is not installed.
     """
     settings = settings or ServeSettings()
     if settings.key is None and host not in _LOCAL:
-        _log.warning("the service listens on %s and asks for no key: whoever reaches it may use it; set a key", host)
+        _log.warning("the service listens on %s without a key: everyone who reaches it may use it; set a key", host)
     server = make_server(recognizer, host=host, port=port, settings=settings, access_log=access_log, page=page)
-    with _listening(host, port) as opened, contextlib.suppress(KeyboardInterrupt):
-        server.run(sockets=[opened])
+    with listen(host, port) as listener, contextlib.suppress(KeyboardInterrupt):
+        on_listening()
+        server.run(sockets=[listener])
 
 
-def _listening(host: str, port: int) -> socket.socket:
-    """Open the port here: uvicorn would end the process where it can't be opened."""
+def listen(host: str, port: int) -> socket.socket:
+    """Open a port; raise `ConfigError` if that fails, where uvicorn would exit."""
     try:
-        opened = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-        # asyncio does this for the sockets that it opens itself: an answer's body would wait for 40 ms otherwise, until
-        # the client has acknowledged the head (Nagle's algorithm)
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return opened
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        # as asyncio does for its own sockets: otherwise the body of a response waits for 40 ms, until the client has
+        # acknowledged the head (Nagle's algorithm)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except (OSError, OverflowError) as error:
         raise ConfigError(
-            f"nothing can listen on {host}, port {port} ({error}); name another port, or end what uses this one"
+            f"can't listen on {host}, port {port} ({error}); choose another port, or stop the program that uses it"
         ) from error

@@ -3,35 +3,48 @@
 from dataclasses import dataclass
 
 from emotone.errors import ConfigError
+from emotone.validation import check_range
+
+#: Setting -> lowest and highest value, and the unit.
+_RANGES = {
+    "max_upload_bytes": (1000, 2**31, "bytes"),
+    "workers": (1, 256, "threads"),
+    "queue": (0, 10_000, "requests"),
+    "max_streams": (0, 10_000, "streams"),
+    "max_duration_s": (0.2, 86_400.0, "seconds"),
+    "max_seconds": (0.01, 3600.0, "seconds"),
+    "idle_stream_s": (0.01, 3600.0, "seconds"),
+    "drain_s": (0.0, 600.0, "seconds"),
+}
 
 
 @dataclass(frozen=True)
 class ServeSettings:
-    """What a service takes on.
+    """Limits and access of a service.
 
     Attributes
     ----------
     max_upload_bytes
-        Size of a recording.  Uploads are held in memory, at most ``workers + queue`` of them.
+        Largest upload.  Uploads are held in memory, at most ``workers + queue`` at a time.
     max_duration_s
-        Length of a recording, whatever its header says.
+        Longest recording, whatever its header says.
     max_seconds
-        From the end of an upload to its answer, waiting included.
+        Longest time from the end of an upload to its prediction, waiting included.
     workers
-        Threads of decoding and inference.
+        Threads for decoding and inference.
     queue
-        Requests that may wait for one of them; more are refused at once.
+        Requests that may wait for a thread; more are refused at once.
     max_streams
         WebSockets that may be open.
     idle_stream_s
-        Seconds after which a stream, an upload or a connection of which nothing came is closed.
+        Seconds without data after which a stream, an upload or a connection is closed.
     drain_s
-        Seconds between SIGTERM, when ``/readyz`` turns 503, and the end of listening: time for a balancer to notice.
+        Seconds from SIGTERM, when ``/readyz`` becomes 503, to the end of listening, so that a load balancer can react.
     key
-        What ``Authorization: Bearer`` must say on all paths under ``/v1``; None asks for nothing.
+        API key that ``Authorization: Bearer`` must carry on all paths under ``/v1``; None requires no key.
     origins
-        Web pages of other origins that may use the service, such as ``https://example.org``; ``*`` is any.  Name the
-        service's own too where a proxy in front of it changes the header Host.
+        Other origins whose web pages may use the service, such as ``https://example.org``; ``*`` allows any.  Add the
+        service's own origin if a proxy in front of it changes the header Host.
 
     Raises
     ------
@@ -50,32 +63,25 @@ class ServeSettings:
     key: str | None = None
     origins: tuple[str, ...] = ()
 
+    @property
+    def max_request_bytes(self) -> int:
+        """Largest request with an upload: the recording, boundaries and headers of the form."""
+        return self.max_upload_bytes + 65_536
+
     def __post_init__(self) -> None:
-        whole = {
-            "max_upload_bytes": (1000, 2**31),
-            "workers": (1, 256),
-            "queue": (0, 10_000),
-            "max_streams": (0, 10_000),
-        }
-        for name, (least, most) in whole.items():
+        for name, (low, high, unit) in _RANGES.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-                raise ConfigError(f"{name} is {value!r}; expected a whole number from {least} to {most}")
-        seconds = {
-            "max_duration_s": (0.2, 86_400.0),
-            "max_seconds": (0.01, 3600.0),
-            "idle_stream_s": (0.01, 3600.0),
-            "drain_s": (0.0, 600.0),
-        }
-        for name, (low, high) in seconds.items():
-            if not low <= getattr(self, name) <= high:
-                raise ConfigError(f"{name} is {getattr(self, name)}; expected seconds, {low:g} to {high:g}")
+            if unit != "seconds" and not isinstance(value, int):
+                raise ConfigError(f"{name} is {value!r}; expected a whole number of {unit}")
+            check_range(name, value, low, high, unit=unit)
         if self.key is not None and not (self.key and self.key.isascii() and self.key.isprintable()):
-            raise ConfigError("the key is empty or has characters that no header may have; expected printable ASCII")
+            raise ConfigError("the key is empty or has characters that a header can't hold; expected printable ASCII")
         if self.key is not None and self.key != self.key.strip():
-            raise ConfigError("the key begins or ends with a space; expected none, as clients would drop it")
+            raise ConfigError("the key begins or ends with a space, which clients drop; expected a key without them")
         if isinstance(self.origins, str):
-            raise ConfigError(f"origins is the text {self.origins!r}; expected a tuple of them")
-        for one in self.origins:
-            if one != "*" and (not one.startswith(("http://", "https://")) or one.count("/") != 2):
-                raise ConfigError(f"origin {one!r}; expected scheme and host such as https://example.org, or *")
+            raise ConfigError(f"origins is the string {self.origins!r}; expected a tuple of origins")
+        for origin in self.origins:
+            if origin != "*" and (not origin.startswith(("http://", "https://")) or origin.count("/") != 2):
+                raise ConfigError(
+                    f"the origin is {origin!r}; expected scheme and host such as https://example.org, or *"
+                )

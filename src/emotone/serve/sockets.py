@@ -1,12 +1,13 @@
-"""Live sound over a WebSocket: a hello, then PCM in, events out.
+"""Live sound over a WebSocket: a hello, then PCM in and events out.
 
 The client begins with ``{"rate": 16000, "channels": 1, "adapt": false}``, sends 16-bit little-endian PCM as binary
-messages, and ends with ``{"end": true}``.  Each event comes back as one JSON object, and so does a problem, after which
-the socket is closed.
+messages, and ends with ``{"end": true}``.  Each event comes back as a JSON object (`Event.to_dict`).  A problem comes
+back as a JSON object too, and then the socket is closed.
 """
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 from typing import Any
@@ -19,10 +20,9 @@ from emotone.recognition.stream import Event, Stream
 from emotone.serve import problems
 from emotone.serve.problems import ProblemError
 from emotone.serve.security import check_key, check_origin
-from emotone.serve.settings import ServeSettings
 from emotone.serve.work_queue import WorkQueue
 
-#: Bytes of a message.
+#: Largest message.
 MAX_CHUNK_BYTES = 1 << 20
 _MAX_TEXT = 4096
 _HELLO = {"rate": int, "channels": int, "adapt": bool, "key": str}
@@ -36,15 +36,13 @@ _CLOSE_CODES = {
 _log = logging.getLogger(__name__)
 
 
-async def serve_stream(
-    websocket: WebSocket, *, recognizer: Recognizer, load: WorkQueue, settings: ServeSettings
-) -> None:
-    """Serve one WebSocket from its hello to its end."""
+async def serve_stream(websocket: WebSocket, *, recognizer: Recognizer, queue: WorkQueue) -> None:
+    """Serve a WebSocket from its hello to its end."""
     await websocket.accept()
-    # one who went away, during an answer too, is no error
+    # a client may disconnect at any time
     with contextlib.suppress(WebSocketDisconnect):
         try:
-            await _converse(_Socket(websocket, settings.idle_stream_s), recognizer, load, settings)
+            await _converse(_Socket(websocket, queue.settings.idle_stream_s), recognizer, queue)
             await websocket.close(_DONE)
         except ProblemError as problem:
             await _refuse(websocket, problem, _CLOSE_CODES.get(problem.code, _POLICY))
@@ -58,86 +56,85 @@ async def serve_stream(
 
 
 class _BadDataError(Exception):
-    """A message that has no place within a stream."""
+    """A message that is not allowed within a stream."""
 
 
 class _Socket:
-    """A WebSocket on which neither side waits for ever."""
+    """A WebSocket with timeouts for both directions."""
 
-    def __init__(self, websocket: WebSocket, patience_s: float) -> None:
-        self.websocket, self._patience_s = websocket, patience_s
+    def __init__(self, websocket: WebSocket, timeout_s: float) -> None:
+        self.websocket, self._timeout_s = websocket, timeout_s
 
     async def receive(self) -> str | bytes:
         try:
-            async with asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._timeout_s):
                 message = await self.websocket.receive()
         except TimeoutError:
-            told = f"nothing came for {self._patience_s:g} s; send sound as it is recorded, and connect again"
-            raise ProblemError("idle", told) from None
+            detail = f"no message for {self._timeout_s:g} s; connect again, and send sound as it is recorded"
+            raise ProblemError("idle", detail) from None
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(message.get("code", 1006))
         data: str | bytes | None = message.get("bytes")
         return data if data is not None else str(message.get("text") or "")
 
-    async def send(self, told: dict[str, Any]) -> None:
+    async def send(self, event: dict[str, Any]) -> None:
         try:
-            async with asyncio.timeout(self._patience_s):
-                await self.websocket.send_json(told)
+            async with asyncio.timeout(self._timeout_s):
+                await self.websocket.send_json(event)
         except TimeoutError:
-            raise ProblemError("idle", f"no answer was taken for {self._patience_s:g} s; read what is sent") from None
+            raise ProblemError("idle", f"no event was read for {self._timeout_s:g} s; read the events") from None
 
 
-async def _converse(socket: _Socket, recognizer: Recognizer, load: WorkQueue, settings: ServeSettings) -> None:
+async def _converse(socket: _Socket, recognizer: Recognizer, queue: WorkQueue) -> None:
+    settings = queue.settings
     check_origin(settings, socket.websocket.headers)
     hello = _hello(await socket.receive())
     check_key(settings, socket.websocket.headers, also=hello.get("key"))
-    if load.closing:
-        raise ProblemError("busy", "the service is shutting down; connect to another one")
-    if load.streams >= settings.max_streams:
-        raise ProblemError("too_many_streams", f"{load.streams} streams are open already; try again later")
-    load.streams += 1
+    if queue.closing:
+        raise ProblemError("busy", "the service is shutting down; connect to another service")
+    if queue.streams >= settings.max_streams:
+        raise ProblemError("too_many_streams", f"{queue.streams} streams are open already; try again later")
+    queue.streams += 1
     try:
-        given = {name: value for name, value in hello.items() if name != "key"}
+        options = {name: value for name, value in hello.items() if name != "key"}
         try:
-            stream = await load.in_thread(lambda: Stream(recognizer, **given))
+            stream = await queue.in_thread(lambda: Stream(recognizer, **options))
         except EmotoneError as error:
             raise ProblemError("bad_request", str(error)) from error
-        await _answer(socket, stream, load, bytes_per_s=2 * hello["rate"] * hello.get("channels", 1))
+        await _send_events(socket, stream, queue, bytes_per_s=2 * hello["rate"] * hello.get("channels", 1))
     finally:
-        load.streams -= 1
+        queue.streams -= 1
 
 
-async def _answer(socket: _Socket, stream: Stream, load: WorkQueue, *, bytes_per_s: int) -> None:
+async def _send_events(socket: _Socket, stream: Stream, queue: WorkQueue, *, bytes_per_s: int) -> None:
     while True:
         message = await socket.receive()
-        if isinstance(message, str):
-            if _json(message) != {"end": True}:
-                raise _BadDataError(f"a text message within the stream is not the end; {_SHAPE}")
-            await _send(socket, await load.in_thread(lambda: _events(stream, None)))
-            return
+        if isinstance(message, str) and _json(message) != {"end": True}:
+            raise _BadDataError(f"a text message within the stream is not the end message; {_SHAPE}")
         if len(message) > MAX_CHUNK_BYTES:
-            told = f"a chunk has {len(message)} bytes, expected at most {MAX_CHUNK_BYTES}; send smaller ones"
-            raise ProblemError("too_large", told)
-        # a second at a time: a chunk may be minutes of sound, and others want to be heard in between
-        for at in range(0, len(message), bytes_per_s):
-            piece = message[at : at + bytes_per_s]
-            await _send(socket, await load.in_thread(lambda piece=piece: _events(stream, piece)))  # type: ignore[misc]
+            detail = f"a chunk has {len(message)} bytes, expected at most {MAX_CHUNK_BYTES}; send smaller chunks"
+            raise ProblemError("too_large", detail)
+        # a second at a time: a chunk may be minutes of sound, and other streams share the threads
+        pieces: list[bytes | None] = [None]
+        if isinstance(message, bytes):
+            pieces = [message[at : at + bytes_per_s] for at in range(0, len(message), bytes_per_s)]
+        for piece in pieces:
+            for event in await queue.in_thread(functools.partial(_events, stream, piece)):
+                await socket.send(event.to_dict())
+        if isinstance(message, str):
+            return
 
 
 def _events(stream: Stream, chunk: bytes | None) -> list[Event]:
+    """Push a chunk; None finishes the stream."""
     try:
         return stream.finish() if chunk is None else stream.push(chunk)
     except EmotoneError as error:
         raise ProblemError("unanswerable", str(error)) from error
 
 
-async def _send(socket: _Socket, events: list[Event]) -> None:
-    for event in events:
-        await socket.send(event.to_dict())
-
-
 def _json(text: str) -> Any:
-    """Value of a short text; None where it is no JSON."""
+    """Return the value of a short JSON text; None if it is long or not JSON."""
     try:
         return json.loads(text) if len(text) <= _MAX_TEXT else None
     except (ValueError, RecursionError):
@@ -147,20 +144,19 @@ def _json(text: str) -> Any:
 def _hello(message: str | bytes) -> dict[str, Any]:
     hello = _json(message) if isinstance(message, str) else None
     if not isinstance(hello, dict) or "rate" not in hello:
-        raise ProblemError("bad_request", f"the first message is no hello with a rate; {_SHAPE}")
+        raise ProblemError("bad_request", f"the first message is not a hello with a rate; {_SHAPE}")
     for name, value in hello.items():
         kind = _HELLO.get(name)
         if kind is None:
-            raise ProblemError(
-                "bad_request", f"the hello has an unknown name {name[:40]!r}; expected {', '.join(_HELLO)}"
-            )
-        if type(value) is not kind:  # true is an int to isinstance
+            expectation = f"expected {', '.join(_HELLO)}"
+            raise ProblemError("bad_request", f"the hello has an unknown key {name[:40]!r}; {expectation}")
+        if type(value) is not kind:  # isinstance takes true for an int
             raise ProblemError("bad_request", f"{name} is a {type(value).__name__}, expected {kind.__name__}; {_SHAPE}")
     return hello
 
 
 async def _refuse(websocket: WebSocket, problem: ProblemError, code: int) -> None:
-    with contextlib.suppress(RuntimeError, TimeoutError):  # closed already, or nobody reads
+    with contextlib.suppress(RuntimeError, TimeoutError):  # closed already, or the client does not read
         async with asyncio.timeout(1):
             await websocket.send_json(problem.to_dict())
             await websocket.close(code, reason=problem.code)

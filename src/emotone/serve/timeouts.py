@@ -1,4 +1,4 @@
-"""Connections on which nothing comes, or next to nothing: uvicorn would wait for ever."""
+"""Timeouts for idle and slow clients, for which uvicorn would wait without limit."""
 
 import asyncio
 import time
@@ -6,72 +6,71 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-#: An upload that is slower is given up: half of what the sound of a telephone takes (8 kHz, 8 bits).
-LEAST_BYTES_PER_S = 4_000
-#: No upload may take longer, s: 50 MB at 1.3 Mbit/s.
-MOST_UPLOAD_S = 300.0
+#: Slowest upload that is accepted: half the rate of telephone sound (8 kHz, 8 bits).
+MIN_BYTES_PER_S = 4_000
+#: Longest upload, seconds: 50 MB at 1.3 Mbit/s.
+MAX_UPLOAD_S = 300.0
 
 
 class HeadTimeout(H11Protocol):
-    """HTTP/1.1 that closes a connection if the head of a request has not come within `patience_s`.
+    """HTTP/1.1 that closes a connection if the head of a request has not arrived within ``timeout_s``.
 
-    It counts from the opening of the connection, or from the first byte after an answer, however many bytes come: a
-    head that is sent a byte at a time holds a connection no longer.  What comes after the head is the application's to
-    wait for.
+    The time counts from the opening of the connection, or from the first byte after a response, so that a client that
+    sends a head byte by byte is closed too.  The application limits the time of what follows the head.
     """
 
-    patience_s = 30.0
+    timeout_s = 30.0
 
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
-        self._head_timer: asyncio.TimerHandle | None = None
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait."""
+        """Start the timer."""
         super().connection_made(transport)
-        self._watch()
+        self._update_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came."""
+        """Start the timer, or stop it if the head is complete."""
         super().data_received(data)
-        self._watch()
+        self._update_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
-        self._forget()
+        """Stop the timer."""
+        self._stop_timer()
         super().connection_lost(exc)
 
-    def _watch(self) -> None:
-        # a request that has begun, or a WebSocket, to which the connection was handed on
+    def _update_timer(self) -> None:
+        # a request is running, or a WebSocket has taken over the connection
         if self.transport.get_protocol() is not self or (self.cycle is not None and not self.cycle.response_complete):
-            self._forget()
-        elif self._head_timer is None:
-            self._head_timer = self.loop.call_later(self.patience_s, self._give_up)
+            self._stop_timer()
+        elif self._timer is None:
+            self._timer = self.loop.call_later(self.timeout_s, self._close)
 
-    def _forget(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _give_up(self) -> None:
-        self._head_timer = None
+    def _close(self) -> None:
+        self._timer = None
         if not self.transport.is_closing():
             self.transport.close()
 
 
-def patient(patience_s: float) -> type[HeadTimeout]:
-    """Give the protocol that waits so many seconds for a request's head."""
-    return type("HeadTimeout", (HeadTimeout,), {"patience_s": patience_s})
+def head_timeout(timeout_s: float) -> type[HeadTimeout]:
+    """Return the protocol class with this timeout, as uvicorn takes it."""
+    return type("HeadTimeout", (HeadTimeout,), {"timeout_s": timeout_s})
 
 
 class UploadTimeout:
-    """How long a client that sends is waited for: one that sends a byte now and then would hold its room for ever.
+    """Timeout of an upload: a client that sends a byte now and then must not keep its slot.
 
     Parameters
     ----------
     idle_s
-        Seconds in which something must come.  After the first of them, it must have been `LEAST_BYTES_PER_S` all along,
-        and after `MOST_UPLOAD_S`, everything.
+        Longest time without a byte, seconds.  After this time, the mean rate must be at least `MIN_BYTES_PER_S`; after
+        `MAX_UPLOAD_S`, the upload must be complete.
     """
 
     def __init__(self, idle_s: float) -> None:
@@ -79,6 +78,6 @@ class UploadTimeout:
         self._start = time.monotonic()
 
     def wait_s(self, n_bytes: int) -> float:
-        """Seconds that the next bytes may take to come, after so many; at least 0."""
-        allowed_s = min(self.idle_s + n_bytes / LEAST_BYTES_PER_S, MOST_UPLOAD_S)
+        """Return how long to wait for more after ``n_bytes`` bytes, seconds, at least 0."""
+        allowed_s = min(self.idle_s + n_bytes / MIN_BYTES_PER_S, MAX_UPLOAD_S)
         return max(0.0, min(self.idle_s, self._start + allowed_s - time.monotonic()))

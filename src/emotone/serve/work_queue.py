@@ -1,11 +1,11 @@
-"""What the service takes on, and what it refuses: settings, counters, decoding in bounded time and memory."""
+"""The queue of the service: slots for requests, threads for their work, and deadlines."""
 
 import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from starlette.requests import ClientDisconnect
 
@@ -14,14 +14,12 @@ from emotone.serve.problems import ProblemError
 from emotone.serve.settings import ServeSettings
 
 Result = TypeVar("Result")
-#: The deadline is looked at after so many seconds of sound were decoded.
-_BLOCK_S = 10.0
-#: The loop waits so much longer than the thread, which knows better what it was doing.
+#: The event loop waits so much longer than the thread, whose error is more precise.
 _GRACE_S = 0.2
 
 
 class Deadline:
-    """A moment after which nobody waits for the answer; `cancel` makes it now."""
+    """A moment after which a prediction is useless; `cancel` makes it now."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -32,47 +30,57 @@ class Deadline:
         """Seconds left, at least 0."""
         return max(0.0, self._until - time.monotonic())
 
+    @property
+    def error(self) -> ProblemError:
+        """The error of a missed deadline."""
+        return ProblemError("timeout", f"no prediction within {self.seconds:g} s; send less, or try again later")
+
     def cancel(self) -> None:
         """Make it now."""
         self._until = 0.0
 
     def check(self, *_: object) -> None:
-        """Raise `ProblemError` timeout if it has passed; may be given as a `Progress`."""
+        """Raise `ProblemError` timeout after the deadline; usable as a `Progress`."""
         if time.monotonic() >= self._until:
-            raise ProblemError(
-                "timeout", f"there was no answer within {self.seconds:g} s; send less, or try again later"
-            )
+            raise self.error
 
 
 class Slot:
-    """Room for one request, given back once.
+    """A request's place in the queue; a ``with`` statement releases it, unless work in a thread has taken it.
 
     Attributes
     ----------
     taken
-        Whether it belongs to work in a thread, which gives it back.
+        Whether it belongs to work in a thread, which releases it.
     """
 
-    def __init__(self, load: "WorkQueue") -> None:
-        self._load: WorkQueue | None = load
+    def __init__(self, release: Callable[[], None]) -> None:
+        self._release: Callable[[], None] | None = release
         self.taken = False
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.taken:
+            self.release()
+
     def release(self) -> None:
-        """Give it back; a second time, nothing happens."""
-        load, self._load = self._load, None
-        if load is not None:
-            load.release()
+        """Release the place; do nothing a second time."""
+        release, self._release = self._release, None
+        if release is not None:
+            release()
 
 
 class WorkQueue:
-    """Who waits and who runs: threads for the work, and room for so much of it.
+    """Slots for the requests that may run and wait, and the threads that run them.
 
     Attributes
     ----------
     closing
         Whether the service is about to end.
     streams
-        How many are open.
+        Number of open WebSockets.
     """
 
     def __init__(self, settings: ServeSettings, metrics: Metrics) -> None:
@@ -83,62 +91,61 @@ class WorkQueue:
         self.open()
 
     def open(self) -> None:
-        """Begin, or begin again."""
+        """Start the threads, also after `close`."""
         self.closing = False
         self._threads = ThreadPoolExecutor(self.settings.workers, thread_name_prefix="emotone")
 
     async def close(self) -> None:
-        """Finish what runs; what waits is dropped."""
+        """Finish the running work and drop the waiting work."""
         self.closing = True
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
 
     @property
     def waiting(self) -> int:
-        """Requests that are uploaded or wait."""
+        """Number of requests that upload or wait."""
         return self._admitted - self._running
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request is uploaded, waits or runs."""
+        """Whether no request uploads, waits or runs."""
         return self._admitted == 0
 
     def admit(self) -> Slot:
-        """Make room for a request; `ProblemError` busy where there is none."""
+        """Return a slot for a request; raise `ProblemError` busy if all are in use."""
         with self._lock:
             if self._admitted >= self.settings.workers + self.settings.queue:
                 raise ProblemError("busy", f"{self._admitted} requests run or wait already; try again in a second")
             self._admitted += 1
-        return Slot(self)
+        return Slot(self._release)
 
-    def release(self) -> None:
-        """Take back what `admit` gave; see `Slot.release`."""
+    def _release(self) -> None:
         with self._lock:
             self._admitted -= 1
 
-    async def answer(
-        self, work: Callable[[], Result], *, slot: Slot, deadline: Deadline, gone: Callable[[], Awaitable[None]]
+    async def run(
+        self, work: Callable[[], Result], *, slot: Slot, deadline: Deadline, gone: Callable[[], Awaitable[Any]]
     ) -> Result:
-        """Run the work of a request in a thread, and wait for it no longer than there is a use.
+        """Run the work of a request in a thread until it ends, the deadline passes or the client disconnects.
 
         Parameters
         ----------
         work
-            Looks at the deadline from time to time.
+            Checks the deadline regularly.
         slot
-            Given back when the work has ended, also where nobody waits for it any more.
+            Released when the work has ended, even if no client waits for it any more.
         deadline
-            Of the work.
+            Deadline of the work.
         gone
-            Returns when the client has closed the connection.
+            Returns when the client has disconnected.
 
         Raises
         ------
         ProblemError
-            timeout, or what the work raises.
+            timeout, or an error of the work.
         ClientDisconnect
-            Nobody waits for the answer.
+            The client has disconnected.
         """
-        held = [work]  # with the upload; a job that is cancelled stays in the threads' queue until its turn
+        held = [work]  # with the upload: a cancelled job stays in the executor's queue until its turn
         del work
         future: Future[Result] = self._threads.submit(lambda: self._timed(held.pop()))
         slot.taken = True
@@ -148,24 +155,19 @@ class WorkQueue:
             slot.release()
 
         future.add_done_callback(ended)
-        inside = asyncio.wrap_future(future)
-        watch = asyncio.ensure_future(gone())
-        either: set[asyncio.Future[Any]] = {inside, watch}
+        result = asyncio.wrap_future(future)
+        disconnect = asyncio.ensure_future(gone())
+        either: set[asyncio.Future[Any]] = {result, disconnect}
         try:
             await asyncio.wait(either, timeout=deadline.left_s + _GRACE_S, return_when=asyncio.FIRST_COMPLETED)
-            if inside.done():
-                return inside.result()
-            if watch.done():
-                raise ClientDisconnect
-            deadline.cancel()
-            raise ProblemError(
-                "timeout", f"there was no answer within {deadline.seconds:g} s; send less, or try again later"
-            )
+            if result.done():
+                return result.result()
+            raise ClientDisconnect if disconnect.done() else deadline.error
         finally:
-            if not inside.done():
+            if not result.done():
                 deadline.cancel()
-                inside.cancel()
-            watch.cancel()
+                result.cancel()
+            disconnect.cancel()
 
     def _timed(self, work: Callable[[], Result]) -> Result:
         with self._lock:
@@ -179,5 +181,5 @@ class WorkQueue:
                 self._running -= 1
 
     async def in_thread(self, work: Callable[[], Result]) -> Result:
-        """Run a piece of a stream's work."""
+        """Run a part of a stream's work in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -1,4 +1,4 @@
-"""What stands before the page: who may use it, what it may load, and how much it takes in."""
+"""The guard in front of the page: access, content security policy, and limits of requests."""
 
 import asyncio
 import contextlib
@@ -12,8 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emotone.serve.page import html
 from emotone.serve.problems import ProblemError
-from emotone.serve.security import check_key, check_origin
-from emotone.serve.settings import ServeSettings
+from emotone.serve.security import check_key, check_length, check_origin
 from emotone.serve.timeouts import UploadTimeout
 from emotone.serve.work_queue import Slot, WorkQueue
 
@@ -24,7 +23,7 @@ ASSETS = {
     "page.js": "text/javascript",
     "worklet.js": "text/javascript",
 }
-#: Of the paths that Gradio brings, those that no page of ours uses: they show its inside, or fetch from elsewhere.
+#: Paths of Gradio that this page does not use; they expose internals or fetch from other hosts.
 _CLOSED = (
     *("/login", "/logout", "/monitoring", "/pwa_icon", "/robots.txt", "/gradio_api/file/", "/gradio_api/proxy="),
     *("/gradio_api/vibe", "/gradio_api/undo-vibe", "/gradio_api/dev", "/gradio_api/profiling", "/gradio_api/mcp"),
@@ -32,7 +31,7 @@ _CLOSED = (
     *("/gradio_api/custom_component", "/gradio_api/token", "/gradio_api/user", "/gradio_api/openapi.json"),
     *("/gradio_api/component_server", "/gradio_api/stream/"),
 )
-#: Everything from here and nowhere else: a browser enforces it, whatever a library would like to fetch.
+#: Browsers load everything from this service only, even if a library asks for another host.
 _POLICY = "; ".join(
     [
         "default-src 'self'",
@@ -49,53 +48,53 @@ _POLICY = "; ".join(
         "base-uri 'self'",
     ]
 )
-#: How often it is looked whether the service ends.
+#: Seconds between two checks whether the service ends.
 _CLOSING_S = 0.5
 _UPLOAD, _FILE = "/gradio_api/upload", "/gradio_api/file="
-#: The most that a request may bring that is no upload, and what an upload's form may take beside the recordings, bytes.
-_MOST_BYTES, _FORM_BYTES = 1 << 20, 65_536
-#: So many of the largest uploads may lie in the folder at once.
-_MOST_KEPT = 4
-#: Files whose names change with their content.
-_LASTING = ("/assets/", "/static/")
+#: Largest request that is not an upload.
+_MAX_BYTES = 1 << 20
+#: Size of the upload folder, in uploads of the largest size.
+_MAX_KEPT = 4
+#: Files whose names change with their content, so browsers may cache them.
+_CACHEABLE = ("/assets/", "/static/")
 
 
 def assets() -> APIRouter:
-    """Make the paths of the page's own files, which need no key: they are the same for everybody."""
-    paths = APIRouter(include_in_schema=False)
+    """Return the routes of the page's static files, which need no key."""
+    routes = APIRouter(include_in_schema=False)
     folder = resources.files("emotone.serve.page") / "assets"
-    held = {name: (folder / name).read_bytes() for name in ASSETS}
+    contents = {name: (folder / name).read_bytes() for name in ASSETS}
 
-    @paths.get("/page/{name}")
+    @routes.get("/page/{name}")
     async def asset(name: str) -> Response:
-        if name not in held:
+        if name not in contents:
             raise HTTPException(404)
         headers = {"Cache-Control": "no-cache"}
-        return Response(held[name], media_type=f"{ASSETS[name]}; charset=utf-8", headers=headers)
+        return Response(contents[name], media_type=f"{ASSETS[name]}; charset=utf-8", headers=headers)
 
-    return paths
+    return routes
 
 
 class Guard:
-    """Passes to the page what may be passed.
+    """Pass allowed requests to the page.
 
     Parameters
     ----------
     page
         Gradio's application.
     folder
-        Where uploads are; no other file is given out.
-    load, settings
-        Uploads count as requests, and are refused as those are.
+        Folder of the uploads; no other file is sent.
+    queue
+        The service's queue, whose limits apply to uploads too.
     """
 
-    def __init__(self, page: ASGIApp, *, folder: str, load: WorkQueue, settings: ServeSettings) -> None:
-        self.page, self.load, self.settings = page, load, settings
+    def __init__(self, page: ASGIApp, *, folder: str, queue: WorkQueue) -> None:
+        self.page, self.queue, self.settings = page, queue, queue.settings
         self._folder = Path(folder)
         self._files = f"{_FILE}{folder}/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse a request, or pass it on."""
+        """Pass a request on, or refuse it."""
         path, headers = scope["path"], Headers(scope=scope)
         if scope["type"] != "http" or path == "/v1" or path.startswith(("/v1/", *_CLOSED)):
             raise HTTPException(404)
@@ -110,48 +109,45 @@ class Guard:
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             check_origin(self.settings, headers)
 
-        async def told(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answer = MutableHeaders(scope=message)
-                answer["Content-Security-Policy"] = _POLICY
-                answer["Referrer-Policy"] = "no-referrer"
-                if path.startswith(_LASTING):
-                    answer["Cache-Control"] = "private, max-age=604800"
+                response = MutableHeaders(scope=message)
+                response["Content-Security-Policy"] = _POLICY
+                response["Referrer-Policy"] = "no-referrer"
+                if path.startswith(_CACHEABLE):
+                    response["Cache-Control"] = "private, max-age=604800"
             await send(message)
 
         if path.rstrip("/") != _UPLOAD:
-            return await self.page(scope, self._limited(receive, _MOST_BYTES), told)
+            return await self.page(scope, self._limited(receive, _MAX_BYTES), send_with_headers)
         try:
-            slot = self._admitted(headers)
-        except ProblemError as problem:  # Gradio shows what it is told, whatever that is
-            words = PlainTextResponse(html.in_words(problem), status_code=problem.status, headers=problem.headers)
-            return await words(scope, receive, told)
-        try:
-            most = self.settings.max_upload_bytes + _FORM_BYTES
-            await self.page(scope, self._limited(receive, most), told)
-        finally:
-            slot.release()
+            slot = self._admit(headers)
+        except ProblemError as problem:  # Gradio shows the body of an error as it is
+            text = html.problem_text(problem)
+            response = PlainTextResponse(text, status_code=problem.status, headers=problem.headers)
+            return await response(scope, receive, send_with_headers)
+        with slot:
+            limit = self.settings.max_request_bytes
+            await self.page(scope, self._limited(receive, limit), send_with_headers)
 
-    def _admitted(self, headers: Headers) -> Slot:
-        """Make room for an upload, in memory and in the folder."""
-        most, length = self.settings.max_upload_bytes, headers.get("content-length", "")
-        if length.isdecimal() and int(length[:20]) > most + _FORM_BYTES:
-            raise ProblemError("too_large", f"the upload is larger than {most} bytes; send fewer or shorter recordings")
-        if _size(self._folder) > _MOST_KEPT * most:
-            raise ProblemError("busy", "the uploads of the last minutes fill their room; try again in some minutes")
-        return self.load.admit()
+    def _admit(self, headers: Headers) -> Slot:
+        """Return a slot for an upload, if it fits into memory and into the folder."""
+        check_length(self.settings, headers)
+        if _size(self._folder) > _MAX_KEPT * self.settings.max_upload_bytes:
+            raise ProblemError("busy", "the folder of uploads is full; try again in some minutes")
+        return self.queue.admit()
 
     def _until_the_end(self, receive: Receive) -> Receive:
-        """Receive as before, and tell that the client has gone once the service ends.
+        """Report a disconnect once the service ends.
 
-        A page that is open holds a stream open, on which nothing comes: the service would wait for it in vain.
+        An open page keeps an idle connection open, for which the service would wait.
         """
 
         async def limited() -> Message:
             message = asyncio.ensure_future(receive())
             try:
                 while not message.done():
-                    if self.load.closing and self.load.is_idle:
+                    if self.queue.closing and self.queue.is_idle:
                         return {"type": "http.disconnect"}
                     await asyncio.wait({message}, timeout=_CLOSING_S)
                 return message.result()
@@ -160,31 +156,31 @@ class Guard:
 
         return limited
 
-    def _limited(self, receive: Receive, most: int) -> Receive:
-        """Receive as before, and give up on a body that is larger than so many bytes, or of which too little comes."""
-        n_bytes, is_whole, patience = 0, False, UploadTimeout(self.settings.idle_stream_s)
+    def _limited(self, receive: Receive, limit: int) -> Receive:
+        """Report a disconnect if a body is larger than ``limit`` bytes or too slow."""
+        n_bytes, is_complete, timeout = 0, False, UploadTimeout(self.settings.idle_stream_s)
         after = self._until_the_end(receive)
 
         async def limited() -> Message:
-            nonlocal n_bytes, is_whole
-            if is_whole:
+            nonlocal n_bytes, is_complete
+            if is_complete:
                 return await after()
             try:
-                async with asyncio.timeout(patience.wait_s(n_bytes)):
+                async with asyncio.timeout(timeout.wait_s(n_bytes)):
                     message = await receive()
             except TimeoutError:
                 return {"type": "http.disconnect"}
             n_bytes += len(message.get("body", b""))
-            is_whole = not message.get("more_body", False)
-            return message if n_bytes <= most else {"type": "http.disconnect"}
+            is_complete = not message.get("more_body", False)
+            return message if n_bytes <= limit else {"type": "http.disconnect"}
 
         return limited
 
 
 def _size(folder: Path) -> int:
-    """Bytes of all files in a folder."""
+    """Return the bytes of all files in a folder."""
     n_bytes = 0
-    for one in folder.rglob("*"):
-        with contextlib.suppress(OSError):  # it was deleted meanwhile
-            n_bytes += one.lstat().st_size
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # deleted meanwhile
+            n_bytes += path.lstat().st_size
     return n_bytes

@@ -1,201 +1,195 @@
-"""What the page's tabs answer, within the limits of the service."""
+"""What the page's tabs show, within the limits of the service."""
 
 import asyncio
+import contextlib
 import logging
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
 
 from emotone import audio
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems
-from emotone.serve.answers import answer_for, as_problem, decoded, shown_name, utterance
-from emotone.serve.page import html, timeline_html
+from emotone.serve.answers import as_problem, decode, decode_utterance, predict_json, shown_name
+from emotone.serve.page import html
+from emotone.serve.page.timeline_html import timeline_html
 from emotone.serve.problems import ProblemError
 from emotone.serve.work_queue import Deadline, WorkQueue
 
 Result = TypeVar("Result")
-#: Clips that a profile is taken from at once.
-MOST_CLIPS = 20
+#: Most clips from which a profile is made at once.
+MAX_CLIPS = 20
 _log = logging.getLogger(__name__)
 
 
 class PageHandlers:
-    """What the page answers, within the limits of the service.
+    """The handlers of the page's tabs.
 
     Parameters
     ----------
     recognizer
-        PageHandlers.
-    load
-        Of the service.
+        The model; shared with the service.
+    queue
+        The service's queue.
     folder
-        Where uploads are; no other file is opened.
+        Folder of the uploads; no other file is opened.
     """
 
-    def __init__(self, recognizer: Recognizer, load: WorkQueue, *, folder: Path) -> None:
+    def __init__(self, recognizer: Recognizer, queue: WorkQueue, *, folder: Path) -> None:
         self.folder = folder.resolve()
-        self.recognizer, self.load, self.settings = recognizer, load, load.settings
-        self._trust = html.trusted(recognizer.card)
+        self.recognizer, self.queue, self.settings = recognizer, queue, queue.settings
+        self._trust = html.trust(recognizer.card)
 
     def is_upload(self, path: str | Path) -> bool:
-        """Tell whether a path that a client names is that of an upload, which is there: its folder/HASH/NAME.
+        """Return whether a client's path is that of an existing upload: folder/HASH/NAME.
 
-        An address is no absolute path, though ``http://a/../../..`` may resolve to one.
+        A URL is not an absolute path, though ``http://a/../../..`` may resolve to a file.
         """
         try:
-            given = Path(path)
-            found = given.resolve()
-            return given.is_absolute() and found.is_file() and len(found.relative_to(self.folder).parts) == 2
-        except (OSError, ValueError, RuntimeError):  # no path at all
+            resolved = Path(path).resolve()
+            is_file = Path(path).is_absolute() and resolved.is_file()
+            return is_file and len(resolved.relative_to(self.folder).parts) == 2
+        except (OSError, ValueError, RuntimeError):  # not a path
             return False
 
     async def recognise(self, path: str | None) -> str:
-        """Show the emotion of a recording."""
+        """Return the HTML of the prediction for a recording."""
         if path is None:
-            return html.hint("The answer appears here.")
+            return html.render("hint", text="The answer appears here.")
 
         def work(deadline: Deadline) -> str:
-            data, name = self._read(path)
-            return html.answer(self._predict(data, name, deadline), title=name, trust=self._trust)
+            return html.render("answer", prediction=self._predict(path, deadline), title=title, trust=self._trust)
 
-        return await self._shown(work, title=shown_name(path))
+        title = shown_name(path)
+        return await self._run_for_html(work, title=title)
 
     async def timeline(self, path: str | None) -> str:
-        """Show the emotions of a recording from moment to moment."""
+        """Return the HTML of a recording's timeline."""
         if path is None:
-            return html.hint("The timeline appears here.")
+            return html.render("hint", text="The timeline appears here.")
 
         def work(deadline: Deadline) -> str:
             data, name = self._read(path)
-            samples = decoded(data, name, max_duration_s=self.settings.max_duration_s, deadline=deadline)
+            samples = decode(data, name, max_duration_s=self.settings.max_duration_s, deadline=deadline)
             with as_problem(name, data):
-                told = self.recognizer.timeline((samples, audio.SAMPLE_RATE), progress=deadline.check)
-            return timeline_html.timeline(told, name=name, path=path)
+                timeline = self.recognizer.timeline((samples, audio.SAMPLE_RATE), progress=deadline.check)
+            return timeline_html(timeline, name=name, path=path)
 
-        return await self._shown(work, title=shown_name(path))
+        return await self._run_for_html(work, title=shown_name(path))
 
     async def compare(self, clips: Sequence[str] | None, path: str | None) -> str:
-        """Show the answer for a recording before and after adapting to the speaker's clips."""
-        missing = "the clips of your voice" if not clips else "the recording to judge" if path is None else ""
+        """Return the HTML of a recording's prediction before and after adapting to the speaker's clips."""
+        missing = "the clips of your voice" if not clips else "the other recording" if path is None else ""
         if missing or not clips or path is None:
-            return html.hint(f"Add {missing} first.")
-        if len(clips) > MOST_CLIPS:
-            return html.hint(f"These are {len(clips)} clips; {MOST_CLIPS} are the most. Remove some.")
+            return html.render("hint", text=f"Add {missing} first.")
+        if len(clips) > MAX_CLIPS:
+            return html.render("hint", text=f"There are {len(clips)} clips; at most {MAX_CLIPS} are used. Remove some.")
 
         def work(deadline: Deadline) -> str:
-            profile, skipped = self._adapted(clips, deadline)
-            data, name = self._read(path)
-            before = self._predict(data, name, deadline)
-            after = self._predict(data, name, deadline, profile=profile)
-            return html.compared(
-                before,
-                after,
-                title=name,
-                clips=profile.n_clips,
+            profile, skipped = self._adapt(clips, deadline)
+            return html.render(
+                "compared",
+                before=self._predict(path, deadline),
+                after=self._predict(path, deadline, profile=profile),
+                title=title,
+                n_clips=profile.n_clips,
                 skipped=skipped,
-                saved=timeline_html.download(
-                    _json(profile),
-                    name="voice.profile.json",
-                    kind="application/json",
-                    label="Save this voice as a profile",
-                ),
+                profile=_profile_json(profile),
             )
 
-        return await self._shown(work, title=shown_name(path))
+        title = shown_name(path)
+        return await self._run_for_html(work, title=title)
 
-    def added(self, clips: list[str] | None, spoken: str | None) -> tuple[list[str] | None, None]:
-        """Put what was recorded to the clips, and make room for the next recording."""
-        if spoken is None:
+    def add_clip(self, clips: list[str] | None, recording: str | None) -> tuple[list[str] | None, None]:
+        """Append a recording to the clips, and clear the recorder."""
+        if recording is None:
             return clips, None
-        return [one for one in [*(clips or []), spoken] if self.is_upload(one)], None
+        return [path for path in [*(clips or []), recording] if self.is_upload(path)], None
 
-    async def told(self, path: str | None, *, as_timeline: bool) -> dict[str, Any]:
-        """Answer as `POST /v1/predict` does, for programs."""
+    async def predict_json(self, path: str | None, *, as_timeline: bool) -> dict[str, Any]:
+        """Return what `POST /v1/predict` returns, for programs."""
         if path is None:
             raise gr.Error("there is no recording; send one", print_exception=False)
 
         def work(deadline: Deadline) -> dict[str, Any]:
             data, name = self._read(path)
-            return answer_for(
+            return predict_json(
                 self.recognizer, data, name, as_timeline=as_timeline, deadline=deadline, settings=self.settings
             )
 
         try:
-            return await self._answered(work)
+            return await self._run(work)
         except ProblemError as problem:
             raise gr.Error(f"{problem.code}: {problem.detail}", print_exception=False) from problem
 
-    async def _shown(self, work: Callable[[Deadline], str], *, title: str) -> str:
+    async def _run_for_html(self, work: Callable[[Deadline], str], *, title: str) -> str:
         try:
-            return await self._answered(work)
+            return await self._run(work)
         except ProblemError as problem:
             return html.problem(problem, title=title)
 
-    async def _answered(self, work: Callable[[Deadline], Result]) -> Result:
-        slot, deadline = self.load.admit(), Deadline(self.settings.max_seconds)
-        try:
-            return await self.load.answer(lambda: work(deadline), slot=slot, deadline=deadline, gone=_never)
-        except (ProblemError, asyncio.CancelledError):
-            raise
-        except Exception as error:
-            _log.exception("the page failed on a recording")
-            raise problems.internal() from error
-        finally:
-            if not slot.taken:
-                slot.release()
+    async def _run(self, work: Callable[[Deadline], Result]) -> Result:
+        deadline = Deadline(self.settings.max_seconds)
+        with self.queue.admit() as slot:
+            try:
+                # Gradio does not say when a client disconnects: the deadline ends the work
+                never = asyncio.Event().wait
+                return await self.queue.run(lambda: work(deadline), slot=slot, deadline=deadline, gone=never)
+            except ProblemError:
+                raise
+            except Exception as error:
+                _log.exception("the page failed on a recording")
+                raise problems.internal() from error
 
     def _read(self, path: str) -> tuple[bytes, str]:
+        """Return an upload's content and file name."""
         name = shown_name(path)
         try:
             if not self.is_upload(path):
                 raise FileNotFoundError(path)
             data = Path(path).read_bytes()
         except OSError as error:
-            raise ProblemError("bad_request", f"{name} was deleted already; send it again") from error
+            raise ProblemError("deleted", f"{name} was deleted; send it again") from error
         if len(data) > self.settings.max_upload_bytes:
             raise ProblemError("too_large", f"{name} has {len(data)} bytes; send a shorter or compressed recording")
         return data, name
 
-    def _predict(
-        self, data: bytes, name: str, deadline: Deadline, *, profile: SpeakerProfile | None = None
-    ) -> Prediction:
-        samples = utterance(data, name, max_duration_s=self.settings.max_duration_s, deadline=deadline)
+    @contextlib.contextmanager
+    def _utterance(self, path: str, deadline: Deadline) -> Iterator[tuple[NDArray[np.float32], int]]:
+        """Decode an upload; errors within the ``with`` statement name it."""
+        data, name = self._read(path)
+        samples = decode_utterance(data, name, max_duration_s=self.settings.max_duration_s, deadline=deadline)
         with as_problem(name, data):
-            source = (samples, audio.SAMPLE_RATE)
+            yield samples, audio.SAMPLE_RATE
+
+    def _predict(self, path: str, deadline: Deadline, *, profile: SpeakerProfile | None = None) -> Prediction:
+        with self._utterance(path, deadline) as source:
             return self.recognizer.predict(source, profile=profile, progress=deadline.check)
 
-    def _adapted(self, clips: Sequence[str], deadline: Deadline) -> tuple[SpeakerProfile, list[str]]:
-        """Profile of the clips, and the names of those that brought nothing."""
+    def _adapt(self, clips: Sequence[str], deadline: Deadline) -> tuple[SpeakerProfile, list[str]]:
+        """Return the profile of the clips, and the names of the clips that can't be used."""
         skipped: list[str] = []
         profile, problem = self.recognizer.new_profile(), None
         for path in clips:
-            name = shown_name(path)
             try:
-                data, name = self._read(path)
-                samples = utterance(data, name, max_duration_s=self.settings.max_duration_s, deadline=deadline)
-                with as_problem(name, data):
-                    one = (samples, audio.SAMPLE_RATE)
-                    profile = self.recognizer.adapt([one], profile=profile, progress=deadline.check)
+                with self._utterance(path, deadline) as clip:
+                    profile = self.recognizer.adapt([clip], profile=profile, progress=deadline.check)
             except ProblemError as error:
                 deadline.check()
-                skipped, problem = [*skipped, name], error
+                skipped, problem = [*skipped, shown_name(path)], error
         if profile.n_clips == 0 and problem is not None:
             raise problem
         return profile, skipped
 
 
-async def _never() -> None:
-    """Wait until nobody waits for this: the page does not tell who has gone, and the deadline ends the work."""
-    await asyncio.Event().wait()
-
-
-def _json(profile: SpeakerProfile) -> str:
+def _profile_json(profile: SpeakerProfile) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "profile.json"
         profile.save(path)

@@ -1,6 +1,6 @@
-"""The web page at ``/``: Gradio in the service's own app, behind `Guard`, with everything served from here.
+"""The web page at ``/``: Gradio within the service's app, behind `Guard`.
 
-What the page answers goes through the same queue, threads, limits and deadlines as what the paths under ``/v1`` answer.
+The page uses the queue, threads, limits and deadlines of the routes under ``/v1``, and loads nothing from other hosts.
 """
 
 import asyncio
@@ -17,15 +17,18 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from emotone._version import TAGLINE
 from emotone.errors import MissingExtraError
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve.page import guard, login
+from emotone.serve.page.html import render
 from emotone.serve.work_queue import WorkQueue
 
-#: Seconds for which an upload is kept, so that it can be played and answered for once more.
+#: Seconds after which an upload is deleted; until then it can be played and predicted again.
 KEPT_S = 600
-_SWEPT_EVERY_S = 30
-#: What Gradio and what it brings read when they are imported: they call nobody, and show nothing of themselves.
+#: Seconds between two searches for old uploads.
+SWEPT_EVERY_S = 30
+#: Settings that Gradio and its dependencies read on import: no calls to other hosts, no extra pages.
 _ENVIRONMENT = {
     "GRADIO_ANALYTICS_ENABLED": "False",
     "GRADIO_MCP_SERVER": "False",
@@ -36,29 +39,40 @@ _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }
-_HEAD = """
-<meta name="description" content="Which emotion a voice carries, and how far that answer can be trusted.">
-<meta name="theme-color" content="#faf9f7" media="(prefers-color-scheme: light)">
-<meta name="theme-color" content="#15151b" media="(prefers-color-scheme: dark)">
-<link rel="icon" href="page/icon.svg">
-<link rel="stylesheet" href="page/page.css">
-<script src="page/page.js" defer></script>
-"""
 _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "Arial", "sans-serif")
 _MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
+#: Gradio's name of a colour -> its value in light and in dark mode.
+_COLOURS = {
+    "body_background_fill": ("#faf9f7", "#15151b"),
+    "body_text_color": ("#1d1c22", "#ecebf1"),
+    "body_text_color_subdued": ("#5c5a66", "#a9a7b6"),
+    "block_background_fill": ("#ffffff", "#1e1e27"),
+    "block_border_color": ("#e2dfda", "#34343f"),
+    "border_color_primary": ("#d5d1ca", "#3d3d4a"),
+    "background_fill_primary": ("#ffffff", "#1e1e27"),
+    "background_fill_secondary": ("#f4f2ee", "#24242e"),
+    "button_primary_background_fill": ("#3b3a9e", "#a9a8f5"),
+    "button_primary_background_fill_hover": ("#2f2e86", "#bfbef8"),
+    "button_primary_text_color": ("#ffffff", "#15151b"),
+    "link_text_color": ("#3b3a9e", "#a9a8f5"),
+    "link_text_color_hover": ("#1d1c22", "#ecebf1"),
+    "table_even_background_fill": ("#ffffff", "#1e1e27"),
+    "table_odd_background_fill": ("#f4f2ee", "#24242e"),
+    "loader_color": ("#3b3a9e", "#a9a8f5"),
+}
 
 
-def add_page(app: FastAPI, recognizer: Recognizer, *, load: WorkQueue) -> None:
+def add_page(app: FastAPI, recognizer: Recognizer, *, queue: WorkQueue) -> None:
     """Add the page to the service.
 
     Parameters
     ----------
     app
-        The service, complete but for the page: what it has no path for goes to the page.
+        The service with all its other routes: unknown paths go to the page.
     recognizer
-        PageHandlers.
-    load
-        Of the service.
+        The model; shared with the service.
+    queue
+        The service's queue.
 
     Raises
     ------
@@ -69,8 +83,8 @@ def add_page(app: FastAPI, recognizer: Recognizer, *, load: WorkQueue) -> None:
     gradio = _gradio(folder)
     from emotone.serve.page.tabs import build
 
-    settings = load.settings
-    blocks = build(recognizer, load=load, folder=Path(folder), kept_s=KEPT_S, swept_every_s=_SWEPT_EVERY_S)
+    settings = queue.settings
+    blocks = build(recognizer, queue=queue, folder=Path(folder), kept_s=KEPT_S, swept_every_s=SWEPT_EVERY_S)
     gradio.mount_gradio_app(
         app,
         blocks,
@@ -83,42 +97,42 @@ def add_page(app: FastAPI, recognizer: Recognizer, *, load: WorkQueue) -> None:
         enable_monitoring=False,
         max_file_size=settings.max_upload_bytes,
         theme=_theme(gradio),
-        head=_HEAD,
+        head=render("head", tagline=TAGLINE),
     )
-    # Gradio checks whether a file that it is sent the path of was uploaded, but not for pages that are mounted
+    # only then does Gradio check that a path from a client is an upload, also for a mounted page
     blocks.has_launched = blocks.is_running = True
     mounted: Any = app.router.routes.pop()
     app.include_router(guard.assets())
     if settings.key is not None:
         app.include_router(login.router(settings.key))
-    # not mounted: a mount at / would take the place of what the service says to wrong methods and unknown paths
-    _sweep_while_it_runs(app, Path(folder))
-    app.router.default = guard.Guard(mounted.app, folder=folder, load=load, settings=settings)
+    # as default, not as a mount: a mount at / would replace the service's responses to wrong methods and unknown paths
+    _sweep_regularly(app, Path(folder))
+    app.router.default = guard.Guard(mounted.app, folder=folder, queue=queue)
 
 
 def sweep(folder: Path, *, age_s: float) -> None:
-    """Delete everything in a folder that has not changed for so many seconds, whoever left it there.
+    """Delete everything in a folder that has not changed for ``age_s`` seconds.
 
-    Gradio knows of uploads that came whole, and not of what was cut off.
+    Gradio deletes complete uploads only, not interrupted ones.
     """
     before = time.time() - age_s
-    for one in sorted(folder.rglob("*"), reverse=True):  # files before the folders that they are in
+    for path in sorted(folder.rglob("*"), reverse=True):  # files before their folders
         with contextlib.suppress(OSError):
-            if one.lstat().st_mtime < before:
-                one.rmdir() if one.is_dir() and not one.is_symlink() else one.unlink()
+            if path.lstat().st_mtime < before:
+                path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
-def _sweep_while_it_runs(app: FastAPI, folder: Path) -> None:
+def _sweep_regularly(app: FastAPI, folder: Path) -> None:
     inner: Any = app.router.lifespan_context
 
-    async def again_and_again() -> None:
+    async def sweep_forever() -> None:
         while True:
-            await asyncio.sleep(_SWEPT_EVERY_S)
+            await asyncio.sleep(SWEPT_EVERY_S)
             await asyncio.to_thread(sweep, folder, age_s=KEPT_S)
 
     @contextlib.asynccontextmanager
     async def sweeping(app: FastAPI) -> AsyncIterator[Any]:
-        task = asyncio.create_task(again_and_again())
+        task = asyncio.create_task(sweep_forever())
         try:
             async with inner(app) as state:
                 yield state
@@ -129,7 +143,7 @@ def _sweep_while_it_runs(app: FastAPI, folder: Path) -> None:
 
 
 def _gradio(folder: str) -> Any:
-    """Import Gradio, told where to keep files and to call nobody."""
+    """Import Gradio with its folder of uploads set and calls to other hosts turned off."""
     os.environ.update(_ENVIRONMENT, GRADIO_TEMP_DIR=folder)
     try:
         import gradio
@@ -142,51 +156,16 @@ def _gradio(folder: str) -> Any:
 
 @functools.cache
 def _folder() -> str:
-    """Make the folder of this process's uploads, which nobody else can read, and which ends with the process."""
+    """Make the folder of this process's uploads: private, and deleted when the process ends."""
     folder = os.path.realpath(tempfile.mkdtemp(prefix="emotone-page-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def _theme(gradio: Any) -> Any:
-    """Make the theme: the system's fonts, which nothing has to be fetched for, and one calm colour."""
-    colours = gradio.themes.colors
-    theme = gradio.themes.Base(
-        primary_hue=colours.indigo, secondary_hue=colours.indigo, neutral_hue=colours.stone, font=_FONT, font_mono=_MONO
-    )
-    return theme.set(
-        body_background_fill="#faf9f7",
-        body_background_fill_dark="#15151b",
-        body_text_color="#1d1c22",
-        body_text_color_dark="#ecebf1",
-        body_text_color_subdued="#5c5a66",
-        body_text_color_subdued_dark="#a9a7b6",
-        block_background_fill="#ffffff",
-        block_background_fill_dark="#1e1e27",
-        block_border_color="#e2dfda",
-        block_border_color_dark="#34343f",
-        border_color_primary="#d5d1ca",
-        border_color_primary_dark="#3d3d4a",
-        background_fill_primary="#ffffff",
-        background_fill_primary_dark="#1e1e27",
-        background_fill_secondary="#f4f2ee",
-        background_fill_secondary_dark="#24242e",
-        block_radius="14px",
-        button_primary_background_fill="#3b3a9e",
-        button_primary_background_fill_hover="#2f2e86",
-        button_primary_background_fill_dark="#a9a8f5",
-        button_primary_background_fill_hover_dark="#bfbef8",
-        button_primary_text_color="#ffffff",
-        button_primary_text_color_dark="#15151b",
-        link_text_color="#3b3a9e",
-        link_text_color_dark="#a9a8f5",
-        link_text_color_hover="#1d1c22",
-        link_text_color_hover_dark="#ecebf1",
-        table_even_background_fill="#ffffff",
-        table_even_background_fill_dark="#1e1e27",
-        table_odd_background_fill="#f4f2ee",
-        table_odd_background_fill_dark="#24242e",
-        color_accent="#3b3a9e",
-        loader_color="#3b3a9e",
-        loader_color_dark="#a9a8f5",
-    )
+    """Return the theme: fonts of the system, which need no download, and one calm colour."""
+    indigo, stone = gradio.themes.colors.indigo, gradio.themes.colors.stone
+    theme = gradio.themes.Base(primary_hue=indigo, secondary_hue=indigo, neutral_hue=stone, font=_FONT, font_mono=_MONO)
+    light = {name: colour for name, (colour, _) in _COLOURS.items()}
+    dark = {f"{name}_dark": colour for name, (_, colour) in _COLOURS.items()}
+    return theme.set(**light, **dark, block_radius="14px", color_accent="#3b3a9e")

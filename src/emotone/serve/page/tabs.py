@@ -1,4 +1,4 @@
-"""The page's tabs: what is in them, and which answer each gives."""
+"""The page's tabs: their components, and the handler of each."""
 
 import functools
 from pathlib import Path
@@ -6,157 +6,155 @@ from typing import Any, Literal
 
 import gradio as gr
 
+from emotone._version import TAGLINE
+from emotone.palette import COLOURS, OTHER
 from emotone.recognition import model_card
 from emotone.recognition.recognizer import Recognizer
-from emotone.serve.page import html
-from emotone.serve.page.handlers import MOST_CLIPS, PageHandlers
+from emotone.serve.page.handlers import MAX_CLIPS, PageHandlers
+from emotone.serve.page.html import render, trust
 from emotone.serve.work_queue import WorkQueue
 
 Source = Literal["upload", "microphone"]
-_KINDS = ["audio", "video"]
-_BUSY = "minimal"
 
 
-# Gradio's components are not subclassed: it would write a stub beside this module for each.
-def _local(component: gr.Audio | gr.File, answers: PageHandlers) -> None:
-    """Keep a component from files and addresses that it is sent: only what was uploaded is taken."""
-    keep = component.async_move_resource_to_block_cache
+def build(recognizer: Recognizer, *, queue: WorkQueue, folder: Path, kept_s: int, swept_every_s: int) -> gr.Blocks:
+    """Return the page, to be mounted.
 
-    async def kept(path: str | Path | None) -> str | None:
-        if path is not None and not answers.is_upload(path):
-            raise gr.Error("this is no upload, or was deleted; send the recording itself", print_exception=False)
-        return await keep(path)
-
-    component.async_move_resource_to_block_cache = kept  # type: ignore[method-assign, assignment]
-
-
-def build(recognizer: Recognizer, *, load: WorkQueue, folder: Path, kept_s: int, swept_every_s: int) -> gr.Blocks:
-    """Make the page.
+    Programs may call its ``/recognise`` and ``/timeline``, which take a file and return what ``POST /v1/predict``
+    returns.
 
     Parameters
     ----------
     recognizer
-        PageHandlers.
-    load
-        Of the service.
+        The model; shared with the service.
+    queue
+        The service's queue.
     folder
-        Where uploads are.
+        Folder of the uploads.
     kept_s, swept_every_s
-        Seconds after which an upload is deleted, and how often that is looked at.
-
-    Returns
-    -------
-    The page, to be mounted.  Programs may call its ``/recognise`` and ``/timeline``, which take a file and answer as
-    ``POST /v1/predict`` does.
+        Seconds after which an upload is deleted, and between two searches for old uploads.
     """
-    answers = PageHandlers(recognizer, load, folder=folder)
+    handlers = PageHandlers(recognizer, queue, folder=folder)
+    page: gr.Blocks
     with gr.Blocks(
         title="Emotone", analytics_enabled=False, delete_cache=(swept_every_s, kept_s), fill_width=False
     ) as page:
-        gr.HTML(html.header(), padding=False)
+        _html("header", tagline=TAGLINE)
         with gr.Tabs(elem_id="em-tabs"):
             with gr.Tab("Recognise", id="recognise"):
-                _one_recording(
-                    "Drop a recording of a voice, or record one: one to five seconds are best.",
-                    answers.recognise,
-                    answers,
-                    name="recognise",
-                    empty="The answer appears here.",
-                )
+                _html("lead", text="Choose or record a voice. Recordings of one to five seconds work best.")
+                _one_recording(handlers, handlers.recognise, name="recognise", hint="The answer appears here.")
             with gr.Tab("Timeline", id="timeline"):
-                _one_recording(
-                    "Drop a longer recording, such as a conversation, and see its emotions from moment to moment.",
-                    answers.timeline,
-                    answers,
-                    name="timeline",
-                    empty="The timeline appears here.",
-                )
+                _html("lead", text="Choose a longer recording, such as a conversation, to see its emotions over time.")
+                _one_recording(handlers, handlers.timeline, name="timeline", hint="The timeline appears here.")
             with gr.Tab("Live", id="live"):
-                gr.HTML(html.live(adapts=recognizer.adapts), padding=False)
+                _html("live", adapts=recognizer.adapts, colours=COLOURS | OTHER)
             if recognizer.adapts:
                 with gr.Tab("Your voice", id="voice"):
-                    _voice(answers)
+                    _voice(handlers)
             with gr.Tab("About", id="about"):
-                gr.HTML(html.about(recognizer.card, threshold=recognizer.threshold, kept_s=kept_s), padding=False)
-                gr.Markdown(model_card.readme(recognizer.card), elem_classes="em-card")
-                if load.settings.key is not None:
-                    gr.HTML(html.LEAVE, padding=False)
-        _for_programs(answers)
-    # requests wait in the service's own queue, which refuses what is too much
+                _about(recognizer, kept_s=kept_s, has_key=queue.settings.key is not None)
+        _for_programs(handlers)
+    # requests wait in the service's own queue, which has its own limits
     page.queue(default_concurrency_limit=None)
-    made: gr.Blocks = page
-    return made
+    return page
 
 
-def _one_recording(what: str, answer: Any, answers: PageHandlers, *, name: str, empty: str) -> None:
-    gr.HTML(html.lead(what), padding=False)
-    recording = _recording(answers, f"em-{name}-recording", "Recording")
-    shown = gr.HTML(html.hint(empty), elem_id=f"em-{name}-answer", elem_classes="em-answer", padding=False)
+def _html(template: str, **values: Any) -> None:
+    gr.HTML(render(template, **values), padding=False)
+
+
+def _output(elem_id: str, text: str) -> gr.HTML:
+    return gr.HTML(render("hint", text=text), elem_id=elem_id, elem_classes="em-answer", padding=False)
+
+
+def _one_recording(handlers: PageHandlers, handler: Any, *, name: str, hint: str) -> None:
+    recording = _recorder(handlers, f"em-{name}-recording", "Recording")
     recording.change(
-        answer,
+        handler,
         recording,
-        shown,
+        _output(f"em-{name}-answer", hint),
         api_name=f"page_{name}",
         api_visibility="private",
-        show_progress=_BUSY,
+        show_progress="minimal",
         trigger_mode="always_last",
     )
 
 
-def _recording(
-    answers: PageHandlers, elem_id: str, label: str, *, sources: tuple[Source, ...] = ("upload", "microphone")
-) -> gr.Audio:
-    recording = gr.Audio(
-        sources=list(sources), type="filepath", label=label, elem_id=elem_id, editable=False, buttons=[], format=None
-    )
-    _local(recording, answers)
-    return recording
-
-
-def _voice(answers: PageHandlers) -> None:
-    gr.HTML(
-        html.lead(
-            "Let Emotone hear a few clips of one person, and see what it then makes of another one.",
-            "Voices differ: one person sounds cheerful when calm, another one stern. From a few clips the model "
-            f"learns how this person usually sounds. They need no labels; any emotions will do, {MOST_CLIPS} at most.",
-        ),
-        padding=False,
+def _voice(handlers: PageHandlers) -> None:
+    _html(
+        "lead",
+        text="Give Emotone a few clips of one person, and compare its predictions for another recording of that voice.",
+        note="People sound different: the calm voice of one person may sound cheerful, of another person stern. The "
+        f"clips show the model how this person usually sounds. Use up to {MAX_CLIPS} clips of any emotion; they need "
+        "no labels.",
     )
     with gr.Row(equal_height=False):
         with gr.Column(min_width=280):
             clips = gr.File(
                 file_count="multiple",
                 type="filepath",
-                file_types=_KINDS,
+                file_types=["audio", "video"],
                 label="1. Clips of this voice",
                 elem_id="em-clips",
             )
-            _local(clips, answers)
-            spoken = _recording(answers, "em-spoken", "... or record them one by one", sources=("microphone",))
+            _accept_only_uploads(clips, handlers)
+            spoken = _recorder(handlers, "em-spoken", "... or record them one by one", sources=("microphone",))
         with gr.Column(min_width=280):
-            test = _recording(answers, "em-test", "2. Another recording of this voice")
+            test = _recorder(handlers, "em-test", "2. Another recording of this voice")
             button = gr.Button("Compare before and after", variant="primary", elem_id="em-compare")
-    shown = gr.HTML(
-        html.hint("Before and after appear here."),
-        elem_id="em-voice-answer",
-        elem_classes="em-answer",
-        padding=False,
-    )
+    output = _output("em-voice-answer", "The predictions before and after adapting appear here.")
     spoken.stop_recording(
-        answers.added, [clips, spoken], [clips, spoken], api_visibility="private", show_progress="hidden", queue=False
+        handlers.add_clip,
+        [clips, spoken],
+        [clips, spoken],
+        api_visibility="private",
+        show_progress="hidden",
+        queue=False,
     )
-    button.click(answers.compare, [clips, test], shown, api_visibility="private", show_progress=_BUSY)
+    button.click(handlers.compare, [clips, test], output, api_visibility="private", show_progress="minimal")
 
 
-def _for_programs(answers: PageHandlers) -> None:
-    """Add what `gradio_client` may call; it is not on the page."""
+def _about(recognizer: Recognizer, *, kept_s: int, has_key: bool) -> None:
+    _html("about", trust=trust(recognizer.card), threshold=recognizer.threshold, kept_s=kept_s)
+    gr.Markdown(model_card.readme(recognizer.card), elem_classes="em-card")
+    if has_key:
+        _html("logout")
+
+
+def _for_programs(handlers: PageHandlers) -> None:
+    """Add what `gradio_client` may call; the page does not show it."""
     with gr.Group(visible=False):
-        recording, told = _recording(answers, "em-sent", "recording", sources=("upload",)), gr.JSON(label="answer")
+        recording = _recorder(handlers, "em-sent", "recording", sources=("upload",))
+        answer = gr.JSON(label="answer")
         for name, as_timeline in (("recognise", False), ("timeline", True)):
             gr.Button().click(
-                functools.partial(answers.told, as_timeline=as_timeline),
+                functools.partial(handlers.predict_json, as_timeline=as_timeline),
                 recording,
-                told,
+                answer,
                 api_name=name,
-                api_description="PageHandlers as POST /v1/predict does.",
+                api_description="Return what POST /v1/predict returns.",
             )
+
+
+def _recorder(
+    handlers: PageHandlers, elem_id: str, label: str, *, sources: tuple[Source, ...] = ("upload", "microphone")
+) -> gr.Audio:
+    recording = gr.Audio(
+        sources=list(sources), type="filepath", label=label, elem_id=elem_id, editable=False, buttons=[], format=None
+    )
+    _accept_only_uploads(recording, handlers)
+    return recording
+
+
+# Gradio's components are not subclassed: Gradio would write a stub next to this module for each subclass.
+def _accept_only_uploads(component: gr.Audio | gr.File, handlers: PageHandlers) -> None:
+    """Make a component refuse paths and URLs that are not uploads."""
+    move_to_cache = component.async_move_resource_to_block_cache
+
+    async def checked(path: str | Path | None) -> str | None:
+        if path is not None and not handlers.is_upload(path):
+            raise gr.Error("this is not an upload, or it was deleted; send the recording itself", print_exception=False)
+        return await move_to_cache(path)
+
+    component.async_move_resource_to_block_cache = checked  # type: ignore[method-assign, assignment]

@@ -1,4 +1,4 @@
-// What the page does in the browser: playback of a timeline, and the live tab.  Everything is fetched from the service.
+// The page's script: playback of a timeline, and the live tab.  It loads nothing from other hosts.
 "use strict";
 
 const get = (id) => document.getElementById(id);
@@ -9,8 +9,8 @@ const percent = (share) => (share > 0 && share < 0.005 ? "< 1 %" : `${Math.round
 const timelineOf = (element) => element.closest(".em-timeline");
 const playerOf = (timeline) => timeline.querySelector("audio");
 
-/** Fetch a recording whole: the service deletes it soon, and it is to be played for as long as the page is open. */
-async function fill(player) {
+/** Fetch the whole recording, so that it plays after the service has deleted it. */
+async function fetchRecording(player) {
   const from = player.dataset.from;
   player.removeAttribute("data-from");
   try {
@@ -18,7 +18,7 @@ async function fill(player) {
     if (!response.ok) throw new Error(response.statusText);
     player.src = URL.createObjectURL(await response.blob());
   } catch {
-    player.insertAdjacentHTML("afterend", '<p class="em-note">The recording can no longer be played here.</p>');
+    player.insertAdjacentHTML("afterend", '<p class="em-note">This recording was deleted. Choose it again to play it.</p>');
     player.remove();
   }
 }
@@ -27,11 +27,11 @@ function seek(timeline, seconds) {
   const player = playerOf(timeline);
   if (!player) return;
   player.currentTime = seconds;
-  player.play().catch(() => {}); // a browser may not let it play; the place is kept
+  player.play().catch(() => {}); // the browser may not allow playback; the position is kept
   follow(player);
 }
 
-/** Move the cursor, and mark the segment that is heard. */
+/** Move the cursor, and mark the segment at the playback position. */
 function follow(player) {
   const timeline = timelineOf(player);
   const now = player.currentTime;
@@ -39,8 +39,10 @@ function follow(player) {
   cursor.style.left = `${Math.min(100, (100 * now) / Number(timeline.dataset.duration))}%`;
   cursor.hidden = false;
   for (const button of timeline.querySelectorAll("[data-seek]")) {
-    const heard = Number(button.dataset.seek) <= now && now < Number(button.dataset.end);
-    if (heard !== (button.getAttribute("aria-current") === "true")) button.setAttribute("aria-current", String(heard));
+    const isCurrent = Number(button.dataset.seek) <= now && now < Number(button.dataset.end);
+    if (isCurrent !== (button.getAttribute("aria-current") === "true")) {
+      button.setAttribute("aria-current", String(isCurrent));
+    }
   }
 }
 
@@ -52,7 +54,7 @@ for (const kind of ["timeupdate", "seeked"]) {
   document.addEventListener(kind, (event) => isOfTimeline(event.target) && follow(event.target), true);
 }
 
-// timeupdate comes four times a second, which is too seldom for a cursor
+// timeupdate comes only four times a second: too slow for a moving cursor
 document.addEventListener(
   "play",
   (event) => {
@@ -81,12 +83,12 @@ document.addEventListener("click", (event) => {
 });
 
 new MutationObserver(() => {
-  for (const player of document.querySelectorAll("audio[data-from]")) fill(player);
+  for (const player of document.querySelectorAll("audio[data-from]")) fetchRecording(player);
 }).observe(document.documentElement, { childList: true, subtree: true });
 
 // ---- live ----
 
-/** What is open while the microphone is on. */
+/** Socket, audio context and microphone of the running session; null while the microphone is off. */
 let listening = null;
 
 function status(text) {
@@ -101,31 +103,31 @@ function toggle() {
 async function start() {
   const live = { socket: null, context: null, sound: null };
   listening = live;
-  button(true);
+  setButton(true);
   status("Waiting for the microphone …");
   try {
     if (!navigator.mediaDevices || !window.AudioWorkletNode) throw new DOMException("", "NotSupportedError");
-    // as it is: what a browser does to a voice for calls changes how it sounds
-    const asItIs = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
-    live.sound = await navigator.mediaDevices.getUserMedia({ audio: asItIs });
+    // no processing for calls: it changes how a voice sounds
+    const unprocessed = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+    live.sound = await navigator.mediaDevices.getUserMedia({ audio: unprocessed });
     live.context = new AudioContext();
     await live.context.audioWorklet.addModule("page/worklet.js");
   } catch (error) {
-    if (listening === live) stop(refused(error));
+    if (listening === live) stop(microphoneError(error));
     return;
   }
-  if (listening !== live) return close(live); // it was stopped in the meantime
+  if (listening !== live) return close(live); // stopped in the meantime
   connect(live);
 }
 
-function refused(error) {
-  const said = {
-    NotAllowedError: "The browser may not use the microphone. Allow it beside the address, and press again.",
-    NotFoundError: "There is no microphone. Plug one in, and press again.",
-    NotReadableError: "Another program uses the microphone. Close that one, and press again.",
-    NotSupportedError: "Browsers give the microphone only to pages of this machine or over https.",
+function microphoneError(error) {
+  const texts = {
+    NotAllowedError: "The browser blocks the microphone. Allow it next to the address, and press the button again.",
+    NotFoundError: "There is no microphone. Connect one, and press the button again.",
+    NotReadableError: "Another program uses the microphone. Close it, and press the button again.",
+    NotSupportedError: "Browsers allow the microphone only on https pages and on pages from this machine.",
   };
-  return said[error.name] ?? "The microphone can't be used. Try another browser.";
+  return texts[error.name] ?? "The microphone can't be used. Try another browser.";
 }
 
 function connect(live) {
@@ -133,7 +135,7 @@ function connect(live) {
   address.protocol = address.protocol.replace("http", "ws");
   const socket = new WebSocket(address);
   live.socket = socket;
-  let problem = "The service closed the connection. Press to begin again.";
+  let problem = "The service closed the connection. Press the button to start again.";
   socket.onopen = () => {
     const hello = { rate: live.context.sampleRate, channels: 1 };
     if (get("em-live-adapt").checked) hello.adapt = true;
@@ -141,71 +143,71 @@ function connect(live) {
     const worklet = new AudioWorkletNode(live.context, "emotone-microphone", { numberOfOutputs: 0, channelCount: 1 });
     worklet.port.onmessage = ({ data }) => socket.readyState === WebSocket.OPEN && socket.send(data);
     live.context.createMediaStreamSource(live.sound).connect(worklet);
-    status("Listening. Speak.");
+    status("Listening. Please speak.");
   };
   socket.onmessage = ({ data }) => {
-    const told = JSON.parse(data);
-    if (told.event) show(told);
-    else problem = told.code === "too_many_streams" ? "Too many people are listening now. Try again later." : problem;
+    const message = JSON.parse(data);
+    if (message.kind) show(message);
+    else problem = message.code === "too_many_streams" ? "Too many live sessions are open. Try again later." : problem;
   };
   socket.onclose = () => listening === live && stop(problem);
 }
 
-function stop(why) {
+function stop(reason) {
   const live = listening;
   listening = null;
-  button(false);
-  status(why);
+  setButton(false);
+  status(reason);
   get("em-live-now").hidden = true;
   close(live);
 }
 
-/** End the microphone, and let the service finish what was being said. */
+/** Turn the microphone off, and let the service finish the last utterance. */
 function close({ socket, context, sound }) {
   sound?.getTracks().forEach((track) => track.stop());
   context?.close();
   if (socket?.readyState === WebSocket.OPEN) socket.send('{"end": true}');
 }
 
-function button(on) {
-  const one = get("em-live-button");
-  one.textContent = on ? "Stop listening" : "Start listening";
-  one.setAttribute("aria-pressed", String(on));
+function setButton(on) {
+  const button = get("em-live-button");
+  button.textContent = on ? "Stop listening" : "Start listening";
+  button.setAttribute("aria-pressed", String(on));
   get("em-live-adapt").disabled = on;
 }
 
-function show(told) {
-  if (told.event === "speech_end") {
-    if (told.emotion) add(told);
-    if (listening) quiet("Listening. Nobody speaks.", "Heard last");
+function show(event) {
+  if (event.kind === "speech_end") {
+    if (event.label) addUtterance(event);
+    if (listening) setState("Listening. No speech.", "Last utterance");
     return;
   }
   if (!listening) return;
-  quiet("Somebody speaks.", "Now");
-  if (told.event === "emotion") now(told);
+  setState("Speech detected.", "Now");
+  if (event.kind === "emotion") showNow(event);
 }
 
-function quiet(what, when) {
-  if (get("em-live-status").textContent !== what) status(what);
+function setState(text, when) {
+  if (get("em-live-status").textContent !== text) status(text);
   get("em-live-when").textContent = when;
 }
 
-function now({ emotion, confidence, scores }) {
+function showNow({ emotion, label, confidence, scores }) {
   get("em-live-now").hidden = false;
-  get("em-live-now").style.setProperty("--em-colour", colours()[emotion] ?? "#888888");
-  get("em-live-now").dataset.label = emotion;
-  get("em-live-word").textContent = emotion;
-  const best = Object.keys(scores).reduce((one, other) => (scores[other] > scores[one] ? other : one));
-  get("em-live-sure").textContent = emotion in scores ? percent(confidence) : `most probably ${best}, ${percent(confidence)}`;
+  get("em-live-now").style.setProperty("--em-colour", colours()[label] ?? "#888888");
+  get("em-live-now").dataset.label = label;
+  get("em-live-word").textContent = label;
+  const best = Object.keys(scores).reduce((best, name) => (scores[name] > scores[best] ? name : best));
+  get("em-live-sure").textContent = emotion ? percent(confidence) : `best guess ${best}, ${percent(confidence)}`;
   const body = get("em-live-bars");
   for (const [name, score] of Object.entries(scores)) {
-    const row = body.querySelector(`[data-emotion="${name}"]`) ?? added(body, name);
+    const row = body.querySelector(`[data-emotion="${name}"]`) ?? addBar(body, name);
     row.querySelector("span").style.width = `${100 * score}%`;
     row.querySelector(".em-value").textContent = percent(score);
   }
 }
 
-function added(body, name) {
+function addBar(body, name) {
   const row = body.insertRow();
   row.dataset.emotion = name;
   row.innerHTML =
@@ -215,16 +217,16 @@ function added(body, name) {
   return row;
 }
 
-function add({ emotion, confidence, scores, start_s, end_s }) {
+function addUtterance({ emotion, label, confidence, start_s, end_s }) {
   get("em-live-said").hidden = false;
   const item = document.createElement("li");
   item.innerHTML =
     '<span class="em-line"><span class="em-swatch" aria-hidden="true"></span><span class="em-time"></span><b></b>' +
     '<span class="em-value"></span></span>';
-  item.style.setProperty("--em-colour", colours()[emotion] ?? "#888888");
+  item.style.setProperty("--em-colour", colours()[label] ?? "#888888");
   item.querySelector(".em-time").textContent = `${clock(start_s)} – ${clock(end_s)}`;
-  item.querySelector("b").textContent = emotion;
-  item.querySelector(".em-value").textContent = emotion in scores ? percent(confidence) : "";
+  item.querySelector("b").textContent = label;
+  item.querySelector(".em-value").textContent = emotion ? percent(confidence) : "";
   const list = get("em-live-list");
   list.prepend(item);
   while (list.children.length > 200) list.lastElementChild.remove();

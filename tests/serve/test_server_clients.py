@@ -98,6 +98,7 @@ def test_curl_top_and_timeline(curl, recognizer):
     assert status == 200 and timeline == recognizer.timeline(path).to_dict() and len(timeline["segments"]) >= 2
 
 
+@pytest.mark.slow
 def test_curl_sends_a_large_file_after_asking(curl, tmp_path):
     path = tmp_path / "long.wav"
     samples = audio.read(CLIP)
@@ -198,7 +199,7 @@ def test_websockets_get_the_events_of_a_stream(service, recognizer, chunk):
     sound = (32767 * samples.clip(-1, 1)).astype("<i2").tobytes()
     stream = Stream(recognizer)
     expected = [event.to_dict() for event in stream.push(sound) + stream.finish()]
-    assert {event["event"] for event in expected} == {"speech_start", "emotion", "speech_end"}
+    assert {event["kind"] for event in expected} == {"speech_start", "emotion", "speech_end"}
     assert load_faults.stream(service, sound, chunk=chunk) == expected
 
 
@@ -210,6 +211,7 @@ CHECKS = (
 )
 
 
+@pytest.mark.slow
 def test_schemathesis_finds_nothing(service, tmp_path):
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{service.port}/openapi.json"]
     command += ["--checks", ",".join(CHECKS), "--generation-deterministic", "--max-examples", "25", "--no-color"]
@@ -218,6 +220,7 @@ def test_schemathesis_finds_nothing(service, tmp_path):
     assert "Tested: 5" in done.stdout and int(re.search(r"(\d+) generated", done.stdout)[1]) >= 45
 
 
+@pytest.mark.slow
 def test_schemathesis_takes_the_answers_for_what_the_schema_says(service):
     import schemathesis
     from schemathesis.checks import not_a_server_error
@@ -254,6 +257,7 @@ def page():
         yield Client(f"http://127.0.0.1:{service.port}", **given)
 
 
+@pytest.mark.slow
 def test_gradio_client_gets_the_answers_of_the_service(page, recognizer):
     from gradio_client import handle_file
 
@@ -263,6 +267,7 @@ def test_gradio_client_gets_the_answers_of_the_service(page, recognizer):
     assert page.predict(handle_file(path), api_name="/timeline") == recognizer.timeline(path).to_dict()
 
 
+@pytest.mark.slow
 def test_gradio_client_sees_these_two_and_is_told_of_problems(page, tmp_path):
     from gradio_client import handle_file
     from gradio_client.exceptions import AppError

@@ -85,7 +85,7 @@ def expected(recognizer, sound, **given):
 def test_events_are_those_of_a_stream(client, recognizer, size):
     sound = pcm(0, 0.02, 0.02, 0, 0, 0.3, 0.3)
     told = expected(recognizer, sound)
-    ends = [event["emotion"] for event in told if event["event"] == "speech_end"]
+    ends = [event["emotion"] for event in told if event["kind"] == "speech_end"]
     assert ends == ["sad", "angry"] and len(told) > 8
     assert events_of(client, sound, size=size) == told
 
@@ -101,8 +101,8 @@ def test_events_come_while_sound_is_sent(client):
     with client.websocket_connect("/v1/stream") as socket:
         socket.send_json(HELLO)
         socket.send_bytes(pcm(0, 0.02))
-        assert socket.receive_json()["event"] == "speech_start"
-        assert socket.receive_json()["event"] == "emotion"
+        assert socket.receive_json()["kind"] == "speech_start"
+        assert socket.receive_json()["kind"] == "emotion"
         assert "emotone_streams_open 1" in client.get("/metrics").text
     assert "emotone_streams_open 0" in client.get("/metrics").text
 
@@ -113,7 +113,7 @@ def test_adaptation(tmp_path, client):
     sound = pcm(0.15, 0.15, 0, 0.15, 0.15, 0)
     told = events_of(client_of(recognizer), sound, hello={"rate": RATE, "adapt": True})
     assert told == expected(recognizer, sound, adapt=True)
-    assert [one.get("n_heard", 0) for one in told if one["event"] == "speech_end"] == [0, 1]
+    assert [one.get("n_heard", 0) for one in told if one["kind"] == "speech_end"] == [0, 1]
     with client.websocket_connect("/v1/stream") as socket:
         socket.send_json({"rate": RATE, "adapt": True})
         assert "can't adapt" in closed(socket, "bad_request", 1008)
@@ -121,7 +121,7 @@ def test_adaptation(tmp_path, client):
 
 def test_the_last_events_come_before_the_end(client):
     told = events_of(client, pcm(0.02, 0.02))
-    assert told[-1]["event"] == "speech_end" and told[-1]["end_s"] == 2.0
+    assert told[-1]["kind"] == "speech_end" and told[-1]["end_s"] == 2.0
     assert events_of(client, b"") == [] and events_of(client, b"\0") == []
 
 
@@ -131,16 +131,16 @@ def test_the_last_events_come_before_the_end(client):
 @pytest.mark.parametrize(
     ("hello", "why"),
     [
-        ("no json", "no hello"),
-        ("[" * 4000, "no hello"),
-        ("[1]", "no hello"),
-        ("{}", "no hello"),
-        ('{"rate": 1, "x": "' + "y" * 5000 + '"}', "no hello"),
+        ("no json", "not a hello"),
+        ("[" * 4000, "not a hello"),
+        ("[1]", "not a hello"),
+        ("{}", "not a hello"),
+        ('{"rate": 1, "x": "' + "y" * 5000 + '"}', "not a hello"),
         ('{"rate": "16000"}', "rate is a str"),
         ('{"rate": true}', "rate is a bool"),
         ('{"rate": 16000.0}', "rate is a float"),
         ('{"rate": 16000, "adapt": 1}', "adapt is a int"),
-        ('{"rate": 16000, "rates": 1}', "unknown name 'rates'"),
+        ('{"rate": 16000, "rates": 1}', "unknown key 'rates'"),
         ('{"rate": 10}', "the rate is 10"),
         ('{"rate": 1e999}', "float"),
         ('{"rate": 16000, "channels": 33}', "33 channels"),
@@ -163,7 +163,7 @@ def test_texts_within_a_stream_that_are_not_its_end(client, text):
     with client.websocket_connect("/v1/stream") as socket:
         socket.send_json(HELLO)
         socket.send_text(text)
-        assert "not the end" in closed(socket, "bad_request", 1003)
+        assert "not the end message" in closed(socket, "bad_request", 1003)
     assert client.get("/readyz").status_code == 200
 
 
@@ -182,7 +182,7 @@ def test_idle_streams_are_closed(recognizer):
         socket.send_json(HELLO)
         socket.send_bytes(b"\0\0")
         closed(socket, "idle", 1008)
-    assert client.app.state.load.streams == 0
+    assert client.app.state.queue.streams == 0
 
 
 def test_too_many_streams(recognizer):
@@ -190,7 +190,7 @@ def test_too_many_streams(recognizer):
         with client.websocket_connect("/v1/stream") as first:
             first.send_json(HELLO)
             first.send_bytes(pcm(0.02))
-            assert first.receive_json()["event"] == "speech_start"
+            assert first.receive_json()["kind"] == "speech_start"
             with client.websocket_connect("/v1/stream") as second:
                 second.send_json(HELLO)
                 closed(second, "too_many_streams", 1013)
@@ -199,7 +199,7 @@ def test_too_many_streams(recognizer):
 
 def test_no_streams_begin_while_the_service_ends(recognizer):
     client = client_of(recognizer)
-    client.app.state.load.closing = True
+    client.app.state.queue.closing = True
     with client.websocket_connect("/v1/stream") as socket:
         socket.send_json(HELLO)
         closed(socket, "busy", 1013)
@@ -223,7 +223,7 @@ def test_failures_tell_nothing_of_themselves(recognizer, monkeypatch, caplog):
         socket.send_json(HELLO)
         socket.send_bytes(b"\0\0")
         assert "secret" not in closed(socket, "internal", 1011)
-    assert "a stream failed" in caplog.text and client.app.state.load.streams == 0
+    assert "a stream failed" in caplog.text and client.app.state.queue.streams == 0
 
 
 # ---- key and origin ----
@@ -234,7 +234,7 @@ def test_the_key_comes_in_a_header_or_in_the_hello(recognizer):
     with client.websocket_connect("/v1/stream", headers={"Authorization": "Bearer sesame"}) as socket:
         socket.send_json(HELLO)
         socket.send_bytes(pcm(0.02))
-        assert socket.receive_json()["event"] == "speech_start"
+        assert socket.receive_json()["kind"] == "speech_start"
     assert len(events_of(client, pcm(0.02), hello=HELLO | {"key": "sesame"})) >= 2
     for hello in (HELLO, HELLO | {"key": "no"}, HELLO | {"key": "\ud800"}):
         with client.websocket_connect("/v1/stream") as socket:
@@ -259,7 +259,7 @@ def test_pages_of_other_origins_are_refused(recognizer, origin, origins, allowed
         if allowed:
             socket.send_json(HELLO)
             socket.send_bytes(pcm(0.02))
-            assert socket.receive_json()["event"] == "speech_start"
+            assert socket.receive_json()["kind"] == "speech_start"
         else:
             closed(socket, "forbidden_origin", 1008)
 
@@ -304,7 +304,7 @@ def test_a_real_client_gets_the_same_events(real, recognizer):
 
 
 def test_a_client_that_goes_away_frees_its_place(real):
-    load = real.config.app.state.load
+    load = real.config.app.state.queue
     with _connect(real) as socket:
         socket.send(json.dumps(HELLO))
         _until(lambda: load.streams == 1)
@@ -319,7 +319,7 @@ def test_the_largest_message_is_taken_and_no_larger_one(real):
         socket.send(b"\0" * (1 << 20))
         socket.send(b"\0" * ((1 << 20) + 1))
         assert list(_all(socket)) == [] and socket.close_code == 1009
-    _until(lambda: real.config.app.state.load.streams == 0)
+    _until(lambda: real.config.app.state.queue.streams == 0)
 
 
 def _all(socket):
@@ -334,6 +334,6 @@ def _all(socket):
 def test_streams_end_with_the_service(real):
     with _connect(real) as socket:
         socket.send(json.dumps(HELLO))
-        _until(lambda: real.config.app.state.load.streams == 1)
+        _until(lambda: real.config.app.state.queue.streams == 1)
         real.should_exit = True
         assert list(_all(socket)) == [] and socket.close_code == 1012

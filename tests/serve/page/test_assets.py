@@ -1,0 +1,87 @@
+"""The page's script: playback of a timeline, and the live tab."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from emotone.recognition.timeline_formats import FORMATS
+from emotone.serve.page import html
+from support.browser_page import LONG, open_tab, send
+from support.serving import until
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.slow
+def test_a_timeline_is_the_recognizers_and_can_be_played(open_page, recognizer, served):
+    from playwright.sync_api import expect
+
+    page = open_page()
+    open_tab(page, "Timeline")
+    shown, expected = send(page, LONG, to="timeline", expect=".em-timeline"), recognizer.timeline(LONG)
+    buttons = shown.locator("[data-seek]")
+    assert len(expected.segments) > 3 and buttons.count() == len(expected.segments)
+    for button, one in zip(buttons.all(), expected.segments, strict=True):
+        assert float(button.get_attribute("data-seek")) == pytest.approx(one.start_s, abs=0.001)
+        assert float(button.get_attribute("data-end")) == pytest.approx(one.end_s, abs=0.001)
+        assert button.locator("b").inner_text() == one.label
+        assert button.locator(".em-value").inner_text() == (html.percent(one.confidence) if one.emotion else "")
+    assert shown.locator("svg rect").count() == len(expected.segments)
+    player = shown.locator("audio")
+    page.wait_for_function("document.querySelector('.em-timeline audio').duration > 0")
+    assert player.evaluate("one => one.duration") == pytest.approx(expected.duration_s, abs=0.05)
+    assert player.evaluate("one => one.src").startswith("blob:")
+
+    third = expected.segments[2]
+    buttons.nth(2).focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"document.querySelector('.em-timeline audio').currentTime >= {third.start_s:.3f}")
+    expect(buttons.nth(2)).to_have_attribute("aria-current", "true")
+    assert player.evaluate("one => one.paused") is False
+    stage = shown.locator(".em-stage").bounding_box()
+    page.mouse.click(stage["x"] + 0.75 * stage["width"], stage["y"] + 20)
+    player.evaluate("one => one.pause()")
+    assert player.evaluate("one => one.currentTime") == pytest.approx(0.75 * expected.duration_s, abs=1.0)
+    place, cursor = stage["x"] + 0.75 * stage["width"], shown.locator(".em-cursor")
+    until(lambda: abs(cursor.bounding_box()["x"] - place) < 0.06 * stage["width"])
+
+    saved = {}
+    for link in shown.locator("a[download]").all():
+        with page.expect_download() as download:
+            link.click()
+        saved[download.value.suggested_filename] = Path(download.value.path()).read_text()
+    assert saved == {
+        "conversation.emotions.json": FORMATS["json"].write(expected),
+        "conversation.emotions.csv": FORMATS["csv"].write(expected),
+        "conversation.emotions.vtt": FORMATS["vtt"].write(expected),
+        "conversation.emotions.txt": FORMATS["audacity"].write(expected),
+    }
+
+
+@pytest.mark.slow
+def test_the_live_tab_follows_the_microphone(open_page):
+    from playwright.sync_api import expect
+
+    page, told = open_page(), []
+    page.on("websocket", lambda one: one.on("framereceived", lambda frame: told.append(json.loads(frame))))
+    open_tab(page, "Live")
+    button, status = page.locator("#em-live-button"), page.locator("#em-live-status")
+    expect(status).to_have_text("The microphone is off.")
+    expect(page.locator("#em-live-now")).to_be_hidden()
+    button.click()
+    page.locator("#em-live-now").wait_for()
+    expect(button).to_have_text("Stop listening")
+    expect(button).to_have_attribute("aria-pressed", "true")
+    page.locator("#em-live-list li").nth(1).wait_for()
+    shares = page.locator("#em-live-bars .em-value").all_inner_texts()
+    assert 95 <= sum(float(re.sub(r"[<% ]", "", one)) for one in shares) <= 108 and len(shares) == 8
+    button.click()
+    expect(status).to_have_text("The microphone is off.")
+    expect(page.locator("#em-live-now")).to_be_hidden()
+    ended = [one for one in told if one["kind"] == "speech_end" and "label" in one]
+    assert any(one["kind"] == "emotion" for one in told)
+    page.wait_for_function(f"document.querySelectorAll('#em-live-list li').length >= {len(ended)}")
+    shown = page.locator("#em-live-list b").all_inner_texts()[::-1]
+    assert shown[: len(ended)] == [one["label"] for one in ended]

@@ -1,0 +1,38 @@
+"""Predictions and problems as HTML."""
+
+from html import unescape
+
+from emotone.serve.page import html
+from emotone.serve.problems import KINDS, ProblemError
+from support.serving import prediction
+
+
+def test_unsure_and_no_speech_are_shown_as_such():
+    scores = {"happy": 0.4, "sad": 0.35, "angry": 0.25}
+    unsure = html.render("answer", prediction=prediction(None, scores), title="a", trust="right about 73 %")
+    assert 'data-label="unsure"' in unsure and "The best guess is <b>happy</b>, at 40 %" in unsure
+    assert "not sure enough" in unsure and unsure.index("happy") < unsure.index("sad")
+    silent = html.render("answer", prediction=prediction(None, scores, speech=0.1), title="a", trust="right about 73 %")
+    assert 'data-label="no speech"' in silent and "happy" not in silent and "73" not in silent
+    sure = html.render("answer", prediction=prediction("happy", scores), title="<a>", trust="right about 73 %")
+    assert "not very sure" in sure and "&lt;a&gt;" in sure and "<a>" not in sure and "73 %" in sure
+
+
+def test_every_problem_of_the_page_has_a_remedy():
+    internal = html.problem_text(ProblemError("internal", "x"))
+    assert internal == "The service failed. Try again. The service's log has the reason."
+    pages = ("not_audio", "too_short", "silent", "too_large", "too_long", "busy", "timeout", "deleted", "unanswerable")
+    for code in pages:
+        shown = html.problem(ProblemError(code, "detail of /a/path"), title="a<b>.wav")
+        assert f"{KINDS[code].title}." in unescape(shown) and "a&lt;b&gt;.wav" in shown
+        assert "/a/path" not in shown and internal[-20:] not in unescape(shown)
+
+
+def test_trust_is_told_as_the_card_has_it():
+    card = {"scores": {"uar": 0.5}, "protocol": {"name": "p", "speaker_disjoint": True}}
+    assert html.trust(card) == (
+        "For speakers that are not in its training data, the model is right about 50 % of the time (UAR; protocol p)."
+    )
+    leaking = html.trust({**card, "protocol": {"name": "random", "speaker_disjoint": False}})
+    assert "speakers that may be in its training data" in leaking
+    assert html.trust({"scores": {}}) == ""

@@ -1,0 +1,133 @@
+"""Uploads: what is decoded, predicted and refused."""
+
+import struct
+import time
+
+import numpy as np
+import pytest
+
+from emotone import audio
+from emotone.cli.recordings import Answer
+from emotone.recognition.recognizer import Recognizer
+from emotone.serve import ServeSettings
+from emotone.serve.answers import decode, predict_json
+from emotone.serve.problems import ProblemError
+from emotone.serve.work_queue import Deadline
+from support import handmade
+from support.serving import RATE, WAV, client_of, file_of, problem, send
+
+pytestmark = pytest.mark.usefixtures("detector")
+
+
+@pytest.mark.parametrize("kind", ["FLAC", "OGG", "MP3", "AIFF"])
+def test_formats(client, recognizer, kind):
+    data = file_of(handmade.tone(0.02), kind=kind)
+    assert send(client, data).json()["scores"] == Answer("", recognizer.predict(data)).to_dict()["scores"]
+
+
+def test_other_rates_and_recordings_over_a_minute(client, recognizer):
+    for data in (file_of(handmade.tone(0.02), rate=44_100), file_of(handmade.tone(0.02, seconds=65))):
+        assert send(client, data).json() == Answer("a.wav", recognizer.predict(data)).to_dict()
+
+
+def test_speech_is_told_where_the_model_checks_for_it(tmp_path):
+    bundle = handmade.write(tmp_path / "b", content=handmade.graph(speech=True), speech={"threshold": 0.5})
+    recognizer = Recognizer(bundle)
+    client = client_of(recognizer)
+    assert send(client, WAV).json() == Answer("a.wav", recognizer.predict(WAV)).to_dict()
+    silent = send(client, file_of(np.zeros(RATE))).json()
+    assert (silent["speech"], silent["emotion"], silent["end_s"]) == (0.0, None, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("/etc/secret/b.wav", "b.wav"),
+        ("C:\\Users\\me\\b.wav", "b.wav"),
+        ("ä\u202eb.wav", "äb.wav"),
+        ("x" * 300, "x" * 255),
+        ("a/", "the upload"),
+    ],
+)
+def test_file_names_are_reduced_to_their_last_part(client, name, shown):
+    assert send(client, WAV, name=name).json()["file"] == shown
+
+
+def test_what_is_no_recording(client):
+    archive = b"PK\x03\x04" + b"\0" * 100
+    assert "zip archive" in problem(send(client, archive), "not_audio")
+    assert problem(send(client, archive, name="/x/y.wav"), "not_audio").startswith("y.wav: ")
+    assert problem(send(client, b"", name=""), "bad_request")  # a part without a name is no file
+    assert "empty" in problem(send(client, b""), "not_audio")
+    assert "cut short" in problem(send(client, WAV[:1000]), "not_audio")
+    rng = np.random.default_rng(0)
+    for start in (b"", b"RIFF", b"fLaC", b"OggS", b"ID3\x04", b"\0\0\0\x18ftypM4A "):
+        problem(send(client, start + rng.bytes(2000)), "not_audio")
+    assert send(client, WAV).status_code == 200
+
+
+def test_short_and_silent_recordings(client):
+    assert "0.100 s" in problem(send(client, file_of(handmade.tone(0.1, seconds=0.1))), "too_short")
+    assert problem(send(client, file_of(np.zeros(RATE))), "silent").startswith("a.wav: ")
+    assert "silent throughout" in problem(send(client, file_of(np.zeros(61 * RATE))), "silent")
+
+
+def test_long_recordings_are_decoded_no_further_than_the_limit(recognizer, monkeypatch):
+    client, blocks, decoded_s = client_of(recognizer, max_duration_s=2.0), audio.blocks, []
+
+    def counted(source, **given):
+        for block in blocks(source, **given):
+            decoded_s.append(len(block) / RATE)
+            yield block
+
+    monkeypatch.setattr("emotone.serve.answers.audio.blocks", counted)
+    problem(send(client, file_of(handmade.tone(0.1, seconds=2.1))), "too_long")
+    small = file_of(np.zeros(3600 * 8000, np.int16), kind="FLAC", rate=8000)
+    assert len(small) < 500_000
+    for timeline in (False, True):
+        decoded_s.clear()
+        problem(send(client, small, params={"timeline": timeline}), "too_long")
+        assert sum(decoded_s) <= 10
+    monkeypatch.undo()
+    assert send(client, file_of(handmade.tone(0.1, seconds=2.0))).status_code == 200
+
+
+def test_headers_that_lie_cost_neither_time_nor_memory(recognizer):
+    client = client_of(recognizer)
+    data = bytearray(file_of(handmade.tone(0.02), kind="FLAC"))
+    (stated,) = struct.unpack(">Q", data[18:26])
+    assert stated & (2**36 - 1) == RATE  # STREAMINFO: the last 36 bits are the samples
+    data[18:26] = struct.pack(">Q", stated | (2**35))
+    start = time.perf_counter()
+    problem(send(client, bytes(data)), "not_audio")
+    data[18:26] = struct.pack(">Q", stated & ~(2**36 - 1))  # 0: it was not known
+    assert send(client, bytes(data)).status_code in (200, 422)
+    wav = bytearray(WAV)
+    wav[40:44] = struct.pack("<I", 0x7FFFFFF0)  # as of a stream: taken for what is there
+    assert send(client, bytes(wav)).json()["end_s"] == 1.0
+    assert time.perf_counter() - start < 5.0
+
+
+def test_decoding_stops_at_the_deadline():
+    data = file_of(np.zeros(600 * 8000, np.int16), kind="FLAC", rate=8000)
+    deadline = Deadline(60)
+    deadline.cancel()
+    with pytest.raises(ProblemError) as told:
+        decode(data, "a.flac", max_duration_s=3600, deadline=deadline)
+    assert told.value.code == "timeout"
+
+
+def test_the_answer_for_a_long_recording_stops_at_the_deadline(recognizer, monkeypatch):
+    deadline, outputs, windows = Deadline(60), recognizer._outputs, []
+
+    def counted(*given):
+        windows.append(given)
+        if len(windows) == 3:
+            deadline.cancel()
+        return outputs(*given)
+
+    monkeypatch.setattr(recognizer, "_outputs", counted)
+    data = file_of(handmade.tone(0.1, seconds=95))
+    with pytest.raises(ProblemError) as told:
+        predict_json(recognizer, data, "a.wav", as_timeline=False, deadline=deadline, settings=ServeSettings())
+    assert told.value.code == "timeout" and len(windows) == 3  # of ten

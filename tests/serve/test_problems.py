@@ -1,0 +1,59 @@
+"""Errors as problem details: codes, statuses, texts, and no internals."""
+
+import json
+
+import pytest
+
+from emotone.errors import FeatureError
+from emotone.serve import problems
+from emotone.serve.problems import KINDS
+from support.serving import WAV, client_of, problem, send
+
+pytestmark = pytest.mark.usefixtures("detector")
+
+
+def test_paths_and_methods_that_are_none(client):
+    problem(client.get("/nowhere"), "not_found")
+    detail = problem(client.get("/v1/predict"), "method_not_allowed")
+    assert "GET" in detail and client.get("/v1/predict").headers["allow"] == "POST"
+    for path in ("/docs", "/redoc"):  # they would load scripts from another host
+        problem(client.get(path), "not_found")
+
+
+def test_failures_tell_nothing_of_themselves(recognizer, monkeypatch):
+    client = client_of(recognizer)
+
+    def failing(error):
+        def predict(*_, **__):
+            raise error
+
+        monkeypatch.setattr(recognizer, "predict", predict)
+
+    failing(RuntimeError("/work/secret"))
+    assert "secret" not in problem(send(client, WAV), "internal")
+    failing(FeatureError("no finite number"))
+    assert problem(send(client, WAV), "unanswerable") == "no finite number"
+    monkeypatch.undo()
+    assert client.app.state.queue.waiting == 0 and client.app.state.queue._admitted == 0
+
+
+def test_every_problem_is_in_the_schema(client):
+    schema = client.get("/openapi.json").json()
+    told = schema["paths"]["/v1/predict"]["post"]["responses"]
+    codes = {
+        (int(status), code)
+        for status, one in told.items()
+        if status != "200"
+        for code in one["content"]["application/problem+json"]["schema"]["properties"]["code"]["enum"]
+    }
+    assert codes == {(KINDS[code].status, code) for _, code in codes} and len(codes) == 13
+    assert "HTTPValidationError" not in json.dumps(schema)
+    assert schema["paths"]["/v1/predict"]["post"]["requestBody"]["content"]["multipart/form-data"]
+
+
+def test_invalid_values_are_reported_in_the_service_s_own_words(client):
+    detail = problem(client.post("/v1/predict", files={"file": WAV}, params={"top": "x" * 100}), "bad_request")
+    assert detail.startswith(f"query.top is '{'x' * 40}'; expected a valid integer")
+    assert "Input should" not in detail and "Value error" not in detail
+    item = {"loc": ("query", "top"), "input": 0, "msg": "Value error, use 1 or more"}
+    assert problems._invalid_value(item) == "query.top is '0'; use 1 or more"
