@@ -39,6 +39,7 @@ class _Commands(Group):
 
 
 app = typer.Typer(
+    name="emotone",
     cls=_Commands,
     help=TAGLINE,
     no_args_is_help=True,

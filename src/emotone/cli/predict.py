@@ -70,7 +70,7 @@ def _print_predictions(predicted: Sequence[tuple[str, Prediction]], *, threshold
         )
     console.print(table)
     if NO_SPEECH in labels:
-        console.print("no speech: the model detects only silence, noise or music", style="dim")
+        console.print("no speech: silence, noise or music, according to the model", style="dim")
     if UNSURE in labels:
         console.print(output.unsure_text(threshold), style="dim")
 

@@ -41,11 +41,15 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _models(family: str) -> str:
-    return _listed([name for name, spec in registry.MODELS.items() if spec.family == family])
+    return _listed(name for name, spec in registry.MODELS.items() if spec.family == family)
 
 
-def _extractors(*, frames: bool) -> str:
-    return _listed([name for name in EXTRACTORS if extractors.is_sequence(name) == frames])
+_MODELS = f"Model: {_models('classic')}; networks: {_models('deep')}."
+_FEATURES = (
+    f"Features: {AUTO} (the model's own); {_listed(name for name in EXTRACTORS if not extractors.is_sequence(name))}; "
+    f"for networks {_listed(name for name in EXTRACTORS if extractors.is_sequence(name))}; or layers of a pretrained "
+    "encoder: whisper-base@2,3, hub:ORG/MODEL@9."
+)
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,7 @@ class Config:
         Path, Setting("Data", "Folder that holds the corpora, each under its name, or the corpus itself.", "DIR")
     ]
     out: Annotated[Path, Setting("Output", "Run directory to write.", "RUN")]
-    model: Annotated[str, Setting("Model", f"Model: {_models('classic')}; networks: {_models('deep')}.", "NAME", train_only=True)] = (
-        "svm"
-    )
+    model: Annotated[str, Setting("Model", _MODELS, "NAME", train_only=True)] = "svm"
     protocol: Annotated[
         str,
         Setting("Evaluation", f"Evaluation protocol: {_listed(protocols.PROTOCOLS)}, or a JSON file.", "NAME|FILE"),
@@ -138,15 +140,7 @@ class Config:
         ),
     ] = ()
     seed: Annotated[int, Setting("Training", "Random seed.", "N", at_least=0)] = 0
-    extractor: Annotated[
-        str,
-        Setting(
-            "Model",
-            f"Features: {AUTO} (the model's own); {_extractors(frames=False)}; for networks "
-            f"{_extractors(frames=True)}; or layers of a pretrained encoder: whisper-base@2,3, hub:ORG/MODEL@9.",
-            metavar="NAME",
-        ),
-    ] = AUTO
+    extractor: Annotated[str, Setting("Model", _FEATURES, "NAME")] = AUTO
     features: Annotated[
         str,
         Setting(
