@@ -99,7 +99,7 @@ def test_every_extractor_of_frames_is_known_without_torch():
         ({"train_also": ["song"], "protocol": "statement-disjoint"}, "training speakers say the tested statements"),
         ({"extractor": "log-mel"}, "extractor is 'log-mel', and the model 'svm' is trained on one row of features"),
         ({"extractor": "egemaps", "model": "lstm"}, "'egemaps', and the model 'lstm' is trained on frames (log-mel, "),
-        ({"model": "lstm", "features": "csv"}, "frames (mfcc-frames), which are not written to a file"),
+        ({"model": "lstm", "features": "csv"}, "which are not written to a file; set features to 'none'"),
         ({"augment": ["noise"], "copies": 0}, "copies is 0; expected 1 or more"),
         ({"seed": -1}, "seed is -1"),
         ({"seed": "1"}, "seed is '1'; expected a whole number"),

@@ -22,7 +22,6 @@ from emotone.emotions import EMOTIONS, in_order
 from emotone.errors import ConfigError, CorpusError
 from emotone.experiment.settings import Setting, attributes_text, check_choice, settings_of
 from emotone.features.encoders import names as extractors
-from emotone.features.registry import EXTRACTORS
 from emotone.models import registry
 from emotone.preprocessing import Preprocessing
 
@@ -46,9 +45,9 @@ def _models(family: str) -> str:
 
 _MODELS = f"Model: {_models('classic')}; networks: {_models('deep')}."
 _FEATURES = (
-    f"Features: {AUTO} (the model's own); {_listed(name for name in EXTRACTORS if not extractors.is_sequence(name))}; "
-    f"for networks {_listed(name for name in EXTRACTORS if extractors.is_sequence(name))}; or layers of a pretrained "
-    "encoder: whisper-base@2,3, hub:ORG/MODEL@9."
+    f"Features: {AUTO} (the model's own); {_listed(extractors.ROWS)}; "
+    f"for networks {_listed(sorted(extractors.SEQUENCES))}; "
+    "or layers of a pretrained encoder: whisper-base@2,3, hub:ORG/MODEL@9."
 )
 
 
