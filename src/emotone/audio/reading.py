@@ -50,9 +50,8 @@ class AudioInfo:
 def read(source: AudioSource, *, start_s: float = 0.0, end_s: float | None = None) -> npt.NDArray[np.float32]:
     """Read a recording, or a segment of it, as 16 kHz mono.
 
-    Channels are averaged.  If they cancel each other (one is wired with inverted polarity), the loudest channel is used
-    instead: see `emotone.audio.resampling.Downmix`.  Amplitudes are kept, even outside [-1, 1]: gain does not change
-    predictions.
+    Channels are averaged, or the loudest is used if they cancel (`emotone.audio.resampling.Downmix`).  Amplitudes are
+    kept, even outside [-1, 1]: gain does not change predictions.
 
     Parameters
     ----------
@@ -87,6 +86,11 @@ def read(source: AudioSource, *, start_s: float = 0.0, end_s: float | None = Non
         tolerance = round(_END_TOLERANCE_S * SAMPLE_RATE)
         if (begin and not len(samples)) or (end is not None and len(samples) < end - begin - tolerance):
             raise _beyond(reader, begin, end, ends_s=(begin + len(samples)) / SAMPLE_RATE)
+    _check_audible(samples, name)
+    return samples
+
+
+def _check_audible(samples: Waveform, name: str) -> None:
     if len(samples) < MIN_SAMPLES:
         raise AudioError(
             f"{name}: {len(samples) / SAMPLE_RATE:.3f} s of sound are too short, expected at least "
@@ -98,7 +102,6 @@ def read(source: AudioSource, *, start_s: float = 0.0, end_s: float | None = Non
             f"{name}: the recording is silent (its peak is {peak:.1e}, expected {SILENT_PEAK:g} or more); "
             "check the microphone and record again"
         )
-    return samples
 
 
 def blocks(source: AudioSource, *, block_s: float = 30.0) -> Iterator[npt.NDArray[np.float32]]:

@@ -232,8 +232,7 @@ class Config:
     @property
     def transforms(self) -> tuple[augmentation.Transform, ...]:
         """The transforms of waveforms that ``augment`` names."""
-        names, _ = augmentation.split_names(self.augment)
-        return augmentation.parse(",".join(names))
+        return augmentation.parse(self.augment)[0]
 
     @property
     def preprocessing(self) -> Preprocessing:
@@ -243,7 +242,7 @@ class Config:
     @property
     def mixup(self) -> bool:
         """Whether training clips are mixed with each other."""
-        return augmentation.split_names(self.augment)[1]
+        return augmentation.parse(self.augment)[1]
 
     @property
     def of_networks(self) -> dict[str, Any]:
