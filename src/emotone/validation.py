@@ -1,4 +1,4 @@
-"""The one check that a number lies in its range."""
+"""Check that a number lies in its range."""
 
 import math
 
@@ -6,14 +6,14 @@ from emotone.errors import ConfigError
 
 
 def check_range(name: str, value: float, low: float, high: float, *, unit: str = "") -> None:
-    """Refuse a setting that is no number from ``low`` to ``high``.
+    """Raise ConfigError unless a setting is a number from ``low`` to ``high``.
 
     Parameters
     ----------
     name
-        Of the setting, as its user writes it.
+        Name of the setting, for the message.
     unit
-        What the number counts, for the message: "seconds", "dB".
+        Unit of the number, for the message: "seconds", "dB".
 
     Raises
     ------

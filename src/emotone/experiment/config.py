@@ -4,7 +4,6 @@ To add a setting, add a field to `Config`: its type is checked, and it appears i
 the options of ``emotone train`` and ``emotone compare``.
 """
 
-import difflib
 import json
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -20,7 +19,7 @@ from emotone.augment.conditions import parse as parse_conditions
 from emotone.corpora.registry import CORPORA
 from emotone.emotions import EMOTIONS, in_order
 from emotone.errors import ConfigError, CorpusError
-from emotone.experiment.settings import Setting, attributes_text, check_choice, settings_of
+from emotone.experiment.settings import Setting, attributes_text, check_choice, check_names, settings_of
 from emotone.features.encoders import names as extractors
 from emotone.models import registry
 from emotone.preprocessing import Preprocessing
@@ -44,11 +43,18 @@ def _models(family: str) -> str:
 
 
 _MODELS = f"Model: {_models('classic')}; networks: {_models('deep')}."
+_PROTOCOLS = f"Evaluation protocol: {_listed(protocols.PROTOCOLS)}, or a JSON file."
+_TRAIN_ALSO = "Also train on this channel's clips of the training speakers, never test on them: {}."
+_AUGMENT = "Augment copies of the training clips: {}, in this order; mixup mixes training clips."
+_BALANCE = "Class balancing: class weights, augmented oversampling, or none."
+_EPOCHS = "Maximum number of training epochs of a network."
+_CONDITIONS = "Also test under these conditions: {} (noise in dB), or all of these."
 _FEATURES = (
     f"Features: {AUTO} (the model's own); {_listed(extractors.ROWS)}; "
     f"for networks {_listed(sorted(extractors.SEQUENCES))}; "
     "or layers of a pretrained encoder: whisper-base@2,3, hub:ORG/MODEL@9."
 )
+_FILES = "Also write the features to the run directory in this format; not for networks."
 
 
 @dataclass(frozen=True)
@@ -56,102 +62,39 @@ class Config:
     """One experiment; raises `ConfigError` if a setting is of the wrong type, unknown, or out of range."""
 
     corpora: Annotated[
-        tuple[str, ...],
-        Setting("Data", "Corpora: names ({}), CSV manifests or folders.", "CORPUS", names=tuple(CORPORA)),
+        tuple[str, ...], Setting("Data", "Names ({}), CSV manifests or folders.", "CORPUS", tuple(CORPORA))
     ]
     data: Annotated[
         Path, Setting("Data", "Folder that holds the corpora, each under its name, or the corpus itself.", "DIR")
     ]
     out: Annotated[Path, Setting("Output", "Run directory to write.", "RUN")]
     model: Annotated[str, Setting("Model", _MODELS, "NAME", train_only=True)] = "svm"
-    protocol: Annotated[
-        str,
-        Setting("Evaluation", f"Evaluation protocol: {_listed(protocols.PROTOCOLS)}, or a JSON file.", "NAME|FILE"),
-    ] = "speaker-6fold"
+    protocol: Annotated[str, Setting("Evaluation", _PROTOCOLS, "NAME|FILE")] = "speaker-6fold"
     emotions: Annotated[
-        tuple[str, ...] | None,
-        Setting("Data", "Use only these emotions: {}.", "A,B,C", names=EMOTIONS, none_text="all"),
+        tuple[str, ...] | None, Setting("Data", "Use only these emotions: {}.", "A,B,C", EMOTIONS, "all")
     ] = None
-    channel: Annotated[
-        str, Setting("Data", "Use speech, song, or all recordings.", names=(*tables.CHANNELS, "all"))
-    ] = "speech"
-    train_also: Annotated[
-        tuple[str, ...],
-        Setting(
-            "Training",
-            "Also train on this channel's clips of the training speakers, never test on them: {}.",
-            metavar="CHANNEL",
-            names=tables.CHANNELS,
-            none_text="none",
-        ),
-    ] = ()
-    augment: Annotated[
-        tuple[str, ...],
-        Setting(
-            "Training",
-            "Augment copies of the training clips: {}, in this order. mixup mixes training clips.",
-            metavar="A,B,C",
-            names=augmentation.NAMES,
-            none_text="none",
-        ),
-    ] = ()
+    channel: Annotated[str, Setting("Data", "Use speech, song, or all recordings.", "", (*tables.CHANNELS, "all"))] = (
+        "speech"
+    )
+    train_also: Annotated[tuple[str, ...], Setting("Training", _TRAIN_ALSO, "CHANNEL", tables.CHANNELS, "none")] = ()
+    augment: Annotated[tuple[str, ...], Setting("Training", _AUGMENT, "A,B,C", augmentation.NAMES, "none")] = ()
     copies: Annotated[
         int, Setting("Training", "Number of augmented copies of each training clip.", "N", at_least=0)
     ] = 1
-    balance: Annotated[
-        str,
-        Setting(
-            "Training",
-            "Class balancing: class weights, augmented oversampling, or none.",
-            names=("weights", "augment", "none"),
-        ),
-    ] = "weights"
+    balance: Annotated[str, Setting("Training", _BALANCE, "", ("weights", "augment", "none"))] = "weights"
     epochs: Annotated[
-        int | None,
-        Setting(
-            "Training",
-            "Maximum number of training epochs of a network.",
-            metavar="N",
-            none_text="the model's own",
-            at_least=1,
-            networks_only=True,
-        ),
+        int | None, Setting("Training", _EPOCHS, "N", (), "the model's own", at_least=1, networks_only=True)
     ] = None
     networks: Annotated[
         int,
-        Setting(
-            "Training",
-            "Number of networks to train from different seeds and average.",
-            metavar="N",
-            at_least=1,
-            networks_only=True,
-        ),
+        Setting("Training", "Networks trained from different seeds and averaged.", "N", at_least=1, networks_only=True),
     ] = 1
     tune: Annotated[bool, Setting("Training", "Tune the hyperparameters on folds of the training data.")] = False
-    conditions: Annotated[
-        tuple[str, ...],
-        Setting(
-            "Evaluation",
-            "Also test under these conditions: {} (noise in dB), or all of these.",
-            metavar="A,B,C",
-            names=tuple(CONDITIONS),
-            none_text="none",
-        ),
-    ] = ()
+    conditions: Annotated[tuple[str, ...], Setting("Evaluation", _CONDITIONS, "A,B,C", tuple(CONDITIONS), "none")] = ()
     seed: Annotated[int, Setting("Training", "Random seed.", "N", at_least=0)] = 0
     extractor: Annotated[str, Setting("Model", _FEATURES, "NAME")] = AUTO
-    features: Annotated[
-        str,
-        Setting(
-            "Output",
-            "Also write the features to the run directory in this format; not for networks.",
-            names=("none", "csv", "parquet"),
-            train_only=True,
-        ),
-    ] = "none"
-    cache: Annotated[
-        Path | None, Setting("Output", "Folder of the feature cache.", "DIR", none_text="user's cache")
-    ] = None
+    features: Annotated[str, Setting("Output", _FILES, "", ("none", "csv", "parquet"), train_only=True)] = "none"
+    cache: Annotated[Path | None, Setting("Output", "Folder of the feature cache.", "DIR", (), "user's cache")] = None
 
     def __post_init__(self) -> None:
         for name, setting in SETTINGS.items():
@@ -269,7 +212,7 @@ class Config:
         return _extractor_of({"extractor": self.extractor, "model": self.model})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every setting as JSON and TOML can hold it, without those that are None."""
+        """Return every setting as JSON and TOML can hold it, except None."""
         values = {name: getattr(self, name) for name in SETTINGS}
         return {
             name: list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
@@ -287,8 +230,8 @@ class Config:
             A name is unknown (the message suggests the nearest known name), a required setting is missing, or a value
             is wrong.
         """
-        _check_names(settings)
-        missing = missing_settings(settings)
+        check_names(settings, SETTINGS)
+        missing = [name for name, setting in SETTINGS.items() if setting.is_required and name not in settings]
         if missing:
             raise ConfigError(f"the settings lack {_listed(missing)}, which are always required")
         return cls(**settings)
@@ -324,16 +267,10 @@ def read_settings(path: Path) -> dict[str, Any]:
         The file can't be read, is not TOML, or holds an unknown setting.
     """
     try:
-        settings = _parsed(path.read_text(encoding="utf-8"), str(path))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} can't be read ({error}); expected a file such as RUN/config.toml") from error
-    _check_names(settings, where=f"{path}: ")
-    return settings
-
-
-def missing_settings(settings: Mapping[str, Any]) -> list[str]:
-    """Return the names of required settings that are missing."""
-    return [name for name, setting in SETTINGS.items() if setting.is_required and name not in settings]
+    return _parsed(text, str(path))
 
 
 def differing(first: Mapping[str, Any], second: Mapping[str, Any], *, ignored: frozenset[str] = PLACES) -> list[str]:
@@ -372,19 +309,13 @@ def _extractor_of(settings: Mapping[str, Any]) -> str:
     return str(name) if name != AUTO else spec.extractor if spec else CLASSIC_EXTRACTOR
 
 
-def _check_names(settings: Mapping[str, Any], *, where: str = "") -> None:
-    for name in settings:
-        if name not in SETTINGS:
-            near = difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.0)[0]
-            known = _listed(SETTINGS)
-            raise ConfigError(f"{where}unknown setting {name!r}; the nearest known one is {near!r}. Known: {known}")
-
-
 def _parsed(text: str, where: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
+        settings = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{where} is no TOML: {error}") from error
+    check_names(settings, SETTINGS, where=f"{where}: ")
+    return settings
 
 
 def _toml(value: Any) -> str:

@@ -1,7 +1,7 @@
 """What a field of `emotone.experiment.Config` says of itself, and the checks that follow from it."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from types import NoneType
@@ -127,3 +127,13 @@ def check_choice(name: str, value: str, known: Sequence[str], *, more: str = "")
         near = difflib.get_close_matches(value, known, n=1)
         hint = f"; did you mean {near[0]!r}? Expected" if near else "; expected"
         raise ConfigError(f"{name} is {value!r}{hint} {', '.join(known)}{more}")
+
+
+def check_names(names: Iterable[str], known: Collection[str], *, where: str = "") -> None:
+    """Refuse a setting that does not exist; the message suggests the nearest known setting."""
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+            raise ConfigError(
+                f"{where}unknown setting {name!r}; the nearest known one is {near!r}. Known: {', '.join(known)}"
+            )
