@@ -41,5 +41,5 @@ def test_compare_takes_its_settings_from_a_config(experiment, tmp_path):
 
 def test_compare_notes_options_without_effect_if_no_model_is_a_network(experiment):
     common = ("compare", "my.csv", "--data", "d", "--out", "o", "--epochs", 3, "--models")
-    assert run(*common, "svm,knn").stderr == "--epochs has no effect: svm, knn are no networks\n"
+    assert run(*common, "svm,knn").stderr == "--epochs has no effect on svm, knn: only networks use it\n"
     assert run(*common, "svm,cnn2d").stderr == run(*common, "all").stderr == ""

@@ -117,7 +117,10 @@ def test_config_that_can_not_be_read_is_named(tmp_path):
 def test_options_that_only_networks_use_are_noted_for_a_classic_model(experiment, model, notes):
     options = ("--model", model, "--epochs", 3, "--networks", 2)
     result = run("train", "my.csv", "--data", "d", "--out", "o", *options)
-    expected = ["--epochs has no effect: svm is no network", "--networks has no effect: svm is no network"]
+    expected = [
+        "--epochs has no effect on svm: only networks use it",
+        "--networks has no effect on svm: only networks use it",
+    ]
     assert result.exit_code == 0 and result.stderr.splitlines() == expected[:notes]
     assert experiment["config"].epochs == 3  # a run with this setting continues
 

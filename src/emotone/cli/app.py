@@ -15,7 +15,10 @@ from emotone.errors import EmotoneError
 _RESUMABLE = ("train", "compare", "fetch")
 #: Replaces hyphens while help is wrapped, so that names such as random-forest are not broken.
 _HYPHEN = "\0"
-#: Typer has brought its own copy of click since 0.20; this class has the same name in both.
+#: Groups of options in the order of the help.
+_GROUPS = ("Data", "Model", "Training", "Evaluation", "Speaker", "Output")
+_TITLES = ("Arguments", *(f"{group} options" for group in _GROUPS), "Options")
+#: Base class of errors in the arguments; from here, since some versions of Typer contain a copy of click.
 _UsageError: Any = typer.BadParameter.__base__
 
 
@@ -24,12 +27,11 @@ class Group(TyperGroup):
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Parse the arguments before the command; exit with 2 if they are wrong."""
-        if not args:  # shows the help
-            return super().parse_args(ctx, args)
+        has_arguments = bool(args)
         try:
             return super().parse_args(ctx, args)
         except _UsageError as error:
-            raise _exit_usage(error) from error
+            raise (_exit_usage(error) if has_arguments else error) from error  # without arguments it shows the help
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         """Run a command; exit with 1 after an error, 2 after wrong arguments, 130 after Ctrl-C."""
@@ -61,22 +63,17 @@ class Command(TyperCommand):
     """A command whose help shows options in groups: each under the ``rich_help_panel`` of its option."""
 
     def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
-        """Write arguments, then each group of options, then the rest."""
-        groups: dict[str, list[tuple[str, str]]] = {"Arguments": []}
-        others = []
+        """Write the arguments, then each group of options."""
+        groups: dict[str, list[tuple[str, str]]] = {title: [] for title in _TITLES}
         for parameter in self.get_params(ctx):
             name, text = parameter.get_help_record(ctx) or ("", "")
-            record = (name, text.replace("-", _HYPHEN))
-            group = getattr(parameter, "rich_help_panel", None)
-            if not name:
-                continue
+            panel = getattr(parameter, "rich_help_panel", None)
+            title = f"{panel} options" if panel else "Options"
             if parameter.param_type_name == "argument":
-                groups["Arguments"].append(record)
-            elif group:
-                groups.setdefault(f"{group} options", []).append(record)
-            else:
-                others.append(record)
-        for title, records in (groups | {"Options": others}).items():
+                title = "Arguments"
+            if name:
+                groups[title].append((name, text.replace("-", _HYPHEN)))
+        for title, records in groups.items():
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
@@ -109,7 +106,7 @@ def parse_names(value: str) -> tuple[str, ...]:
 
 def _exit_usage(error: Any, *, command: str | None = None) -> typer.Exit:
     """Print what is wrong with the arguments; return the exit code 2."""
-    path = error.ctx.command_path if error.ctx else " ".join(["emotone", *([command] if command else [])])
+    path = error.ctx.command_path if error.ctx else f"emotone {command or ''}".strip()
     text = _usage_text(error).rstrip(".")
     output.error(f"{text}{'' if text.endswith('?') else '.'} See '{path} --help'")
     return typer.Exit(2)
@@ -125,7 +122,7 @@ def _usage_text(error: Any) -> str:
         name = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
         if kind == "MissingParameter":
             return f"{name} is missing ({(parameter.help or '').rstrip('.')})"
-        # Typer checks values with pydantic since 0.26; its error holds the value.
+        # Typer checks values with pydantic, whose error holds the value.
         for item in error.__cause__.errors() if hasattr(error.__cause__, "errors") else ():
             return f"{name} is {item['input']!r}; expected {_expected(parameter.type_descriptor)}"
         return str(error.message)

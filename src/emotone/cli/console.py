@@ -89,44 +89,43 @@ class ProgressBar:
     """
 
     def __init__(self, *, quiet: bool = False, delay_s: float = 0.0) -> None:
-        self._wanted = not quiet and sys.stderr.isatty()
+        self._is_wanted = not quiet and sys.stderr.isatty()
         self._begin_at = time.monotonic() + delay_s
-        self._drawn: Any = None
+        self._bar: Any = None
         self._task: Any = None
 
     def __enter__(self) -> Self:
-        if self._wanted and time.monotonic() >= self._begin_at:
-            self._start()
+        self._draw(0, None, "starting")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._drawn is not None:
-            self._drawn.stop()
+        if self._bar is not None:
+            self._bar.stop()
 
     def __call__(self, done: int, total: int, what: str, /) -> None:
         """Show that ``done`` of ``total`` steps are done, and the present step."""
-        if not self._wanted or time.monotonic() < self._begin_at:
+        self._draw(done, total, what)
+
+    def _draw(self, done: int, total: int | None, what: str) -> None:
+        if not self._is_wanted or time.monotonic() < self._begin_at:
             return
-        if self._drawn is None:
-            self._start()
-        self._drawn.update(self._task, completed=done, total=total, description=one_line(what))
+        if self._bar is None:
+            from rich import progress
+            from rich.console import Console
 
-    def _start(self) -> None:
-        from rich import progress
-        from rich.console import Console
-
-        self._drawn = progress.Progress(
-            progress.BarColumn(bar_width=30),
-            progress.TaskProgressColumn(),
-            progress.TimeRemainingColumn(compact=True),
-            progress.TextColumn("{task.description}", markup=False),  # last: its length changes, the bar must not jump
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._task = self._drawn.add_task("starting", total=None)
-        self._drawn.start()
+            self._bar = progress.Progress(
+                progress.BarColumn(bar_width=30),
+                progress.TaskProgressColumn(),
+                progress.TimeRemainingColumn(compact=True),
+                progress.TextColumn("{task.description}", markup=False),  # last, since its length changes
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task(what, total=total)
+            self._bar.start()
+        self._bar.update(self._task, completed=done, total=total, description=one_line(what))
 
 
 def bar(share: float, *, width: int = _BAR_WIDTH) -> str:

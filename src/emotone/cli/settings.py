@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
@@ -11,12 +12,12 @@ import typer
 
 from emotone.cli import console as output
 from emotone.cli.app import parse_names
+from emotone.corpora.registry import find
 from emotone.experiment.config import SETTINGS, read_settings
 from emotone.experiment.settings import Setting
 from emotone.models import registry
 
 _DATA_VARIABLE = "EMOTONE_DATA"
-_GROUPS = ("Data", "Model", "Training", "Evaluation", "Output")
 
 _ConfigFile = Annotated[
     Path | None,
@@ -46,7 +47,6 @@ def takes(
         Fields that are described in another way in this command.
     """
     shown = {name: changes.get(name, SETTINGS[name]) for name in names}
-    shown = dict(sorted(shown.items(), key=lambda item: _GROUPS.index(item[1].group)))
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
@@ -105,7 +105,7 @@ def _value(setting: Setting, value: Any) -> Any:
     if value is None or value == []:
         return _NOT_GIVEN
     if setting.kind is int:
-        return int(value) if value.lstrip("+-").isdecimal() else value  # `Config` refuses what is no number
+        return int(value) if re.fullmatch(r"[+-]?\d+", value) else value  # `Config` refuses other texts
     if setting.kind is tuple and isinstance(value, str):
         return setting.default if value.strip() in ("", setting.none_text) else parse_names(value)
     return tuple(value) if isinstance(value, list) else value
@@ -113,8 +113,6 @@ def _value(setting: Setting, value: Any) -> Any:
 
 def print_notes(settings: Mapping[str, Any], models: Sequence[str]) -> None:
     """Before training, name licences that forbid commercial use, and settings that have no effect on these models."""
-    from emotone.corpora.registry import find
-
     for name in dict.fromkeys(settings["corpora"]):
         info = find(name)
         if info is not None and not info.commercial_use:
@@ -122,7 +120,4 @@ def print_notes(settings: Mapping[str, Any], models: Sequence[str]) -> None:
     if all(name in registry.MODELS and registry.get(name).family == "classic" for name in models):
         for name, setting in SETTINGS.items():
             if setting.networks_only and settings.get(name, setting.default) != setting.default:
-                output.note(f"{_label(name)} has no effect: {', '.join(models)} {_ARE[len(models) > 1]}")
-
-
-_ARE = ("is no network", "are no networks")
+                output.note(f"{_label(name)} has no effect on {', '.join(models)}: only networks use it")
