@@ -1,7 +1,7 @@
 """The errors that Emotone raises.
 
-A message gives the value that was found, what was expected and the remedy.  Catch ``EmotoneError`` for all of them;
-each class is also the built-in that a reader would expect (``ValueError``, ``ImportError``, ...).
+A message gives the actual value, what was expected, and the remedy.  Catch ``EmotoneError`` for all of them; each
+class is also a built-in exception (``ValueError``, ``ImportError``, ...).
 """
 
 from typing import Any
@@ -16,11 +16,11 @@ class AudioError(EmotoneError, ValueError):
 
 
 class SilenceError(AudioError):
-    """A recording is readable, and silent throughout."""
+    """A recording is readable, but silent."""
 
 
 class CorpusError(EmotoneError, ValueError):
-    """A corpus folder, manifest or index does not hold what it must."""
+    """A corpus folder, manifest or index is incomplete or wrong."""
 
 
 class FetchError(EmotoneError, OSError):
@@ -40,19 +40,19 @@ class ConfigError(EmotoneError, ValueError):
 
 
 class FeatureError(EmotoneError, ValueError):
-    """A feature could not be computed, or features don't belong together."""
+    """A feature can't be computed, or features don't match."""
 
 
 class ExportError(EmotoneError, RuntimeError):
-    """A fitted model could not be turned into an ONNX graph that gives the same answers."""
+    """A fitted model can't be exported to an ONNX graph with the same predictions."""
 
 
 class BundleError(EmotoneError, ValueError):
-    """A bundle is incomplete, was altered, or is of another version."""
+    """A bundle is incomplete, was changed, or has another version."""
 
 
 class MissingExtraError(EmotoneError, ImportError):
-    """An optional dependency is not installed; the message names the extra that brings it and how to install it."""
+    """An optional dependency is not installed; the message says how to install the extra that contains it."""
 
     def __init__(self, what: str, *, extra: str) -> None:
         super().__init__(f"{what} needs the extra '{extra}', which is not installed: {how_to_install(extra)}")
@@ -60,7 +60,7 @@ class MissingExtraError(EmotoneError, ImportError):
 
 
 def how_to_install(extra: str) -> str:
-    """Return the command that installs an extra from where Emotone itself was installed from.
+    """Return the command that installs an extra from the origin of the installed Emotone.
 
     Emotone is on no package index, where another project could have its name.  The origin is read from
     ``direct_url.json`` (PEP 610).
@@ -72,7 +72,7 @@ def how_to_install(extra: str) -> str:
         origin = json.loads(metadata.distribution("emotone").read_text("direct_url.json") or "{}")
         return _pip_command(origin, extra)
     except (metadata.PackageNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-        # there is no origin, or it is not as PEP 610 says: a hint must not hide the error that it belongs to
+        # without an origin as PEP 610 describes it there is no command; the hint must not hide the error itself
         return f"install the extra '{extra}' from where Emotone was installed from"
 
 

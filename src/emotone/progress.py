@@ -1,21 +1,21 @@
-"""How long-running functions say how far they are, without knowing who listens."""
+"""How long-running functions report their progress."""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called as ``progress(done, total, what)``: steps done, steps in all, and a few words on the present step."""
+    """A function ``progress(done, total, what)``: steps done, all steps, and a few words on the present step."""
 
     def __call__(self, done: int, total: int, what: str, /) -> None:
-        """Say that ``done`` of ``total`` steps are done, and what the present one is."""
+        """Report that ``done`` of ``total`` steps are done, and what the present step is."""
 
 
-#: Steps that an experiment counts, whatever it does.
+#: Number of steps that every experiment reports.
 TOTAL = 1000
 
 
 def part(progress: Progress | None, start: float, end: float) -> Progress:
-    """Make a progress that moves another one from ``start`` to ``end``, shares in [0, 1] of its whole.
+    """Return a progress that moves another progress from ``start`` to ``end``, shares in [0, 1] of its steps.
 
     Parameters
     ----------

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import soundfile
-from support.media import RATE, media, tone
 
 from emotone import audio
 from emotone.errors import AudioError, EmotoneError
+from support.media import RATE, media, tone
 
 
 def onsets_s(samples: np.ndarray) -> list[float]:

@@ -1,39 +1,24 @@
-"""audio.py on generated sounds: numbers, invariants and long recordings."""
+"""Reading recordings: every kind of source, long recordings, and what is refused in which words."""
 
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
-import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emotone import audio
 from emotone.errors import AudioError
-from emotone.preprocessing import DEFAULT as PREPROCESSING
-
-Voice = Callable[..., np.ndarray]
-
-
-def tone(hz: float, *, rate: int, seconds: float = 1.0, gain: float = 0.5) -> np.ndarray:
-    return (gain * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
-
-
-def wav_bytes(samples: np.ndarray, rate: int = 16_000, subtype: str = "FLOAT") -> bytes:
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, format="WAV", subtype=subtype)
-    return buffer.getvalue()
-
-
-# --- sources -------------------------------------------------------------------------------------------------------
+from support.sounds import Voice, tone, wav_bytes
 
 
 def test_every_kind_of_source_gives_the_same_samples(tmp_path: Path, make_voice: Voice) -> None:
@@ -79,130 +64,6 @@ def test_reading_an_array_leaves_it_alone_and_shares_nothing(make_voice: Voice) 
     np.testing.assert_array_equal(voice, kept)
 
 
-# --- resampling and downmix ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("rate", [8_000, 11_025, 16_000, 22_050, 32_000, 44_100, 48_000, 96_000, 44_101, 384_000])
-def test_a_tone_keeps_its_frequency_and_level(rate: int) -> None:
-    found = audio.read((tone(1000, rate=rate), rate))
-    assert abs(len(found) - 16_000) <= 1
-    middle = found[2000:14_000]
-    spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle)), 1 << 18))
-    assert spectrum.argmax() * 16_000 / (1 << 18) == pytest.approx(1000, abs=0.1)
-    assert np.sqrt(np.mean(middle**2)) == pytest.approx(0.5 / np.sqrt(2), rel=1e-3)
-
-
-def test_what_16_khz_cannot_hold_is_removed_not_folded_back() -> None:
-    mixed = tone(1000, rate=48_000) + tone(9000, rate=48_000)
-    found = audio.read((mixed, 48_000))[2000:14_000]
-    spectrum = np.abs(np.fft.rfft(found * np.hanning(len(found)))) / len(found) * 4
-    assert spectrum[round(7000 * len(found) / 16_000)] < 1e-4  # 9 kHz would appear at 7 kHz
-
-
-@pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
-def test_the_stream_is_the_one_shot_resampling(make_voice: Voice, rate: int) -> None:
-    voice = make_voice(seconds=65, sample_rate=rate)  # three chunks
-    found = np.concatenate(list(audio.blocks((voice, rate), block_s=7)))
-    np.testing.assert_allclose(found, soxr.resample(voice, rate, 16_000, quality="HQ"), atol=1e-6)
-
-
-@pytest.mark.parametrize("rate", [16_000, 44_100, 44_101, 48_000])
-@pytest.mark.parametrize(("start_s", "end_s"), [(0.0, 0.5), (0.25, 1.0), (1.23456, 1.98765), (2.7, None), (1, np.nan)])
-def test_a_segment_is_the_slice_of_the_whole(make_voice: Voice, rate: int, start_s: float, end_s: float | None) -> None:
-    source = (make_voice(seconds=3, sample_rate=rate), rate)
-    part = audio.read(source, start_s=start_s, end_s=end_s)
-    last = None if end_s is None or np.isnan(end_s) else round(end_s * 16_000)
-    np.testing.assert_allclose(part, audio.read(source)[round(start_s * 16_000) : last], atol=1e-6)
-
-
-def test_channels_are_averaged() -> None:
-    a, b, c = tone(300, rate=16_000), tone(500, rate=16_000), tone(700, rate=16_000)
-    found = audio.read((np.stack([a, b, c], axis=1), 16_000))
-    np.testing.assert_allclose(found, (a + b + c) / 3, atol=1e-7)
-    one_sided = audio.read((np.stack([a, 0 * a], axis=1), 16_000))
-    np.testing.assert_allclose(one_sided, a / 2, atol=1e-7)
-
-
-def test_channels_that_cancel_give_the_loudest(make_voice: Voice) -> None:
-    voice = make_voice(seconds=1)
-    found = audio.read((np.stack([0.9 * voice, -voice], axis=1), 16_000))
-    np.testing.assert_array_equal(found, -voice)
-
-
-def test_a_stream_that_cancels_does_not_flip_its_polarity(make_voice: Voice) -> None:
-    voice = make_voice(seconds=90)
-    left = voice * np.repeat([1.0, 0.98, 1.0], 480_000).astype(np.float32)
-    right = -voice * np.repeat([0.99, 1.0, 0.99], 480_000).astype(np.float32)
-    found = audio.read((np.stack([left, right], axis=1), 16_000))
-    np.testing.assert_array_equal(found, left)
-
-
-# --- trimming ------------------------------------------------------------------------------------------------------
-
-
-def test_silence_at_both_ends_is_trimmed_to_a_margin() -> None:
-    rate, rng = 16_000, np.random.default_rng(0)
-    sound = np.concatenate([np.zeros(16_000), tone(200, rate=rate), np.zeros(8000)]).astype(np.float32)
-    sound += 1e-5 * rng.standard_normal(sound.size).astype(np.float32)  # 87 dB below: silence all the same
-    found = PREPROCESSING.apply(audio.read((sound, rate)))
-    begin = np.flatnonzero(np.isin(sound, found[0]))[0]
-    # The margin of 800 samples, and at most a frame (400) in which the tone's edge lies.
-    assert 16_000 - 800 - 400 <= begin <= 16_000 - 800
-    assert 32_000 + 800 - 400 <= begin + len(found) <= 32_000 + 800 + 400
-    np.testing.assert_array_equal(found, sound[begin : begin + len(found)])
-
-
-def test_a_pause_inside_stays() -> None:
-    part, pause = tone(200, rate=16_000, seconds=0.5), np.zeros(16_000, np.float32)
-    assert len(audio.trim_silence(np.concatenate([part, pause, part]))) == 32_000
-
-
-@given(gain=st.floats(1e-4, 1e4), seed=st.integers(0, 20))
-@settings(deadline=None, max_examples=50)
-def test_gain_does_not_change_what_is_trimmed(make_voice: Voice, gain: float, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    voice = np.concatenate([np.zeros(4000), make_voice(seconds=0.6, seed=seed), np.zeros(7000)])
-    voice = (voice + 1e-4 * rng.standard_normal(voice.size)).astype(np.float32)
-    kept = PREPROCESSING.apply(audio.read((voice, 16_000)))
-    found = PREPROCESSING.apply(audio.read(((gain * voice.astype(np.float64)), 16_000)))
-    np.testing.assert_allclose(found / gain, kept, rtol=1e-5, atol=1e-9)
-
-
-@pytest.mark.parametrize("at", [0, 100, 8000, 15_900, 15_999])
-def test_a_click_keeps_at_least_the_minimum(at: int) -> None:
-    samples = np.zeros(16_000, np.float32)
-    samples[at] = 1.0
-    found = audio.trim_silence(samples)
-    assert 3200 <= len(found) <= 3200 + 160
-    assert found.max() == 1.0
-
-
-@given(st.integers(1, 4000), st.floats(1, 100))
-@settings(deadline=None, max_examples=100)
-def test_trimming_any_length_keeps_the_loudest_sample(n: int, threshold_db: float) -> None:
-    samples = np.random.default_rng(n).standard_normal(n).astype(np.float32) ** 5
-    found = audio.trim_silence(samples, threshold_db=threshold_db)
-    assert min(n, 3200) <= len(found) <= n
-    assert np.abs(found).max() == np.abs(samples).max() or threshold_db < 20
-
-
-@pytest.mark.parametrize(
-    ("samples", "threshold_db", "words"),
-    [
-        (np.zeros(100, np.float32), 40, "energy of 0.0.*not silent"),
-        (np.zeros(0, np.float32), 40, r"shape \(0,\).*give \(n,\)"),
-        (np.ones((100, 2), np.float32), 40, r"shape \(100, 2\).*give \(n,\)"),
-        (np.ones(100, np.float32), 0, "threshold_db is 0; give"),
-        (np.full(400, np.nan, np.float32), 40, "energy of nan"),
-    ],
-)
-def test_what_cannot_be_trimmed(samples: np.ndarray, threshold_db: float, words: str) -> None:
-    with pytest.raises(AudioError, match=words):
-        audio.trim_silence(samples, threshold_db=threshold_db)
-
-
-# --- long recordings -----------------------------------------------------------------------------------------------
-
 MEASURE = """
 import json, resource, sys
 from emotone import audio
@@ -243,9 +104,6 @@ def test_importing_audio_brings_no_heavy_library() -> None:
     assert run.stdout.strip() == "[]"
 
 
-# --- info, digest, writing -----------------------------------------------------------------------------------------
-
-
 def test_info_of_a_stereo_file(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.flac", np.zeros((22_050, 2)), 44_100, subtype="PCM_24")
     assert audio.info(tmp_path / "a.flac") == audio.AudioInfo(0.5, 44_100, 2, "flac", "pcm_24")
@@ -266,43 +124,178 @@ def test_the_digest_is_of_the_sound_not_of_the_file(make_voice: Voice) -> None:
         audio.content_digest(np.zeros(4))
 
 
-def test_16_bits_survive_writing_and_reading(tmp_path: Path) -> None:
-    pcm = np.arange(-32_768, 32_768).astype(np.int16)
-    audio.write_wav(tmp_path / "a.wav", pcm)
-    found = audio.read(tmp_path / "a.wav")
-    np.testing.assert_array_equal(found * 32_768, pcm)
-    audio.write_wav(tmp_path / "b.wav", found)
-    assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
+# --- what is refused ---
+
+ONE_SECOND = tone(200, rate=16_000)
 
 
-def test_writing_costs_half_a_step(tmp_path: Path, make_voice: Voice) -> None:
-    voice = make_voice(seconds=0.5, gain=1.0)
-    audio.write_wav(tmp_path / "a.wav", np.stack([voice, voice], axis=1), sample_rate=48_000)
-    assert audio.info(tmp_path / "a.wav") == audio.AudioInfo(voice.size / 48_000, 48_000, 2, "wav", "pcm_16")
-    found, _ = soundfile.read(tmp_path / "a.wav")
-    np.testing.assert_allclose(found[:, 0], voice, atol=1 / 32_768)
+def zipped() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("clip.wav", b"0" * 1000)
+    return buffer.getvalue()
+
+
+def unknown_format() -> bytes:
+    """A WAV whose format tag means nothing: a single damaged byte."""
+    content = bytearray(wav_bytes(np.zeros(8000, dtype=np.float32) + 0.1, subtype="PCM_16"))
+    content[21] = 1
+    return bytes(content)
+
+
+def spoiled(value: float) -> bytes:
+    samples = tone(200, rate=16_000)
+    samples[8000] = value
+    return wav_bytes(samples)
 
 
 @pytest.mark.parametrize(
-    ("samples", "rate", "words"),
+    ("content", "words"),
     [
-        (np.full(10, 1.001), 16_000, r"a\.wav: the peak is 1\.001, expected at most 1; divide"),
-        (np.array([0.0, np.nan]), 16_000, "peak is nan"),
-        (np.zeros(0), 16_000, r"shape \(0,\) can't be written"),
-        (np.zeros((2, 2, 2)), 16_000, "can't be written; give"),
-        (np.zeros(5, np.int32), 16_000, "samples are int32; give floating point"),
-        (np.zeros(5), -1, "can't be written .*check the folder"),
+        (b"", r"empty \(0 bytes\); copy or record"),
+        (b"Kids are talking by the door.\n" * 100, "text, not a recording.*; give the audio file"),
+        (b"#EXTM3U\nhttp://localhost/a.wav\n", "text, not a recording"),
+        (zipped(), "zip archive.*; unpack"),
+        (bytes(5000), "no recording in a known format.*; convert it to WAV, FLAC"),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "header is damaged.*; copy it again"),
+        (wav_bytes(np.zeros(0, np.float32)), "no samples; record it again"),
+        (unknown_format(), "no decoder knows.*convert it to WAV"),
+        (spoiled(np.nan), r"sample at 0\.500 s is nan; .*without NaN"),
+        (spoiled(-np.inf), r"sample at 0\.500 s is -inf; .*without NaN"),
+        (spoiled(1e35), r"sample at 0\.500 s is 1\.0*\d*e\+35|9\.99\d*e\+34"),
+        (wav_bytes(np.zeros(16_000, np.float32)), r"silent \(its peak is 0\.0e\+00.*check the microphone"),
+        (wav_bytes(tone(200, rate=16_000, gain=9e-6)), "silent .*check the microphone"),
+        (wav_bytes(tone(200, rate=16_000, seconds=0.19)), r"0\.190 s of sound are too short.*at least 0\.2 s; record"),
+        (wav_bytes(tone(20, rate=999), 999), "rate is 999 Hz, expected 1000 to 384000; .*resample"),
+        (wav_bytes(tone(20, rate=384_001), 384_001), "rate is 384001 Hz"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "content",  # some bytes hold the time of day
+)
+def test_a_file_that_is_no_recording_of_a_voice(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "clip.wav"
+    path.write_bytes(content)
+    with pytest.raises(AudioError, match=rf"clip\.wav: .*({words})"):
+        audio.read(path)
+    with path.open("rb") as opened, pytest.raises(AudioError, match=rf"clip\.wav: .*({words})"):
+        audio.read(opened)
+
+
+def test_a_path_that_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match=r"lost\.wav: there is no such file; check the path"):
+        audio.read(tmp_path / "lost.wav")
+    with pytest.raises(AudioError, match="this is a folder, not a recording; give a file in it"):
+        audio.info(tmp_path)
+    with pytest.raises(AudioError, match="null byte.*; give a file"):
+        audio.read("a\0b.wav")
+    with pytest.raises(AudioError, match="there is no such file"):
+        audio.read("http://localhost/a.wav")
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="file permissions don't bind this user")
+def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "secret.wav"
+    path.write_bytes(b"RIFF")
+    path.chmod(0)
+    with pytest.raises(AudioError, match=r"secret\.wav: can't be opened \(Permission denied\)"):
+        audio.read(path)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ((16_000, ONE_SECOND), r"rate comes first .*give \(samples, rate\)"),
+        ((ONE_SECOND,), r"tuple of 1 .*give \(samples, rate\)"),
+        ((list(ONE_SECOND), 16_000), "type list; give a numpy array"),
+        ((ONE_SECOND, "16000"), "rate is '16000'; give a whole number"),
+        ((ONE_SECOND, 16_000.5), "rate is 16000.5; give a whole number"),
+        ((ONE_SECOND, None), "rate is None"),
+        ((ONE_SECOND, np.nan), "rate is nan"),
+        ((ONE_SECOND, 0), "rate is 0 Hz, expected 1000 to 384000"),
+        ((ONE_SECOND, 384_001), "rate is 384001 Hz"),
+        ((ONE_SECOND.astype(np.int64), 16_000), "samples are int64; give int16"),
+        ((ONE_SECOND.astype(complex), 16_000), "samples are complex128; give"),
+        ((ONE_SECOND > 0, 16_000), "samples are bool; give"),
+        ((ONE_SECOND.astype(object), 16_000), "samples are object; give"),
+        ((ONE_SECOND[None, :, None], 16_000), r"shape is \(1, 16000, 1\); give \(n,\)"),
+        ((ONE_SECOND[None, :], 16_000), r"\(1, 16000\) has 16000 channels.*samples\.T"),
+        ((np.zeros((100, 0)), 16_000), "has 0 channels"),
+        ((np.zeros(0), 16_000), "no samples"),
+        (b"", "bytes given as a recording are empty"),
+        (12, "a int was given as a recording; give a path"),
+        (None, "a NoneType was given as a recording"),
+        (io.StringIO("text"), "opened as text; open it with open"),
     ],
 )
-def test_what_cannot_be_written_leaves_the_old_file(tmp_path: Path, samples: np.ndarray, rate: int, words: str) -> None:
-    path = tmp_path / "a.wav"
-    path.write_bytes(b"old")
+def test_a_source_of_the_wrong_form(source: Any, words: str) -> None:
+    for use in (audio.read, audio.info, lambda given: list(audio.blocks(given))):
+        with pytest.raises(AudioError, match=words):
+            use(source)
+
+
+def test_a_closed_file(tmp_path: Path) -> None:
+    opened = (tmp_path / "a.wav").open("w+b")
+    opened.close()
+    with pytest.raises(AudioError, match=r"a\.wav: .*closed file.*open it with"):
+        audio.read(opened)
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "words"),
+    [
+        (-1, None, "from -1 to None s is invalid; give 0 <= start_s"),
+        (0.5, 0.5, "from 0.5 to 0.5 s is invalid"),
+        (np.nan, None, "from nan"),
+        (0, np.inf, "to inf"),
+        (0, 1.06, r"0 s to 1\.06 s goes beyond the recording, which ends at 1\.00 s.*; correct"),
+        (1, None, "1 s to the end goes beyond"),
+        (0.5, 0.6, r"from 0\.5 s: 0\.100 s of sound are too short"),
+    ],
+)
+def test_a_segment_that_is_none(start_s: float, end_s: float | None, words: str) -> None:
     with pytest.raises(AudioError, match=words):
-        audio.write_wav(path, samples, sample_rate=rate)
-    assert path.read_bytes() == b"old"
-    assert [file.name for file in tmp_path.iterdir()] == ["a.wav"]
+        audio.read((ONE_SECOND, 16_000), start_s=start_s, end_s=end_s)
 
 
-def test_writing_into_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(AudioError, match=r"a\.wav: can't be written .*check the folder"):
-        audio.write_wav(tmp_path / "none" / "a.wav", tone(200, rate=16_000))
+def test_the_rounded_end_of_an_annotation_is_the_end() -> None:
+    assert len(audio.read((ONE_SECOND, 16_000), start_s=0.5, end_s=1.04)) == 8000
+
+
+@pytest.mark.parametrize("block_s", [0, -1, np.nan, 3601, np.inf, 1e-6])
+def test_blocks_of_no_length(block_s: float) -> None:
+    with pytest.raises(AudioError, match="give a length above 0"):
+        audio.blocks((ONE_SECOND, 16_000), block_s=block_s)
+
+
+def test_blocks_let_silence_and_short_recordings_pass() -> None:
+    assert [len(block) for block in audio.blocks((np.zeros(100, np.float32), 16_000))] == [100]
+
+
+MAGIC = [b"", b"RIFF", b"fLaC", b"OggS", b"ID3\x03", b"\xff\xfb\x90", b"FORM", b"\x1aE\xdf\xa3", b"\0\0\0\x1cftypM4A "]
+
+
+@given(start=st.sampled_from(MAGIC), rest=st.binary(max_size=600))
+@settings(deadline=None, max_examples=150)
+def test_any_bytes_give_an_error_or_a_recording(start: bytes, rest: bytes) -> None:
+    try:
+        found = audio.read(start + rest)
+    except AudioError as error:
+        assert "; " in str(error)  # a finding, then a remedy
+    else:
+        assert len(found) >= 3200 and np.isfinite(found).all()
+
+
+@given(
+    at=st.integers(0, 1200), junk=st.binary(min_size=1, max_size=8), kind=st.sampled_from(["WAV", "FLAC", "OGG", "MP3"])
+)
+@settings(deadline=None, max_examples=150)
+def test_any_damage_gives_an_error_or_a_recording(at: int, junk: bytes, kind: str) -> None:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, ONE_SECOND[:8000], 16_000, format=kind)
+    data = bytearray(buffer.getvalue())
+    data[at : at + len(junk)] = junk
+    try:
+        found = audio.read(bytes(data))
+    except AudioError as error:
+        assert "; " in str(error)
+    else:
+        assert len(found) >= 3200 and np.isfinite(found).all()

@@ -118,7 +118,7 @@ def test_what_is_being_said_at_ctrl_c_is_answered_for(bundle, capsys):
 
 
 def test_silence_says_so(bundle, capsys):
-    assert listened(bundle, capsys, format="lines", chunks=pcm(3.0)) == ["nobody spoke in 0:03"]
+    assert listened(bundle, capsys, format="lines", chunks=pcm(3.0)) == ["no speech in 0:03"]
 
 
 def test_screen_has_the_state_the_bars_and_the_last_utterances(bundle):
@@ -134,10 +134,10 @@ def test_screen_has_the_state_the_bars_and_the_last_utterances(bundle):
 
     assert screen().startswith("listening ") and "angry" in screen()
     for chunk in pcm(0.5, (0.2, 1.5)):
-        bars.tell(stream.push(chunk), stream)
+        bars.show(stream.push(chunk), stream)
     assert screen().startswith("speaking ") and "━" in screen()
     for chunk in pcm(1.0):
-        bars.tell(stream.push(chunk), stream)
+        bars.show(stream.push(chunk), stream)
     assert screen().startswith("listening ") and "0:00 to 0:02  angry" in screen()
 
 

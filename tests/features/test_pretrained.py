@@ -121,9 +121,9 @@ def test_an_experiment_takes_names_that_suit_its_model() -> None:
 
     for model, name in (("svm", "whisper-base@2,3"), ("lstm", "whisper-base@3:frames"), ("cnn2d", "hub:a/b@3:frames")):
         assert config(model, name).extractor_name == name
-    with pytest.raises(ConfigError, match="'svm' learns from one row of features a clip"):
+    with pytest.raises(ConfigError, match="'svm' is trained on one row of features a clip"):
         config("svm", "whisper-base@3:frames")
-    with pytest.raises(ConfigError, match="'lstm' learns from frames .* such as whisper-base@3:frames"):
+    with pytest.raises(ConfigError, match="'lstm' is trained on frames .* such as whisper-base@3:frames"):
         config("lstm", "whisper-base@3")
     with pytest.raises(ConfigError, match="layer 9 of whisper-base"):
         config("svm", "whisper-base@9")

@@ -81,6 +81,7 @@ def test_what_does_not_fit_is_refused(call, told):
         call()
 
 
+@pytest.mark.slow
 def test_bootstrap_over_speakers_against_a_plain_loop():
     truth, scores, speakers = made(seed=7, k=4)
     predicted = scores.argmax(axis=1)

@@ -34,6 +34,7 @@ def test_permutation_over_few_speakers_is_exact():
     assert (result.difference, result.low, result.high) == pytest.approx((0.5, 0.5, 0.5))
 
 
+@pytest.mark.slow
 def test_permutation_against_swapping_the_predictions_themselves():
     truth, a, speakers = made(skill=1.2, seed=21)
     _, b, _ = made(skill=1.2, seed=22)

@@ -59,12 +59,18 @@ def trim_silence(
         raise AudioError(
             f"samples with a loudest energy of {loudest} can't be trimmed; give a sound that is not silent"
         )
-    sounding = np.flatnonzero(energy >= loudest * 10 ** (-threshold_db / 10))
+    return samples[slice(*_sounding(energy, loudest * 10 ** (-threshold_db / 10), len(samples), min_duration_s))]
+
+
+def _sounding(
+    energy: npt.NDArray[np.float64], threshold: float, n_samples: int, min_duration_s: float
+) -> tuple[int, int]:
+    """Return the samples from the first to the last frame above the threshold, with the margin and the minimum."""
+    sounding = np.flatnonzero(energy >= threshold)
     hop, frame, margin = _CELL * _CELLS_PER_HOP, _CELL * _CELLS_PER_FRAME, round(_MARGIN_S * SAMPLE_RATE)
     begin = max(0, int(sounding[0]) * hop - margin)
-    end = min(len(samples), int(sounding[-1]) * hop + frame + margin)
-    begin, end = at_least(begin, end, round(min_duration_s * SAMPLE_RATE), len(samples))
-    return samples[begin:end]
+    end = min(n_samples, int(sounding[-1]) * hop + frame + margin)
+    return at_least(begin, end, round(min_duration_s * SAMPLE_RATE), n_samples)
 
 
 def at_least(begin: int, end: int, shortest: int, n_samples: int) -> tuple[int, int]:

@@ -18,7 +18,6 @@ from emotone.augment.transforms import (
     mixed_rows,
     parse,
     seed_for,
-    split_names,
 )
 
 __all__ = [
@@ -39,5 +38,4 @@ __all__ = [
     "mixed_rows",
     "parse",
     "seed_for",
-    "split_names",
 ]

@@ -249,31 +249,8 @@ TRANSFORMS: dict[str, Transform] = {
 NAMES: tuple[str, ...] = (*TRANSFORMS, _MIXUP)
 
 
-def parse(names: str) -> tuple[Transform, ...]:
-    """Return transforms by their comma-separated names, in the order in which they are applied.
-
-    Raises
-    ------
-    ConfigError
-        A name is unknown, comes twice, or is mixup, which needs two clips.
-
-    Examples
-    --------
-    >>> [transform.name for transform in parse("speed, noise")]
-    ['speed', 'noise']
-    """
-    wanted = [name.strip() for name in names.split(",") if name.strip()]
-    if _MIXUP in wanted:
-        raise ConfigError(
-            f"{_MIXUP!r} mixes two clips, so it can't change a waveform; expected names among "
-            f"{', '.join(TRANSFORMS)}: separate the names with split_names first"
-        )
-    _check_names(wanted, known=TRANSFORMS)
-    return tuple(TRANSFORMS[name] for name in wanted)
-
-
-def split_names(names: Sequence[str]) -> tuple[tuple[str, ...], bool]:
-    """Separate names of `NAMES` into those of transforms, in order, and whether mixup is among them.
+def parse(names: Sequence[str]) -> tuple[tuple[Transform, ...], bool]:
+    """Return the transforms that names of `NAMES` mean, in their order, and whether mixup is among the names.
 
     Raises
     ------
@@ -282,19 +259,16 @@ def split_names(names: Sequence[str]) -> tuple[tuple[str, ...], bool]:
 
     Examples
     --------
-    >>> split_names(["speed", "mixup", "noise"])
-    (('speed', 'noise'), True)
+    >>> transforms, mixup = parse(["speed", "mixup", "noise"])
+    >>> [transform.name for transform in transforms], mixup
+    (['speed', 'noise'], True)
     """
-    _check_names(names, known=NAMES)
-    return tuple(name for name in names if name != _MIXUP), _MIXUP in names
-
-
-def _check_names(names: Sequence[str], *, known: Iterable[str]) -> None:
     for name in names:
-        if name not in known:
-            raise ConfigError(f"unknown transform {name!r}; known: {', '.join(known)}")
+        if name not in NAMES:
+            raise ConfigError(f"unknown transform {name!r}; known: {', '.join(NAMES)}")
         if names.count(name) > 1:
             raise ConfigError(f"transform {name!r} is named {names.count(name)} times; name it once")
+    return tuple(TRANSFORMS[name] for name in names if name != _MIXUP), _MIXUP in names
 
 
 def apply(waveform: np.ndarray, *, transforms: Iterable[Transform], rng: np.random.Generator) -> np.ndarray:

@@ -1,53 +1,60 @@
-"""How the commands end: what a user can mend becomes one line and an exit status, never a traceback."""
+"""What all commands share: help in groups, short errors, exit codes."""
 
 import os
+import re
 import sys
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from emotone._version import TAGLINE, __version__
 from emotone.cli import console as output
 from emotone.errors import EmotoneError
 
 _RESUMABLE = ("train", "compare", "fetch")
-#: Stands for a hyphen while help is wrapped: names such as random-forest are not broken.
+#: Replaces hyphens while help is wrapped, so that names such as random-forest are not broken.
 _HYPHEN = "\0"
-#: Commands in the order of the help; those that predict come first.
-_ORDER = (
-    *("predict", "timeline", "listen", "serve"),
-    *("train", "compare", "evaluate", "report", "explore", "fetch"),
-)
+#: Groups of options in the order of the help.
+_GROUPS = ("Data", "Model", "Training", "Evaluation", "Speaker", "Output")
+_TITLES = ("Arguments", *(f"{group} options" for group in _GROUPS), "Options")
+#: Base class of errors in the arguments; from here, since some versions of Typer contain a copy of click.
+_UsageError: Any = typer.BadParameter.__base__
 
 
 class Group(TyperGroup):
-    """Turns what a user can mend into one line and an exit status, never a traceback."""
+    """Turn errors that a user can fix into one line and an exit code."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
-        """Return the names of the commands, in the order of the help."""
-        return sorted(self.commands, key=_ORDER.index)
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Parse the arguments before the command; exit with 2 if they are wrong."""
+        has_arguments = bool(args)
+        try:
+            return super().parse_args(ctx, args)
+        except _UsageError as error:
+            raise (_exit_usage(error) if has_arguments else error) from error  # without arguments it shows the help
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
-        """Run a command; exit with 1, or 130 after Ctrl-C."""
+        """Run a command; exit with 1 after an error, 2 after wrong arguments, 130 after Ctrl-C."""
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
             return result
         except EmotoneError as error:
             output.error(error)
+        except _UsageError as error:
+            raise _exit_usage(error, command=ctx.invoked_subcommand) from error
         except BrokenPipeError:
-            # The reader of a pipe (head) has what it wanted; Python must not complain when it flushes at its end.
+            # The reader of a pipe (head) has closed it; Python must not complain when it flushes stdout at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except OSError as error:
             output.error(f"{error}; check the path, its permissions and the space on the disk")
         except MemoryError:
-            output.error("out of memory; close other programs, or take fewer or shorter recordings")
+            output.error("out of memory; close other programs, or pass fewer or shorter recordings")
         except ImportError as error:
             output.error(output.missing(error))
         except KeyboardInterrupt as error:
             resumes = ctx.invoked_subcommand in _RESUMABLE
-            output.note("interrupted" + ("; run the same command again, and it goes on from here" if resumes else ""))
+            output.note("interrupted" + ("; run the same command again to continue" if resumes else ""))
             raise typer.Exit(130) from error
         raise typer.Exit(1)
 
@@ -56,48 +63,40 @@ class Command(TyperCommand):
     """A command whose help shows options in groups: each under the ``rich_help_panel`` of its option."""
 
     def format_options(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
-        """Write arguments, then each group of options, then the rest."""
-        groups: dict[str, list[tuple[str, str]]] = {"Arguments": []}
-        others = []
+        """Write the arguments, then each group of options."""
+        groups: dict[str, list[tuple[str, str]]] = {title: [] for title in _TITLES}
         for parameter in self.get_params(ctx):
             name, text = parameter.get_help_record(ctx) or ("", "")
-            record = (name, text.replace("-", _HYPHEN))
-            group = getattr(parameter, "rich_help_panel", None)
-            if not name:
-                continue
+            panel = getattr(parameter, "rich_help_panel", None)
+            title = f"{panel} options" if panel else "Options"
             if parameter.param_type_name == "argument":
-                groups["Arguments"].append(record)
-            elif group:
-                groups.setdefault(f"{group} options", []).append(record)
-            else:
-                others.append(record)
-        for title, records in (groups | {"Options": others}).items():
+                title = "Arguments"
+            if name:
+                groups[title].append((name, text.replace("-", _HYPHEN)))
+        for title, records in groups.items():
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
         formatter.buffer = [text.replace(_HYPHEN, "-") for text in formatter.buffer]
 
 
-def examples(*commands: str) -> str:
-    """Return the end of a command's help: examples, one a line, that are not wrapped."""
-    return "\b\nExamples:\n" + "\n".join(f"  emotone {command}" for command in commands)
+def command(*examples: str) -> Callable[[Callable[..., None]], TyperCommand]:
+    """Make a command of a function; its help ends with the examples, one a line.
 
+    Parameters
+    ----------
+    examples
+        Command lines without ``emotone``.
+    """
+    epilog = "\b\nExamples:\n" + "\n".join(f"  emotone {example}" for example in examples)
 
-app = typer.Typer(
-    cls=Group,
-    help=TAGLINE,
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # without boxes the help of train is half as long
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+    def build(function: Callable[..., None]) -> TyperCommand:
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        alone.command(cls=Command, epilog=epilog)(function)
+        built: Any = typer.main.get_command(alone)
+        return built  # type: ignore[no-any-return]
 
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"emotone {__version__}")
-        raise typer.Exit()
+    return build
 
 
 def parse_names(value: str) -> tuple[str, ...]:
@@ -105,10 +104,37 @@ def parse_names(value: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in value.split(",") if name.strip())
 
 
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Take the options that belong to no command."""
+def _exit_usage(error: Any, *, command: str | None = None) -> typer.Exit:
+    """Print what is wrong with the arguments; return the exit code 2."""
+    path = error.ctx.command_path if error.ctx else f"emotone {command or ''}".strip()
+    text = _usage_text(error).rstrip(".")
+    output.error(f"{text}{'' if text.endswith('?') else '.'} See '{path} --help'")
+    return typer.Exit(2)
+
+
+def _usage_text(error: Any) -> str:
+    """Give finding and expectation of an error in the arguments, without the words of Typer and pydantic."""
+    kind, parameter = type(error).__name__, getattr(error, "param", None)
+    if kind == "NoSuchOption":
+        near = f"; did you mean {' or '.join(sorted(error.possibilities))}?" if error.possibilities else ""
+        return f"unknown option {error.option_name}{near}"
+    if parameter is not None:
+        name = parameter.opts[0] if parameter.param_type_name == "option" else parameter.metavar
+        if kind == "MissingParameter":
+            return f"{name} is missing ({(parameter.help or '').rstrip('.')})"
+        # Typer checks values with pydantic, whose error holds the value.
+        for item in error.__cause__.errors() if hasattr(error.__cause__, "errors") else ():
+            return f"{name} is {item['input']!r}; expected {_expected(parameter.type_descriptor)}"
+        return str(error.message)
+    unknown = re.match(r"No such command '(.*?)'", error.message)
+    if unknown:
+        return f"unknown command {unknown[1]!r}; expected {', '.join(error.ctx.command.list_commands(error.ctx))}"
+    return str(error.message)
+
+
+def _expected(descriptor: Any) -> str:
+    """Describe the values of an option: names, or whole numbers with their range."""
+    if descriptor.choices:
+        return ", ".join(descriptor.choices)
+    low, high = descriptor.parameter_info.min, descriptor.parameter_info.max
+    return "a whole number" if low is None else f"a whole number from {low} to {high}"

@@ -1,4 +1,4 @@
-"""What the commands print: one line an error, a progress bar, tables.  rich is imported where it is first needed."""
+"""What the commands print: errors in one line, a progress bar, tables.  rich is imported where it is first used."""
 
 import re
 import sys
@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any, Self
 import typer
 
 from emotone.errors import MissingExtraError
+from emotone.formatting import percent
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-#: Colours of emotions in tables; those of the valence and arousal that are usual for them.
+    from emotone.recognition.prediction import Prediction
+
+#: Terminal colours of emotions.
 COLOURS = {
     "neutral": "white",
     "calm": "cyan",
@@ -32,17 +35,17 @@ _BAR_WIDTH = 8
 
 
 def error(message: object) -> None:
-    """Print ``error: ...`` on stderr, in one line, red where stderr is a terminal."""
+    """Print ``error: ...`` on stderr, in one line; red on a terminal."""
     typer.secho(f"error: {one_line(message)}", fg="red", err=True)
 
 
 def note(message: object) -> None:
-    """Print a yellow line on stderr: something to know before one goes on."""
+    """Print a line on stderr; yellow on a terminal."""
     typer.secho(one_line(message), fg="yellow", err=True)
 
 
 def missing(error: ImportError) -> str:
-    """Say which extra brings a package; one that no extra brings is a defect, and stays a traceback."""
+    """Name the extra that installs a missing package; raise the error again if no extra does."""
     from importlib import metadata
 
     name = (error.name or "").partition(".")[0]
@@ -56,74 +59,73 @@ def missing(error: ImportError) -> str:
 
 
 def one_line(message: object) -> str:
-    r"""Text without line ends, and without what would steer a terminal or can't be printed.
+    r"""Return a text without line ends, with control characters escaped.
 
     Examples
     --------
     >>> print(one_line("a file\x1b[31m\nname"))
     a file\x1b[31m name
     """
-    words = " ".join(str(message).split("\n"))
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in words)
+    text = str(message).replace("\n", " ")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def console(*, width: int | None = None) -> "Console":
-    """Make a rich console on stdout; where stdout is no terminal, as wide as asked, so that nothing is cut."""
+    """Return a rich console on stdout; ``width`` applies if stdout is no terminal, so that no line is cut there."""
     from rich.console import Console
 
     return Console(width=width if width is not None and not sys.stdout.isatty() else None, highlight=False)
 
 
 class ProgressBar:
-    """A `emotone.progress.Progress` that draws a bar on stderr, where stderr is a terminal.
+    """A `emotone.progress.Progress` that draws a bar on stderr, if stderr is a terminal.
 
     Parameters
     ----------
     quiet
         Draw nothing.
     delay_s
-        Draw only what takes longer than this, in seconds.
+        Seconds before the bar appears.
     """
 
     def __init__(self, *, quiet: bool = False, delay_s: float = 0.0) -> None:
-        self._wanted = not quiet and sys.stderr.isatty()
+        self._is_wanted = not quiet and sys.stderr.isatty()
         self._begin_at = time.monotonic() + delay_s
-        self._drawn: Any = None
+        self._bar: Any = None
         self._task: Any = None
 
     def __enter__(self) -> Self:
-        if self._wanted and time.monotonic() >= self._begin_at:
-            self._start()
+        self._draw(0, None, "starting")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._drawn is not None:
-            self._drawn.stop()
+        if self._bar is not None:
+            self._bar.stop()
 
     def __call__(self, done: int, total: int, what: str, /) -> None:
-        """Draw that ``done`` of ``total`` steps are done, and what is being done."""
-        if not self._wanted or time.monotonic() < self._begin_at:
+        """Show that ``done`` of ``total`` steps are done, and the present step."""
+        self._draw(done, total, what)
+
+    def _draw(self, done: int, total: int | None, what: str) -> None:
+        if not self._is_wanted or time.monotonic() < self._begin_at:
             return
-        if self._drawn is None:
-            self._start()
-        self._drawn.update(self._task, completed=done, total=total, description=one_line(what))
+        if self._bar is None:
+            from rich import progress
+            from rich.console import Console
 
-    def _start(self) -> None:
-        from rich import progress
-        from rich.console import Console
-
-        self._drawn = progress.Progress(
-            progress.BarColumn(bar_width=30),
-            progress.TaskProgressColumn(),
-            progress.TimeRemainingColumn(compact=True),
-            progress.TextColumn("{task.description}", markup=False),  # last: its length changes, the bar must not jump
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._task = self._drawn.add_task("starting", total=None)
-        self._drawn.start()
+            self._bar = progress.Progress(
+                progress.BarColumn(bar_width=30),
+                progress.TaskProgressColumn(),
+                progress.TimeRemainingColumn(compact=True),
+                progress.TextColumn("{task.description}", markup=False),  # last, since its length changes
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task(what, total=total)
+            self._bar.start()
+        self._bar.update(self._task, completed=done, total=total, description=one_line(what))
 
 
 def bar(share: float, *, width: int = _BAR_WIDTH) -> str:
@@ -138,11 +140,32 @@ def bar(share: float, *, width: int = _BAR_WIDTH) -> str:
     return "━" * filled + "─" * (width - filled)
 
 
+def confidence_bar(prediction: "Prediction") -> str:
+    """Draw the confidence of a prediction as a bar with its percentage; empty without speech."""
+    if not prediction.is_speech:
+        return ""
+    return f"{bar(prediction.confidence)} {100 * prediction.confidence:3.0f} %"
+
+
+def unsure_text(threshold: float) -> str:
+    """Explain "unsure"; the threshold is in [0, 1]."""
+    return f"unsure: no emotion reaches this model's threshold of {percent(threshold, digits=0)}"
+
+
 def coloured(emotion: str, text: str | None = None) -> "Text":
-    """Text, or the emotion's name, in the emotion's colour."""
+    """Return a text, by default the name of the emotion, in the emotion's colour."""
     from rich.text import Text
 
     return Text(emotion if text is None else text, style=COLOURS.get(emotion, "bright_black"))
+
+
+def csv_writer() -> Any:
+    """Return a CSV writer on stdout; file names that are not valid text are written as they are."""
+    import csv
+
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="surrogateescape", newline="")
+    return csv.writer(sys.stdout, lineterminator="\n")
 
 
 def plain_table(*headers: str, numbers: Sequence[str] = ()) -> "Table":

@@ -1,26 +1,22 @@
 """The command ``evaluate``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from emotone import experiment
 from emotone.cli import console as output
 from emotone.cli import options, results
-from emotone.cli.app import Command, app, examples
+from emotone.cli.app import command
+from emotone.cli.settings import takes
 
 
-@app.command(
-    cls=Command,
-    epilog=examples(
-        "evaluate runs/svm/model emodb --data data", "evaluate default emodb --data data --adapt --out runs/emodb"
-    ),
-)
+@command("evaluate runs/svm/model emodb --data data", "evaluate default emodb --data data --adapt --out runs/emodb")
+@takes("corpora", "data", "channel")
 def evaluate(
+    settings: dict[str, Any],
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Folder of a model bundle, or 'default' (built in).")],
-    corpora: options.Corpora,
-    data: options.Data,
-    channel: options.Channel = "speech",
     adapt: Annotated[
         bool, typer.Option("--adapt", help="First adapt to each speaker on all their clips, without labels.")
     ] = False,
@@ -33,11 +29,9 @@ def evaluate(
 
     Scores cover the emotions that the model and the corpus share.
     """
-    from emotone import experiment
-
     with output.ProgressBar(quiet=quiet) as progress:
         result = experiment.evaluate(
-            bundle, tuple(corpora), data, channel=channel, adapt=adapt, out=out, progress=progress
+            bundle, settings.pop("corpora"), **settings, adapt=adapt, out=out, progress=progress
         )
     console = output.console()
     results.print_protocol(console, result["protocol"])

@@ -7,12 +7,15 @@ import typer
 
 from emotone.cli import console as output
 from emotone.cli import options
-from emotone.cli.app import Command, app, examples
+from emotone.cli.app import command
+from emotone.corpora.registry import CORPORA
+
+_NAMES = ", ".join(name for name, info in CORPORA.items() if info.fetchable)
 
 
-@app.command(cls=Command, epilog=examples("fetch ravdess", "fetch ravdess --to corpora"))
+@command("fetch ravdess", "fetch ravdess --to corpora")
 def fetch(
-    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help="Name of a corpus, such as ravdess.")],
+    corpus: Annotated[str, typer.Argument(metavar="CORPUS", help=f"Corpus: {_NAMES}.")],
     to: Annotated[Path, typer.Option(metavar="DIR", help="Data folder; the corpus gets a folder in it.")] = Path(
         "data"
     ),

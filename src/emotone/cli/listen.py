@@ -1,4 +1,4 @@
-"""The work of ``emotone listen``: a microphone, a live display, and a summary at the end."""
+"""The command ``listen``: a microphone, a live display, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import json
 import queue
 import sys
 from collections.abc import Generator, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
 
 from emotone.cli import console as output
 from emotone.cli import options
-from emotone.cli.app import Command, app, examples
+from emotone.cli.app import command
+from emotone.cli.recordings import profile_of
 from emotone.errors import AudioError, MissingExtraError
+from emotone.formatting import clock
 from emotone.recognition.prediction import Prediction, shares
 
 if TYPE_CHECKING:
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
 
     from emotone.recognition.stream import Event, Stream
 
-#: Seconds of sound that may wait to be heard: beyond these the machine is too slow, and what is oldest is dropped.
+#: Seconds of sound that can wait for prediction; on a machine that is too slow, the oldest sound is dropped.
 _WAITING_S = 10.0
 _CHUNK_S = 0.1
 
@@ -31,26 +35,25 @@ def microphone(device: str | int | None = None) -> tuple[int, Generator[bytes, N
     Parameters
     ----------
     device
-        Name, part of a name, or number of an input device; None is the system's.
+        Name, part of a name, or number of an input device; None is the system's default.
 
     Returns
     -------
     rate
-        Samples a second.
+        Sample rate, Hz.
     chunks
-        16-bit mono PCM as it comes, without an end; close it to close the device.
+        16-bit mono PCM, endless; close it to close the device.
 
     Raises
     ------
     MissingExtraError
         sounddevice is not installed.
     AudioError
-        PortAudio is missing, there is no such device, or it can't be opened.
+        PortAudio is missing, the device does not exist, or it can't be opened.
     """
     sounddevice = _sounddevice()
     try:
-        told = sounddevice.query_devices(device, "input")
-        rate = int(told["default_samplerate"])
+        rate = int(sounddevice.query_devices(device, "input")["default_samplerate"])
         waiting: queue.Queue[bytes] = queue.Queue(maxsize=round(_WAITING_S / _CHUNK_S))
         opened = sounddevice.RawInputStream(
             samplerate=rate,
@@ -70,23 +73,22 @@ def microphone(device: str | int | None = None) -> tuple[int, Generator[bytes, N
     def chunks() -> Generator[bytes, None, None]:
         with opened:
             while True:
-                with contextlib.suppress(queue.Empty):  # on some systems Ctrl-C does not end a wait without an end
+                with contextlib.suppress(queue.Empty):  # on some systems Ctrl-C does not end a wait without a timeout
                     yield waiting.get(timeout=0.5)
 
     return rate, chunks()
 
 
 def list_devices() -> str:
-    """List the input devices, one a line; `AudioError` where there is none."""
-    sounddevice = _sounddevice()
-    found = [
-        f"{number}  {one['name']}"
-        for number, one in enumerate(sounddevice.query_devices())
-        if one["max_input_channels"] > 0
+    """List the input devices, one a line; raise AudioError if the machine has no input device."""
+    devices = [
+        f"{number}  {device['name']}"
+        for number, device in enumerate(_sounddevice().query_devices())
+        if device["max_input_channels"] > 0
     ]
-    if not found:
+    if not devices:
         raise AudioError("no microphone was found; connect one and allow its use")
-    return "\n".join(found)
+    return "\n".join(devices)
 
 
 def _sounddevice() -> Any:
@@ -96,8 +98,8 @@ def _sounddevice() -> Any:
         raise MissingExtraError("listening to a microphone (sounddevice)", extra="live") from error
     except OSError as error:  # the wheel for Linux has no PortAudio
         raise AudioError(
-            f"PortAudio, by which a microphone is heard, can't be loaded ({error}); install it, on Debian and Ubuntu "
-            "with 'apt-get install libportaudio2'"
+            f"PortAudio, which reads the microphone, can't be loaded ({error}); install it, on Debian and Ubuntu with "
+            "'apt-get install libportaudio2'"
         ) from error
     return sounddevice
 
@@ -110,103 +112,88 @@ def _put(waiting: queue.Queue[bytes], chunk: bytes) -> None:
             waiting.get_nowait()
 
 
-def run(model: str, *, device: str | None, adapt: bool, adapt_to: str | None, format: str) -> None:
-    """Listen with a bundle, until Ctrl-C; see `print_events` for ``format``."""
-    from emotone.cli.recordings import speaker_profile
-    from emotone.recognition.recognizer import Recognizer
-    from emotone.recognition.stream import Stream
-
-    recognizer = Recognizer(model)
-    profile = None if adapt_to is None else speaker_profile(recognizer, adapt_to)
-    rate, chunks = microphone(int(device) if device is not None and device.isdecimal() else device)
-    print_events(Stream(recognizer, rate=rate, profile=profile, adapt=adapt), chunks, format=format)
-
-
 def print_events(stream: Stream, chunks: Iterable[bytes], *, format: str) -> None:
-    """Answer for what is heard until the sound ends or the keyboard interrupts, then sum it up.
+    """Predict until the sound ends or Ctrl-C, then print a summary.
 
     Parameters
     ----------
     stream
-        New.
+        A new stream.
     chunks
-        Of the stream's rate.
+        Sound at the stream's rate.
     format
-        ``"live"``: bars that move, on a terminal; elsewhere, and with ``"lines"``, a line an utterance; ``"json"``:
+        ``"live"``: moving bars on a terminal, otherwise as ``"lines"``; ``"lines"``: a line per utterance; ``"json"``:
         every event as a line of JSON.
     """
-    shown: _Lines = _Json() if format == "json" else _Bars() if format == "live" and sys.stdout.isatty() else _Lines()
-    heard: list[Prediction] = []
-    with shown:
+    display: _Lines = _Json() if format == "json" else _Bars() if format == "live" and sys.stdout.isatty() else _Lines()
+    with display:
         try:
             for chunk in chunks:
-                shown.tell(_kept(stream.push(chunk), heard), stream)
+                display.show(stream.push(chunk), stream)
         except KeyboardInterrupt:
             pass
         finally:
             if isinstance(chunks, Generator):
                 chunks.close()
-        shown.tell(_kept(stream.finish(), heard), stream)
+        display.show(stream.finish(), stream)
     if format != "json":
-        print(_summary(heard, stream.time_s))
+        print(_summary(display.utterances, stream.time_s))
 
 
-def _kept(events: list[Event], heard: list[Prediction]) -> list[Event]:
-    heard += [one.prediction for one in events if one.kind == "speech_end" and one.prediction is not None]
-    return events
-
-
-def _summary(heard: list[Prediction], time_s: float) -> str:
-    if not heard:
-        return f"nobody spoke in {_clock(time_s)}"
-    spoken = sum(one.end_s - one.start_s for one in heard)
-    parts = ", ".join(f"{label} {100 * share:.0f} %" for label, share in shares(heard).items())
-    what = "1 utterance" if len(heard) == 1 else f"{len(heard)} utterances"
-    return f"{what}, {_clock(spoken)} of {_clock(time_s)}: {parts}"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
+def _summary(utterances: list[Prediction], time_s: float) -> str:
+    if not utterances:
+        return f"no speech in {clock(time_s)}"
+    spoken_s = sum(utterance.end_s - utterance.start_s for utterance in utterances)
+    parts = ", ".join(f"{label} {100 * share:.0f} %" for label, share in shares(utterances).items())
+    number = "1 utterance" if len(utterances) == 1 else f"{len(utterances)} utterances"
+    return f"{number}, {clock(spoken_s)} of {clock(time_s)}: {parts}"
 
 
 class _Lines:
-    """A line for each utterance."""
+    """Print a line for each utterance."""
+
+    def __init__(self) -> None:
+        self.utterances: list[Prediction] = []
 
     def __enter__(self) -> _Lines:
-        output.note("listening; Ctrl-C ends it")
+        output.note("listening; stop with Ctrl-C")
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
 
-    def tell(self, events: list[Event], stream: Stream) -> None:
-        for event in events:
-            if event.kind == "speech_end" and event.prediction is not None:
-                print(_utterance(event.prediction), flush=True)
+    def show(self, events: list[Event], stream: Stream) -> None:
+        """Keep the utterances that end in these events, and show them."""
+        ended = [event.prediction for event in events if event.kind == "speech_end" and event.prediction is not None]
+        self.utterances += ended
+        self._draw(events, ended, stream)
+
+    def _draw(self, events: list[Event], ended: list[Prediction], stream: Stream) -> None:
+        for utterance in ended:
+            print(_line(utterance), flush=True)
 
 
 class _Json(_Lines):
-    """Every event, as a line of JSON."""
+    """Print every event as a line of JSON."""
 
     def __enter__(self) -> _Json:
         return self
 
-    def tell(self, events: list[Event], stream: Stream) -> None:
+    def _draw(self, events: list[Event], ended: list[Prediction], stream: Stream) -> None:
         for event in events:
             print(json.dumps(event.to_dict()), flush=True)
 
 
 class _Bars(_Lines):
-    """What the last seconds sound like, as bars that move, and under them the last utterances."""
+    """Draw the scores of the last seconds as moving bars, with the last five utterances under them."""
 
     def __init__(self) -> None:
         from rich.console import Console
         from rich.live import Live
 
+        super().__init__()
         self._live = Live(console=Console(highlight=False), refresh_per_second=8, transient=True)
-        self._now: Prediction | None = None
-        self._last: list[Prediction] = []
+        self._latest: Prediction | None = None
         self._speaks = False
 
     def __enter__(self) -> _Bars:
@@ -215,15 +202,13 @@ class _Bars(_Lines):
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
-        for one in self._last:
-            print(_utterance(one))
+        for utterance in self.utterances[-5:]:
+            print(_line(utterance))
 
-    def tell(self, events: list[Event], stream: Stream) -> None:
+    def _draw(self, events: list[Event], ended: list[Prediction], stream: Stream) -> None:
         for event in events:
             self._speaks = event.kind != "speech_end"
-            self._now = event.prediction or self._now
-            if event.kind == "speech_end" and event.prediction is not None:
-                self._last = [*self._last[-4:], event.prediction]
+            self._latest = event.prediction or self._latest
         self._live.update(self._screen(stream))
 
     def _screen(self, stream: Stream) -> Group:
@@ -231,33 +216,43 @@ class _Bars(_Lines):
         from rich.text import Text
 
         state = "speaking" if self._speaks else "listening"
-        head = Text.assemble((f"{state:<10}", "bold"), (f"{_clock(stream.time_s)}   Ctrl-C ends it", "dim"))
-        if self._now is not None:
-            head.append("   ").append_text(output.coloured(self._now.label))
+        head = Text.assemble((f"{state:<10}", "bold"), (f"{clock(stream.time_s)}   stop with Ctrl-C", "dim"))
+        if self._latest is not None:
+            head.append("   ").append_text(output.coloured(self._latest.label))
         lines = []
         for emotion in stream.recognizer.emotions:
-            share = 0.0 if self._now is None else self._now.scores[emotion]
+            share = 0.0 if self._latest is None else self._latest.scores[emotion]
             lines.append(output.coloured(emotion, f"{emotion:<10} {output.bar(share, width=24)} {100 * share:3.0f} %"))
-        last = [Text(_utterance(one), style="dim") for one in self._last]
-        return Group(head, *lines, *last)
+        return Group(head, *lines, *(Text(_line(utterance), style="dim") for utterance in self.utterances[-5:]))
 
 
-def _utterance(one: Prediction) -> str:
-    words = f"{one.label} {100 * one.confidence:.0f} %" if one.emotion else one.label
-    return f"{_clock(one.start_s)} to {_clock(one.end_s)}  {words}"
+def _line(utterance: Prediction) -> str:
+    confidence = f" {100 * utterance.confidence:.0f} %" if utterance.emotion else ""
+    return f"{clock(utterance.start_s)} to {clock(utterance.end_s)}  {utterance.label}{confidence}"
 
 
-@app.command(cls=Command, epilog=examples("listen", "listen --device 1 --format json"))
+@command("listen", "listen --device 1 --format json")
 def listen(
     model: options.Bundle = "default",
-    device: options.Device = None,
-    devices: options.ListDevices = False,
-    format: options.ListenFormat = "live",
-    adapt: options.Adapt = False,
+    device: Annotated[str | None, typer.Option(metavar="NAME", help="Name or number of the microphone.")] = None,
+    devices: Annotated[bool, typer.Option("--devices", help="List the microphones and exit.")] = False,
+    format: Annotated[
+        Literal["live", "lines", "json"],
+        typer.Option(help="Live bars, one line per utterance, or one JSON line per event."),
+    ] = "live",
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="Adapt to the speaker after each utterance; for a single speaker.")
+    ] = False,
     adapt_to: options.AdaptTo = None,
 ) -> None:
     """Predict emotion from the microphone."""
     if devices:
         print(list_devices())
         return
-    run(model, device=device, adapt=adapt, adapt_to=adapt_to, format=format)
+    from emotone.recognition.recognizer import Recognizer
+    from emotone.recognition.stream import Stream
+
+    recognizer = Recognizer(model)
+    profile = profile_of(recognizer, adapt_to)
+    rate, chunks = microphone(int(device) if device is not None and device.isdecimal() else device)
+    print_events(Stream(recognizer, rate=rate, profile=profile, adapt=adapt), chunks, format=format)

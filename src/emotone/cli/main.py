@@ -1,18 +1,68 @@
 """The command line: parse, call, print."""
 
-from emotone.cli import (  # noqa: F401 - each adds its command
-    compare,
-    evaluate,
-    explore,
-    fetch,
-    listen,
-    predict,
-    report,
-    serve,
-    timeline,
-    train,
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+from emotone._version import TAGLINE, __version__
+from emotone.cli.app import Group
+
+#: Command -> the first line of its help, in the order of the help; those that predict come first.
+#: A command's module, which has its name, is imported when the command runs: `emotone --help` stays fast.
+COMMANDS = {
+    "predict": "Predict the emotion of recordings.",
+    "timeline": "Predict emotion over time in recordings of any length.",
+    "listen": "Predict emotion from the microphone.",
+    "serve": "Serve the web page, the HTTP API and live streams.",
+    "train": "Train a model, evaluate it, and save it.",
+    "compare": "Compare models on the same folds.",
+    "evaluate": "Evaluate a trained model on another corpus.",
+    "report": "Write the HTML report of a run again, or compare runs.",
+    "explore": "Describe a corpus in pictures and tables.",
+    "fetch": "Download a corpus and verify it.",
+}
+
+
+class _Commands(Group):
+    """The commands, each imported when it is first used."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
+        return list(COMMANDS)
+
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
+        return getattr(import_module(f"emotone.cli.{cmd_name}"), cmd_name) if cmd_name in COMMANDS else None
+
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+app = typer.Typer(
+    name="emotone",
+    cls=_Commands,
+    help=TAGLINE,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # without boxes the help of train is half as long
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-from emotone.cli.app import app
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"emotone {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
 
 
 def main() -> None:

@@ -1,10 +1,8 @@
-"""The work of ``emotone predict``: recordings found, answers as table, JSON or CSV."""
+"""The command ``predict``: a table, JSON or CSV of the emotions of recordings."""
 
 from __future__ import annotations
 
-import csv
 import json
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,15 +10,12 @@ import typer
 
 from emotone.cli import console as output
 from emotone.cli import options
-from emotone.cli.app import Command, app, examples
-from emotone.cli.recordings import Answer, profile_of, recordings
-from emotone.errors import EmotoneError
-from emotone.progress import Progress
+from emotone.cli.app import command
+from emotone.cli.recordings import Answer, predict_all, profile_of, recordings
 from emotone.recognition.prediction import NO_SPEECH, UNSURE, Prediction
 
 if TYPE_CHECKING:
     from emotone.recognition.profile import SpeakerProfile
-    from emotone.recognition.recognizer import Recognizer
 
 _GAP = 2  # between columns
 #: Columns of CSV between the file and the scores: keys of `Prediction.to_dict`.
@@ -29,108 +24,67 @@ _SHORTEST_NAME = 12
 _THEN = "then (%)"
 
 
-def answers(
-    recognizer: Recognizer,
-    paths: Sequence[str],
-    *,
-    profile: SpeakerProfile | None = None,
-    progress: Progress | None = None,
-) -> list[Answer]:
-    """Predict every recording; a folder stands for those in it and in its subfolders."""
-    found = [one for path in paths for one in recordings(path)]
-    told = []
-    for number, one in enumerate(found):
-        told.append(one if isinstance(one, Answer) else _answer(recognizer, one, profile))
-        if progress is not None:
-            progress(number + 1, len(found), "predicting")
-    return told
-
-
-def _answer(recognizer: Recognizer, path: str, profile: SpeakerProfile | None) -> Answer:
-    try:
-        return Answer(path, recognizer.predict(path, profile=profile))
-    except EmotoneError as error:
-        return Answer(path, error=str(error))
-
-
-def print_json(told: Sequence[Answer]) -> None:
-    """Print the list that DESIGN calls an interface; ASCII, so any file name passes any terminal."""
-    print(json.dumps([answer.to_dict() for answer in told], indent=2))
-
-
-def print_csv(told: Sequence[Answer], *, emotions: Sequence[str]) -> None:
-    """Print one row a file: the answer, a column of scores for each emotion, and the error where there is one."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="surrogateescape", newline="")  # file names that are no text come out as they are
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+def _print_csv(answers: Sequence[Answer[Prediction]], *, emotions: Sequence[str]) -> None:
+    """Print a row for each file: the prediction, a column of scores for each emotion, and the error."""
+    writer = output.csv_writer()
     writer.writerow(["file", *_COLUMNS, *emotions, "error"])
-    for answer in told:
+    for answer in answers:
         row = answer.to_dict()
         scores = row.get("scores", {})
-        writer.writerow(
-            [answer.file, *(row.get(key) for key in _COLUMNS)]
-            + [scores.get(emotion) for emotion in emotions]
-            + [answer.error]
-        )
+        cells = [*(row.get(key) for key in _COLUMNS), *(scores.get(emotion) for emotion in emotions)]
+        writer.writerow([answer.file, *cells, answer.error])
 
 
-def print_table(told: Sequence[Answer], *, threshold: float, profile: SpeakerProfile | None = None) -> None:
-    """Print the answers as a table, and what could not be answered on stderr."""
-    predicted = [(output.one_line(answer.file), answer.prediction) for answer in told if answer.prediction]
+def print_table(
+    answers: Sequence[Answer[Prediction]], *, threshold: float, profile: SpeakerProfile | None = None
+) -> None:
+    """Print the predictions as a table, and the errors on stderr."""
+    predicted = [(output.one_line(answer.file), answer.result) for answer in answers if answer.result]
     if predicted:
         _print_predictions(predicted, threshold=threshold)
         if profile is not None:
             clips = "1 clip" if profile.n_clips == 1 else f"{profile.n_clips} clips"
             output.console().print(f"adapted to {clips} of the speaker", style="dim")
-    for answer in told:
-        if answer.prediction is None:
+    for answer in answers:
+        if answer.result is None:
             output.error(answer.error)
 
 
 def _print_predictions(predicted: Sequence[tuple[str, Prediction]], *, threshold: float) -> None:
     from rich.text import Text
 
-    rows = [(name, one, _confidence(one), _runners_up(one)) for name, one in predicted]
-    emotion_width = max(len("emotion"), *(len(one.label) for _, one, _, _ in rows))
-    fixed = emotion_width + max(len(confidence) for _, _, confidence, _ in rows) + 2 * _GAP
-    then_width = max(len(_THEN), *(len(then) for _, _, _, then in rows)) + _GAP
-    longest = max(len("file"), *(len(name) for name, *_ in rows))
-    console = output.console(width=longest + fixed + then_width)
-    roomy = console.width >= fixed + then_width + _SHORTEST_NAME
-    room = max(_SHORTEST_NAME, console.width - fixed - (then_width if roomy else 0))
-    table = output.plain_table("file", "emotion", "confidence", *([_THEN] if roomy else []))
-    for name, one, confidence, then in rows:
-        shown = name if len(name) <= room else f"…{name[1 - room :]}"
+    rows = [(name, item.label, output.confidence_bar(item), _runners_up(item)) for name, item in predicted]
+    names, labels, bars, runners_up = zip(*rows, strict=True)
+    fixed = max(len("emotion"), *map(len, labels)) + max(map(len, bars)) + 2 * _GAP
+    then_width = max(len(_THEN), *map(len, runners_up)) + _GAP
+    console = output.console(width=max(len("file"), *map(len, names)) + fixed + then_width)
+    has_then = console.width >= fixed + then_width + _SHORTEST_NAME
+    room = max(_SHORTEST_NAME, console.width - fixed - (then_width if has_then else 0))
+    table = output.plain_table("file", "emotion", "confidence", *([_THEN] if has_then else []))
+    for name, label, bar, then in rows:
         table.add_row(
-            Text(shown),  # not markup: [bold] is part of the name
-            output.coloured(one.label),
-            output.coloured(one.label, confidence),
-            *([then] if roomy else []),
+            Text(name if len(name) <= room else f"…{name[1 - room :]}"),  # not markup: [bold] is part of the name
+            output.coloured(label),
+            output.coloured(label, bar),
+            *([then] if has_then else []),
         )
     console.print(table)
-    labels = {prediction.label for _, prediction in predicted}
     if NO_SPEECH in labels:
-        console.print("no speech: silence, noise or music, as far as the model can tell", style="dim")
+        console.print("no speech: silence, noise or music, according to the model", style="dim")
     if UNSURE in labels:
-        console.print(f"unsure: no emotion reaches this model's threshold of {100 * threshold:.0f} %", style="dim")
-
-
-def _confidence(prediction: Prediction) -> str:
-    if not prediction.is_speech:
-        return ""
-    return f"{output.bar(prediction.confidence)} {100 * prediction.confidence:3.0f} %"
+        console.print(output.unsure_text(threshold), style="dim")
 
 
 def _runners_up(prediction: Prediction) -> str:
-    """Name the emotions that come next, if they have a percent to show; of an unsure answer, those that come first."""
+    """Name the next two emotions, if they have a percent to show; of an unsure prediction, the first two."""
     if not prediction.is_speech:
         return ""
     names = prediction.ranking[1:3] if prediction.emotion else prediction.ranking[:2]
-    told = [(emotion, round(100 * prediction.scores[emotion])) for emotion in names]
-    return ", ".join(f"{emotion} {share}" for emotion, share in told if share > 0)
+    percents = {emotion: round(100 * prediction.scores[emotion]) for emotion in names}
+    return ", ".join(f"{emotion} {share}" for emotion, share in percents.items() if share > 0)
 
 
-@app.command(cls=Command, epilog=examples("predict clip.wav", "predict recordings/ --format csv --adapt-to anna/"))
+@command("predict clip.wav", "predict recordings/ --format csv --adapt-to anna/")
 def predict(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings, or folders of them.")],
     model: options.Bundle = "default",
@@ -148,16 +102,18 @@ def predict(
     from emotone.recognition.recognizer import Recognizer
 
     if timeline:
-        raise typer.BadParameter("--timeline is a command of its own now: emotone timeline FILE")
+        raise typer.BadParameter("--timeline is now a separate command: emotone timeline FILE")
     recognizer = Recognizer(model)
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
         profile = profile_of(recognizer, adapt_to, save_to=save_profile, progress=progress)
-        predictions = answers(recognizer, files, profile=profile, progress=progress)
+        answers = predict_all(
+            recordings(files), lambda path: recognizer.predict(path, profile=profile), progress=progress
+        )
     if format == "json":
-        print_json(predictions)
+        print(json.dumps([answer.to_dict() for answer in answers], indent=2))  # ASCII: any terminal shows any file name
     elif format == "csv":
-        print_csv(predictions, emotions=recognizer.emotions)
+        _print_csv(answers, emotions=recognizer.emotions)
     else:
-        print_table(predictions, threshold=recognizer.threshold, profile=profile)
-    if any(answer.prediction is None for answer in predictions):
+        print_table(answers, threshold=recognizer.threshold, profile=profile)
+    if any(answer.result is None for answer in answers):
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""The command ``report``: the page of a run, or one that compares several."""
+"""The command ``report``: the page of a run, or a page that compares runs."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -10,11 +10,11 @@ import typer
 
 from emotone.cli import console as output
 from emotone.cli import options
-from emotone.cli.app import Command, app, examples
+from emotone.cli.app import command
 from emotone.errors import ConfigError
 from emotone.progress import Progress
 
-#: The page of a run, in its directory; and where one that compares runs goes unless told otherwise.
+#: The page of a run, in its directory; and the page that compares runs, in the current folder.
 PAGE, PAGES = "report.html", "runs.html"
 
 
@@ -24,11 +24,9 @@ def run(runs: Sequence[Path], *, out: Path | None, progress: Progress) -> Path:
     Parameters
     ----------
     runs
-        Run directories; one that is named twice counts once.
+        Run directories; duplicates are ignored.
     out
-        The file to write; None: ``report.html`` in the run's directory; of several, ``runs.html`` here.
-    progress
-        Told of what is done.
+        The file to write; None: ``report.html`` in the run's directory, or ``runs.html`` here for several runs.
 
     Returns
     -------
@@ -46,7 +44,7 @@ def run(runs: Sequence[Path], *, out: Path | None, progress: Progress) -> Path:
 
     folders = list(dict.fromkeys(Path(folder).resolve() for folder in runs))
     if not folders:
-        raise ConfigError("no run is named; expected one run directory or more")
+        raise ConfigError("no run is named; expected at least one run directory")
     target = out or (Path(runs[0]) / PAGE if len(folders) == 1 else Path(PAGES))
     if target.is_dir():
         raise ConfigError(f"{target} is a folder; expected the name of the page, such as {target / PAGE}")
@@ -67,7 +65,7 @@ def run(runs: Sequence[Path], *, out: Path | None, progress: Progress) -> Path:
 
 
 def _links(folders: Mapping[str, Path], target: Path) -> dict[str, str]:
-    """Name of a run -> address of its own page, as seen from ``target``, where there is one."""
+    """Return name of a run -> relative address of its page from ``target``, for runs that have a page."""
     return {
         name: quote(Path(os.path.relpath(folder / PAGE, target.resolve().parent)).as_posix())
         for name, folder in folders.items()
@@ -75,7 +73,7 @@ def _links(folders: Mapping[str, Path], target: Path) -> dict[str, str]:
     }
 
 
-@app.command(cls=Command, epilog=examples("report runs/svm", "report runs/svm runs/mlp --out runs.html"))
+@command("report runs/svm", "report runs/svm runs/mlp --out runs.html")
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="Run directories; several are compared.")],
     out: Annotated[

@@ -13,8 +13,16 @@ _METRICS = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1"}
 _LEVELS = {"0": "none", "neutral": "all neutral ones", "all": "all, and the clip itself"}
 
 
+def _number(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _interval(interval: Mapping[str, float]) -> str:
+    return f"{_number(interval['low'])} to {_number(interval['high'])}"
+
+
 def scores(result: Mapping[str, Any]) -> list["RenderableType"]:
-    """Lay out one result of ``metrics.json``: scores with their intervals, then the recall of each emotion.
+    """Return a table of scores with their intervals, and a table of the recall of each emotion.
 
     Parameters
     ----------
@@ -23,107 +31,105 @@ def scores(result: Mapping[str, Any]) -> list["RenderableType"]:
     """
     table = plain_table("", "%", "95 % interval", numbers=("%",))
     for key, label in _METRICS.items():
-        interval = result["intervals"][key]
-        table.add_row(label, f"{100 * result[key]:.1f}", f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f}")
+        table.add_row(label, _number(result[key]), _interval(result["intervals"][key]))
     recalls = plain_table("emotion", "recall %", "", "clips", numbers=("recall %", "clips"))
     support = result["per_class"]["support"]
     for emotion, recall in result["per_class"]["recall"].items():
-        has_clips = support[emotion] > 0  # without a clip there is no recall
+        has_clips = support[emotion] > 0  # without a clip the recall is undefined
         recalls.add_row(
             coloured(emotion),
-            f"{100 * recall:.1f}" if has_clips else "-",
+            _number(recall) if has_clips else "-",
             coloured(emotion, bar(recall, width=20)) if has_clips else "",
             str(support[emotion]),
         )
     return [table, "", recalls]
 
 
-def adapted(told: Mapping[str, Any]) -> list["RenderableType"]:
-    """Lay out what an adaptive model gained from a speaker's clips; nothing of another model's ``metrics.json``."""
-    if "adapted" not in told:
-        return []
-    table = plain_table("clips of the speaker heard", "UAR %", "accuracy %", numbers=("UAR %", "accuracy %"))
-    for row in told["adapted"]["test"]:
-        table.add_row(
-            _LEVELS.get(row["level"], row["level"]), f"{100 * row['uar']:.1f}", f"{100 * row['accuracy']:.1f}"
-        )
+def _short_table(first: str, rows: Mapping[str, Mapping[str, float]]) -> list["RenderableType"]:
+    table = plain_table(first, "UAR %", "accuracy %", numbers=("UAR %", "accuracy %"))
+    for name, row in rows.items():
+        table.add_row(name, _number(row["uar"]), _number(row["accuracy"]))
     return [table, ""]
 
 
-def under_conditions(told: Mapping[str, Any]) -> list["RenderableType"]:
-    """Lay out the test scores under conditions; nothing where there were none."""
-    if "conditions" not in told:
+def adapted(metrics: Mapping[str, Any]) -> list["RenderableType"]:
+    """Return a table of the test scores by number of clips for adaptation; empty if the model does not adapt.
+
+    Parameters
+    ----------
+    metrics
+        Content of ``metrics.json``.
+    """
+    if "adapted" not in metrics:
         return []
-    table = plain_table("condition", "UAR %", "accuracy %", numbers=("UAR %", "accuracy %"))
-    for row in told["conditions"]:
-        name = "as recorded" if row["condition"] == "none" else row["condition"]
-        table.add_row(name, f"{100 * row['uar']:.1f}", f"{100 * row['accuracy']:.1f}")
-    return [table, ""]
+    rows = {_LEVELS.get(row["level"], row["level"]): row for row in metrics["adapted"]["test"]}
+    return _short_table("clips of the speaker used", rows)
 
 
-def by_group(told: Mapping[str, Any]) -> list[str]:
-    """Tell the UAR by kind of clip, a line a kind, and the range of single speakers; nothing of an older run."""
+def under_conditions(metrics: Mapping[str, Any]) -> list["RenderableType"]:
+    """Return a table of the test scores under conditions; empty if none was tested."""
+    rows = {row["condition"]: row for row in metrics.get("conditions", ())}
+    return _short_table("condition", {"as recorded" if k == "none" else k: v for k, v in rows.items()}) if rows else []
+
+
+def by_group(metrics: Mapping[str, Any]) -> list[str]:
+    """Describe the UAR by kind of clip, a line a kind, and the range over speakers; empty for an older run."""
     lines = []
-    for column, found in told.get("groups", {}).items():
+    for column, groups in metrics.get("groups", {}).items():
         if column == "speaker":
-            shares = sorted(100 * one["uar"] for name, one in found.items() if name != "unknown")
-            if len(shares) > 1:
-                lines.append(f"UAR of single speakers: {shares[0]:.1f} to {shares[-1]:.1f} %")
-        elif len(found) > 1:  # of one corpus, it is in the table above
-            shown = ", ".join(f"{one_line(name)} {100 * one['uar']:.1f}" for name, one in found.items())
-            lines.append(f"UAR by {column}: {shown} %")
+            rates = sorted(group["uar"] for name, group in groups.items() if name != "unknown")
+            if len(rates) > 1:
+                lines.append(f"UAR of single speakers: {_number(rates[0])} to {_number(rates[-1])} %")
+        elif len(groups) > 1:  # a single group is in the table above
+            parts = ", ".join(f"{one_line(name)} {_number(group['uar'])}" for name, group in groups.items())
+            lines.append(f"UAR by {column}: {parts} %")
     return [*lines, ""] if lines else []
 
 
-def print_protocol(console: "Console", told: Mapping[str, Any]) -> None:
-    """Print a protocol in words, with its warning, where it has one, in yellow; broken at words on a terminal alone."""
+def print_protocol(console: "Console", protocol: Mapping[str, Any]) -> None:
+    """Describe a protocol, with its warning in yellow; lines are wrapped only on a terminal."""
     from rich.text import Text
 
     from emotone.report.text import protocol_lines
 
-    words, *warning = protocol_lines(told)
-    text = Text(one_line(words))
-    for line in warning:
+    description, *warnings = protocol_lines(protocol)
+    text = Text(one_line(description))
+    for line in warnings:
         text.append(f"\n{one_line(line)}", style="yellow")
     console.print(text, soft_wrap=not console.is_terminal)
 
 
 def comparison(rows: Sequence[Mapping[str, Any]]) -> "Table":
-    """Lay out the models side by side, in the order of ``comparison.json``; MB of the bundle, ms of a recognition."""
+    """Return a table of models, in the order of ``comparison.json``: scores, size in MB, ms per prediction."""
     numbers = ("UAR %", "accuracy %", "macro F1 %", "MB", "ms")
     table = plain_table("model", "UAR %", "95 % interval", "accuracy %", "macro F1 %", "MB", "ms", numbers=numbers)
     for row in rows:
         table.add_row(
             one_line(row["model"]),
-            f"{100 * row['uar']:.1f}",
-            f"{100 * row['low']:.1f} to {100 * row['high']:.1f}",
-            f"{100 * row['accuracy']:.1f}",
-            f"{100 * row['macro_f1']:.1f}",
+            _number(row["uar"]),
+            _interval(row),
+            _number(row["accuracy"]),
+            _number(row["macro_f1"]),
             f"{row['bundle_mb']:.1f}",
             f"{row['recognition_ms']:.0f}",
         )
     return table
 
 
-def side_by_side(told: Mapping[str, Any]) -> "Table":
-    """Lay out the models under several protocols: UAR in % with its 95 % interval, the leak in points, ms.
+def side_by_side(comparison: Mapping[str, Any]) -> "Table":
+    """Return a table of models under several protocols: UAR in % with its 95 % interval, leak in points, ms.
 
     Parameters
     ----------
-    told
-        What the ``comparison.json`` of several protocols holds.
+    comparison
+        Content of the ``comparison.json`` of several protocols.
     """
-    names = [one["name"] for one in told["protocols"]]
-    leak = ["leak"] if told["leaking"] is not None else []
-    columns = {name: f"UAR %, {name}" for name in names}
+    columns = {entry["name"]: f"UAR %, {entry['name']}" for entry in comparison["protocols"]}
+    leak = ["leak"] if comparison["leaking"] is not None else []
     table = plain_table("model", *columns.values(), *leak, "ms", numbers=(*columns.values(), "leak", "ms"))
-    for row in told["rows"]:
-        cells = []
-        for name in names:
-            found = row["protocols"][name]
-            low, high = (100 * found["intervals"]["uar"][end] for end in ("low", "high"))
-            cells.append(f"{100 * found['uar']:.1f} ({low:.1f} to {high:.1f})")
-        if leak:
-            cells.append(f"{100 * row['leak']['uar']:+.1f}")
-        table.add_row(one_line(row["model"]), *cells, f"{row['recognition_ms']:.0f}")
+    for row in comparison["rows"]:
+        results = [row["protocols"][name] for name in columns]
+        cells = [f"{_number(result['uar'])} ({_interval(result['intervals']['uar'])})" for result in results]
+        leaks = [f"{100 * row['leak']['uar']:+.1f}"] if leak else []
+        table.add_row(one_line(row["model"]), *cells, *leaks, f"{row['recognition_ms']:.0f}")
     return table

@@ -1,61 +1,54 @@
-"""The command ``emotone serve``: check the settings, start the service, and print its address."""
+"""The command ``serve``."""
 
-from collections.abc import Sequence
+from typing import Annotated
+
+import typer
 
 from emotone.cli import console as output
 from emotone.cli import options
-from emotone.cli.app import Command, app, examples, parse_names
+from emotone.cli.app import command, parse_names
 
 
-def run(
-    model: str,
-    *,
-    host: str,
-    port: int,
-    key: str | None,
-    origins: Sequence[str],
-    workers: int,
-    log: bool,
-    page: bool = True,
+@command("serve", "serve --host 0.0.0.0 --key SECRET --no-page")
+def serve(
+    model: options.Bundle = "default",
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 accepts other machines.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8000,
+    key: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", envvar="EMOTONE_KEY", help="Require this API key (Authorization: Bearer KEY)."),
+    ] = None,
+    origins: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B",
+            help="Accept requests from web pages of these origins, such as https://example.org.",
+            show_default="none",
+        ),
+    ] = "",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Recordings predicted at the same time.")] = 2,
+    access_log: Annotated[bool, typer.Option("--access-log", help="Log each request to stderr.")] = False,
+    page: Annotated[
+        bool, typer.Option("--page/--no-page", help="Serve the web page at /, with the HTTP API and WebSocket.")
+    ] = True,
 ) -> None:
-    """Serve a bundle.
-
-    Raises
-    ------
-    ConfigError
-        A setting is out of range, or the port is taken.
-    MissingExtraError
-        The extra ``serve`` is not installed.
-    """
+    """Serve the web page, the HTTP API and live streams."""
     from emotone.recognition.recognizer import Recognizer
-    from emotone.serve import ServeSettings, serve  # imports fastapi and uvicorn
+    from emotone.serve import ServeSettings
+    from emotone.serve import serve as run  # imports fastapi and uvicorn
 
     recognizer = Recognizer(model)
-    settings = ServeSettings(workers=workers, key=key, origins=tuple(origins))
-    shown = f"[{host}]" if ":" in host else host
-    content = "page and API" if page else "API"
-    address = f"http://{shown}:{port} has the {content} of {recognizer.card['name']}; Ctrl-C stops it"
-    serve(
+    settings = ServeSettings(workers=workers, key=key, origins=parse_names(origins))
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    content = "page and HTTP API" if page else "HTTP API"
+    run(
         recognizer,
         host=host,
         port=port,
         settings=settings,
-        access_log=log,
+        access_log=access_log,
         page=page,
-        on_listening=lambda: output.note(address),
+        on_listening=lambda: output.note(f"http://{address}: {content} of {recognizer.card['name']}; stop with Ctrl-C"),
     )
-
-
-@app.command(cls=Command, epilog=examples("serve", "serve --host 0.0.0.0 --key SECRET --no-page"))
-def serve(
-    model: options.Bundle = "default",
-    host: options.Host = "127.0.0.1",
-    port: options.Port = 8000,
-    key: options.Key = None,
-    origins: options.Origins = "",
-    workers: options.Workers = 2,
-    access_log: options.AccessLog = False,
-    page: options.Page = True,
-) -> None:
-    """Serve the web page, the HTTP API and live streams."""
-    run(model, host=host, port=port, key=key, origins=parse_names(origins), workers=workers, log=access_log, page=page)

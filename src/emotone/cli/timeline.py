@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,87 +13,76 @@ import typer
 
 from emotone.cli import console as output
 from emotone.cli import options
-from emotone.cli.app import Command, app, examples
-from emotone.cli.recordings import Answer, profile_of, recordings
-from emotone.errors import ConfigError, EmotoneError
+from emotone.cli.app import command
+from emotone.cli.recordings import Answer, predict_all, profile_of, recordings
+from emotone.errors import ConfigError
 from emotone.formatting import clock
-from emotone.progress import Progress
+from emotone.recognition.prediction import UNSURE
 from emotone.recognition.timeline_formats import FORMATS, format_for
 
 if TYPE_CHECKING:
-    from emotone.recognition.profile import SpeakerProfile
-    from emotone.recognition.recognizer import Recognizer
     from emotone.recognition.timeline import Timeline
 
-
-@dataclass(frozen=True)
-class Told:
-    """What came of one file: a timeline, or why there is none."""
-
-    file: str
-    timeline: Timeline | None = None
-    error: str = ""
+_FORMAT_NAMES = "|".join(("table", *FORMATS))
 
 
-def timelines(
-    recognizer: Recognizer,
-    paths: Sequence[str],
-    *,
-    format: str,
-    single: bool = False,
-    profile: SpeakerProfile | None = None,
-    progress: Progress | None = None,
-) -> list[Told]:
-    """Listen to every recording; a folder stands for those in it and in its subfolders.
-
-    Raises
-    ------
-    ConfigError
-        The format, or a picture, holds a single recording, and there are several.
-    """
-    found = [one for path in paths for one in recordings(path)]
-    if len(found) > 1 and (format in FORMATS and FORMATS[format].is_single or single):
-        what = "a file or picture" if single else f"{format} output"
-        raise ConfigError(f"{what} is of one recording, and {len(found)} are named; name one")
-    return [
-        Told(one.file, error=one.error) if isinstance(one, Answer) else _told(recognizer, one, profile, progress)
-        for one in found
-    ]
+def _check_format(name: str) -> str:
+    if name != "table" and name not in FORMATS:
+        raise typer.BadParameter(f"--format is {name!r}; expected {_FORMAT_NAMES}")
+    return name
 
 
-def _told(recognizer: Recognizer, path: str, profile: SpeakerProfile | None, progress: Progress | None) -> Told:
-    try:
-        return Told(path, recognizer.timeline(path, profile=profile, progress=progress))
-    except EmotoneError as error:
-        return Told(path, error=str(error))
+def _check_outputs(files: Sequence[str], *, out: Path | None, picture: Path | None, profile: Path | None) -> None:
+    """Refuse, before the work begins, an output that can't be written or that replaces a file of this command."""
+    if out is not None:
+        format_for(str(out))
+    if picture is not None and picture.suffix.lower() != ".png":
+        raise typer.BadParameter(f"{picture}: the picture is a PNG file; expected a name that ends in .png")
+    taken = {os.path.realpath(file): "a recording" for file in files}
+    for name, target in (("--out", out), ("--picture", picture), ("--save-profile", profile)):
+        if target is None:
+            continue
+        path = os.path.realpath(target)
+        if path in taken:
+            raise typer.BadParameter(f"{name} would replace {target}, which is {taken[path]}; give another name")
+        if os.path.isdir(path) or not os.path.isdir(os.path.dirname(path)):
+            raise typer.BadParameter(f"{name} {target} can't be written: expected a file in a folder that exists")
+        taken[path] = f"the file of {name}"
 
 
-def _show(told: Sequence[Told], *, format: str, threshold: float) -> None:
-    done = [(one.file, one.timeline) for one in told if one.timeline is not None]
+def _check_number(files: Sequence[object], *, format: str, has_output: bool) -> None:
+    """Refuse several recordings if the format, or a file or picture, holds only one."""
+    if len(files) > 1 and (has_output or format in FORMATS and FORMATS[format].is_single):
+        what = "a file or picture" if has_output else f"{format} output"
+        raise ConfigError(f"{what} is of one recording, and {len(files)} are named; name one")
+
+
+def _show(answers: Sequence[Answer[Timeline]], *, format: str, threshold: float) -> None:
     if format == "json":
-        both = [
-            {"file": one.file, **(one.timeline.to_dict() if one.timeline else {"error": one.error})} for one in told
-        ]
-        print(json.dumps(both, indent=2))
-    elif format == "csv":
+        print(json.dumps([answer.to_dict() for answer in answers], indent=2))
+        return
+    done = [(answer.file, answer.result) for answer in answers if answer.result is not None]
+    if format == "csv":
         _print_csv(done)
     elif format == "table":
         _print_tables(done, threshold=threshold)
     else:
         for _, timeline in done:
             sys.stdout.write(FORMATS[format].write(timeline))
-    for one in told:
-        if one.timeline is None and format != "json":
-            output.error(one.error)
+    _print_errors(answers)
+
+
+def _print_errors(answers: Sequence[Answer[Timeline]]) -> None:
+    for answer in answers:
+        if answer.result is None:
+            output.error(answer.error)
 
 
 def _print_csv(done: Sequence[tuple[str, Timeline]]) -> None:
     import csv
     import io
 
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="surrogateescape", newline="")  # file names that are no text come out as they are
-    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer = output.csv_writer()
     for number, (file, timeline) in enumerate(done):
         header, *rows = csv.reader(io.StringIO(FORMATS["csv"].write(timeline)))
         if number == 0:
@@ -111,55 +99,35 @@ def _print_tables(done: Sequence[tuple[str, Timeline]], *, threshold: float) -> 
             console.print()
         console.print(Text(output.one_line(file)), style="bold")
         table = output.plain_table("from", "to", "emotion", "confidence", numbers=("from", "to"))
-        for one in timeline.segments:
-            share = f"{output.bar(one.confidence)} {100 * one.confidence:3.0f} %" if one.is_speech else ""
-            table.add_row(
-                clock(one.start_s, decimals=1),
-                clock(one.end_s, decimals=1),
-                output.coloured(one.label),
-                output.coloured(one.label, share),
-            )
-        console.print(table if timeline.segments else "nobody speaks")
+        for segment in timeline.segments:
+            times = (clock(seconds, decimals=1) for seconds in (segment.start_s, segment.end_s))
+            label = segment.label
+            table.add_row(*times, output.coloured(label), output.coloured(label, output.confidence_bar(segment)))
+        console.print(table if timeline.segments else "no speech")
         shares = ", ".join(f"{label} {100 * share:.0f} %" for label, share in timeline.shares().items())
         spoken = f"{clock(timeline.spoken_s, decimals=1)} of {clock(timeline.duration_s, decimals=1)} is speech"
         console.print(f"{spoken}: {shares}" if shares else spoken, style="dim")
-    if any(one.label == "unsure" for _, timeline in done for one in timeline.segments):
-        console.print(f"unsure: no emotion reaches this model's threshold of {100 * threshold:.0f} %", style="dim")
+    if any(segment.label == UNSURE for _, timeline in done for segment in timeline.segments):
+        console.print(output.unsure_text(threshold), style="dim")
 
 
-def _format(name: str) -> str:
-    if name != "table" and name not in FORMATS:
-        raise typer.BadParameter(f"{name!r} is not a format; expected one of {_FORMAT_NAMES}")
-    return name
-
-
-def _check_outputs(files: Sequence[str], *, out: Path | None, picture: Path | None, profile: Path | None) -> None:
-    """Refuse, before the work begins, an output that can't be written or that replaces a file of this command."""
+def _save(file: str, timeline: Timeline, *, out: Path | None, picture: Path | None) -> None:
     if out is not None:
-        format_for(str(out))
-    if picture is not None and picture.suffix.lower() != ".png":
-        raise typer.BadParameter(f"{picture}: the picture is a PNG file; expected a name that ends in .png")
-    taken = {os.path.realpath(file): "a recording" for file in files}
-    for name, target in (("--out", out), ("--picture", picture), ("--save-profile", profile)):
-        if target is None:
-            continue
-        place = os.path.realpath(target)
-        if place in taken:
-            raise typer.BadParameter(f"{name} would replace {target}, which is {taken[place]}; give another name")
-        if os.path.isdir(place) or not os.path.isdir(os.path.dirname(place)):
-            raise typer.BadParameter(f"{name} {target} can't be written: expected a file in a folder that exists")
-        taken[place] = f"the file of {name}"
+        timeline.save(out)
+        output.console().print(f"Timeline: {out}", markup=False, soft_wrap=True)
+    if picture is not None:
+        from emotone.report.figures.style import save
+        from emotone.report.figures.timeline import timeline_picture
+
+        save(timeline_picture(timeline, name=output.one_line(Path(file).name)), picture)
 
 
-_FORMAT_NAMES = "|".join(("table", *FORMATS))
-
-
-@app.command(cls=Command, epilog=examples("timeline meeting.wav", "timeline meeting.wav --out meeting.vtt"))
+@command("timeline meeting.wav", "timeline meeting.wav --out meeting.vtt")
 def timeline(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings, or folders of them.")],
     model: options.Bundle = "default",
     format: Annotated[
-        str, typer.Option(metavar=_FORMAT_NAMES, help="Output format; vtt is WebVTT subtitles.", callback=_format)
+        str, typer.Option(metavar=_FORMAT_NAMES, help="Output format; vtt is WebVTT subtitles.", callback=_check_format)
     ] = "table",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write to this file; the format follows its suffix.")
@@ -179,29 +147,15 @@ def timeline(
     recognizer = Recognizer(model)
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
         profile = profile_of(recognizer, adapt_to, save_to=save_profile, progress=progress)
-        done = timelines(
-            recognizer,
-            files,
-            format=format,
-            single=out is not None or picture is not None,
-            profile=profile,
-            progress=progress,
-        )
-    for result in done:
-        if result.timeline is not None and out is not None:
-            result.timeline.save(out)
-        if result.timeline is not None and picture is not None:
-            from emotone.report.figures.style import save
-            from emotone.report.figures.timeline import timeline_picture
-
-            save(timeline_picture(result.timeline, name=output.one_line(Path(result.file).name)), picture)
+        paths = recordings(files)
+        _check_number(paths, format=format, has_output=out is not None or picture is not None)
+        answers = predict_all(paths, lambda path: recognizer.timeline(path, profile=profile, progress=progress))
+    for answer in answers:
+        if answer.result is not None:
+            _save(answer.file, answer.result, out=out, picture=picture)
     if out is None:
-        _show(done, format=format, threshold=recognizer.threshold)
+        _show(answers, format=format, threshold=recognizer.threshold)
     else:
-        for result in done:
-            if result.timeline is None:
-                output.error(result.error)
-        if any(result.timeline is not None for result in done):
-            output.console().print(f"Timeline: {out}", markup=False, soft_wrap=True)
-    if any(result.timeline is None for result in done):
+        _print_errors(answers)
+    if any(answer.result is None for answer in answers):
         raise typer.Exit(1)

@@ -17,6 +17,8 @@ from typing import NamedTuple
 
 from emotone.errors import ConfigError
 
+#: Extractors outside the grammar that give one row of features a clip.
+ROWS = ("functionals", "egemaps", "compare")
 #: Extractors outside the grammar that give frames; only networks can be trained on frames.
 SEQUENCES = frozenset({"log-mel", "mfcc-frames"})
 #: Pooling of a layer's states over time, the default first: a row of statistics, or the states themselves.

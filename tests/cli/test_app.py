@@ -1,0 +1,81 @@
+"""How commands end: errors in one line, exit codes, no traceback for what a user can fix."""
+
+import subprocess
+import sys
+
+import pytest
+
+from emotone.cli import predict
+from emotone.errors import BundleError
+from support.command_line import run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["dance"], "unknown command 'dance'; expected predict, timeline, listen, "),
+        (["--loud"], "unknown option --loud. See 'emotone --help'"),
+        (["predict"], "FILE is missing (Recordings, or folders of them). See 'emotone predict --help'"),
+        (["predict", "x.wav", "--format", "xml"], "--format is 'xml'; expected table, json, csv. See"),
+        (["predict", "x.wav", "--formt", "csv"], "unknown option --formt; did you mean --format? See"),
+        (["timeline", "x.wav", "--format", "xml"], "--format is 'xml'; expected table|json|csv|vtt"),
+        (["serve", "--port", "99999"], "--port is '99999'; expected a whole number from 1 to 65535. See"),
+        (["serve", "--workers", "two"], "--workers is 'two'; expected a whole number from 1 to 64. See"),
+        (
+            ["train", "ravdess"],
+            "--data and --out missing; required, unless --config names the config.toml of a run. See",
+        ),
+        (["train", "ravdess", "--seed"], "Option '--seed' requires an argument. See 'emotone train --help'"),
+        (["explore", "ravdess", "--data", "d"], "--out missing; required. See 'emotone explore --help'"),
+    ],
+)
+def test_wrong_usage_is_one_line_in_our_words_and_exit_code_2(arguments, message, monkeypatch):
+    monkeypatch.delenv("EMOTONE_DATA", raising=False)
+    result = run(*arguments)
+    assert result.exit_code == 2 and result.stdout == ""
+    assert result.stderr.startswith(f"error: {message}") and result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("command", "resumes"), [("predict", False), ("fetch", True)])
+def test_interrupt_is_exit_code_130(monkeypatch, bundle, clips, command, resumes):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(predict, "predict_all", interrupted)
+    monkeypatch.setattr("emotone.corpora.fetch.fetch.fetch", interrupted)
+    result = run(*({"predict": ["predict", clips, "--model", bundle], "fetch": ["fetch", "ravdess"]}[command]))
+    assert result.exit_code == 130
+    assert ("run the same command again" in result.stderr) == resumes and "interrupted" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("raised", "message"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device; check the path"),
+        (MemoryError(), "out of memory"),
+        (BundleError("two\nlines"), "error: two lines\n"),
+        (ModuleNotFoundError("No module named 'sklearn'", name="sklearn"), "[train]'"),
+        (ModuleNotFoundError("No module named 'opensmile'", name="opensmile"), "[opensmile]'"),
+    ],
+)
+def test_error_that_a_user_can_fix_is_one_line(monkeypatch, bundle, clips, raised, message):
+    def failing(*_, **__):
+        raise raised
+
+    monkeypatch.setattr(predict, "predict_all", failing)
+    result = run("predict", clips, "--model", bundle)
+    assert result.exit_code == 1 and message in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_defect_keeps_its_traceback(monkeypatch, bundle, clips):
+    def failing(*_, **__):
+        raise ModuleNotFoundError("No module named 'typo'", name="typo")
+
+    monkeypatch.setattr(predict, "predict_all", failing)
+    assert isinstance(run("predict", clips, "--model", bundle).exception, ModuleNotFoundError)
+
+
+def test_reader_that_closes_the_pipe_sees_no_traceback(bundle, clips):
+    command = f"{sys.executable} -c 'from emotone.cli.main import main; main()' predict {clips} --model {bundle}"
+    done = subprocess.run(f"{command} 2>err | true; cat err", shell=True, capture_output=True, text=True, cwd=clips)
+    assert "Traceback" not in done.stdout and "BrokenPipe" not in done.stdout

@@ -1,0 +1,114 @@
+"""The command ``predict``: table, JSON and CSV."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from emotone.audio import write_wav
+from emotone.cli import console as output
+from emotone.cli import predict, recordings
+from emotone.recognition.prediction import Prediction
+from support import handmade
+from support.command_line import run
+
+EMOTIONS = handmade.EMOTIONS
+
+
+def test_json_is_the_documented_list(bundle, clips):
+    result = run("predict", clips / "a_sad.wav", clips / "b_unsure.wav", "--model", bundle, "--format", "json")
+    assert result.exit_code == 0 and result.stderr == ""
+    sad, unsure = json.loads(result.stdout)
+    assert (
+        list(sad)
+        == list(unsure)
+        == [*("file", "start_s", "end_s", "emotion", "label", "confidence", "scores", "speech")]
+    )
+    assert (sad["file"], sad["start_s"], sad["end_s"]) == (str(clips / "a_sad.wav"), 0.0, 1.0)
+    assert (sad["emotion"], unsure["emotion"]) == ("sad", None)
+    assert list(sad["scores"]) == EMOTIONS
+    scores = handmade.expected(handmade.tone(0.02))
+    assert list(sad["scores"].values()) == pytest.approx(scores, abs=1e-4)
+    assert sad["confidence"] == max(sad["scores"].values())
+
+
+def test_unreadable_file_does_not_stop_the_others(bundle, clips):
+    paths = [clips / "a_sad.wav", clips / "e_text.wav", clips / "missing.wav", clips / "c_angry.wav"]
+    result = run("predict", *paths, "--model", bundle, "--format", "json")
+    answers = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert [list(answer) for answer in answers[1:3]] == [["file", "error"]] * 2
+    assert [answer["file"] for answer in answers] == [str(path) for path in paths]
+    assert (answers[0]["emotion"], answers[3]["emotion"]) == ("sad", "angry")
+    assert "missing.wav" in answers[2]["error"]
+
+
+def test_recordings_of_a_folder_are_predicted_in_order(bundle, clips):
+    answers = json.loads(run("predict", clips, "--model", bundle, "--format", "json").stdout)
+    names = [str(Path(answer["file"]).relative_to(clips)) for answer in answers]
+    assert names == ["a_sad.wav", "b_unsure.wav", "c_angry.wav", "e_text.wav", "more/d_sad.wav"]
+
+
+def test_folder_without_recordings_is_an_error(bundle, tmp_path):
+    result = run("predict", tmp_path, "--model", bundle)
+    assert result.exit_code == 1
+    assert result.stderr == f"error: {tmp_path}: no recording in this folder; expected files such as .wav, .flac, " + (
+        ".mp3 or .m4a\n"
+    )
+
+
+def test_csv_has_a_column_for_each_emotion(bundle, clips):
+    result = run("predict", clips, "--model", bundle, "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    assert list(rows[0]) == [
+        *("file", "start_s", "end_s", "emotion", "confidence", "label", "speech", *EMOTIONS, "error")
+    ]
+    assert [row["emotion"] for row in rows] == ["sad", "", "angry", "", "sad"]
+    assert [bool(row["error"]) for row in rows] == [False, False, False, True, False]
+    assert sum(float(rows[0][emotion]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-5)
+
+
+def test_table_shows_unsure_and_says_why(bundle, clips):
+    result = run("predict", clips, "--model", bundle)
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["file", "emotion", "confidence", "then", "(%)"]
+    assert [line.split()[1] for line in lines[1:5]] == ["sad", "unsure", "angry", "sad"]
+    assert lines[2].split()[2:5] == ["━━──────", "25", "%"]
+    assert lines[5] == "unsure: no emotion reaches this model's threshold of 50 %"
+    assert result.stderr.startswith("error: ") and "e_text.wav" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("width", "columns"), [(80, 4), (50, 3)])
+def test_table_fits_its_terminal_with_the_ends_of_names(monkeypatch, width, columns):
+    scores = {"surprised": 0.9, "fearful": 0.06, "surprised2": 0.04}
+    prediction = Prediction("surprised", 0.9, scores, 0.0, 1.0)
+    name = "/data/ravdess/Audio_Speech_Actors_01-24/Actor_12/03-01-05-01-02-01-12.flac"
+    screen = io.StringIO()
+    monkeypatch.setattr(output, "console", lambda *, width: Console(width=fixed, file=screen))
+    fixed = width
+    predict.print_table([recordings.Answer(name, prediction)], threshold=0.5)
+    header, row = screen.getvalue().splitlines()
+    assert len(row.rstrip()) <= width and "-12.flac" in row and "…" in row
+    assert "surprised" in row and "90 %" in row
+    assert ("then (%)" in header) == (columns == 4)
+
+
+def test_control_characters_in_names_are_escaped(bundle, tmp_path):
+    path = tmp_path / "evil\x1b[31m\n[bold]name.wav"
+    write_wav(path, handmade.tone(0.02))
+    missing = tmp_path / "gone\x1b]0;title\x07.wav"
+    result = run("predict", path, missing, "--model", bundle)
+    assert "\x1b" not in result.stdout + result.stderr and "\x07" not in result.stderr
+    assert r"evil\x1b[31m [bold]name.wav" in result.stdout
+    as_json = run("predict", path, "--model", bundle, "--format", "json").stdout
+    assert json.loads(as_json)[0]["file"] == str(path) and "\x1b" not in as_json
+
+
+def test_missing_bundle_is_one_line_and_exit_code_1(tmp_path):
+    result = run("predict", "clip.wav", "--model", tmp_path / "nowhere")
+    assert result.exit_code == 1 and result.stdout == ""
+    assert result.stderr.startswith("error: the bundle ") and result.stderr.count("\n") == 1
