@@ -1,10 +1,10 @@
-"""The emotion vocabulary: one canonical name each, one order, and the aliases that corpora use."""
+"""The emotion vocabulary: canonical names, their order, and the aliases that corpora use."""
 
 from collections.abc import Iterable
 
 from emotone.errors import CorpusError
 
-#: Canonical names in the order in which every table, matrix and graph output lists them (RAVDESS's own, then boredom).
+#: Canonical names, in the order of every table, matrix and graph output (the order of RAVDESS, then boredom).
 EMOTIONS: tuple[str, ...] = (
     "neutral",
     "calm",
@@ -17,7 +17,7 @@ EMOTIONS: tuple[str, ...] = (
     "boredom",
 )
 
-#: Alias -> canonical name: the English ones of corpora and manifests.  German and Italian codes stay in their readers.
+#: Alias -> canonical name: English aliases in corpora and manifests.  Readers hold the codes of their own corpora.
 ALIASES: dict[str, str] = {
     "neu": "neutral",
     "normal": "neutral",
@@ -45,7 +45,7 @@ ALIASES: dict[str, str] = {
 
 
 def canonical(name: str) -> str:
-    """The canonical name of an emotion.
+    """Return the canonical name of an emotion.
 
     Parameters
     ----------
@@ -63,19 +63,29 @@ def canonical(name: str) -> str:
     'surprised'
     """
     key = "_".join(name.strip().lower().replace("-", " ").replace("_", " ").split())
-    found = key if key in EMOTIONS else ALIASES.get(key)
-    if found is None:
+    emotion = key if key in EMOTIONS else ALIASES.get(key)
+    if emotion is None:
         raise CorpusError(f"unknown emotion {name!r}; known: {', '.join(EMOTIONS)}, or an alias such as 'fear' or 'ps'")
-    return found
+    return emotion
 
 
-def in_order(names: Iterable[str]) -> tuple[str, ...]:
-    """The distinct canonical names among ``names``, in the order of `EMOTIONS`.
+def in_order(names: Iterable[str], *, unknown_last: bool = False) -> tuple[str, ...]:
+    """Return the distinct canonical names of ``names``, in the order of `EMOTIONS`.
+
+    Parameters
+    ----------
+    names
+        Canonical names or aliases.
+    unknown_last
+        Keep names as they are, and sort those that are not canonical after the others.  False: resolve aliases, and
+        raise CorpusError for an unknown name.
 
     Examples
     --------
     >>> in_order(["sad", "anger", "sad"])
     ('sad', 'angry')
+    >>> in_order(["tense", "sad"], unknown_last=True)
+    ('sad', 'tense')
     """
-    found = {canonical(name) for name in names}
-    return tuple(emotion for emotion in EMOTIONS if emotion in found)
+    present = set(names) if unknown_last else {canonical(name) for name in names}
+    return (*(emotion for emotion in EMOTIONS if emotion in present), *sorted(present - set(EMOTIONS)))
