@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 
-#: Pattern -> what to write in its place.
+#: Pattern -> what to write in its place.  "heard in training" is part of the descriptions in finished runs, which stay.
 WORDS = {
     r"told|tells?|telling": "say, report, return, print, pass, name, show",
     r"one of (?!the\b|these\b|those\b|them\b|a kind\b|its\b|two\b|several\b)": "a, an, any, either, or the noun itself",
@@ -23,7 +23,7 @@ WORDS = {
     r"asked about|asks about": "tested on, predicted",
     r"bears?": "carries, holds, contains",
     r"goes by|go by|going by": "depends on, uses, follows",
-    r"heard|hears?(?! )": "seen, used, received, detected, present in",
+    r"heard(?! in training\b)|hears?(?! )": "seen, used, received, detected, present in",
     r"is worth|are worth|be worth|worth of": "the value, the score, the gain, the cost",
     r"learnt from|learns from|learn from": "trained on, trains on",
     r"at hand": "available, given",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from emotone.corpora.info import CorpusInfo
 from emotone.corpora.table import Corpus, Rejected, Row
 from emotone.errors import CorpusError
 
@@ -136,3 +137,12 @@ def read_tree(
         for path, clip in sorted(clips.values(), key=lambda item: str(item[0]))
     ]
     return Corpus.of_rows(rows, name, sorted(rejected, key=lambda item: item.path))
+
+
+def reader_of(info: CorpusInfo, parse: Parse) -> Callable[[Path], Corpus]:
+    """Return the reader of a corpus whose file names hold all labels."""
+
+    def read(root: Path) -> Corpus:
+        return read_tree(root, name=info.name, language=info.language, parse=parse)
+
+    return read

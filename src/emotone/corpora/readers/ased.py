@@ -1,11 +1,10 @@
 """ASED, the Amharic Speech Emotion Dataset."""
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from emotone.corpora.info import CorpusInfo
-from emotone.corpora.readers._scan import Clip, match_name, read_tree
-from emotone.corpora.table import Corpus
+from emotone.corpora.readers._scan import Clip, match_name, reader_of
 
 INFO = CorpusInfo(
     name="ased",
@@ -28,11 +27,6 @@ _COMMON_SENTENCES = ("01", "02")
 _WOMEN = {*range(1, 38, 2), 43, 47, 48, 49, 58, 62}
 
 
-def read(root: Path) -> Corpus:
-    """Read ASED: 27 sentences, 5 emotions, 65 speakers."""
-    return read_tree(root, name=INFO.name, language=INFO.language, parse=parse)
-
-
 def parse(path: PurePosixPath) -> Clip:
     """Read a file name; the statement is the sentence, with the letter of its emotion unless it is a common sentence.
 
@@ -50,3 +44,6 @@ def parse(path: PurePosixPath) -> Clip:
         gender="female" if int(speaker) in _WOMEN else "male",
         statement=sentence if sentence in _COMMON_SENTENCES else code[0] + sentence,
     )
+
+
+read = reader_of(INFO, parse)

@@ -1,11 +1,10 @@
 """EMO-DB, the Berlin Database of Emotional Speech."""
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from emotone.corpora.info import CorpusInfo
-from emotone.corpora.readers._scan import Clip, match_name, read_tree
-from emotone.corpora.table import Corpus
+from emotone.corpora.readers._scan import Clip, match_name, reader_of
 
 INFO = CorpusInfo(
     name="emodb",
@@ -36,11 +35,6 @@ _NAME = re.compile(rf"({'|'.join(_SPEAKERS)})([ab]\d\d)([{''.join(_EMOTIONS)}])(
 _FORM = f"SSTTTEV (speakers {', '.join(_SPEAKERS)}; emotions {', '.join(_EMOTIONS)})"
 
 
-def read(root: Path) -> Corpus:
-    """Read EMO-DB: 10 sentences, 7 emotions, ten actors."""
-    return read_tree(root, name=INFO.name, language=INFO.language, parse=parse)
-
-
 def parse(path: PurePosixPath) -> Clip:
     """Read a file name; the statement is the text's code.
 
@@ -58,3 +52,6 @@ def parse(path: PurePosixPath) -> Clip:
         gender="male" if speaker in _MEN else "female",
         statement=text,
     )
+
+
+read = reader_of(INFO, parse)

@@ -1,11 +1,10 @@
 """EMOVO, an Italian emotional speech corpus."""
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from emotone.corpora.info import CorpusInfo
-from emotone.corpora.readers._scan import Clip, match_name, read_tree
-from emotone.corpora.table import Corpus
+from emotone.corpora.readers._scan import Clip, match_name, reader_of
 
 INFO = CorpusInfo(
     name="emovo",
@@ -32,11 +31,6 @@ _EMOTIONS = {
 _NAME = re.compile(rf"({'|'.join(_EMOTIONS)})-([fm][123])-([bdln]\d)", re.IGNORECASE)
 
 
-def read(root: Path) -> Corpus:
-    """Read EMOVO: 14 sentences, 7 emotions, six actors."""
-    return read_tree(root, name=INFO.name, language=INFO.language, parse=parse)
-
-
 def parse(path: PurePosixPath) -> Clip:
     """Read a file name; the statement is the sentence's code.
 
@@ -50,3 +44,6 @@ def parse(path: PurePosixPath) -> Clip:
     gender = "female" if speaker.startswith("f") else "male"
     key = f"{emotion}-{speaker}-{sentence}"
     return Clip(key=key, emotion=_EMOTIONS[emotion], speaker=speaker, gender=gender, statement=sentence)
+
+
+read = reader_of(INFO, parse)

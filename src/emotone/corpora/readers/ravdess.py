@@ -1,11 +1,13 @@
-"""RAVDESS, the Ryerson Audio-Visual Database of Emotional Speech and Song."""
+"""RAVDESS, the Ryerson Audio-Visual Database of Emotional Speech and Song.
+
+Folders may be as published, flattened, or with Kaggle's second copy of every actor.
+"""
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from emotone.corpora.info import Archive, CorpusInfo, Source
-from emotone.corpora.readers._scan import Clip, match_name, read_tree
-from emotone.corpora.table import Corpus
+from emotone.corpora.readers._scan import Clip, match_name, reader_of
 from emotone.errors import CorpusError
 
 INFO = CorpusInfo(
@@ -42,11 +44,6 @@ _INTENSITIES = {"01": "normal", "02": "strong"}
 _STATEMENTS = {"01": "kids", "02": "dogs"}
 
 
-def read(root: Path) -> Corpus:
-    """Read speech and song, from the folders as published, flattened, or with Kaggle's second copy of every actor."""
-    return read_tree(root, name=INFO.name, language=INFO.language, parse=parse)
-
-
 def parse(path: PurePosixPath) -> Clip:
     """Read a file name.
 
@@ -77,3 +74,6 @@ def _decode(field: str, code: str, meanings: dict[str, str]) -> str:
     if code not in meanings:
         raise CorpusError(f"{field} code {code}; expected {', '.join(meanings)}")
     return meanings[code]
+
+
+read = reader_of(INFO, parse)

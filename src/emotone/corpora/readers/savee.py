@@ -1,11 +1,10 @@
 """SAVEE, Surrey Audio-Visual Expressed Emotion."""
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from emotone.corpora.info import CorpusInfo
-from emotone.corpora.readers._scan import Clip, match_name, read_tree
-from emotone.corpora.table import Corpus
+from emotone.corpora.readers._scan import Clip, match_name, reader_of
 from emotone.errors import CorpusError
 
 INFO = CorpusInfo(
@@ -22,28 +21,14 @@ INFO = CorpusInfo(
     layout="files named DC_a01.wav or DC/a01.wav (speakers DC, JE, JK, KL)",
 )
 _SPEAKERS = ("DC", "JE", "JK", "KL")
-_EMOTIONS = {
-    "sa": "sad",
-    "su": "surprised",
-    "a": "angry",
-    "d": "disgust",
-    "f": "fearful",
-    "h": "happy",
-    "n": "neutral",
-}
+_EMOTIONS = {"sa": "sad", "su": "surprised", "a": "angry", "d": "disgust", "f": "fearful", "h": "happy", "n": "neutral"}
 _NAME = re.compile(rf"(?:({'|'.join(_SPEAKERS)})_?)?({'|'.join(_EMOTIONS)})(\d\d)", re.IGNORECASE)
 
 
-def read(root: Path) -> Corpus:
-    """Read SAVEE: 7 emotions, four men.
+def parse(path: PurePosixPath) -> Clip:
+    """Read a file name, and the name of the folder if the file name lacks the speaker.
 
     The statement is unknown: some sentences were spoken in all emotions, and file names do not say which.
-    """
-    return read_tree(root, name=INFO.name, language=INFO.language, parse=parse)
-
-
-def parse(path: PurePosixPath) -> Clip:
-    """Read a file name, and the folder's where it lacks the speaker.
 
     Examples
     --------
@@ -56,3 +41,6 @@ def parse(path: PurePosixPath) -> Clip:
     if speaker not in _SPEAKERS:
         raise CorpusError(f"neither the name nor the folder says the speaker ({', '.join(_SPEAKERS)}): {path}")
     return Clip(key=f"{speaker}_{emotion}{number}", emotion=_EMOTIONS[emotion], speaker=speaker, gender="male")
+
+
+read = reader_of(INFO, parse)

@@ -1,11 +1,10 @@
 """TESS, the Toronto Emotional Speech Set."""
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from emotone.corpora.info import CorpusInfo
-from emotone.corpora.readers._scan import Clip, match_name, read_tree
-from emotone.corpora.table import Corpus
+from emotone.corpora.readers._scan import Clip, match_name, reader_of
 from emotone.emotions import canonical
 
 INFO = CorpusInfo(
@@ -25,11 +24,6 @@ INFO = CorpusInfo(
 _NAME = re.compile(r"(OAF?|YAF)_([a-z]+)_(angry|disgust|fear|happy|neutral|ps|sad)", re.IGNORECASE)
 
 
-def read(root: Path) -> Corpus:
-    """Read TESS: 200 carrier words, 7 emotions, two women."""
-    return read_tree(root, name=INFO.name, language=INFO.language, parse=parse)
-
-
 def parse(path: PurePosixPath) -> Clip:
     """Read a file name; the statement is the carrier word.
 
@@ -43,3 +37,6 @@ def parse(path: PurePosixPath) -> Clip:
     speaker = "YAF" if prefix == "yaf" else "OAF"
     key = f"{speaker}_{word}_{emotion}"
     return Clip(key=key, emotion=canonical(emotion), speaker=speaker, gender="female", statement=word)
+
+
+read = reader_of(INFO, parse)
