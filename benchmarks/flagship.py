@@ -104,7 +104,7 @@ def _lines(told: dict[str, dict]) -> list[str]:
         ("... adapted on 5 clips", "80.2", 82.5, 86, heard["5"]["uar"], None, "speakers"),
         _random_row(told["random"]["test"]),
         (
-            "a corpus that was not in training, mean UAR of TESS, nEMO, EMO-DB",
+            "corpora not in training, mean UAR of TESS, nEMO, EMO-DB",
             "45",
             55,
             65,
@@ -150,9 +150,9 @@ def _builtin(told: dict) -> list[str]:
     uar = _percent(test["uar"])
     together = (
         f"All corpora together: UAR {uar} %; adapted on 5 clips of the speaker {adapted['5']} %, on all clips "
-        f"{adapted['all']} %. ECE {test['ece']:.3f}. The model gives an emotion for {unsure['coverage']} % of the clips; "
-        f'{unsure["accuracy_above"]} % of these are correct. It answers "unsure" for the rest; its most probable '
-        f"emotion is correct for {unsure['accuracy_below']} % of them."
+        f"{adapted['all']} %. ECE {test['ece']:.3f}. The model gives an emotion for {unsure['coverage']} % of the "
+        f'clips; {unsure["accuracy_above"]} % of these are correct. It answers "unsure" for the rest; its most '
+        f"probable emotion is correct for {unsure['accuracy_below']} % of them."
     )
     return [*_groups(told, ("corpus", "gender")), "", together, "", _command("builtin")]
 

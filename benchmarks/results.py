@@ -311,7 +311,7 @@ def _targets(random: dict, speakers: dict, seven: list[dict], spread: dict[str, 
     lines.append(_line(SPEAKERS, best, speakers[best], "uar", _command(best, "speaker-6fold"), []))
     first = speakers[best]["folds"][0]["uar"]
     lines.append(
-        f"| the same | fold 1 alone: none of its four test actors was in an inner fold that was used to choose settings | | | | "
+        f"| the same | fold 1 alone: no test actor was in the inner folds that settings were chosen on | | | | "
         f"{_percent(first)} | | the same |"
     )
     command = _command("mlp", "random-80-20", "--channel", "all", "--emotions", ",".join(SEVEN))
