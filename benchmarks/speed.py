@@ -222,7 +222,7 @@ def markdown(report: dict[str, Any]) -> str:
     lines = [
         "# Speed and memory",
         "",
-        "One core, one thread; medians over interleaved pairs. The ratio is the time of librosa divided by ours: median (quartiles).",
+        "One core, one thread; medians over interleaved pairs. The ratio is librosa's time / ours: median (quartiles).",
         "",
         "| what | Emotone | librosa | ratio |",
         "|---|---|---|---|",
