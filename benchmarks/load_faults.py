@@ -301,16 +301,16 @@ def gone_mid_stream(service: Service, scale: Scale) -> str:
 
 
 FAULTS: dict[str, Fault] = {
-    "client gone within its upload": Fault(gone_mid_upload, ("gone",)),
-    "client gone before its answer": Fault(gone_before_the_answer, ("gone",)),
-    "client gone within a stream": Fault(gone_mid_stream, ("gone",)),
-    "stream: text that is no JSON": Fault(spoilt(HELLO, "stop"), ("1003 bad_request",)),
+    "client disconnects during the upload": Fault(gone_mid_upload, ("gone",)),
+    "client disconnects before the answer": Fault(gone_before_the_answer, ("gone",)),
+    "client disconnects during a stream": Fault(gone_mid_stream, ("gone",)),
+    "stream: text that is not JSON": Fault(spoilt(HELLO, "stop"), ("1003 bad_request",)),
     "stream: an odd number of bytes": Fault(spoilt(HELLO, b"\1\2\3", '{"end": true}'), ("1000",)),
     "stream: a message of 64 MB": Fault(spoilt(HELLO, bytes(64_000_000)), ("1009", "1006")),  # a reset may overtake it
-    "stream: a frame that is none": Fault(bad_frame, ("1002",)),
-    "an upload too large, length told": Fault(large_with_length, ("413 too_large",)),
-    "an upload too large, length not told": Fault(large_in_chunks, ("413 too_large",)),
-    "a ZIP archive called .wav": Fault(upload(lambda _: load_sounds.archive()), ("422 not_audio",)),
+    "stream: an invalid WebSocket frame": Fault(bad_frame, ("1002",)),
+    "upload too large, with Content-Length": Fault(large_with_length, ("413 too_large",)),
+    "upload too large, without Content-Length": Fault(large_in_chunks, ("413 too_large",)),
+    "a ZIP archive named .wav": Fault(upload(lambda _: load_sounds.archive()), ("422 not_audio",)),
     "hours of silence in a small FLAC": Fault(
         upload(lambda scale: load_sounds.silence(seconds=scale.hours * 3600, rate=8000)), ("413 too_long",)
     ),
@@ -328,11 +328,11 @@ FAULTS: dict[str, Fault] = {
     ),
     "a WAV header that claims 4 GB": Fault(upload(lambda _: load_sounds.wav_that_claims(0xFFFFFFFF)), ("200",)),
     "a form of many fields": Fault(form_of_fields, ("400 bad_request",)),
-    "a form with a header without end": Fault(form_of_a_header, ("400 bad_request",)),
-    "a file full of almost-boundaries": Fault(form_of_near_ends, ("422 not_audio",)),
-    "connections that say nothing": Fault(mute(b""), ("closed",)),
-    "connections with half a head": Fault(mute(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nX-A: "), ("closed",)),
-    "uploads a byte at a time": Fault(drips, ("408 idle", "408 idle, 503 busy")),
+    "a form with an endless header": Fault(form_of_a_header, ("400 bad_request",)),
+    "a file full of near-boundaries": Fault(form_of_near_ends, ("422 not_audio",)),
+    "connections that send nothing": Fault(mute(b""), ("closed",)),
+    "connections that send half a header": Fault(mute(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nX-A: "), ("closed",)),
+    "uploads of one byte at a time": Fault(drips, ("408 idle", "408 idle, 503 busy")),
 }
 
 

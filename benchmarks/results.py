@@ -89,7 +89,7 @@ DEEP = (
         "five",
         Target(
             "random-80-20, 5 classes",
-            "best on validation: {model}, accuracy; songs of the training actors learnt from too",
+            "best on validation: {model}, accuracy; trained also on songs of the training actors",
             "88 % (published notebook)",
             90,
             94,
@@ -102,7 +102,7 @@ DEEP = (
     Deep(
         "speakers",
         Target(
-            "speaker-6fold", "{model}, UAR; songs of the training actors learnt from too", "62.3 % (ResLSTM-SA)", 63, 68
+            "speaker-6fold", "{model}, UAR; trained also on songs of the training actors", "62.3 % (ResLSTM-SA)", 63, 68
         ),
         ("resnet",),
         "uar",
@@ -134,16 +134,16 @@ def main() -> None:
         deep = [_deep(row, base, chosen, bar) for row in DEEP]
     lines = ["### Targets: classic models", "", *_targets(_classic(random), _classic(speakers), told_seven, spread)]
     lines += ["", "### Targets: deep models", "", *_deep_targets(deep)]
-    lines += ["", "### Every model, random and speaker-disjoint side by side", "", *_side_by_side(chosen)]
-    lines += ["", "### Unseen speakers, all models", "", *_table(speakers)]
-    lines += ["", "### Random split, all models", "", *_table(random)]
+    lines += ["", "### Every model under a random and a speaker-disjoint protocol", "", *_side_by_side(chosen)]
+    lines += ["", "### All models on new speakers", "", *_table(speakers)]
+    lines += ["", "### All models on a random split", "", *_table(random)]
     lines += [
         "",
-        "### Five classes, random split: each class",
+        "### Five classes, random split: scores by class",
         "",
         *_classes(next(runs[0] for row, _, runs in deep if row.each)),
     ]
-    lines += ["", "### Seven classes, speech and song, MLP: each class", "", *_classes(told_seven[0])]
+    lines += ["", "### Seven classes, speech and song, MLP: scores by class", "", *_classes(told_seven[0])]
     _write(chosen.page, lines)
 
 
@@ -265,7 +265,7 @@ def _side_by_side(chosen: argparse.Namespace) -> list[str]:
             "| " + " | ".join([row["model"], *shown, f"{100 * row['leak']['uar']:.1f}", chance, *costs]) + " |"
         )
     command = "emotone compare ravdess --data DIR --models all --augment speed --copies 2 --out runs/comparison"
-    return [f"`{command}`", "", *lines, "", "![every model under both protocols](figures/comparison.png)"]
+    return [f"`{command}`", "", *lines, "", "![UAR of every model under both protocols](figures/comparison.png)"]
 
 
 def _command(model: str, protocol: str, *extra: str, copies: int = 2) -> str:
@@ -311,7 +311,7 @@ def _targets(random: dict, speakers: dict, seven: list[dict], spread: dict[str, 
     lines.append(_line(SPEAKERS, best, speakers[best], "uar", _command(best, "speaker-6fold"), []))
     first = speakers[best]["folds"][0]["uar"]
     lines.append(
-        f"| the same | fold 1 alone: its four actors were held out of all inner folds for new voices | | | | "
+        f"| the same | fold 1 alone: no test actor was in the inner folds that settings were chosen on | | | | "
         f"{_percent(first)} | | the same |"
     )
     command = _command("mlp", "random-80-20", "--channel", "all", "--emotions", ",".join(SEVEN))
