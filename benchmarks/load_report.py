@@ -10,7 +10,7 @@ Row = tuple[str, ...]
 
 def missed(report: dict[str, Any]) -> list[str]:
     """Names of the targets that were missed."""
-    targets = [one for name in SECTIONS for one in report.get(name, {}).get("targets", {}).items()]
+    targets = [target for name in SECTIONS for target in report.get(name, {}).get("targets", {}).items()]
     return [name for name, kept in targets if not kept]
 
 
@@ -25,8 +25,8 @@ def markdown(report: dict[str, Any]) -> list[str]:
     """The report for a page."""
     lines: list[str] = []
     for head, *rows in _tables(report):
-        told = [head, ("---",) * len(head), *rows]
-        lines += [*(f"| {' | '.join(row)} |" for row in told), ""]
+        table = [head, ("---",) * len(head), *rows]
+        lines += [*(f"| {' | '.join(row)} |" for row in table), ""]
     machine = report["machine"]
     return [*lines, f"{report['date']}, {machine['cores']} cores, {machine['cpu']}."]
 
@@ -71,10 +71,10 @@ def _memory(memory: dict[str, Any] | None) -> list[Row]:
         return []
     rows: list[Row] = []
     for name in ("requests", "streams"):
-        one = memory[name]
-        found = f"{one['start_mib']:.1f} to {one['end_mib']:.1f}, {one['kib_each']:+.2f} KiB each; "
-        found += f"second quarter {one['second_quarter_mib']:.1f}, last {one['last_quarter_mib']:.1f}"
-        rows.append((f"memory over {one['done']} {name}, MiB", found, "flat"))
+        section = memory[name]
+        figures = f"{section['start_mib']:.1f} to {section['end_mib']:.1f}, {section['kib_each']:+.2f} KiB each; "
+        figures += f"second quarter {section['second_quarter_mib']:.1f}, last {section['last_quarter_mib']:.1f}"
+        rows.append((f"memory over {section['done']} {name}, MiB", figures, "flat"))
     first, last = memory["open_files"]
     return [*rows, ("open files and sockets, before and after", f"{first}, {last}", "no more")]
 

@@ -140,7 +140,7 @@ def memory_section(data: Path, *, model: str | None) -> Section:
 
 
 def memory_worker(data: Path, *, model: str | None) -> Section:
-    """What `memory_section` runs in a process of its own."""
+    """Measure memory in the process that `memory_section` starts."""
     paths = sorted((data / "ravdess").rglob("*.flac")) or sorted((data / "ravdess").rglob("*.wav"))
     work: Callable[[Path], object]
     if model is None:

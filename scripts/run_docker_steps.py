@@ -1,10 +1,10 @@
-"""Take the steps of the Dockerfile in a folder, without a container engine, and ask the service that they make.
+"""Run the steps of the Dockerfile in a folder, without a container engine, and test the resulting service.
 
-Run as ``python scripts/run_docker_steps.py [--python FILE] [--keep] [OPTION ...]``, where the others are options of
-``emotone serve``; takes minutes, since it installs what the image holds.  The image's absolute paths become paths under
-a temporary folder, and its Python is this one, or the one named.  COPY obeys .dockerignore, a later stage sees only
-what it copies, and the service runs as the image's user where the caller is root.  What this can't show: the base image
-itself, and the limits that an engine sets.
+Run ``python scripts/run_docker_steps.py [--python FILE] [--keep] [OPTION ...]``; each OPTION goes to ``emotone serve``.
+It takes minutes, because it installs the packages of the image.  The image's absolute paths become paths under a
+temporary folder, and its Python is this interpreter, or FILE.  COPY obeys .dockerignore, a later stage sees only what
+it copies, and the service runs as the image's user if the caller is root.  This does not test the base image, nor
+the limits that an engine sets.
 """
 
 import argparse
@@ -30,37 +30,36 @@ from typing import Any
 import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
-#: Packages of training and of the tests, which a service has no use for.
+#: Packages for training and tests, which a service does not need.
 UNWANTED = {"torch", "scikit-learn", "librosa", "scipy", "matplotlib", "transformers", "xgboost-cpu", "pytest", "pip"}
-#: The shared libraries outside the wheels that the base image has: of libc6, libgcc-s1, libstdc++6 and zlib1g, which
-#: Debian's apt and dpkg need.
+#: Shared libraries of the base image: of libc6, libgcc-s1, libstdc++6 and zlib1g, which Debian's apt and dpkg need.
 OF_DEBIAN = set("libc libdl libgcc_s libm libmvec libpthread librt libstdc++ libutil libz ld-linux-x86-64".split())
 OF_DEBIAN.add("ld-linux-aarch64")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One instruction: ``word`` in capitals, and the rest of it in one line."""
+    """An instruction: ``word`` in capitals, and the rest joined to a single line."""
 
     word: str
     rest: str
 
     def as_list(self) -> list[str] | None:
-        """The exec form's words (after CMD in a HEALTHCHECK); None if it is a shell's line."""
-        found = re.search(r"\[.*\]\s*$", self.rest)
-        return json.loads(found.group()) if found else None
+        """Return the words of the exec form (after CMD in a HEALTHCHECK); None for the shell form."""
+        match = re.search(r"\[.*\]\s*$", self.rest)
+        return json.loads(match.group()) if match else None
 
 
 @dataclass
 class Stage:
-    """What follows one FROM.
+    """A build stage: FROM and the steps after it.
 
     Attributes
     ----------
     base
         The image, or the name of an earlier stage.
     name
-        After AS; empty if there is none.
+        The name after AS; empty without AS.
     """
 
     base: str
@@ -68,11 +67,11 @@ class Stage:
     steps: list[Step] = field(default_factory=list)
 
     def only(self, word: str) -> Step:
-        """The last instruction of this kind, which is the one that counts; ValueError if there is none."""
-        found = [step for step in self.steps if step.word == word]
-        if not found:
+        """Return the last instruction of this kind, which takes effect; ValueError if it is missing."""
+        steps = [step for step in self.steps if step.word == word]
+        if not steps:
             raise ValueError(f"the stage {self.name or self.base!r} has no {word}; expected one")
-        return found[-1]
+        return steps[-1]
 
 
 def read_stages(text: str) -> list[Stage]:
@@ -96,7 +95,7 @@ def read_ignored(text: str) -> list[str]:
 
 
 def is_ignored(path: str, patterns: list[str]) -> bool:
-    """Whether a path, relative to the context, is kept from the builder: the last pattern that fits it decides.
+    """Check whether the builder ignores a path, relative to the context; the last matching pattern decides.
 
     >>> [is_ignored(path, ["*", "!src", "**/*.pyc"]) for path in ("runs/a", "src/a.py", "src/b/a.pyc")]
     [True, False, True]
@@ -118,7 +117,7 @@ def is_ignored(path: str, patterns: list[str]) -> bool:
 
 
 def mapped(text: str, at: Path) -> str:
-    """Text in which the absolute paths that a Dockerfile names are under a folder; those of web addresses stay.
+    """Move the absolute paths of a Dockerfile's text under a folder, but not the paths of web addresses.
 
     >>> mapped("PATH=/opt/venv/bin:$PATH x/tmp http://a/tmp /usr/bin", Path("/a"))
     'PATH=/a/opt/venv/bin:$PATH x/tmp http://a/tmp /usr/bin'
@@ -134,9 +133,9 @@ class Image:
     at
         The folder.
     environment
-        What ENV has set, in the stage that runs.
+        Variables that ENV has set in the current stage.
     sent
-        Files of the context that COPY has taken, relative to it.
+        Files of the context that COPY has copied, relative to it.
     """
 
     def __init__(self, at: Path, *, patterns: list[str], python: Path) -> None:
@@ -151,7 +150,7 @@ class Image:
         at.chmod(0o755)
 
     def mapped(self, text: str) -> str:
-        """Text in which the image's absolute paths are the folder's."""
+        """Move the image's absolute paths in a text to the folder."""
         return mapped(text, self.at)
 
     def begin(self) -> None:
@@ -160,7 +159,7 @@ class Image:
         self.environment = {"PATH": f"{self.base}/bin:/usr/bin:/bin"}
 
     def take(self, step: Step) -> None:
-        """Carry out RUN, COPY, ENV and WORKDIR; the others only say how the image is run."""
+        """Run the step if it is RUN, COPY, ENV or WORKDIR; the others only affect how the image is run."""
         if step.word == "WORKDIR":
             self.work = Path(self.mapped(step.rest))
             self.work.mkdir(parents=True, exist_ok=True)
@@ -192,15 +191,15 @@ class Image:
             shutil.copyfile(path, place)
 
     def keep_only(self, paths: list[str]) -> None:
-        """Drop what earlier stages made, but for some folders."""
+        """Remove the files of earlier stages, except some folders."""
         kept = [Path(self.mapped(path)) for path in paths]
         for top in (path for path in self.at.iterdir() if path.name not in ("usr", "tmp")):
-            if not any(one.is_relative_to(top) for one in kept):
+            if not any(path.is_relative_to(top) for path in kept):
                 shutil.rmtree(top)
 
 
 def build(image: Image, stages: list[Stage]) -> None:
-    """Take the steps of all stages; copies between stages must not move a path, as virtual environments can't move."""
+    """Run the steps of all stages; copies between stages must keep paths, since virtual environments can't move."""
     for stage in stages:
         copied = [step.rest.split()[1:] for step in stage.steps if step.rest.startswith("--from=")]
         if any(source != to for source, to in copied):
@@ -213,26 +212,26 @@ def build(image: Image, stages: list[Stage]) -> None:
 
 
 def check_contents(venv: Path, *, sent: set[str]) -> None:
-    """Compare the installed package with the sources, and look for packages that should not be there; prints sizes."""
+    """Compare the installed package with the sources, look for unwanted packages, and print sizes."""
     (site,) = venv.glob("lib/python3*/site-packages")
     expected = {path.removeprefix("src/") for path in sent if path.startswith("src/")}
     files = [path for path in (site / "emotone").rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    found = {path.relative_to(site).as_posix() for path in files}
-    if expected != found:
-        raise ValueError(f"the wheel and src/ differ: {sorted(expected ^ found)}")
+    installed = {path.relative_to(site).as_posix() for path in files}
+    if expected != installed:
+        raise ValueError(f"the wheel and src/ differ: {sorted(expected ^ installed)}")
     names = {re.sub(r"[-_.]+", "-", path.name.split("-")[0]).lower() for path in site.glob("*.dist-info")}
     if names & UNWANTED:
-        raise ValueError(f"the image has {sorted(names & UNWANTED)}, which a service has no use for")
+        raise ValueError(f"the image has {sorted(names & UNWANTED)}, which a service does not need")
     sizes = {path.name: size_mb(path) for path in site.iterdir()}
     largest = sorted(sizes.items(), key=lambda pair: -pair[1])[:8]
     print(f"{len(names)} packages, {size_mb(venv):.0f} MB: " + ", ".join(f"{name} {mb:.0f}" for name, mb in largest))
 
 
 def check_libraries(venv: Path) -> None:
-    """Look for shared libraries that neither the wheels bring nor the base image has."""
+    """Check that the wheels or the base image contain all shared libraries."""
     modules = [str(path) for path in venv.rglob("*.so*") if path.is_file()]
-    told = subprocess.run(["ldd", *modules], capture_output=True, text=True).stdout
-    outside = {line.split()[0] for line in told.splitlines() if "=>" in line and f"=> {venv}" not in line}
+    output = subprocess.run(["ldd", *modules], capture_output=True, text=True).stdout
+    outside = {line.split()[0] for line in output.splitlines() if "=>" in line and f"=> {venv}" not in line}
     missing = {name for name in outside if Path(name).name.split(".so")[0] not in OF_DEBIAN}
     if missing or not outside:
         raise ValueError(f"{len(modules)} modules need {sorted(missing)}, which is no part of the base image")
@@ -240,13 +239,13 @@ def check_libraries(venv: Path) -> None:
 
 
 def size_mb(at: Path) -> float:
-    """Size of a file, or of all in a folder, in millions of bytes."""
+    """Return the size of a file, or of all files in a folder, in MB."""
     paths = [at, *at.rglob("*")] if at.is_dir() else [at]
     return sum(path.lstat().st_size for path in paths if path.is_symlink() or path.is_file()) / 1e6
 
 
 def is_open(program: Path) -> bool:
-    """Whether any user may run a program: it, and all folders above it, can be reached."""
+    """Check whether any user may run a program: it and all folders above it are accessible."""
     real = program.resolve()
     return all(path.stat().st_mode & stat.S_IXOTH for path in (real, *real.parents))
 
@@ -268,12 +267,12 @@ class Service:
         line = [*(last.only("ENTRYPOINT").as_list() or []), "--host", "127.0.0.1", "--port", str(self.port)]
         self.process = self._start([*line, *options])
 
-    def _start(self, line: list[str], **given: Any) -> subprocess.Popen[bytes]:
-        found = shutil.which(line[0], path=self._environment["PATH"])
-        if found is None:
+    def _start(self, line: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        program = shutil.which(line[0], path=self._environment["PATH"])
+        if program is None:
             raise FileNotFoundError(f"{line[0]} is not in the image's PATH")
         process: subprocess.Popen[bytes] = subprocess.Popen(
-            [found, *line[1:]], cwd=self._work, env=self._environment, **self._user, **given
+            [program, *line[1:]], cwd=self._work, env=self._environment, **self._user, **options
         )
         return process
 
@@ -284,14 +283,14 @@ class Service:
             return check.wait(30) == 0
 
     def peak_mb(self) -> float:
-        """The most memory that the process has held, in millions of bytes."""
-        told = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+) kB", told)[1]) * 1024 / 1e6  # type: ignore[index]
+        """Return the peak memory of the process, MB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024 / 1e6  # type: ignore[index]
 
 
 @contextlib.contextmanager
 def running(image: Image, last: Stage, *, key: str, options: Sequence[str]) -> Iterator[Service]:
-    """Start the service, wait until its health check succeeds, and end it at last, whatever happens."""
+    """Start the service, wait until its health check succeeds, and end it after the block, also after an error."""
     service = Service(image, last, key=key, options=options)
     try:
         start = time.monotonic()
@@ -307,7 +306,7 @@ def running(image: Image, last: Stage, *, key: str, options: Sequence[str]) -> I
 
 
 def ask(service: Service, *, key: str, page: bool) -> None:
-    """Ask for each sample clip, with the key and without, and for the page; raises where an answer is unexpected."""
+    """Request each sample clip, with and without the key, and the page; RuntimeError for an unexpected response."""
     bearer = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=service.url, trust_env=False, timeout=60) as client:
         for clip in sorted(path for path in (ROOT / "samples").iterdir() if path.suffix != ".md"):
@@ -326,16 +325,18 @@ def ask(service: Service, *, key: str, page: bool) -> None:
 
 
 def main() -> int:
-    """Take the steps, start the service, ask it and end it; the exit status is 0 if all went well."""
+    """Run the steps, start the service, test it and end it; return the exit status 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", action="store_true", help="leave the folder, and print its name")
-    parser.add_argument("--python", type=Path, default=Path(sys.executable), help="in place of the base image's")
-    given, options = parser.parse_known_args()
+    parser.add_argument(
+        "--python", type=Path, default=Path(sys.executable), help="Python to use instead of the base image's"
+    )
+    arguments, options = parser.parse_known_args()
     stages = read_stages((ROOT / "Dockerfile").read_text())
     at = Path(tempfile.mkdtemp(prefix="emotone-image-"))
     key = secrets.token_hex(16)
     try:
-        image = Image(at, patterns=read_ignored((ROOT / ".dockerignore").read_text()), python=given.python)
+        image = Image(at, patterns=read_ignored((ROOT / ".dockerignore").read_text()), python=arguments.python)
         build(image, stages)
         check_contents(at / "opt/venv", sent=image.sent)
         check_libraries(at / "opt/venv")
@@ -347,7 +348,7 @@ def main() -> int:
                 raise RuntimeError(f"after SIGTERM the exit status is {status}; expected 0, and no answer any more")
             print("ended with status 0 after SIGTERM")
     finally:
-        print(f"kept: {at}") if given.keep else shutil.rmtree(at)
+        print(f"kept: {at}") if arguments.keep else shutil.rmtree(at)
     return 0
 
 
