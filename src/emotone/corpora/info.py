@@ -6,18 +6,9 @@ from pathlib import PurePosixPath
 
 @dataclass(frozen=True)
 class Archive:
-    """A published zip file.
+    """A published zip file: its name in the Zenodo record, and how many clips of which channel it holds.
 
-    Attributes
-    ----------
-    file
-        Its name in the Zenodo record.
-    channel, n_clips
-        How many clips of which channel it holds.
-    max_unpacked_bytes
-        Limit on the bytes that it may unpack to.
-    md5
-        Checksum, hexadecimal; empty: use the one that the record lists.
+    ``max_unpacked_bytes`` limits the unpacked size.  Without ``md5`` (hexadecimal), the record's checksum is used.
     """
 
     file: str
@@ -53,7 +44,7 @@ class CorpusInfo:
     language
         ISO 639-1 code.
     licence, commercial_use
-        The licence, and whether it permits commercial products; False if nothing says so.
+        The licence, and whether it permits commercial products (False if it does not say).
     emotions, n_clips, n_speakers
         What a complete copy holds, all channels together; emotions in canonical order.
     layout
@@ -66,7 +57,6 @@ class CorpusInfo:
     title: str
     language: str
     licence: str
-    commercial_use: bool
     url: str
     citation: str
     emotions: tuple[str, ...]
@@ -74,4 +64,5 @@ class CorpusInfo:
     n_speakers: int
     layout: str
     aliases: tuple[str, ...] = ()
+    commercial_use: bool = False
     source: Source | None = None

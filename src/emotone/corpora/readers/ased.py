@@ -11,7 +11,6 @@ INFO = CorpusInfo(
     title="Amharic Speech Emotion Dataset (ASED)",
     language="am",
     licence="free for research",  # its authors state no licence
-    commercial_use=False,
     url="https://github.com/Ethio2021/ASED_V1",
     citation="Retta et al., ACM Trans. Asian Low-Resource Language Information Processing 22(5), 2023",
     emotions=("neutral", "happy", "sad", "angry", "fearful"),

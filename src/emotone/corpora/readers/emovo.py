@@ -11,7 +11,6 @@ INFO = CorpusInfo(
     title="EMOVO, an Italian emotional speech corpus",
     language="it",
     licence="free for research",
-    commercial_use=False,
     url="http://voice.fub.it/activities/corpora/emovo/index.html",
     citation="Costantini et al., LREC 2014",
     emotions=("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised"),

@@ -14,7 +14,6 @@ INFO = CorpusInfo(
     title="nEMO, a dataset of emotional speech in Polish",
     language="pl",
     licence="CC BY-NC-SA 4.0",
-    commercial_use=False,
     url="https://github.com/amu-cai/nEMO",
     citation="Christop, LREC-COLING 2024",
     emotions=("neutral", "happy", "sad", "angry", "fearful", "surprised"),

@@ -15,7 +15,6 @@ INFO = CorpusInfo(
     title="Ryerson Audio-Visual Database of Emotional Speech and Song",
     language="en",
     licence="CC BY-NC-SA 4.0",
-    commercial_use=False,
     url="https://zenodo.org/records/1188976",
     citation="Livingstone and Russo, PLoS ONE 13(5), 2018",
     emotions=("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"),

@@ -12,7 +12,6 @@ INFO = CorpusInfo(
     title="Surrey Audio-Visual Expressed Emotion",
     language="en",
     licence="free for research",
-    commercial_use=False,
     url="http://kahlan.eps.surrey.ac.uk/savee/",
     citation="Haq and Jackson, AVSP 2009",
     emotions=("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised"),

@@ -12,7 +12,6 @@ INFO = CorpusInfo(
     title="Toronto Emotional Speech Set",
     language="en",
     licence="CC BY-NC-ND 4.0",
-    commercial_use=False,
     url="https://doi.org/10.5683/SP2/E8H2MF",
     citation="Pichora-Fuller and Dupuis, Borealis, 2020",
     emotions=("neutral", "happy", "sad", "angry", "fearful", "disgust", "surprised"),
