@@ -139,8 +139,9 @@ def page(notebook: NotebookNode, *, name: str) -> tuple[str, dict[str, bytes]]:
 
 
 def linked(text: str) -> str:
-    """Make links between notebooks links between their pages, and the one to their list lead to it from there."""
-    return re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.md)", text).replace("](README.md)", "](../../notebooks/README.md)")
+    """Change the links of a notebook so that they work from its page in docs/notebooks."""
+    text = re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.md)", text).replace("](README.md)", "](../../notebooks/README.md)")
+    return text.replace("](../docs/", "](../")
 
 
 def small_png(content: bytes, *, most_bytes: int = MOST_BYTES) -> bytes:
