@@ -1,7 +1,7 @@
 """Make the clips in ``samples/``: synthetic speech by espeak-ng, written as WAV, FLAC, Ogg Vorbis and MP3.
 
-Run ``python scripts/make_samples.py [FOLDER]``.  It needs espeak-ng (``apt-get install espeak-ng``); the same version
-makes the same samples.  The speech is synthetic, so the project contains no voice of a person.
+Run as ``python scripts/make_samples.py [FOLDER]``; needs the program espeak-ng (``apt-get install espeak-ng``), the
+same version of which speaks the same samples.  A program speaks, so the project contains no person's voice.
 """
 
 import os
@@ -72,7 +72,7 @@ CONVERSATION = (
 
 
 def command(voice: str, style: Style, text: str) -> list[str]:
-    """Return the command that speaks ``text`` and writes a WAV file to its standard output."""
+    """Give the command that speaks ``text`` and writes a WAV file to its standard output."""
     marked_up = f'<speak><prosody range="{style.range_percent}%">{text}</prosody></speak>'
     settings = ["-s", style.words_per_minute, "-p", style.pitch, "-a", style.amplitude]
     return ["espeak-ng", "--stdout", "-m", "-v", VOICES[voice], *map(str, settings), marked_up]
@@ -88,7 +88,7 @@ def speak(voice: str, style: str, text: str) -> np.ndarray:
 
 
 def write(path: Path, samples: np.ndarray) -> None:
-    """Write samples (n,) at 16 kHz in the format that the suffix names, atomically."""
+    """Write samples (n,) at 16 kHz in the format that the suffix names, whole or not at all."""
     if path.suffix == ".wav":
         audio.write_wav(path, samples)
         return

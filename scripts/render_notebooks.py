@@ -1,8 +1,8 @@
 """Execute the notebooks and write each as a page of the documents: ``docs/notebooks/NAME.md``, with its pictures.
 
-Run ``EMOTONE_DATA=DIR python scripts/render_notebooks.py [NAME ...]``, where DIR holds ``ravdess/``.  Without a NAME,
-all notebooks are rendered.  Features are kept in `emotone.features.store.default_folder`.  The notebooks themselves
-are not changed and have no outputs.  Each page ends with a digest of its notebook.
+Run as ``EMOTONE_DATA=DIR python scripts/render_notebooks.py [NAME ...]``, where DIR holds ``ravdess/``; all notebooks
+if none is named.  Features are kept where `emotone.features.store.default_folder` says.  The notebooks themselves stay
+as they are, without outputs; each page ends with a digest of the notebook that it was made from.
 """
 
 import argparse
@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 PAGES = ROOT / "docs" / "notebooks"
 PARAMETERS = "parameters"  # tag of the cell whose values may be replaced
-REPLACEMENT = "given"  # id of the cell that replaces them
+GIVEN = "given"  # id of the cell that replaces them
 MOST_BYTES = 120_000  # of a picture
 WIDTHS = (1200, 1080, 960, 860, 760)  # dots, tried one after the other until a picture is small enough
 COLOURS = 256
@@ -41,34 +41,34 @@ _DIGEST = "<!-- made from the notebook with SHA-256 {} by scripts/render_noteboo
 
 
 class ThisPython(KernelSpecManager):
-    """Starts kernels with the interpreter of this script, whatever kernels are installed."""
+    """Starts kernels with the interpreter that runs this, whatever kernels are installed."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        """Return the only kernel."""
+        """Return the kernel of this interpreter."""
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         return KernelSpec(argv=command, display_name="Python 3", language="python")
 
 
 def read(path: Path) -> NotebookNode:
-    """Read and validate a notebook."""
+    """Read a notebook, and check that it is one."""
     notebook: NotebookNode = nbformat.read(path, as_version=nbformat.NO_CONVERT)  # type: ignore[no-untyped-call]
     nbformat.validate(notebook)
     return notebook
 
 
 def digest(notebook: NotebookNode) -> str:
-    """Hash the kind and source of every cell, without outputs."""
+    """Hash the kind and source of every cell, but not its outputs."""
     content = "\0".join(f"{cell.cell_type}\0{cell.source}" for cell in notebook.cells)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def with_parameters(notebook: NotebookNode, values: Mapping[str, Any]) -> NotebookNode:
-    """Return a new notebook with a cell that sets values after the cell tagged "parameters".
+    """Put a cell that sets values after the one tagged "parameters", and return a new notebook.
 
     Raises
     ------
     ValueError
-        There is no such cell, or it does not set these names.
+        There is no such cell, or it does not set one of these names.
     """
     changed = copy.deepcopy(notebook)
     place = _parameters(changed)
@@ -76,8 +76,7 @@ def with_parameters(notebook: NotebookNode, values: Mapping[str, Any]) -> Notebo
     if unknown:
         raise ValueError(f"the cell tagged {PARAMETERS!r} does not set {unknown}; expected names that it sets")
     replacement = copy.deepcopy(changed.cells[place])
-    replacement.id = REPLACEMENT
-    replacement.source = "\n".join(f"{name} = {value!r}" for name, value in values.items())
+    replacement.id, replacement.source = GIVEN, "\n".join(f"{name} = {value!r}" for name, value in values.items())
     changed.cells.insert(place + 1, replacement)
     return changed
 
@@ -87,14 +86,14 @@ def execute(
 ) -> NotebookNode:
     """Run every cell in a kernel of this interpreter, in the notebooks' folder; the result has the outputs.
 
-    The user's folders for Jupyter and IPython are neither read nor written.
+    Nothing is read from or written to the user's folders for Jupyter and IPython.
 
     Parameters
     ----------
     environment
-        Environment variables of the kernel, in addition to those of this process.
+        Variables that are set for the kernel, besides this process' own.
     limit_s
-        Time limit for a cell, seconds.
+        Seconds that one cell may take.
 
     Raises
     ------
@@ -104,7 +103,7 @@ def execute(
     run = copy.deepcopy(notebook)
     with tempfile.TemporaryDirectory() as folder:
         own = {name: folder for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
-        # sockets in a private folder: another process could take a port, or listen to it
+        # sockets in a new folder: no port that another process may take or listen to
         manager = AsyncKernelManager(
             kernel_spec_manager=ThisPython(), connection_file=f"{folder}/kernel.json", transport="ipc", ip=f"{folder}/s"
         )
@@ -121,7 +120,7 @@ def page(notebook: NotebookNode, *, name: str) -> tuple[str, dict[str, bytes]]:
     notebook
         With its outputs.
     name
-        Name of the page without suffix; its pictures are in ``NAME_files/``.
+        Of the page, without suffix: its pictures are in ``NAME_files/``.
 
     Returns
     -------
@@ -129,7 +128,7 @@ def page(notebook: NotebookNode, *, name: str) -> tuple[str, dict[str, bytes]]:
     """
     pictures: dict[str, bytes] = {}
     shown = copy.deepcopy(notebook)
-    shown.cells = [cell for cell in shown.cells if cell.id != REPLACEMENT]
+    shown.cells = [cell for cell in shown.cells if cell.id != GIVEN]
     for cell in shown.cells:
         for output in cell.get("outputs", []):
             _as_html(output, f"{name}_files", stem=cell.id, pictures=pictures)
@@ -140,17 +139,18 @@ def page(notebook: NotebookNode, *, name: str) -> tuple[str, dict[str, bytes]]:
 
 
 def linked(text: str) -> str:
-    """Point links between notebooks to their pages, and the link to the list of notebooks to its file."""
-    return re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.md)", text).replace("](README.md)", "](../../notebooks/README.md)")
+    """Change the links of a notebook so that they work from its page in docs/notebooks."""
+    text = re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.md)", text).replace("](README.md)", "](../../notebooks/README.md)")
+    return text.replace("](../docs/", "](../")
 
 
 def small_png(content: bytes, *, most_bytes: int = MOST_BYTES) -> bytes:
-    """Compress a picture: `COLOURS` colours, and the largest of `WIDTHS` that fits into ``most_bytes``.
+    """Make a picture small: `COLOURS` colours, none of them far off, and as wide as ``most_bytes`` lets it be.
 
     Raises
     ------
     ValueError
-        It is too large even at the smallest width.
+        At the smallest of `WIDTHS` it still has more bytes.
     """
     with Image.open(io.BytesIO(content)) as opened:
         picture = opened.convert("RGB")
@@ -167,9 +167,9 @@ def small_png(content: bytes, *, most_bytes: int = MOST_BYTES) -> bytes:
 
 
 def _as_html(output: NotebookNode, folder: str, *, stem: str, pictures: dict[str, bytes]) -> None:
-    """Move the pictures of an output to files, and remove styles."""
+    """Take the pictures out of one output, and what pages of the documents don't show."""
 
-    def saved(content: bytes) -> str:
+    def taken(content: bytes) -> str:
         number = sum(1 for file in pictures if file.startswith(f"{stem}-")) + 1
         file = f"{stem}-{number}.png"
         pictures[file] = small_png(content)
@@ -177,18 +177,18 @@ def _as_html(output: NotebookNode, folder: str, *, stem: str, pictures: dict[str
 
     data = output.get("data", {})
     if "image/png" in data:
-        metadata = output.get("metadata", {}).get("image/png", {})
-        width = f' width="{metadata["width"]}"' if "width" in metadata else ""
-        source = saved(base64.b64decode(data["image/png"]))
-        output["data"] = {"text/html": f'<img src="{source}" alt="{metadata.get("alt", "")}"{width}>'}
+        shape = output.get("metadata", {}).get("image/png", {})
+        width = f' width="{shape["width"]}"' if "width" in shape else ""
+        source = taken(base64.b64decode(data["image/png"]))
+        output["data"] = {"text/html": f'<img src="{source}" alt="{shape.get("alt", "")}"{width}>'}
     elif "text/html" in data:
-        html = _PICTURE.sub(lambda match: saved(base64.b64decode(match[1])), data["text/html"])
+        html = _PICTURE.sub(lambda match: taken(base64.b64decode(match[1])), data["text/html"])
         one_line = re.sub(r">\s+<", "><", _STYLE.sub("", html).strip())  # a blank line would end the HTML
         output["data"] = {"text/html": re.sub(r"(?=<(?:tr|p|img|details)\b)", "\n", one_line).strip()}
 
 
 def write(text: str, pictures: Mapping[str, bytes], *, name: str) -> Path:
-    """Write a page and its pictures, and remove its old pictures."""
+    """Write a page and its pictures, and remove pictures that it no longer has."""
     PAGES.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(dir=PAGES, prefix=f".{name}-"))
     try:
@@ -209,7 +209,7 @@ def write(text: str, pictures: Mapping[str, bytes], *, name: str) -> Path:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Render the named notebooks, or all."""
+    """Render the notebooks that are named, or all."""
     parser = argparse.ArgumentParser(description="Execute notebooks and write them as pages of the documents.")
     known = sorted(path.stem for path in NOTEBOOKS.glob("*.ipynb"))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of {', '.join(known)}; all if none is named")

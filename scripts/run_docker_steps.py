@@ -1,10 +1,10 @@
-"""Run the steps of the Dockerfile in a folder, without a container engine, and test the resulting service.
+"""Take the steps of the Dockerfile in a folder, without a container engine, and ask the service that they make.
 
-Run ``python scripts/run_docker_steps.py [--python FILE] [--keep] [OPTION ...]``; each OPTION goes to ``emotone serve``.
-It takes minutes, because it installs the packages of the image.  The image's absolute paths become paths under a
-temporary folder, and its Python is this interpreter, or FILE.  COPY obeys .dockerignore, a later stage sees only what
-it copies, and the service runs as the image's user if the caller is root.  This does not test the base image, nor
-the limits that an engine sets.
+Run as ``python scripts/run_docker_steps.py [--python FILE] [--keep] [OPTION ...]``, where the others are options of
+``emotone serve``; takes minutes, since it installs what the image holds.  The image's absolute paths become paths under
+a temporary folder, and its Python is this one, or the one named.  COPY obeys .dockerignore, a later stage sees only
+what it copies, and the service runs as the image's user where the caller is root.  What this can't show: the base image
+itself, and the limits that an engine sets.
 """
 
 import argparse
@@ -30,36 +30,37 @@ from typing import Any
 import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
-#: Packages for training and tests, which a service does not need.
+#: Packages of training and of the tests, which a service has no use for.
 UNWANTED = {"torch", "scikit-learn", "librosa", "scipy", "matplotlib", "transformers", "xgboost-cpu", "pytest", "pip"}
-#: Shared libraries of the base image: of libc6, libgcc-s1, libstdc++6 and zlib1g, which Debian's apt and dpkg need.
+#: The shared libraries outside the wheels that the base image has: of libc6, libgcc-s1, libstdc++6 and zlib1g, which
+#: Debian's apt and dpkg need.
 OF_DEBIAN = set("libc libdl libgcc_s libm libmvec libpthread librt libstdc++ libutil libz ld-linux-x86-64".split())
 OF_DEBIAN.add("ld-linux-aarch64")
 
 
 @dataclass(frozen=True)
 class Step:
-    """An instruction: ``word`` in capitals, and the rest joined to a single line."""
+    """One instruction: ``word`` in capitals, and the rest of it in one line."""
 
     word: str
     rest: str
 
     def as_list(self) -> list[str] | None:
-        """Return the words of the exec form (after CMD in a HEALTHCHECK); None for the shell form."""
-        match = re.search(r"\[.*\]\s*$", self.rest)
-        return json.loads(match.group()) if match else None
+        """The exec form's words (after CMD in a HEALTHCHECK); None if it is a shell's line."""
+        array = re.search(r"\[.*\]\s*$", self.rest)
+        return json.loads(array.group()) if array else None
 
 
 @dataclass
 class Stage:
-    """A build stage: FROM and the steps after it.
+    """What follows one FROM.
 
     Attributes
     ----------
     base
         The image, or the name of an earlier stage.
     name
-        The name after AS; empty without AS.
+        After AS; empty if the stage has no name.
     """
 
     base: str
@@ -67,7 +68,7 @@ class Stage:
     steps: list[Step] = field(default_factory=list)
 
     def only(self, word: str) -> Step:
-        """Return the last instruction of this kind, which takes effect; ValueError if it is missing."""
+        """Return the last instruction of this kind, the effective one; raise ValueError if the stage has none."""
         steps = [step for step in self.steps if step.word == word]
         if not steps:
             raise ValueError(f"the stage {self.name or self.base!r} has no {word}; expected one")
@@ -95,7 +96,7 @@ def read_ignored(text: str) -> list[str]:
 
 
 def is_ignored(path: str, patterns: list[str]) -> bool:
-    """Check whether the builder ignores a path, relative to the context; the last matching pattern decides.
+    """Whether a path, relative to the context, is kept from the builder: the last pattern that fits it decides.
 
     >>> [is_ignored(path, ["*", "!src", "**/*.pyc"]) for path in ("runs/a", "src/a.py", "src/b/a.pyc")]
     [True, False, True]
@@ -117,7 +118,7 @@ def is_ignored(path: str, patterns: list[str]) -> bool:
 
 
 def mapped(text: str, at: Path) -> str:
-    """Move the absolute paths of a Dockerfile's text under a folder, but not the paths of web addresses.
+    """Text in which the absolute paths that a Dockerfile names are under a folder; those of web addresses stay.
 
     >>> mapped("PATH=/opt/venv/bin:$PATH x/tmp http://a/tmp /usr/bin", Path("/a"))
     'PATH=/a/opt/venv/bin:$PATH x/tmp http://a/tmp /usr/bin'
@@ -133,9 +134,9 @@ class Image:
     at
         The folder.
     environment
-        Variables that ENV has set in the current stage.
+        What ENV has set, in the stage that runs.
     sent
-        Files of the context that COPY has copied, relative to it.
+        Files of the context that COPY has taken, relative to it.
     """
 
     def __init__(self, at: Path, *, patterns: list[str], python: Path) -> None:
@@ -150,7 +151,7 @@ class Image:
         at.chmod(0o755)
 
     def mapped(self, text: str) -> str:
-        """Move the image's absolute paths in a text to the folder."""
+        """Text in which the image's absolute paths are the folder's."""
         return mapped(text, self.at)
 
     def begin(self) -> None:
@@ -159,7 +160,7 @@ class Image:
         self.environment = {"PATH": f"{self.base}/bin:/usr/bin:/bin"}
 
     def take(self, step: Step) -> None:
-        """Run the step if it is RUN, COPY, ENV or WORKDIR; the others only affect how the image is run."""
+        """Carry out RUN, COPY, ENV and WORKDIR; the others only say how the image is run."""
         if step.word == "WORKDIR":
             self.work = Path(self.mapped(step.rest))
             self.work.mkdir(parents=True, exist_ok=True)
@@ -191,15 +192,15 @@ class Image:
             shutil.copyfile(path, place)
 
     def keep_only(self, paths: list[str]) -> None:
-        """Remove the files of earlier stages, except some folders."""
+        """Drop what earlier stages made, but for some folders."""
         kept = [Path(self.mapped(path)) for path in paths]
         for top in (path for path in self.at.iterdir() if path.name not in ("usr", "tmp")):
-            if not any(path.is_relative_to(top) for path in kept):
+            if not any(folder.is_relative_to(top) for folder in kept):
                 shutil.rmtree(top)
 
 
 def build(image: Image, stages: list[Stage]) -> None:
-    """Run the steps of all stages; copies between stages must keep paths, since virtual environments can't move."""
+    """Take the steps of all stages; copies between stages must not move a path, as virtual environments can't move."""
     for stage in stages:
         copied = [step.rest.split()[1:] for step in stage.steps if step.rest.startswith("--from=")]
         if any(source != to for source, to in copied):
@@ -212,7 +213,7 @@ def build(image: Image, stages: list[Stage]) -> None:
 
 
 def check_contents(venv: Path, *, sent: set[str]) -> None:
-    """Compare the installed package with the sources, look for unwanted packages, and print sizes."""
+    """Compare the installed package with the sources, and look for packages that should not be there; prints sizes."""
     (site,) = venv.glob("lib/python3*/site-packages")
     expected = {path.removeprefix("src/") for path in sent if path.startswith("src/")}
     files = [path for path in (site / "emotone").rglob("*") if path.is_file() and path.suffix != ".pyc"]
@@ -221,17 +222,17 @@ def check_contents(venv: Path, *, sent: set[str]) -> None:
         raise ValueError(f"the wheel and src/ differ: {sorted(expected ^ installed)}")
     names = {re.sub(r"[-_.]+", "-", path.name.split("-")[0]).lower() for path in site.glob("*.dist-info")}
     if names & UNWANTED:
-        raise ValueError(f"the image has {sorted(names & UNWANTED)}, which a service does not need")
+        raise ValueError(f"the image has {sorted(names & UNWANTED)}, which a service has no use for")
     sizes = {path.name: size_mb(path) for path in site.iterdir()}
     largest = sorted(sizes.items(), key=lambda pair: -pair[1])[:8]
     print(f"{len(names)} packages, {size_mb(venv):.0f} MB: " + ", ".join(f"{name} {mb:.0f}" for name, mb in largest))
 
 
 def check_libraries(venv: Path) -> None:
-    """Check that the wheels or the base image contain all shared libraries."""
+    """Look for shared libraries that neither the wheels bring nor the base image has."""
     modules = [str(path) for path in venv.rglob("*.so*") if path.is_file()]
-    output = subprocess.run(["ldd", *modules], capture_output=True, text=True).stdout
-    outside = {line.split()[0] for line in output.splitlines() if "=>" in line and f"=> {venv}" not in line}
+    linked = subprocess.run(["ldd", *modules], capture_output=True, text=True).stdout
+    outside = {line.split()[0] for line in linked.splitlines() if "=>" in line and f"=> {venv}" not in line}
     missing = {name for name in outside if Path(name).name.split(".so")[0] not in OF_DEBIAN}
     if missing or not outside:
         raise ValueError(f"{len(modules)} modules need {sorted(missing)}, which is no part of the base image")
@@ -239,13 +240,13 @@ def check_libraries(venv: Path) -> None:
 
 
 def size_mb(at: Path) -> float:
-    """Return the size of a file, or of all files in a folder, in MB."""
+    """Size of a file, or of all in a folder, in millions of bytes."""
     paths = [at, *at.rglob("*")] if at.is_dir() else [at]
     return sum(path.lstat().st_size for path in paths if path.is_symlink() or path.is_file()) / 1e6
 
 
 def is_open(program: Path) -> bool:
-    """Check whether any user may run a program: it and all folders above it are accessible."""
+    """Whether any user may run a program: it, and all folders above it, can be reached."""
     real = program.resolve()
     return all(path.stat().st_mode & stat.S_IXOTH for path in (real, *real.parents))
 
@@ -283,14 +284,14 @@ class Service:
             return check.wait(30) == 0
 
     def peak_mb(self) -> float:
-        """Return the peak memory of the process, MB."""
+        """The most memory that the process has held, in millions of bytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024 / 1e6  # type: ignore[index]
 
 
 @contextlib.contextmanager
 def running(image: Image, last: Stage, *, key: str, options: Sequence[str]) -> Iterator[Service]:
-    """Start the service, wait until its health check succeeds, and end it after the block, also after an error."""
+    """Start the service, wait until its health check succeeds, and end it at last, whatever happens."""
     service = Service(image, last, key=key, options=options)
     try:
         start = time.monotonic()
@@ -306,7 +307,7 @@ def running(image: Image, last: Stage, *, key: str, options: Sequence[str]) -> I
 
 
 def ask(service: Service, *, key: str, page: bool) -> None:
-    """Request each sample clip, with and without the key, and the page; RuntimeError for an unexpected response."""
+    """Ask for each sample clip, with the key and without, and for the page; raises where an answer is unexpected."""
     bearer = {"Authorization": f"Bearer {key}"}
     with httpx.Client(base_url=service.url, trust_env=False, timeout=60) as client:
         for clip in sorted(path for path in (ROOT / "samples").iterdir() if path.suffix != ".md"):
@@ -325,12 +326,10 @@ def ask(service: Service, *, key: str, page: bool) -> None:
 
 
 def main() -> int:
-    """Run the steps, start the service, test it and end it; return the exit status 0."""
+    """Take the steps, start the service, ask it and end it; the exit status is 0 if all went well."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", action="store_true", help="leave the folder, and print its name")
-    parser.add_argument(
-        "--python", type=Path, default=Path(sys.executable), help="Python to use instead of the base image's"
-    )
+    parser.add_argument("--python", type=Path, default=Path(sys.executable), help="in place of the base image's")
     arguments, options = parser.parse_known_args()
     stages = read_stages((ROOT / "Dockerfile").read_text())
     at = Path(tempfile.mkdtemp(prefix="emotone-image-"))
