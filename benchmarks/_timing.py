@@ -1,4 +1,4 @@
-"""Two things timed side by side, on a machine that others use too: pairs, medians and quartiles."""
+"""Compare the times of two functions on a shared machine: pairs, medians and quartiles."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 
 
 def one_thread() -> None:
-    """Start this process anew on one core with one thread a pool, unless it already runs so."""
+    """Restart this process on one core with one thread per pool, unless it already runs so."""
     if any(os.environ.get(name) != "1" for name in THREADS):
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | dict.fromkeys(THREADS, "1"))
     if hasattr(os, "sched_setaffinity"):
@@ -26,7 +26,7 @@ def one_thread() -> None:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Times of two contestants over the same pairs, milliseconds.
+    """Times of two functions over the same pairs, milliseconds.
 
     ``ratio`` is the median over pairs of theirs / ours, between its quartiles: a slow moment of the machine falls on
     both halves of a pair.
@@ -41,18 +41,18 @@ class Comparison:
 
     @staticmethod
     def of(ours_s: Sequence[float], theirs_s: Sequence[float]) -> "Comparison":
-        """From the times of each pair, seconds."""
+        """Compute from the times of each pair, seconds."""
         low, middle, high = np.quantile(np.divide(theirs_s, ours_s), [0.25, 0.5, 0.75])
         medians = (1000 * float(np.median(ours_s)), 1000 * float(np.median(theirs_s)))
         return Comparison(*medians, float(middle), float(low), float(high), len(ours_s))
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the values for JSON."""
         return asdict(self)
 
 
 def seconds(work: Callable[[Item], object], item: Item) -> float:
-    """Wall-clock time of one call."""
+    """Return the wall-clock time of a call, seconds."""
     start = time.perf_counter()
     work(item)
     return time.perf_counter() - start
@@ -61,9 +61,9 @@ def seconds(work: Callable[[Item], object], item: Item) -> float:
 def compare(
     ours: Callable[[Item], object], theirs: Callable[[Item], object], items: Sequence[Item], *, repeats: int
 ) -> Comparison:
-    """Time both on each item, one right after the other, first one first and then the other first."""
+    """Time both functions on each item, directly after each other, in alternating order."""
     for work in (ours, theirs):
-        work(items[0])  # what the first call alone has to pay for
+        work(items[0])  # the first call has extra costs
     times: tuple[list[float], list[float]] = ([], [])
     for repeat in range(repeats):
         for number, item in enumerate(items):
@@ -74,7 +74,7 @@ def compare(
 
 
 def resident_mib() -> float:
-    """Memory of this process in RAM, MiB; NaN where the system does not tell (it is read from /proc)."""
+    """Return the memory of this process in RAM, MiB; NaN if /proc does not exist."""
     statm = Path("/proc/self/statm")
     if not statm.exists():
         return float("nan")
@@ -82,9 +82,9 @@ def resident_mib() -> float:
 
 
 def peak_mib() -> float:
-    """The most memory in RAM that this process had so far, MiB; NaN where the system does not tell.
+    """Return the peak memory of this process in RAM, MiB; NaN if /proc does not exist.
 
-    Not `resource.getrusage`, whose peak a child process inherits from its parent.
+    `resource.getrusage` is not used: a child process inherits its peak from the parent.
     """
     status = Path("/proc/self/status")
     lines = status.read_text().splitlines() if status.exists() else []
@@ -93,7 +93,7 @@ def peak_mib() -> float:
 
 
 def machine() -> dict[str, Any]:
-    """Where the numbers come from."""
+    """Describe the machine and the versions of libraries."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

@@ -1,4 +1,4 @@
-"""What each part is worth, on inner folds of training clips: the table of docs/tried.md.
+"""Measure the contribution of each part on inner folds of training clips: the table of docs/tried.md.
 
     python benchmarks/ablation.py --data DIR
 
@@ -27,7 +27,7 @@ from emotone.metrics import accuracy, unweighted_average_recall
 from emotone.models import registry
 
 BEGIN, END = "<!-- made by benchmarks/ablation.py: begin -->", "<!-- made by benchmarks/ablation.py: end -->"
-#: What is left out -> the columns that go, by name.
+#: What is left out -> pattern of the names of the columns to drop.
 GROUPS = {
     "modulation energies": r"_mod\d",
     "cosine coefficients over time": r"_cos\d",
@@ -64,25 +64,25 @@ class Bench:
         }
 
     def score(self, kind: str, build: Builder, *, copies: Sequence[str] = (), without: str = "^$") -> float:
-        """UAR (new voices) or accuracy (random) over the pooled inner folds, in per cent."""
+        """Return UAR (new voices) or accuracy (random) over the pooled inner folds, in per cent."""
         columns = np.array([not re.search(without, name) for name in self.names])
-        truth, found = [], []
+        truth, predicted = [], []
         for train, held_out in self.folds[kind]:
             parts = [self.sets[""][0][train], *(copy[train] for name in copies for copy in self.sets[name])]
             model = build().fit(np.concatenate(parts)[:, columns], np.tile(self.labels[train], len(parts)))
-            found.append(model.predict_proba(self.sets[""][0][held_out][:, columns]).argmax(1))
+            predicted.append(model.predict_proba(self.sets[""][0][held_out][:, columns]).argmax(1))
             truth.append(self.labels[held_out])
         measure = unweighted_average_recall if kind == "new voices" else accuracy
-        return 100 * measure(np.concatenate(truth), np.concatenate(found))
+        return 100 * measure(np.concatenate(truth), np.concatenate(predicted))
 
 
 def named(name: str) -> Builder:
-    """The registered model with its default settings."""
+    """Return the builder of a registered model with its default settings."""
     return lambda: registry.get(name).build(seed=0, n_jobs=2, class_weight=True)
 
 
 def plain_forest() -> Pipeline:
-    """The usual recipe: a forest of the columns as they are."""
+    """Build a random forest on the columns as they are."""
     return Pipeline([("classifier", RandomForestClassifier(500, class_weight="balanced", n_jobs=2, random_state=0))])
 
 
@@ -111,8 +111,8 @@ def main() -> None:
     ]
     lines = ["| what | new voices, UAR % | random, accuracy % |", "|---|---|---|"]
     for what, build, copies, without in trials:
-        found = [bench.score(kind, build, copies=copies, without=without) for kind in bench.folds]
-        lines.append(f"| {what} | " + " | ".join(f"{value:.1f}" for value in found) + " |")
+        scores = [bench.score(kind, build, copies=copies, without=without) for kind in bench.folds]
+        lines.append(f"| {what} | " + " | ".join(f"{value:.1f}" for value in scores) + " |")
         print(lines[-1], flush=True)
     text = chosen.page.read_text(encoding="utf-8") if chosen.page.is_file() else f"# What was tried\n\n{BEGIN}\n{END}\n"
     before, _, rest = text.partition(BEGIN)

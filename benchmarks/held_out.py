@@ -3,20 +3,22 @@
     python benchmarks/held_out.py --data DIR --out runs/held-out
 
 The built-in model is trained on every speaker of its corpora.  This one has the same settings, and leaves out the
-speakers of `DEVELOPMENT`, on which settings are chosen, and of `TEST`, on which the figures of docs/results.md are taken.
+speakers of `DEVELOPMENT`, on which settings are chosen, and of `TEST`, on which the figures of docs/results.md are
+taken.
 """
 
 import argparse
 from pathlib import Path
 
 import pandas as pd
+from results import _Bar
 
 from emotone import corpora, experiment
 
 #: Speakers whose recordings settings are chosen on.
-DEVELOPMENT = ("ravdess-01", "ravdess-02", "ravdess-07", "ravdess-08", "ravdess-13", "ravdess-14", "nemo-EB0", "emodb-16", "emodb-10", "emodb-11")  # fmt: skip
+DEVELOPMENT = (*(f"ravdess-{n:02}" for n in (1, 2, 7, 8, 13, 14)), "nemo-EB0", "emodb-16", "emodb-10", "emodb-11")
 #: Speakers of the figures.
-TEST = ("ravdess-05", "ravdess-06", "ravdess-11", "ravdess-12", "ravdess-19", "ravdess-20", "nemo-WR0", "emodb-03", "emodb-08", "emodb-15")  # fmt: skip
+TEST = (*(f"ravdess-{n:02}" for n in (5, 6, 11, 12, 19, 20)), "nemo-WR0", "emodb-03", "emodb-08", "emodb-15")
 CORPORA = ("ravdess", "tess", "nemo", "emodb")
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 
@@ -37,8 +39,7 @@ def main() -> None:
     kept = clips[~clips["speaker"].isin([*DEVELOPMENT, *TEST]) & clips["emotion"].isin(EMOTIONS)]
     chosen.out.mkdir(parents=True, exist_ok=True)
     manifest = chosen.out / "clips.csv"
-    columns = ["path", "start_s", "end_s", "emotion", "speaker", "gender", "intensity", "statement", "channel", "corpus", "language"]  # fmt: skip
-    frame = kept[columns].rename(columns={"path": "file"}).drop(columns=["start_s", "end_s"])
+    frame = kept.rename(columns={"path": "file"}).drop(columns=["start_s", "end_s"])
     frame["file"] = frame["file"].map(lambda path: str(Path(path).resolve()))
     frame.to_csv(manifest, index=False)
     settings = experiment.Config(
@@ -51,8 +52,10 @@ def main() -> None:
         networks=chosen.networks,
         augment=("speed",),
     )
-    summary = experiment.run(settings, progress=lambda done, total, what: print(what, done, total, end="\r", flush=True))
-    print(f"\nbundle: {summary.folder / 'model'}")
+    summary = experiment.run(
+        settings, progress=lambda done, total, what: print(what, done, total, end="\r", flush=True)
+    )
+    print(f"bundle: {summary.folder / 'model'}")
 
 
 if __name__ == "__main__":

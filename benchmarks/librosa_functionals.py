@@ -1,13 +1,13 @@
-"""The standard feature set once more, by librosa and numpy: the opponent in `speed.py`, and a second implementation.
+"""The standard feature set with librosa and numpy: the comparison in `speed.py`, and a second implementation.
 
-Three ways, each from one short-time Fourier transform and without a Python loop over frames or columns:
+Three variants, each with one short-time Fourier transform and without a Python loop over frames or columns:
 
-* `LibrosaFunctionals(separately=True)` is what one writes: librosa's public functions, `librosa.yin` among them, and
+* `LibrosaFunctionals(separately=True)` is the usual code: librosa's public functions, including `librosa.yin`, and
   numpy's mean, std and quantile of each descriptor in turn;
-* `LibrosaFunctionals()` is as fast as librosa and numpy allow without a compiler of one's own: streams are stacked so
-  that each statistic is one numpy call, one sort serves all quantiles, and the body of `librosa.yin` runs once;
-* `LibrosaFunctionals(keep_filters=True)` also makes the mel and chroma filter banks once and multiplies by them itself,
-  because librosa makes them anew in each call.
+* `LibrosaFunctionals()` is as fast as librosa and numpy allow without compiled code: streams are stacked so that each
+  statistic is one numpy call, one sort serves all quantiles, and the body of `librosa.yin` runs once;
+* `LibrosaFunctionals(keep_filters=True)` also computes the mel and chroma filter banks only once and multiplies by
+  them itself, because librosa computes them in each call.
 """
 
 from typing import Any
@@ -39,7 +39,7 @@ class LibrosaFunctionals:
     Parameters
     ----------
     separately
-        Compute the statistics of each descriptor by calls of its own, and the pitch by the public function.
+        Compute the statistics of each descriptor by separate calls, and the pitch by the public function.
     keep_filters
         Make the mel and chroma filter banks once instead of in each call, which librosa's functions don't offer.
     """

@@ -1,11 +1,11 @@
-"""How much of one core a live stream takes, and when its first answer comes: `python benchmarks/live.py --data DIR`.
+"""Measure the load of a live stream on one core, and the time to its first prediction.
 
     python benchmarks/live.py --data DIR [--model BUNDLE] [--streams 20] [--seconds 60]
 
-Recordings of RAVDESS with a second of silence between them are pushed as a microphone would, 48 kHz in chunks of
-100 ms, as fast as they are taken.  One process on one core, one thread; the share of a core is the seconds of work per
-second of sound.  With --streams, so many are pushed in turns, and the largest delay of a chunk behind its time is told,
-as if all came in real time on that core.
+The input is recordings of RAVDESS with a second of silence between them, at 48 kHz in chunks of 100 ms like a
+microphone's, but as fast as the stream takes them.  One process on one core, one thread.  The share of a core is
+seconds of work per second of sound.  Then --streams streams get chunks in turns, as if all came in real time on that
+core, and the largest delay of a chunk is printed.
 """
 
 import _timing
@@ -25,7 +25,7 @@ RATE_HZ, CHUNK_S = 48_000, 0.1
 
 
 def conversation(data: Path, *, seconds: float) -> np.ndarray:
-    """Clips of all over the corpus, a second of silence after each, 16-bit PCM at 48 kHz."""
+    """Return clips of the whole corpus, a second of silence after each, 16-bit PCM at 48 kHz."""
     from emotone import audio
 
     paths = sorted((data / "ravdess").rglob("*.flac")) or sorted((data / "ravdess").rglob("*.wav"))
@@ -68,17 +68,17 @@ def main() -> None:
     waits = []
     for number, event in enumerate(events):
         if event.kind == "speech_start":
-            answers = [one.time_s - event.time_s for one in events[number:] if one.kind == "emotion"]
+            answers = [later.time_s - event.time_s for later in events[number:] if later.kind == "emotion"]
             waits += answers[:1]
     print(f"first answer after {np.median(waits):.2f} s of speech (median of {len(waits)}, at most {max(waits):.2f})")
 
     streams = [Stream(recognizer, rate=RATE_HZ) for _ in range(options.streams)]
     behind, clock = [], 0.0
     for number in range(len(chunks)):
-        clock = max(clock, (number + 1) * CHUNK_S)  # the chunk is there
+        clock = max(clock, (number + 1) * CHUNK_S)  # the chunk has arrived
         start = time.perf_counter()
-        for offset, one in enumerate(streams):  # they don't all speak at once
-            one.push(chunks[(number + 37 * offset) % len(chunks)])
+        for offset, stream in enumerate(streams):  # their speech starts at different times
+            stream.push(chunks[(number + 37 * offset) % len(chunks)])
         clock += time.perf_counter() - start
         behind.append(clock - (number + 1) * CHUNK_S)
     late, most = behind[-1], max(behind)

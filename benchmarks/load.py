@@ -1,20 +1,20 @@
-"""How the service holds under load and faults: `python benchmarks/load.py --out load.json`.
+"""Measure the service under load and faults: `python benchmarks/load.py --out load.json`.
 
     python benchmarks/load.py [--seconds 60] [--clients 32] [--workers 2] [--requests 2000] [--streams 200]
                               [--only load,memory,faults] [--model BUNDLE] [--out FILE.json] [--page FILE.md]
 
-`emotone serve` runs as a process of its own on a free port of this machine, without its page.  Exit status 1 says that
-a target was missed.
+`emotone serve` runs as a separate process on a free port of this machine, without its page.  The exit status is 1 if a
+target was missed.
 
-load: so many clients ask at once, each again as soon as it was answered and, where it was refused, after the seconds
-that Retry-After names.  Before each round, as many threads as the service has workers call `Recognizer.predict` on the
-bytes of the same clip in another process, the service standing idle, and one client asks alone.  A ratio is the median
-over such pairs.  The clients share the machine's cores with the service, and what they take is told.
+load: --clients clients send requests at once.  Each sends the next when it gets the response, or after the seconds in
+Retry-After if it was refused.  Before each round, while the service is idle, as many threads as it has workers call
+`Recognizer.predict` on the bytes of the same clip in another process.  Then a single client sends requests.  A ratio is
+the median over such pairs.  The clients share the machine's cores with the service; their use is reported.
 
-memory: of the service, in RAM, over so many requests and then so many streams, after a warm-up.  It is flat if the
-median of the last quarter is within 3 % or 10 MiB of the second quarter's.
+memory: RAM of the service over --requests requests and then --streams streams, after a warm-up.  It is flat if the
+median of the last quarter is within 3 % or 10 MiB of the median of the second quarter.
 
-faults: see load_faults.py; after each, an ordinary request must get the same answer as before.
+faults: see load_faults.py.  After each, an ordinary request must get the same response as before.
 """
 
 import argparse
@@ -50,17 +50,17 @@ Section = dict[str, Any]
 
 
 class Plain:
-    """The plain loop, in a process of its own that waits between its rounds."""
+    """The plain loop, in a separate process that waits between its rounds."""
 
     def __init__(self, *, model: str, workers: int) -> None:
-        given = ["--plain-worker", "--model", model, "--workers", str(workers)]
+        arguments = ["--plain-worker", "--model", model, "--workers", str(workers)]
         env = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        command = [sys.executable, str(Path(__file__).resolve()), *given]
+        command = [sys.executable, str(Path(__file__).resolve()), *arguments]
         self._process = subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def per_s(self, seconds: float) -> float:
-        """Calls a second over so many seconds."""
-        assert self._process.stdin is not None and self._process.stdout is not None  # they were asked for
+        """Return calls per second over so many seconds."""
+        assert self._process.stdin is not None and self._process.stdout is not None  # since Popen got PIPE
         self._process.stdin.write(f"{seconds}\n")
         self._process.stdin.flush()
         return float(self._process.stdout.readline())
@@ -71,7 +71,7 @@ class Plain:
 
 
 def plain_worker(*, model: str, workers: int) -> None:
-    """What `Plain` runs: for each line of seconds, calls a second."""
+    """Run the process of `Plain`: read seconds from each line, and print calls per second."""
     from emotone.recognition.recognizer import Recognizer
 
     recognizer, data = Recognizer(model), load_sounds.clip()
@@ -86,15 +86,15 @@ def plain_worker(*, model: str, workers: int) -> None:
 
         start = time.perf_counter()
         threads = [threading.Thread(target=work, args=(number,)) for number in range(workers)]
-        for one in threads:
-            one.start()
-        for one in threads:
-            one.join()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
         print(sum(done) / (time.perf_counter() - start), flush=True)
 
 
 def load_section(service: Service, options: argparse.Namespace) -> Section:
-    """Rounds of the plain loop, one client alone, and many clients."""
+    """Run rounds of the plain loop, a single client, and many clients."""
     data, rounds, statuses, latencies_ms = load_sounds.clip(), [], Counter[int](), []
     plain = Plain(model=options.model, workers=options.workers)
     n_rounds = max(1, round(options.seconds / _ROUND_S))
@@ -109,7 +109,7 @@ def load_section(service: Service, options: argparse.Namespace) -> Section:
             if alone.answers != many.answers or len(many.answers) != 1:
                 raise SystemExit(f"the same clip got {len(alone.answers | many.answers)} different answers")
             statuses.update(many.statuses)
-            latencies_ms += [1000 * one for one in many.latencies_s]
+            latencies_ms += [1000 * latency_s for latency_s in many.latencies_s]
             alone_ms = 1000 * float(np.median(alone.latencies_s))
             rounds.append(
                 {
@@ -124,7 +124,7 @@ def load_section(service: Service, options: argparse.Namespace) -> Section:
             )
     finally:
         plain.close()
-    middle = {name: float(np.median([one[name] for one in rounds])) for name in rounds[0]}
+    middle = {name: float(np.median([row[name] for row in rounds])) for name in rounds[0]}
     p50, p95, p99 = np.quantile(latencies_ms, [0.5, 0.95, 0.99])
     return {
         "clients": options.clients,
@@ -143,24 +143,24 @@ def load_section(service: Service, options: argparse.Namespace) -> Section:
 
 
 def _cpu_s(service: Service) -> float:
-    """Seconds of a core that the service has used."""
-    told = Path(f"/proc/{service.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(told[11]) + int(told[12])) / _CORE_S
+    """Return the CPU seconds that the service has used."""
+    fields = Path(f"/proc/{service.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _CORE_S
 
 
 # ---- memory ----
 
 
 def memory_section(service: Service, options: argparse.Namespace) -> Section:
-    """Memory in RAM while requests, and then streams, come and go."""
+    """Measure RAM during requests, and then during streams."""
     data = load_sounds.clip()
     asyncio.run(load_client.ask(service.port, data, clients=8, seconds=60, most=200))
     second = load_sounds.pcm(data)[: 2 * load_sounds.RATE_HZ]
 
     def requests(n: int) -> None:
-        told = asyncio.run(load_client.ask(service.port, data, clients=8, seconds=600, most=n))
-        if set(told.statuses) != {200}:
-            raise SystemExit(f"requests were answered with {told.statuses}")
+        result = asyncio.run(load_client.ask(service.port, data, clients=8, seconds=600, most=n))
+        if set(result.statuses) != {200}:
+            raise SystemExit(f"requests were answered with {result.statuses}")
 
     def streams(n: int) -> None:
         for _ in range(n):
@@ -201,7 +201,7 @@ def _watched(service: Service, work: Callable[[int], None], *, total: int, at_on
 
 
 def faults_section(service: Service, options: argparse.Namespace) -> Section:
-    """Each fault, and an ordinary request after it; the last one ends the service."""
+    """Commit each fault and then send an ordinary request; the last fault ends the service."""
     data = load_sounds.clip()
     known = service.predict(data, name="clip.wav")
     if known.status != 200:
@@ -222,7 +222,7 @@ def faults_section(service: Service, options: argparse.Namespace) -> Section:
                 "seconds": seconds,
                 "peak_over_before_mib": service.peak_mib() - before,
                 "peak_mib": service.peak_mib(),
-                "same_answer": (after.status, after.told) == (known.status, known.told),
+                "same_answer": (after.status, after.content) == (known.status, known.content),
             }
         )
     rows.append(_end(service, options))
@@ -231,7 +231,7 @@ def faults_section(service: Service, options: argparse.Namespace) -> Section:
 
 
 def _end(service: Service, options: argparse.Namespace) -> Section:
-    """SIGTERM while recordings of a quarter of a minute are answered for."""
+    """Send SIGTERM while recordings of a quarter of a minute are predicted."""
     samples = np.frombuffer(load_sounds.pcm(load_sounds.clip()), "<i2")
     ended = load_faults.ended_under_load(service, load_sounds.wav(np.tile(samples, 4)), clients=options.clients)
     answers = ", ".join(f"{number} of {status}" for status, number in sorted(ended.statuses.items()))
@@ -249,7 +249,7 @@ def _end(service: Service, options: argparse.Namespace) -> Section:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Run the sections that were asked for, each against a service of its own."""
+    """Run the requested sections, each against a new service."""
     import _timing
 
     wanted = options.only.split(",")
@@ -288,7 +288,7 @@ def main() -> None:
         part.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         part.replace(options.out)
     if options.page is not None:
-        from results import _write  # brings what trains
+        from results import _write  # imports the training libraries
 
         _write(options.page, load_report.markdown(report), begin=load_report.BEGIN, end=load_report.END)
     if load_report.missed(report):

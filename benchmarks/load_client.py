@@ -1,4 +1,4 @@
-"""A service in a process of its own, and clients that cost little: what `load.py` and the tests of faults share."""
+"""A service in a separate process, and cheap clients: used by `load.py` and the tests of faults."""
 
 import asyncio
 import contextlib
@@ -20,33 +20,33 @@ _HEAD_END = b"\r\n\r\n"
 
 @dataclass(frozen=True)
 class Answered:
-    """An answer of HTTP: status, headers (names in lower case) and what its JSON says, {} where it is none."""
+    """An HTTP response: status, headers (names in lower case) and JSON content, {} if it is not JSON."""
 
     status: int
     headers: dict[str, str]
-    told: dict[str, Any]
+    content: dict[str, Any]
 
     @property
     def code(self) -> str:
         """The problem's code, or an empty string."""
-        return str(self.told.get("code", ""))
+        return str(self.content.get("code", ""))
 
 
 def form(data: bytes, *, name: str = "clip.wav") -> bytes:
-    """Give the body of multipart/form-data with one file."""
+    """Return the body of multipart/form-data with one file."""
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
     return head.encode() + b"Content-Type: application/octet-stream\r\n\r\n" + data + f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 def head(*, n_bytes: int | None, path: str = "/v1/predict") -> bytes:
-    """Give the head of an upload of so many bytes; None is a chunked one, whose length is not told."""
+    """Return the head of an upload of so many bytes; None: a chunked upload of unknown length."""
     length = "Transfer-Encoding: chunked" if n_bytes is None else f"Content-Length: {n_bytes}"
     kind = f"Content-Type: multipart/form-data; boundary={BOUNDARY}"
     return f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}\r\n{length}\r\n\r\n".encode()
 
 
 def parsed(raw: bytes) -> tuple[int, dict[str, str]]:
-    """Status and headers of an answer's head."""
+    """Parse status and headers of a response's head."""
     first, *lines = raw.decode("latin-1").split("\r\n")
     pairs = (line.partition(":") for line in lines if line)
     return int(first.split()[1]), {name.lower(): value.strip() for name, _, value in pairs}
@@ -58,7 +58,7 @@ class Service:
     Parameters
     ----------
     command
-        What starts it; ``{port}`` in it stands for the port.
+        Its command line; ``{port}`` in it is replaced by the port.
     settle_s
         Seconds within which it must be ready.
     """
@@ -77,7 +77,7 @@ class Service:
         while not self.ready():
             if self.process.poll() is not None or time.monotonic() > end:
                 self.process.kill()
-                assert self.process.stderr is not None  # it was asked for
+                assert self.process.stderr is not None  # since Popen got PIPE
                 raise SystemExit(f"the service did not start:\n{self.process.stderr.read().decode()[-2000:]}")
             time.sleep(0.05)
         return self
@@ -94,7 +94,7 @@ class Service:
             self.process.stderr.close()
 
     def ready(self) -> bool:
-        """Whether requests may be sent."""
+        """Check whether the service accepts requests."""
         with contextlib.suppress(OSError, ValueError, IndexError):
             return self.get("/readyz").status == 200
         return False
@@ -104,38 +104,38 @@ class Service:
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s)
 
     def get(self, path: str) -> Answered:
-        """GET on a connection of its own."""
+        """Send GET on a new connection."""
         with self.connect() as line:
             line.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
             return answer_of(line)
 
     def text(self, path: str) -> str:
-        """Text at a path."""
+        """Return the text at a path."""
         with self.connect() as line:
             line.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
             return read_all(line).partition(_HEAD_END)[2].decode()
 
     def predict(self, data: bytes, *, name: str = "clip.wav") -> Answered:
-        """Send a recording on a connection of its own."""
+        """Send a recording on a new connection."""
         body = form(data, name=name)
         with self.connect() as line:
             line.sendall(head(n_bytes=len(body)) + body)
             return answer_of(line)
 
     def rss_mib(self) -> float:
-        """Memory of the process in RAM, MiB."""
+        """Return the memory of the process in RAM, MiB."""
         return self._status("VmRSS:")
 
     def peak_mib(self) -> float:
-        """The most of it since `forget_peak`, MiB."""
+        """Return the peak memory since `forget_peak`, MiB."""
         return self._status("VmHWM:")
 
     def forget_peak(self) -> None:
-        """Begin to measure the peak anew (Linux)."""
+        """Reset the peak (Linux)."""
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
     def n_files(self) -> int:
-        """Files and sockets that the process holds open."""
+        """Return the number of open files and sockets of the process."""
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def _status(self, name: str) -> float:
@@ -146,14 +146,14 @@ class Service:
 
 
 def command(*, workers: int, model: str = "default", page: bool = False) -> list[str]:
-    """Give what a user types to serve, with the web page or without it."""
-    given = ["serve", "--port", "{port}", "--workers", str(workers), "--model", model]
-    given += [] if page else ["--no-page"]
-    return [sys.executable, "-c", "from emotone.cli.main import main; main()", *given]
+    """Return the command that starts the service, with or without the web page."""
+    arguments = ["serve", "--port", "{port}", "--workers", str(workers), "--model", model]
+    arguments += [] if page else ["--no-page"]
+    return [sys.executable, "-c", "from emotone.cli.main import main; main()", *arguments]
 
 
 def read_all(line: socket.socket) -> bytes:
-    """Everything until the service closes the connection, also by a reset: after a refusal it reads no more."""
+    """Read until the service closes the connection, also by a reset: after a refusal it reads no more."""
     pieces: list[bytes] = []
     with contextlib.suppress(ConnectionResetError, BrokenPipeError):
         while piece := line.recv(65_536):
@@ -162,12 +162,12 @@ def read_all(line: socket.socket) -> bytes:
 
 
 def answer_of(line: socket.socket) -> Answered:
-    """Read one answer.
+    """Read a response.
 
     Raises
     ------
     ConnectionError
-        The connection was closed without one.
+        The connection was closed without a response.
     """
     raw = b""
     while _HEAD_END not in raw:
@@ -180,24 +180,24 @@ def answer_of(line: socket.socket) -> Answered:
     wanted = int(headers.get("content-length", "0"))
     while len(body) < wanted and (piece := line.recv(65_536)):
         body += piece
-    told = json.loads(body) if "json" in headers.get("content-type", "") else {}
-    return Answered(status, headers, told)
+    content = json.loads(body) if "json" in headers.get("content-type", "") else {}
+    return Answered(status, headers, content)
 
 
 @dataclass
-class Told:
-    """What clients saw.
+class LoadResult:
+    """The results of all clients.
 
     Attributes
     ----------
     seconds
-        How long they asked.
+        From the first request to the last response.
     statuses
-        Status -> number of answers; 0 stands for connections that broke.
+        Status -> number of responses; 0: broken connections.
     latencies_s
-        Of the answers of status 200, from the first byte sent to the last received.
+        Of the responses with status 200, from the first byte sent to the last received.
     answers
-        Different bodies of status 200: one, where all is well.
+        Different bodies with status 200; a single one is expected.
     """
 
     seconds: float = 0.0
@@ -207,7 +207,7 @@ class Told:
 
     @property
     def per_s(self) -> float:
-        """Answers of status 200 in a second."""
+        """Responses with status 200 per second."""
         return self.statuses.get(200, 0) / self.seconds
 
     def count(self, status: int) -> None:
@@ -215,8 +215,8 @@ class Told:
         self.statuses[status] = self.statuses.get(status, 0) + 1
 
 
-async def ask(port: int, data: bytes, *, clients: int, seconds: float, most: int | None = None) -> Told:
-    """Let so many clients ask, each again as soon as it was answered, and after Retry-After where it was refused.
+async def ask(port: int, data: bytes, *, clients: int, seconds: float, most: int | None = None) -> LoadResult:
+    """Run clients that send a request when they get the response to the last, or after Retry-After if refused.
 
     Parameters
     ----------
@@ -225,31 +225,31 @@ async def ask(port: int, data: bytes, *, clients: int, seconds: float, most: int
     data
         The recording that all of them send.
     clients
-        How many there are; each keeps its connection.
+        Number of clients; each keeps its connection.
     seconds
-        After which no new request is sent; all that were sent are answered.
+        After this time no new request is sent; the clients wait for all responses.
     most
-        So many answers of status 200 are enough.
+        Stop after so many responses with status 200.
 
     Returns
     -------
-    Told
+    LoadResult
         Over the time from the first request to the last answer.
     """
-    body, told = form(data), Told()
+    body, result = form(data), LoadResult()
     request = head(n_bytes=len(body)) + body
     start = time.perf_counter()
 
     def more() -> bool:
-        return time.perf_counter() - start < seconds and (most is None or told.statuses.get(200, 0) < most)
+        return time.perf_counter() - start < seconds and (most is None or result.statuses.get(200, 0) < most)
 
-    await asyncio.gather(*(client(port, request, told=told, more=more) for _ in range(clients)))
-    told.seconds = time.perf_counter() - start
-    return told
+    await asyncio.gather(*(client(port, request, result=result, more=more) for _ in range(clients)))
+    result.seconds = time.perf_counter() - start
+    return result
 
 
-async def client(port: int, request: bytes, *, told: Told, more: Callable[[], bool]) -> None:
-    """Ask on one connection while there is to be more; see `ask`."""
+async def client(port: int, request: bytes, *, result: LoadResult, more: Callable[[], bool]) -> None:
+    """Send requests on a connection while ``more()``; see `ask`."""
     line: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
     while more():
         start = time.perf_counter()
@@ -259,14 +259,14 @@ async def client(port: int, request: bytes, *, told: Told, more: Callable[[], bo
             status, headers = parsed((await line[0].readuntil(_HEAD_END))[:-4])
             body = await line[0].readexactly(int(headers["content-length"]))
         except (OSError, asyncio.IncompleteReadError):
-            told.count(0)
+            result.count(0)
             line = None
             await asyncio.sleep(0.1)
             continue
-        told.count(status)
+        result.count(status)
         if status == 200:
-            told.latencies_s.append(time.perf_counter() - start)
-            told.answers.add(body)
+            result.latencies_s.append(time.perf_counter() - start)
+            result.answers.add(body)
         if headers.get("connection") == "close":
             line[1].close()
             line = None
@@ -278,7 +278,7 @@ async def client(port: int, request: bytes, *, told: Told, more: Callable[[], bo
 
 @contextlib.contextmanager
 def opened(service: Service, n: int, *, send: bytes = b"") -> Iterator[list[socket.socket]]:
-    """Hold so many connections open, on each of which so much was sent."""
+    """Hold n connections open, on each of which ``send`` was sent."""
     with contextlib.ExitStack() as stack:
         lines = [stack.enter_context(service.connect()) for _ in range(n)]
         for line in lines:

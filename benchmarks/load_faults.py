@@ -1,7 +1,7 @@
-"""What clients do wrong, on purpose or not, and what they must get for it; shared by `load.py` and the tests.
+"""Faults of clients, intended or not, and the expected responses; shared by `load.py` and the tests.
 
-A fault is committed against a running service.  What the client got is told in words such as ``"413 too_large"``: the
-status or the WebSocket's close code, and the problem's code.
+A fault is committed against a running service.  The result is a text such as ``"413 too_large"``: the status or the
+WebSocket's close code, and the problem's code.
 """
 
 import asyncio
@@ -23,31 +23,31 @@ from load_client import Answered, Service
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-#: Of the clients: that a connection breaks is what they are here for.
+#: Logger of the clients: broken connections are expected.
 _QUIET = logging.Logger("load", logging.CRITICAL + 1)
 HELLO = '{"rate": 16000}'
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How much of it; the service's own limits must be below.
+    """Sizes of the faults; the limits of the service must be lower.
 
     Attributes
     ----------
     upload_bytes
-        Of uploads that are too large.
+        Size of uploads that are too large.
     hours
-        Of recordings that are too long.
+        Duration of recordings that are too long.
     wide_s
         Seconds of a recording with 8 channels at 384 kHz.
     sockets
-        That are opened, and say nothing.
+        Number of connections that are opened and send nothing.
     drips
-        Uploads that come a byte at a time; more than the service has room for.
+        Number of uploads that arrive byte by byte; more than the service accepts at once.
     form_bytes
-        Of a form that is hard to take apart.
+        Size of a form that is hard to parse.
     patience_s
-        After which the service gives up one that says nothing.
+        After this time the service closes a silent connection.
     """
 
     upload_bytes: int = 200_000_000
@@ -61,14 +61,14 @@ class Scale:
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault, and what may come of it.
+    """A fault, and its possible results.
 
     Attributes
     ----------
     commit
-        Does it, and tells what the client got.
+        Commits the fault, and returns the result.
     expected
-        What it may be.
+        The accepted results.
     """
 
     commit: Callable[[Service, Scale], str]
@@ -76,12 +76,12 @@ class Fault:
 
 
 def words(answer: Answered) -> str:
-    """Status and code."""
+    """Return status and code."""
     return f"{answer.status} {answer.code}".strip()
 
 
 def settled(service: Service, *, seconds: float = 10.0) -> bool:
-    """Whether, within so many seconds, no request waits and no stream is open any more."""
+    """Wait until no request waits and no stream is open; return False after so many seconds."""
     end = time.monotonic() + seconds
     while not {"emotone_queue_length 0", "emotone_streams_open 0"} <= set(service.text("/metrics").splitlines()):
         if time.monotonic() > end:
@@ -94,12 +94,12 @@ def settled(service: Service, *, seconds: float = 10.0) -> bool:
 
 
 def upload(data: Callable[[Scale], bytes]) -> Callable[[Service, Scale], str]:
-    """Send a file whose name says WAV."""
+    """Send a file with the suffix of WAV."""
     return lambda service, scale: words(service.predict(data(scale), name="clip.wav"))
 
 
 def gone_mid_upload(service: Service, scale: Scale) -> str:
-    """Send half of an upload, and close the connection; 20 times, more than the service has room for."""
+    """Send half of an upload, and close the connection; 20 times, more than the service accepts at once."""
     body = load_client.form(load_sounds.voice(kind="WAV"))
     for _ in range(20):
         with service.connect() as line:
@@ -117,13 +117,13 @@ def gone_before_the_answer(service: Service, scale: Scale) -> str:
 
 
 def large_with_length(service: Service, scale: Scale) -> str:
-    """Send more than the service takes, and say so."""
+    """Send more than the service accepts, with its length."""
     return _large(service, load_client.head(n_bytes=scale.upload_bytes), _pieces(scale.upload_bytes))
 
 
 def large_in_chunks(service: Service, scale: Scale) -> str:
-    """Send more than the service takes, and don't say how much it will be."""
-    chunks = (f"{len(one):x}\r\n".encode() + one + b"\r\n" for one in _pieces(scale.upload_bytes))
+    """Send more than the service accepts, without its length."""
+    chunks = (f"{len(piece):x}\r\n".encode() + piece + b"\r\n" for piece in _pieces(scale.upload_bytes))
     return _large(service, load_client.head(n_bytes=None), chunks)
 
 
@@ -134,7 +134,7 @@ def _pieces(n_bytes: int) -> Iterator[bytes]:
 
 
 def _large(service: Service, head: bytes, pieces: Iterator[bytes]) -> str:
-    """Send until the service answers, as curl does, or takes no more."""
+    """Send until the service responds, as curl does, or closes the connection."""
     with service.connect() as line:
         line.sendall(head)
         sent = 0
@@ -158,7 +158,7 @@ def _readable(line: socket.socket) -> bool:
 
 
 def drips(service: Service, scale: Scale) -> str:
-    """Many uploads that come a byte at a time: they are refused for want of room, or given up after a while."""
+    """Send many uploads byte by byte: the service refuses them as busy, or closes them after a while."""
     got: Counter[str] = Counter()
     request = load_client.head(n_bytes=100_000) + load_client.form(b"").partition(b"\r\n\r\n")[0]
     with load_client.opened(service, scale.drips, send=request) as lines:
@@ -178,7 +178,7 @@ def drips(service: Service, scale: Scale) -> str:
 
 
 def mute(sent: bytes) -> Callable[[Service, Scale], str]:
-    """Open connections that say no more than this: others are answered meanwhile, and in the end they are closed."""
+    """Open connections that send only this: the service must serve other clients, and close these in the end."""
 
     def commit(service: Service, scale: Scale) -> str:
         with load_client.opened(service, scale.sockets, send=sent) as lines:
@@ -197,9 +197,9 @@ def mute(sent: bytes) -> Callable[[Service, Scale], str]:
 
 
 def form_of_fields(service: Service, scale: Scale) -> str:
-    """Send a form with a great many fields."""
-    one = f'--{load_client.BOUNDARY}\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n'.encode()
-    return _whole(service, one * (scale.form_bytes // len(one)))
+    """Send a form with very many fields."""
+    field = f'--{load_client.BOUNDARY}\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n'.encode()
+    return _whole(service, field * (scale.form_bytes // len(field)))
 
 
 def form_of_a_header(service: Service, scale: Scale) -> str:
@@ -208,13 +208,13 @@ def form_of_a_header(service: Service, scale: Scale) -> str:
 
 
 def form_of_near_ends(service: Service, scale: Scale) -> str:
-    """Send a file full of what is almost the form's boundary."""
+    """Send a file full of incomplete boundaries."""
     near = f"\r\n--{load_client.BOUNDARY[:-1]}".encode()
     return _whole(service, load_client.form(near * (scale.form_bytes // len(near))))
 
 
 def _whole(service: Service, body: bytes) -> str:
-    """Send a body, and see meanwhile how long the service answers nobody else."""
+    """Send a body, and measure how long the service does not respond to other clients."""
     longest, stop = [0.0], threading.Event()
 
     def watch() -> None:
@@ -234,42 +234,42 @@ def _whole(service: Service, body: bytes) -> str:
     finally:
         stop.set()
         watcher.join()
-    return got if longest[0] < 2 else f"{got}; nobody was answered for {longest[0]:.1f} s"
+    return got if longest[0] < 2 else f"{got}; no other client was served for {longest[0]:.1f} s"
 
 
 # ---- streams ----
 
 
 def dial(service: Service) -> ClientConnection:
-    """Open a stream, and say nothing yet."""
+    """Open a stream, and send nothing yet."""
     url = f"ws://127.0.0.1:{service.port}/v1/stream"
     return connect(url, proxy=None, compression=None, max_size=None, logger=_QUIET)
 
 
 def stream(service: Service, sound: bytes, *, chunk: int = 3200) -> list[dict[str, Any]]:
-    """Events of 16-bit PCM at 16 kHz, sent in chunks."""
+    """Send 16-bit PCM at 16 kHz in chunks; return the events."""
     with dial(service) as line:
         line.send(HELLO)
         for at in range(0, len(sound), chunk):
             line.send(sound[at : at + chunk])
         line.send('{"end": true}')
-        return [json.loads(one) for one in line]
+        return [json.loads(event) for event in line]
 
 
 def _closed(line: ClientConnection) -> str:
-    """Close code, and the problem's code; a reason of several words is the library's."""
+    """Return close code and the problem's code; a reason of several words comes from the library."""
     reason = line.close_reason or ""
     return f"{line.close_code} {reason}".strip() if " " not in reason else str(line.close_code)
 
 
 def spoilt(*messages: str | bytes) -> Callable[[Service, Scale], str]:
-    """Send messages that have no place in a stream; gives the close code and its reason."""
+    """Send messages that are invalid in a stream; return the close code and its reason."""
 
     def commit(service: Service, scale: Scale) -> str:
         with dial(service) as line:
             try:
-                for one in messages:
-                    line.send(one)
+                for message in messages:
+                    line.send(message)
                 while True:
                     line.recv(timeout=10)
             except ConnectionClosed:
@@ -279,7 +279,7 @@ def spoilt(*messages: str | bytes) -> Callable[[Service, Scale], str]:
 
 
 def bad_frame(service: Service, scale: Scale) -> str:
-    """Send bytes that are no frame of a WebSocket: bits that are reserved, an opcode that is none."""
+    """Send bytes that are no WebSocket frame: reserved bits, and an unknown opcode."""
     with dial(service) as line:
         line.send(HELLO)
         line.socket.sendall(b"\xff\x80" + bytes(4))
@@ -290,7 +290,7 @@ def bad_frame(service: Service, scale: Scale) -> str:
 
 
 def gone_mid_stream(service: Service, scale: Scale) -> str:
-    """Close connections within streams, without a word."""
+    """Close connections within streams, without a close frame."""
     sound = load_sounds.pcm(load_sounds.voice(kind="WAV"))
     for _ in range(20):
         with dial(service) as line:
@@ -301,16 +301,16 @@ def gone_mid_stream(service: Service, scale: Scale) -> str:
 
 
 FAULTS: dict[str, Fault] = {
-    "client gone within its upload": Fault(gone_mid_upload, ("gone",)),
-    "client gone before its answer": Fault(gone_before_the_answer, ("gone",)),
-    "client gone within a stream": Fault(gone_mid_stream, ("gone",)),
-    "stream: text that is no JSON": Fault(spoilt(HELLO, "stop"), ("1003 bad_request",)),
+    "client disconnects during the upload": Fault(gone_mid_upload, ("gone",)),
+    "client disconnects before the answer": Fault(gone_before_the_answer, ("gone",)),
+    "client disconnects during a stream": Fault(gone_mid_stream, ("gone",)),
+    "stream: text that is not JSON": Fault(spoilt(HELLO, "stop"), ("1003 bad_request",)),
     "stream: an odd number of bytes": Fault(spoilt(HELLO, b"\1\2\3", '{"end": true}'), ("1000",)),
     "stream: a message of 64 MB": Fault(spoilt(HELLO, bytes(64_000_000)), ("1009", "1006")),  # a reset may overtake it
-    "stream: a frame that is none": Fault(bad_frame, ("1002",)),
-    "an upload too large, length told": Fault(large_with_length, ("413 too_large",)),
-    "an upload too large, length not told": Fault(large_in_chunks, ("413 too_large",)),
-    "a ZIP archive called .wav": Fault(upload(lambda _: load_sounds.archive()), ("422 not_audio",)),
+    "stream: an invalid WebSocket frame": Fault(bad_frame, ("1002",)),
+    "upload too large, with Content-Length": Fault(large_with_length, ("413 too_large",)),
+    "upload too large, without Content-Length": Fault(large_in_chunks, ("413 too_large",)),
+    "a ZIP archive named .wav": Fault(upload(lambda _: load_sounds.archive()), ("422 not_audio",)),
     "hours of silence in a small FLAC": Fault(
         upload(lambda scale: load_sounds.silence(seconds=scale.hours * 3600, rate=8000)), ("413 too_long",)
     ),
@@ -328,11 +328,11 @@ FAULTS: dict[str, Fault] = {
     ),
     "a WAV header that claims 4 GB": Fault(upload(lambda _: load_sounds.wav_that_claims(0xFFFFFFFF)), ("200",)),
     "a form of many fields": Fault(form_of_fields, ("400 bad_request",)),
-    "a form with a header without end": Fault(form_of_a_header, ("400 bad_request",)),
-    "a file full of almost-boundaries": Fault(form_of_near_ends, ("422 not_audio",)),
-    "connections that say nothing": Fault(mute(b""), ("closed",)),
-    "connections with half a head": Fault(mute(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nX-A: "), ("closed",)),
-    "uploads a byte at a time": Fault(drips, ("408 idle", "408 idle, 503 busy")),
+    "a form with an endless header": Fault(form_of_a_header, ("400 bad_request",)),
+    "a file full of near-boundaries": Fault(form_of_near_ends, ("422 not_audio",)),
+    "connections that send nothing": Fault(mute(b""), ("closed",)),
+    "connections that send half a header": Fault(mute(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nX-A: "), ("closed",)),
+    "uploads of one byte at a time": Fault(drips, ("408 idle", "408 idle, 503 busy")),
 }
 
 
@@ -341,16 +341,16 @@ FAULTS: dict[str, Fault] = {
 
 @dataclass(frozen=True)
 class Ended:
-    """How a service ended while clients asked.
+    """How a service ended under load.
 
     Attributes
     ----------
     statuses
-        Status -> number of answers; 0 stands for requests that got none.
+        Status -> number of responses; 0: requests without a response.
     after
-        How many of the answers came after the signal.
+        Number of responses after the signal.
     exit_code, seconds
-        Of the process, and from the signal to its end.
+        Exit code of the process, and time from the signal to its end.
     """
 
     statuses: dict[int, int]
@@ -360,7 +360,7 @@ class Ended:
 
 
 def ended_under_load(service: Service, data: bytes, *, clients: int, within_s: float = 70.0) -> Ended:
-    """Send SIGTERM while clients ask; as a balancer would, they send nothing new once it is not ready."""
+    """Send SIGTERM while clients send requests; as with a load balancer, they stop once it is not ready."""
     ready, answered = [True], [0]
 
     def balancer() -> None:
@@ -368,28 +368,28 @@ def ended_under_load(service: Service, data: bytes, *, clients: int, within_s: f
             ready[0] = service.ready()
             time.sleep(0.05)
 
-    async def asking() -> load_client.Told:
-        told, body = load_client.Told(), load_client.form(data)
+    async def asking() -> load_client.LoadResult:
+        load, body = load_client.LoadResult(), load_client.form(data)
         request = load_client.head(n_bytes=len(body)) + body
-        asked = [load_client.client(service.port, request, told=told, more=lambda: ready[0]) for _ in range(clients)]
+        asked = [load_client.client(service.port, request, result=load, more=lambda: ready[0]) for _ in range(clients)]
 
         async def signalled() -> None:
-            while sum(told.statuses.values()) < clients // 2:
+            while sum(load.statuses.values()) < clients // 2:
                 await asyncio.sleep(0.01)
             service.process.send_signal(signal.SIGTERM)
-            answered[0] = sum(told.statuses.values())
+            answered[0] = sum(load.statuses.values())
 
         await asyncio.gather(signalled(), *asked)
-        return told
+        return load
 
     watcher = threading.Thread(target=balancer)
     watcher.start()
     start = time.monotonic()
     try:
-        told = asyncio.run(asking())
+        load = asyncio.run(asking())
         exit_code = service.process.wait(within_s)
     finally:
         ready[0] = False
         watcher.join()
-    after = sum(told.statuses.values()) - answered[0]
-    return Ended(told.statuses, after, exit_code, time.monotonic() - start)
+    after = sum(load.statuses.values()) - answered[0]
+    return Ended(load.statuses, after, exit_code, time.monotonic() - start)

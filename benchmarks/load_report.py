@@ -10,7 +10,7 @@ Row = tuple[str, ...]
 
 def missed(report: dict[str, Any]) -> list[str]:
     """Names of the targets that were missed."""
-    targets = [one for name in SECTIONS for one in report.get(name, {}).get("targets", {}).items()]
+    targets = [target for name in SECTIONS for target in report.get(name, {}).get("targets", {}).items()]
     return [name for name, kept in targets if not kept]
 
 
@@ -25,15 +25,15 @@ def markdown(report: dict[str, Any]) -> list[str]:
     """The report for a page."""
     lines: list[str] = []
     for head, *rows in _tables(report):
-        told = [head, ("---",) * len(head), *rows]
-        lines += [*(f"| {' | '.join(row)} |" for row in told), ""]
+        table = [head, ("---",) * len(head), *rows]
+        lines += [*(f"| {' | '.join(row)} |" for row in table), ""]
     machine = report["machine"]
     return [*lines, f"{report['date']}, {machine['cores']} cores, {machine['cpu']}."]
 
 
 def _tables(report: dict[str, Any]) -> list[list[Row]]:
     figures = [*_load(report.get("load")), *_memory(report.get("memory"))]
-    tables: list[list[Row]] = [[("what", "found", "target"), *figures]] if figures else []
+    tables: list[list[Row]] = [[("measure", "value", "target"), *figures]] if figures else []
     return tables + ([_faults(report["faults"])] if "faults" in report else [])
 
 
@@ -43,23 +43,23 @@ def _load(load: dict[str, Any] | None) -> list[Row]:
     answers = ", ".join(f"{number} of {status}" for status, number in load["statuses"].items())
     latency = ", ".join(f"{name} {ms:.0f}" for name, ms in load["latency_ms"].items())
     return [
-        ("the plain loop, calls a second", f"{load['plain_per_s']:.1f}", ""),
-        (f"{load['clients']} clients, answers a second", f"{load['service_per_s']:.1f}", ""),
+        ("direct calls, per second", f"{load['plain_per_s']:.1f}", ""),
+        (f"{load['clients']} clients, answers per second", f"{load['service_per_s']:.1f}", ""),
         (
-            "share of the plain loop",
+            "service in % of direct calls",
             f"{load['share']:.0%} (median of {len(load['rounds'])})",
             f"at least {load['least_share']:.0%}",
         ),
         ("answers", answers, "only 200 and 503"),
-        ("latency of the 200s, ms", latency, ""),
-        ("one client alone, ms", f"{load['alone_ms']:.0f}", ""),
+        ("latency of answers with status 200, ms", latency, ""),
+        ("latency of one client alone, ms", f"{load['alone_ms']:.0f}", ""),
         (
-            "p99 over one client alone",
+            "p99 in relation to one client alone",
             f"{load['p99_over_alone']:.1f} times",
             f"under {load['most_wait']:g} times",
         ),
         (
-            "cores taken",
+            "cores used",
             f"{load['service_cores']:.2f} by the service, {load['clients_cores']:.2f} by the clients",
             "",
         ),
@@ -71,20 +71,20 @@ def _memory(memory: dict[str, Any] | None) -> list[Row]:
         return []
     rows: list[Row] = []
     for name in ("requests", "streams"):
-        one = memory[name]
-        found = f"{one['start_mib']:.1f} to {one['end_mib']:.1f}, {one['kib_each']:+.2f} KiB each; "
-        found += f"second quarter {one['second_quarter_mib']:.1f}, last {one['last_quarter_mib']:.1f}"
-        rows.append((f"memory over {one['done']} {name}, MiB", found, "flat"))
+        section = memory[name]
+        figures = f"{section['start_mib']:.1f} to {section['end_mib']:.1f}, {section['kib_each']:+.2f} KiB each; "
+        figures += f"second quarter {section['second_quarter_mib']:.1f}, last {section['last_quarter_mib']:.1f}"
+        rows.append((f"memory over {section['done']} {name}, MiB", figures, "flat"))
     first, last = memory["open_files"]
     return [*rows, ("open files and sockets, before and after", f"{first}, {last}", "no more")]
 
 
 def _faults(faults: dict[str, Any]) -> list[Row]:
-    rows: list[Row] = [("fault", "the client got", "s", "peak, MiB more", "next answer")]
+    rows: list[Row] = [("fault", "answer to the client", "seconds", "peak memory, MiB more", "next answer")]
     for row in faults["rows"]:
         got = row["got"] if row["as_expected"] else f"{row['got']} (not expected)"
         peak = "" if row["peak_over_before_mib"] is None else f"{row['peak_over_before_mib']:.0f}"
-        after = {True: "the same", False: "WRONG", None: "it has ended"}[row["same_answer"]]
+        after = {True: "the same", False: "WRONG", None: "service has ended"}[row["same_answer"]]
         rows.append((row["fault"], got, f"{row['seconds']:.2f}", peak, after))
     return rows
 

@@ -1,10 +1,10 @@
-"""How often a bundle takes recordings for speech: folders of voices, and of anything else.
+"""Measure how often a bundle detects speech in folders of recordings, with speech or without.
 
     python benchmarks/nonspeech.py --model BUNDLE FOLDER [FOLDER ...] [--clips 100]
 
-Of every folder so many recordings are drawn, and of a long one a piece of three seconds.  Prints a Markdown table.
-Sounds that are no speech, free to use, are in Debian's packages ``sonic-pi-samples`` and ``supertux-data`` (music and
-effects; ``apt-get download`` them, unpack with ``dpkg-deb -x``).
+From every folder, up to --clips recordings are drawn; of a long recording, a piece of three seconds is used.  Prints a
+Markdown table.  Debian's packages ``sonic-pi-samples`` and ``supertux-data`` contain free sounds without speech (music
+and effects; ``apt-get download`` them, unpack with ``dpkg-deb -x``).
 """
 
 import argparse
@@ -21,7 +21,7 @@ LONG_S, PIECE_S = 8.0, 3.0
 
 
 def main() -> None:
-    """Print a row a folder."""
+    """Print a row per folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path, help="folders of recordings, searched through")
     parser.add_argument("--model", required=True, help="a bundle that checks for speech")
@@ -36,14 +36,14 @@ def main() -> None:
         rng = np.random.default_rng(0)
         files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
         drawn = [files[row] for row in sorted(rng.permutation(len(files))[: chosen.clips])]
-        told = [_is_speech(recognizer, path, rng) for path in drawn]
-        known = [one for one in told if one is not None]
+        answers = [_is_speech(recognizer, path, rng) for path in drawn]
+        known = [answer for answer in answers if answer is not None]
         share = f"{100 * np.mean(known):.1f}" if known else "-"
-        print(f"| {folder.name} | {len(known)} | {share} | {len(told) - len(known)} |", flush=True)
+        print(f"| {folder.name} | {len(known)} | {share} | {len(answers) - len(known)} |", flush=True)
 
 
 def _is_speech(recognizer: Recognizer, path: Path, rng: np.random.Generator) -> bool | None:
-    """Whether a recording is taken for speech; None if it can't be read."""
+    """Check whether the bundle detects speech; None if the recording can't be read."""
     try:
         duration_s = audio.info(path).duration_s
         start_s = float(rng.uniform(0, duration_s - PIECE_S)) if duration_s > LONG_S else 0.0

@@ -1,10 +1,10 @@
-"""How many times faster than real time a bundle answers a clip of 4 s, on one core: `python benchmarks/realtime.py`.
+"""Measure how many times faster than real time a bundle predicts a clip of 4 s on one core.
 
     python benchmarks/realtime.py [--model BUNDLE] [--beside BUNDLE] [--data DIR] [--seconds 4]
 
-What is timed is onnxruntime's run of the whole graph, from the waveform to the probabilities, in one thread.  Its time
-does not depend on what is said, so without --data the clips are noise.  With --beside the two bundles are timed in
-turns, and the ratio of each pair is told.
+This times onnxruntime's run of the whole graph, from the waveform to the probabilities, in one thread.  The time does
+not depend on the content, so without --data the clips are noise.  With --beside, the two bundles are timed in turns,
+and the ratio of the pairs is printed.
 """
 
 import _timing
@@ -25,7 +25,7 @@ Array = npt.NDArray[np.float32]
 
 
 def clips(data: Path | None, *, seconds: float, count: int) -> list[Array]:
-    """Recordings of RAVDESS, joined and cut into clips of so many seconds; noise without a folder."""
+    """Return clips of so many seconds from joined recordings of RAVDESS; noise without a folder."""
     size = round(seconds * RATE_HZ)
     if data is None:
         return list(0.1 * np.random.default_rng(0).standard_normal((count, size)).astype(np.float32))
@@ -45,7 +45,7 @@ def clips(data: Path | None, *, seconds: float, count: int) -> list[Array]:
 
 
 def size_bytes(bundle: Path) -> int:
-    """All files of a bundle."""
+    """Return the size of all files of a bundle."""
     return sum(path.stat().st_size for path in bundle.rglob("*") if path.is_file())
 
 
@@ -63,11 +63,11 @@ def main() -> None:
     from emotone.recognition.recognizer import Recognizer
 
     data = None if options.data is None else Path(options.data)
-    given = clips(data, seconds=options.seconds, count=options.count)
+    inputs = clips(data, seconds=options.seconds, count=options.count)
     ours = Recognizer(options.model)
     theirs = Recognizer(options.beside) if options.beside else ours
-    compared = _timing.compare(ours.run, theirs.run, given, repeats=options.repeats)
-    told = {
+    compared = _timing.compare(ours.run, theirs.run, inputs, repeats=options.repeats)
+    report = {
         "model": options.model,
         "size_mb": size_bytes(ours.folder) / 1e6,
         "seconds": options.seconds,
@@ -77,13 +77,13 @@ def main() -> None:
         "machine": _timing.machine(),
     }
     if options.beside:
-        told["beside"] = {"model": options.beside, "size_mb": size_bytes(theirs.folder) / 1e6, **compared.to_dict()}
+        report["beside"] = {"model": options.beside, "size_mb": size_bytes(theirs.folder) / 1e6, **compared.to_dict()}
     if options.json:
-        print(json.dumps(told, indent=2))
+        print(json.dumps(report, indent=2))
         return
     print(
-        f"{told['size_mb']:.2f} MB; {told['median_ms']:.1f} ms for {options.seconds:g} s on one core: "
-        f"{told['times_real_time']:.0f} times real time"
+        f"{report['size_mb']:.2f} MB; {report['median_ms']:.1f} ms for {options.seconds:g} s on one core: "
+        f"{report['times_real_time']:.0f} times real time"
     )
     if options.beside:
         print(

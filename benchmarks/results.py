@@ -1,11 +1,10 @@
-"""The figures of docs/results.md: runs every experiment that they come from, and writes the tables.
+"""Run every experiment of docs/results.md, and write its tables.
 
     python benchmarks/results.py --data DIR [--out runs] [--seeds 3]
 
-Every experiment is a run directory under --out, the same one that the command in the table makes; what is finished is
-not done again, and an interrupted one goes on.  No test score decides anything here: "best" is the
-model with the best score on the validation predictions.  On two cores the classic models take about an hour; the
-networks take several more.
+Every experiment is a run directory under --out, as the command in the table makes it.  Finished runs are not repeated,
+and interrupted runs continue.  No choice depends on a test score: the "best" model has the best score on the validation
+predictions.  On two cores the classic models take about an hour, the networks several hours more.
 """
 
 import argparse
@@ -39,7 +38,7 @@ SEVEN = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust")
 
 @dataclass(frozen=True)
 class Target:
-    """One row of the table of targets, in per cent."""
+    """A row of the table of targets, in per cent."""
 
     protocol: str
     what: str
@@ -57,7 +56,7 @@ SPEAKERS = Target(
 
 @dataclass(frozen=True)
 class Deep:
-    """One target of the deep models: what is run, and what is asked of the one that is best on validation."""
+    """A target of the deep models: what is run, and the target for the model that is best on validation."""
 
     name: str
     target: Target
@@ -89,7 +88,7 @@ DEEP = (
         "five",
         Target(
             "random-80-20, 5 classes",
-            "best on validation: {model}, accuracy; songs of the training actors learnt from too",
+            "best on validation: {model}, accuracy; trained also on songs of the training actors",
             "88 % (published notebook)",
             90,
             94,
@@ -102,7 +101,7 @@ DEEP = (
     Deep(
         "speakers",
         Target(
-            "speaker-6fold", "{model}, UAR; songs of the training actors learnt from too", "62.3 % (ResLSTM-SA)", 63, 68
+            "speaker-6fold", "{model}, UAR; trained also on songs of the training actors", "62.3 % (ResLSTM-SA)", 63, 68
         ),
         ("resnet",),
         "uar",
@@ -134,16 +133,16 @@ def main() -> None:
         deep = [_deep(row, base, chosen, bar) for row in DEEP]
     lines = ["### Targets: classic models", "", *_targets(_classic(random), _classic(speakers), told_seven, spread)]
     lines += ["", "### Targets: deep models", "", *_deep_targets(deep)]
-    lines += ["", "### Every model, random and speaker-disjoint side by side", "", *_side_by_side(chosen)]
-    lines += ["", "### Unseen speakers, all models", "", *_table(speakers)]
-    lines += ["", "### Random split, all models", "", *_table(random)]
+    lines += ["", "### Every model under a random and a speaker-disjoint protocol", "", *_side_by_side(chosen)]
+    lines += ["", "### All models on new speakers", "", *_table(speakers)]
+    lines += ["", "### All models on a random split", "", *_table(random)]
     lines += [
         "",
-        "### Five classes, random split: each class",
+        "### Five classes, random split: scores by class",
         "",
         *_classes(next(runs[0] for row, _, runs in deep if row.each)),
     ]
-    lines += ["", "### Seven classes, speech and song, MLP: each class", "", *_classes(told_seven[0])]
+    lines += ["", "### Seven classes, speech and song, MLP: scores by class", "", *_classes(told_seven[0])]
     _write(chosen.page, lines)
 
 
@@ -173,7 +172,7 @@ def _compared(folder: Path) -> dict[str, dict]:
 
 
 def _classic(results: dict[str, dict]) -> dict[str, dict]:
-    return {name: told for name, told in results.items() if registry.get(name).family == "classic"}
+    return {name: metrics for name, metrics in results.items() if registry.get(name).family == "classic"}
 
 
 def _best(results: dict[str, dict], score: str) -> str:
@@ -206,9 +205,9 @@ def _deep(row: Deep, base: Config, chosen: argparse.Namespace, bar: _Bar) -> tup
     return row, best, [first[best], *(run(best, seed) for seed in range(1, min(row.seeds, chosen.seeds)))]
 
 
-def _deep_targets(found: list[tuple[Deep, str, list[dict]]]) -> list[str]:
+def _deep_targets(targets: list[tuple[Deep, str, list[dict]]]) -> list[str]:
     lines = list(HEADER)
-    for row, model, runs in found:
+    for row, model, runs in targets:
         extra = ["--epochs", str(row.settings["epochs"])]
         if "emotions" in row.settings:
             extra += ["--emotions", ",".join(row.settings["emotions"])]
@@ -217,7 +216,7 @@ def _deep_targets(found: list[tuple[Deep, str, list[dict]]]) -> list[str]:
         if "train_also" in row.settings:
             extra += ["--train-also", ",".join(row.settings["train_also"])]
         command = _command(model, row.settings["protocol"], *extra, copies=MORE["copies"])
-        values = [told["test"][row.score] for told in runs]
+        values = [metrics["test"][row.score] for metrics in runs]
         lines.append(_line(row.target, model, runs[0], row.score, command, values if len(values) > 1 else []))
         if row.each is not None:
             lines.append(_each(row, model, runs))
@@ -227,7 +226,7 @@ def _deep_targets(found: list[tuple[Deep, str, list[dict]]]) -> list[str]:
 def _each(row: Deep, model: str, runs: list[dict]) -> str:
     """The line of the class with the lowest F1."""
     assert row.each is not None  # the caller's condition
-    weakest = [min(told["test"]["per_class"]["f1"].items(), key=lambda item: item[1]) for told in runs]
+    weakest = [min(metrics["test"]["per_class"]["f1"].items(), key=lambda item: item[1]) for metrics in runs]
     levels = [sum(100 * value > level for _, value in weakest) for level in row.each]
     reached = "hoped for" if levels[1] == len(runs) else "required" if levels[0] == len(runs) else "**no**"
     if 0 < levels[0] < len(runs):
@@ -242,7 +241,7 @@ def _each(row: Deep, model: str, runs: list[dict]) -> str:
 def _side_by_side(chosen: argparse.Namespace) -> list[str]:
     """Table and picture of all models under both protocols."""
     folder = chosen.out / "comparison"
-    told = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
+    comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
     figures = chosen.page.parent / "figures"
     figures.mkdir(exist_ok=True)
     shutil.copyfile(folder / "comparison.png", figures / "comparison.png")
@@ -251,12 +250,12 @@ def _side_by_side(chosen: argparse.Namespace) -> list[str]:
         f"| model | {new}: UAR | {known}: UAR | leak, points | p against the best ({new}) | fit, s | MB | ms a clip |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row in told["rows"]:
+    for row in comparison["rows"]:
         under = [row["protocols"][name] for name in (new, known)]
-        spans = [one["intervals"]["uar"] for one in under]
+        spans = [scores["intervals"]["uar"] for scores in under]
         shown = [
-            f"{_percent(one['uar'])} ({_percent(span['low'])} to {_percent(span['high'])})"
-            for one, span in zip(under, spans, strict=True)
+            f"{_percent(scores['uar'])} ({_percent(span['low'])} to {_percent(span['high'])})"
+            for scores, span in zip(under, spans, strict=True)
         ]
         paired = under[0]["paired"]
         chance = "best" if paired is None else f"{paired['p_holm']:.2g}"
@@ -265,7 +264,7 @@ def _side_by_side(chosen: argparse.Namespace) -> list[str]:
             "| " + " | ".join([row["model"], *shown, f"{100 * row['leak']['uar']:.1f}", chance, *costs]) + " |"
         )
     command = "emotone compare ravdess --data DIR --models all --augment speed --copies 2 --out runs/comparison"
-    return [f"`{command}`", "", *lines, "", "![every model under both protocols](figures/comparison.png)"]
+    return [f"`{command}`", "", *lines, "", "![UAR of every model under both protocols](figures/comparison.png)"]
 
 
 def _command(model: str, protocol: str, *extra: str, copies: int = 2) -> str:
@@ -285,8 +284,8 @@ def _over_seeds(values: list[float]) -> str:
     )
 
 
-def _line(target: Target, model: str, told: dict, score: str, command: str, values: list[float]) -> str:
-    value, interval = told["test"][score], told["test"]["intervals"][score]
+def _line(target: Target, model: str, metrics: dict, score: str, command: str, values: list[float]) -> str:
+    value, interval = metrics["test"][score], metrics["test"]["intervals"][score]
     judged = 100 * (mean(values) if values else value)  # several splits are judged by their mean
     reached = "hoped for" if judged >= target.hoped else "required" if judged >= target.required else "**no**"
     shown = f"**{_percent(value)}**, {_percent(interval['low'])} to {_percent(interval['high'])}{_over_seeds(values)}"
@@ -311,7 +310,7 @@ def _targets(random: dict, speakers: dict, seven: list[dict], spread: dict[str, 
     lines.append(_line(SPEAKERS, best, speakers[best], "uar", _command(best, "speaker-6fold"), []))
     first = speakers[best]["folds"][0]["uar"]
     lines.append(
-        f"| the same | fold 1 alone: its four actors were held out of all inner folds for new voices | | | | "
+        f"| the same | fold 1 alone: no test actor was in the inner folds that settings were chosen on | | | | "
         f"{_percent(first)} | | the same |"
     )
     command = _command("mlp", "random-80-20", "--channel", "all", "--emotions", ",".join(SEVEN))
@@ -336,22 +335,22 @@ def _table(results: dict[str, dict]) -> list[str]:
         "| model | validation UAR | test UAR | 95 % interval | accuracy | macro F1 | ECE |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, told in sorted(results.items(), key=lambda item: -item[1]["validation"]["uar"]):
-        test, interval = told["test"], told["test"]["interval"]
+    for name, metrics in sorted(results.items(), key=lambda item: -item[1]["validation"]["uar"]):
+        test, interval = metrics["test"], metrics["test"]["interval"]
         span = f"{_percent(interval['low'])} to {_percent(interval['high'])}"
-        cells = [name, _percent(told["validation"]["uar"]), _percent(test["uar"]), span, _percent(test["accuracy"])]
+        cells = [name, _percent(metrics["validation"]["uar"]), _percent(test["uar"]), span, _percent(test["accuracy"])]
         lines.append("| " + " | ".join([*cells, _percent(test["macro_f1"]), f"{test['ece']:.3f}"]) + " |")
     protocol = next(iter(results.values()))["protocol"]
     return [protocol["description"], "", *lines]
 
 
-def _classes(told: dict) -> list[str]:
-    table = told["test"]["per_class"]
+def _classes(metrics: dict) -> list[str]:
+    table = metrics["test"]["per_class"]
     lines = ["| emotion | precision | recall | F1 | clips |", "|---|---|---|---|---|"]
     for emotion in table["recall"]:
         shares = [_percent(table[score][emotion]) for score in ("precision", "recall", "f1")]
         lines.append("| " + " | ".join([emotion, *shares, str(table["support"][emotion])]) + " |")
-    return [told["protocol"]["description"], "", *lines]
+    return [metrics["protocol"]["description"], "", *lines]
 
 
 def _write(page: Path, lines: list[str], *, begin: str = BEGIN, end: str = END) -> None:

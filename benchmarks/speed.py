@@ -140,7 +140,7 @@ def memory_section(data: Path, *, model: str | None) -> Section:
 
 
 def memory_worker(data: Path, *, model: str | None) -> Section:
-    """What `memory_section` runs in a process of its own."""
+    """Measure memory in the process that `memory_section` starts."""
     paths = sorted((data / "ravdess").rglob("*.flac")) or sorted((data / "ravdess").rglob("*.wav"))
     work: Callable[[Path], object]
     if model is None:
@@ -200,12 +200,12 @@ def rows(report: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             ratio = f"{c['ratio']:.2f} ({c['ratio_low']:.2f} to {c['ratio_high']:.2f})"
             table.append((title, f"{c['ours_ms']:.1f} ms", f"{c['theirs_ms']:.1f} ms", ratio))
 
-    compared("full feature set, librosa and numpy as one writes it", "features", "librosa_as_written")
+    compared("full feature set, plain librosa and numpy", "features", "librosa_as_written")
     compared("full feature set, librosa tuned by hand", "features", "librosa")
-    compared("full feature set, librosa tuned by hand, its filter banks kept", "features", "librosa_filters_kept")
-    compared("48 kHz file to features, librosa's usual calls", "file", "librosa")
+    compared("full feature set, librosa tuned by hand, its filter banks reused", "features", "librosa_filters_kept")
+    compared("48 kHz file to features, usual librosa calls", "file", "librosa")
     compared("the same, nothing trimmed", "file", "librosa_without_our_trimming")
-    compared("cold start: predict, and librosa's load and MFCC", "cold", "librosa")
+    compared("cold start: predict, against librosa's load and MFCC", "cold", "librosa")
     if "median_ms" in (latency := report.get("latency", {})):
         table.append(
             ("recognition of one clip", f"{latency['median_ms']:.1f} ms (p95 {latency['p95_ms']:.1f})", "", "")
@@ -222,7 +222,7 @@ def markdown(report: dict[str, Any]) -> str:
     lines = [
         "# Speed and memory",
         "",
-        "One core, one thread; medians over interleaved pairs; the ratio is theirs / ours, median (quartiles).",
+        "One core, one thread; medians over interleaved pairs. The ratio is librosa's time / ours: median (quartiles).",
         "",
         "| what | Emotone | librosa | ratio |",
         "|---|---|---|---|",

@@ -1,7 +1,7 @@
 """Make the clips in ``samples/``: synthetic speech by espeak-ng, written as WAV, FLAC, Ogg Vorbis and MP3.
 
 Run as ``python scripts/make_samples.py [FOLDER]``; needs the program espeak-ng (``apt-get install espeak-ng``), the
-same version of which speaks the same samples.  Nobody spoke them, so the project ships no one's voice.
+same version of which speaks the same samples.  A program speaks, so the project contains no person's voice.
 """
 
 import os

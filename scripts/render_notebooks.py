@@ -1,4 +1,4 @@
-"""Execute the notebooks and write each as a page of the documents: ``docs/notebooks/NAME.md``, its pictures beside it.
+"""Execute the notebooks and write each as a page of the documents: ``docs/notebooks/NAME.md``, with its pictures.
 
 Run as ``EMOTONE_DATA=DIR python scripts/render_notebooks.py [NAME ...]``, where DIR holds ``ravdess/``; all notebooks
 if none is named.  Features are kept where `emotone.features.store.default_folder` says.  The notebooks themselves stay
@@ -44,7 +44,7 @@ class ThisPython(KernelSpecManager):
     """Starts kernels with the interpreter that runs this, whatever kernels are installed."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        """Give the one kernel that there is."""
+        """Return the kernel of this interpreter."""
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         return KernelSpec(argv=command, display_name="Python 3", language="python")
 
@@ -57,7 +57,7 @@ def read(path: Path) -> NotebookNode:
 
 
 def digest(notebook: NotebookNode) -> str:
-    """Hash what somebody wrote: the kind and source of every cell, and nothing of its outputs."""
+    """Hash the kind and source of every cell, but not its outputs."""
     content = "\0".join(f"{cell.cell_type}\0{cell.source}" for cell in notebook.cells)
     return hashlib.sha256(content.encode()).hexdigest()
 
@@ -75,9 +75,9 @@ def with_parameters(notebook: NotebookNode, values: Mapping[str, Any]) -> Notebo
     unknown = [name for name in values if not _sets(changed, name)]
     if unknown:
         raise ValueError(f"the cell tagged {PARAMETERS!r} does not set {unknown}; expected names that it sets")
-    given = copy.deepcopy(changed.cells[place])
-    given.id, given.source = GIVEN, "\n".join(f"{name} = {value!r}" for name, value in values.items())
-    changed.cells.insert(place + 1, given)
+    replacement = copy.deepcopy(changed.cells[place])
+    replacement.id, replacement.source = GIVEN, "\n".join(f"{name} = {value!r}" for name, value in values.items())
+    changed.cells.insert(place + 1, replacement)
     return changed
 
 
@@ -103,7 +103,7 @@ def execute(
     run = copy.deepcopy(notebook)
     with tempfile.TemporaryDirectory() as folder:
         own = {name: folder for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
-        # sockets in a folder of its own: no port that somebody else may take or listen to
+        # sockets in a new folder: no port that another process may take or listen to
         manager = AsyncKernelManager(
             kernel_spec_manager=ThisPython(), connection_file=f"{folder}/kernel.json", transport="ipc", ip=f"{folder}/s"
         )
@@ -139,8 +139,9 @@ def page(notebook: NotebookNode, *, name: str) -> tuple[str, dict[str, bytes]]:
 
 
 def linked(text: str) -> str:
-    """Make links between notebooks links between their pages, and the one to their list lead to it from there."""
-    return re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.md)", text).replace("](README.md)", "](../../notebooks/README.md)")
+    """Change the links of a notebook so that they work from its page in docs/notebooks."""
+    text = re.sub(r"\]\((\w+)\.ipynb\)", r"](\1.md)", text).replace("](README.md)", "](../../notebooks/README.md)")
+    return text.replace("](../docs/", "](../")
 
 
 def small_png(content: bytes, *, most_bytes: int = MOST_BYTES) -> bytes:
@@ -176,18 +177,18 @@ def _as_html(output: NotebookNode, folder: str, *, stem: str, pictures: dict[str
 
     data = output.get("data", {})
     if "image/png" in data:
-        told = output.get("metadata", {}).get("image/png", {})
-        width = f' width="{told["width"]}"' if "width" in told else ""
+        shape = output.get("metadata", {}).get("image/png", {})
+        width = f' width="{shape["width"]}"' if "width" in shape else ""
         source = taken(base64.b64decode(data["image/png"]))
-        output["data"] = {"text/html": f'<img src="{source}" alt="{told.get("alt", "")}"{width}>'}
+        output["data"] = {"text/html": f'<img src="{source}" alt="{shape.get("alt", "")}"{width}>'}
     elif "text/html" in data:
-        html = _PICTURE.sub(lambda found: taken(base64.b64decode(found[1])), data["text/html"])
+        html = _PICTURE.sub(lambda match: taken(base64.b64decode(match[1])), data["text/html"])
         one_line = re.sub(r">\s+<", "><", _STYLE.sub("", html).strip())  # a blank line would end the HTML
         output["data"] = {"text/html": re.sub(r"(?=<(?:tr|p|img|details)\b)", "\n", one_line).strip()}
 
 
 def write(text: str, pictures: Mapping[str, bytes], *, name: str) -> Path:
-    """Put a page and its pictures in their places, and remove pictures that it no longer has."""
+    """Write a page and its pictures, and remove pictures that it no longer has."""
     PAGES.mkdir(parents=True, exist_ok=True)
     staged = Path(tempfile.mkdtemp(dir=PAGES, prefix=f".{name}-"))
     try:
@@ -221,8 +222,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in names:
         notebook = read(NOTEBOOKS / f"{name}.ipynb")
         with tempfile.TemporaryDirectory() as out:
-            given = {"OUT": out} if _sets(notebook, "OUT") else {}
-            text, pictures = page(execute(with_parameters(notebook, given)), name=name)
+            values = {"OUT": out} if _sets(notebook, "OUT") else {}
+            text, pictures = page(execute(with_parameters(notebook, values)), name=name)
         print(f"{write(text, pictures, name=name).relative_to(ROOT)}: {len(pictures)} pictures", flush=True)
 
 

@@ -47,8 +47,8 @@ class Step:
 
     def as_list(self) -> list[str] | None:
         """The exec form's words (after CMD in a HEALTHCHECK); None if it is a shell's line."""
-        found = re.search(r"\[.*\]\s*$", self.rest)
-        return json.loads(found.group()) if found else None
+        array = re.search(r"\[.*\]\s*$", self.rest)
+        return json.loads(array.group()) if array else None
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Stage:
     base
         The image, or the name of an earlier stage.
     name
-        After AS; empty if there is none.
+        After AS; empty if the stage has no name.
     """
 
     base: str
@@ -68,11 +68,11 @@ class Stage:
     steps: list[Step] = field(default_factory=list)
 
     def only(self, word: str) -> Step:
-        """The last instruction of this kind, which is the one that counts; ValueError if there is none."""
-        found = [step for step in self.steps if step.word == word]
-        if not found:
+        """Return the last instruction of this kind, the effective one; raise ValueError if the stage has none."""
+        steps = [step for step in self.steps if step.word == word]
+        if not steps:
             raise ValueError(f"the stage {self.name or self.base!r} has no {word}; expected one")
-        return found[-1]
+        return steps[-1]
 
 
 def read_stages(text: str) -> list[Stage]:
@@ -195,7 +195,7 @@ class Image:
         """Drop what earlier stages made, but for some folders."""
         kept = [Path(self.mapped(path)) for path in paths]
         for top in (path for path in self.at.iterdir() if path.name not in ("usr", "tmp")):
-            if not any(one.is_relative_to(top) for one in kept):
+            if not any(folder.is_relative_to(top) for folder in kept):
                 shutil.rmtree(top)
 
 
@@ -217,9 +217,9 @@ def check_contents(venv: Path, *, sent: set[str]) -> None:
     (site,) = venv.glob("lib/python3*/site-packages")
     expected = {path.removeprefix("src/") for path in sent if path.startswith("src/")}
     files = [path for path in (site / "emotone").rglob("*") if path.is_file() and path.suffix != ".pyc"]
-    found = {path.relative_to(site).as_posix() for path in files}
-    if expected != found:
-        raise ValueError(f"the wheel and src/ differ: {sorted(expected ^ found)}")
+    installed = {path.relative_to(site).as_posix() for path in files}
+    if expected != installed:
+        raise ValueError(f"the wheel and src/ differ: {sorted(expected ^ installed)}")
     names = {re.sub(r"[-_.]+", "-", path.name.split("-")[0]).lower() for path in site.glob("*.dist-info")}
     if names & UNWANTED:
         raise ValueError(f"the image has {sorted(names & UNWANTED)}, which a service has no use for")
@@ -231,8 +231,8 @@ def check_contents(venv: Path, *, sent: set[str]) -> None:
 def check_libraries(venv: Path) -> None:
     """Look for shared libraries that neither the wheels bring nor the base image has."""
     modules = [str(path) for path in venv.rglob("*.so*") if path.is_file()]
-    told = subprocess.run(["ldd", *modules], capture_output=True, text=True).stdout
-    outside = {line.split()[0] for line in told.splitlines() if "=>" in line and f"=> {venv}" not in line}
+    linked = subprocess.run(["ldd", *modules], capture_output=True, text=True).stdout
+    outside = {line.split()[0] for line in linked.splitlines() if "=>" in line and f"=> {venv}" not in line}
     missing = {name for name in outside if Path(name).name.split(".so")[0] not in OF_DEBIAN}
     if missing or not outside:
         raise ValueError(f"{len(modules)} modules need {sorted(missing)}, which is no part of the base image")
@@ -268,12 +268,12 @@ class Service:
         line = [*(last.only("ENTRYPOINT").as_list() or []), "--host", "127.0.0.1", "--port", str(self.port)]
         self.process = self._start([*line, *options])
 
-    def _start(self, line: list[str], **given: Any) -> subprocess.Popen[bytes]:
-        found = shutil.which(line[0], path=self._environment["PATH"])
-        if found is None:
+    def _start(self, line: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        program = shutil.which(line[0], path=self._environment["PATH"])
+        if program is None:
             raise FileNotFoundError(f"{line[0]} is not in the image's PATH")
         process: subprocess.Popen[bytes] = subprocess.Popen(
-            [found, *line[1:]], cwd=self._work, env=self._environment, **self._user, **given
+            [program, *line[1:]], cwd=self._work, env=self._environment, **self._user, **options
         )
         return process
 
@@ -285,8 +285,8 @@ class Service:
 
     def peak_mb(self) -> float:
         """The most memory that the process has held, in millions of bytes."""
-        told = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+) kB", told)[1]) * 1024 / 1e6  # type: ignore[index]
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024 / 1e6  # type: ignore[index]
 
 
 @contextlib.contextmanager
@@ -330,12 +330,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", action="store_true", help="leave the folder, and print its name")
     parser.add_argument("--python", type=Path, default=Path(sys.executable), help="in place of the base image's")
-    given, options = parser.parse_known_args()
+    arguments, options = parser.parse_known_args()
     stages = read_stages((ROOT / "Dockerfile").read_text())
     at = Path(tempfile.mkdtemp(prefix="emotone-image-"))
     key = secrets.token_hex(16)
     try:
-        image = Image(at, patterns=read_ignored((ROOT / ".dockerignore").read_text()), python=given.python)
+        image = Image(at, patterns=read_ignored((ROOT / ".dockerignore").read_text()), python=arguments.python)
         build(image, stages)
         check_contents(at / "opt/venv", sent=image.sent)
         check_libraries(at / "opt/venv")
@@ -347,7 +347,7 @@ def main() -> int:
                 raise RuntimeError(f"after SIGTERM the exit status is {status}; expected 0, and no answer any more")
             print("ended with status 0 after SIGTERM")
     finally:
-        print(f"kept: {at}") if given.keep else shutil.rmtree(at)
+        print(f"kept: {at}") if arguments.keep else shutil.rmtree(at)
     return 0
 
 

@@ -11,7 +11,8 @@ from emotone._version import __version__
 
 if TYPE_CHECKING:
     from emotone.audio import read as load_audio
-    from emotone.corpora import Corpus, load_corpus
+    from emotone.corpora import Corpus
+    from emotone.corpora import load as load_corpus
     from emotone.errors import EmotoneError
     from emotone.experiment.api import Scores, TrainedRun, evaluate, train
     from emotone.features.extract import extract_features
@@ -56,7 +57,7 @@ _PLACES = {
     "evaluate": "emotone.experiment.api:evaluate",
     "extract_features": "emotone.features.extract:extract_features",
     "load_audio": "emotone.audio:read",
-    "load_corpus": "emotone.corpora:load_corpus",
+    "load_corpus": "emotone.corpora:load",
     "train": "emotone.experiment.api:train",
 }
 

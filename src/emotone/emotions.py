@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from emotone.errors import CorpusError
 
-#: Canonical names in the order of every table, matrix and graph output: the order of RAVDESS, then boredom.
+#: Canonical names, in the order of every table, matrix and graph output (the order of RAVDESS, then boredom).
 EMOTIONS: tuple[str, ...] = (
     "neutral",
     "calm",
@@ -17,7 +17,7 @@ EMOTIONS: tuple[str, ...] = (
     "boredom",
 )
 
-#: English alias in corpora and manifests -> canonical name.  German and Italian codes are in the readers.
+#: Alias -> canonical name: English aliases in corpora and manifests.  Readers hold the codes of their own corpora.
 ALIASES: dict[str, str] = {
     "neu": "neutral",
     "normal": "neutral",
@@ -69,13 +69,23 @@ def canonical(name: str) -> str:
     return emotion
 
 
-def in_order(names: Iterable[str]) -> tuple[str, ...]:
+def in_order(names: Iterable[str], *, unknown_last: bool = False) -> tuple[str, ...]:
     """Return the distinct canonical names of ``names``, in the order of `EMOTIONS`.
+
+    Parameters
+    ----------
+    names
+        Canonical names or aliases.
+    unknown_last
+        Keep names as they are, and sort those that are not canonical after the others.  False: resolve aliases, and
+        raise CorpusError for an unknown name.
 
     Examples
     --------
     >>> in_order(["sad", "anger", "sad"])
     ('sad', 'angry')
+    >>> in_order(["tense", "sad"], unknown_last=True)
+    ('sad', 'tense')
     """
-    known = {canonical(name) for name in names}
-    return tuple(emotion for emotion in EMOTIONS if emotion in known)
+    present = set(names) if unknown_last else {canonical(name) for name in names}
+    return (*(emotion for emotion in EMOTIONS if emotion in present), *sorted(present - set(EMOTIONS)))

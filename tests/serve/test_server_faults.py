@@ -71,8 +71,8 @@ def unharmed(folder, service):
 
     def check():
         answer = service.predict(load_sounds.voice(kind="WAV"))
-        assert (answer.status, answer.told["emotion"]) == (200, told.emotion)
-        assert answer.told["scores"] == expected
+        assert (answer.status, answer.content["emotion"]) == (200, told.emotion)
+        assert answer.content["scores"] == expected
 
     check()
     files, mib = service.n_files(), service.rss_mib()

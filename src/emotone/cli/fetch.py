@@ -10,7 +10,7 @@ from emotone.cli import options
 from emotone.cli.app import command
 from emotone.corpora.registry import CORPORA
 
-_NAMES = ", ".join(name for name, info in CORPORA.items() if info.fetchable)
+_NAMES = ", ".join(name for name, info in CORPORA.items() if info.source)
 
 
 @command("fetch ravdess", "fetch ravdess --to corpora")

@@ -1,4 +1,4 @@
-"""Recordings that occur more than once: a copy in training and test makes a score too good to be true."""
+"""Find recordings that occur more than once: with a copy in training and test, a score is too high."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +11,7 @@ from emotone.progress import Progress
 
 
 def content_digests(corpus: Corpus, *, progress: Progress | None = None, workers: int = 2) -> list[str]:
-    """Digest the sound of each clip: equal for equal samples, whatever the file's name or container.
+    """Compute a digest of each clip's samples: equal for equal samples, whatever the file's name or container.
 
     Parameters
     ----------
@@ -20,25 +20,25 @@ def content_digests(corpus: Corpus, *, progress: Progress | None = None, workers
     progress
         Called after each clip.
     workers
-        Threads that decode; decoders release the interpreter lock.
+        Threads that decode; decoders release the global interpreter lock.
 
     Returns
     -------
     list of str
-        (n,) SHA-256 in hexadecimal, of the clip decoded to 16 kHz mono and not trimmed.
+        (n,) SHA-256 in hexadecimal of the clip, decoded to 16 kHz mono and not trimmed.
 
     Raises
     ------
     AudioError
         A clip can't be decoded.
     """
-    from emotone import audio  # decoders load only when sound is looked at
+    from emotone import audio  # imported here: most uses of corpora decode nothing
 
     if workers < 1:
         raise CorpusError(f"{workers} workers; expected at least 1")
     table = corpus.table
 
-    def digest(row: tuple[str, float, float]) -> str:
+    def digest_of(row: tuple[str, float, float]) -> str:
         path, start_s, end_s = row
         end = None if pd.isna(end_s) else float(end_s)
         return audio.content_digest(audio.read(path, start_s=float(start_s), end_s=end))
@@ -47,8 +47,8 @@ def content_digests(corpus: Corpus, *, progress: Progress | None = None, workers
     digests: list[str] = []
     with ThreadPoolExecutor(max_workers=workers) as pool:
         try:
-            for done, one in enumerate(pool.map(digest, rows), start=1):
-                digests.append(one)
+            for done, digest in enumerate(pool.map(digest_of, rows), start=1):
+                digests.append(digest)
                 if progress is not None:
                     progress(done, len(rows), "comparing recordings")
         finally:
@@ -58,7 +58,7 @@ def content_digests(corpus: Corpus, *, progress: Progress | None = None, workers
 
 
 def find_duplicates(corpus: Corpus, digests: Sequence[str]) -> tuple[tuple[int, ...], ...]:
-    """Rows that sound exactly alike.
+    """Find clips with identical sound.
 
     Parameters
     ----------
@@ -75,10 +75,10 @@ def find_duplicates(corpus: Corpus, digests: Sequence[str]) -> tuple[tuple[int, 
     Raises
     ------
     CorpusError
-        There are not as many digests as clips.
+        The number of digests is not the number of clips.
     """
     if len(digests) != len(corpus):
-        raise CorpusError(f"{len(digests)} digests for {len(corpus)} clips of {corpus.name}; expected one a clip")
+        raise CorpusError(f"{len(digests)} digests for {len(corpus)} clips of {corpus.name}; expected one per clip")
     groups: dict[str, list[int]] = {}
     for row, digest in enumerate(digests):
         groups.setdefault(digest, []).append(row)

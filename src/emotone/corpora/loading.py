@@ -9,14 +9,20 @@ from emotone.corpora.table import Corpus
 from emotone.errors import CorpusError
 
 
-def load(names: Sequence[str], data: Path, *, channel: str = "speech", emotions: Sequence[str] | None = None) -> Corpus:
+def load(
+    corpora: str | Path | Sequence[str | Path],
+    data: str | Path,
+    *,
+    channel: str = "speech",
+    emotions: Sequence[str] | None = None,
+) -> Corpus:
     """Read one corpus, or the union of several.
 
     Parameters
     ----------
-    names
-        Names in `CORPORA` (``"ravdess"``, ``"EMO-DB"``), or paths, as they are or relative to ``data``: of a CSV
-        manifest, of an audformat table, or of a folder that holds one folder an emotion.
+    corpora
+        One or more names in `CORPORA` (``"ravdess"``, ``"EMO-DB"``) or paths, as they are or relative to ``data``: of
+        a CSV manifest, of an audformat table, or of a folder that holds one folder per emotion.
     data
         The folder that holds corpora by name (``DATA/ravdess/...``), or the corpus itself.
     channel
@@ -27,46 +33,31 @@ def load(names: Sequence[str], data: Path, *, channel: str = "speech", emotions:
     Returns
     -------
     Corpus
-        Clips sorted by path relative to their corpus's folder, so that rows have the same order on every machine;
-        several corpora one after the other as named.
+        Clips sorted by path relative to their corpus's folder, so that rows have the same order on every machine.
+        Several corpora follow each other in the order of ``corpora``.
 
     Raises
     ------
     CorpusError
-        A name is unknown, a corpus is missing or holds no clip, or no clip is of a channel or emotion asked for.
+        A name is unknown, a corpus is missing or holds no clip, or no clip has the requested channel or emotion.
+
+    Examples
+    --------
+    >>> load("ravdess", "/no/such/folder")
+    Traceback (most recent call last):
+        ...
+    emotone.errors.CorpusError: no folder '/no/such/folder' to read ravdess from; ...
     """
-    if isinstance(names, str):
-        names = [names]
+    names = [str(name) for name in ([corpora] if isinstance(corpora, str | Path) else corpora)]
     if not names:
         raise CorpusError(f"no corpus is named; expected some of {registry.known()}, or a path")
     if "" in names:
         raise CorpusError("the name of a corpus is empty; expected a name or a path")
-    union = Corpus.union([_one(name, Path(data)).only(channel=channel) for name in names])
+    union = Corpus.union([_read(name, Path(data)).only(channel=channel) for name in names])
     return union if emotions is None else union.only(emotions=emotions)
 
 
-def load_corpus(
-    corpora: str | Path | Sequence[str | Path],
-    *,
-    data: str | Path,
-    channel: str = "speech",
-    emotions: Sequence[str] | None = None,
-) -> Corpus:
-    """Read one corpus, or the union of several; see `load`.
-
-    Examples
-    --------
-    >>> load_corpus("ravdess", data="/no/such/folder")
-    Traceback (most recent call last):
-        ...
-    emotone.errors.CorpusError: ...
-    """
-    names = [corpora] if isinstance(corpora, str | Path) else corpora
-    return load([str(name) for name in names], Path(data), channel=channel, emotions=emotions)
-
-
-def _one(name: str, data: Path) -> Corpus:
-    """Read the corpus of one name or path."""
+def _read(name: str, data: Path) -> Corpus:
     info = registry.find(name)
     if info is not None:
         return registry.read(info, data)
@@ -76,6 +67,6 @@ def _one(name: str, data: Path) -> Corpus:
         if path.is_dir():
             return manifest.read_folder_per_class(path)
     raise CorpusError(
-        f"unknown corpus {name!r}: neither one of {registry.known()}, nor a manifest or folder, here or in "
+        f"unknown corpus {name!r}: expected {registry.known()}, or the path of a manifest or folder, here or in "
         f"{str(data)!r}{registry.suggestion(name)}"
     )

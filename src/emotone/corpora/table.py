@@ -1,31 +1,37 @@
-"""The corpus: an immutable table, one row a clip, the same columns whatever the recordings came from."""
+"""The corpus: an immutable table, one row per clip, with the same columns for every source of recordings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 
 from emotone.emotions import EMOTIONS, canonical, in_order
 from emotone.errors import CorpusError
 
-#: The columns of every corpus, in order.  ``start_s`` and ``end_s`` are seconds; ``end_s`` NaN is the end of the file.
-COLUMNS: tuple[str, ...] = (
-    "path",
-    "start_s",
-    "end_s",
-    "emotion",
-    "speaker",
-    "gender",
-    "intensity",
-    "statement",
-    "channel",
-    "corpus",
-    "language",
-)
+
+class Row(NamedTuple):
+    """A clip.  ``start_s`` and ``end_s`` are seconds; NaN as ``end_s`` is the end of the file."""
+
+    path: str
+    start_s: float
+    end_s: float
+    emotion: str
+    speaker: str
+    gender: str
+    intensity: str
+    statement: str
+    channel: str
+    corpus: str
+    language: str
+
+
+#: The columns of every corpus, in order.
+COLUMNS: tuple[str, ...] = Row._fields
 _NUMBERS = ("start_s", "end_s")
-#: What ``channel`` may be; ``"all"`` is the choice of both.
+#: Values of the column ``channel``.
 CHANNELS: tuple[str, ...] = ("speech", "song")
 _GENDERS = ("female", "male", "")
 
@@ -40,16 +46,16 @@ class Rejected:
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Corpus:
-    """Clips with their labels, one a row; nothing in it can be changed.
+    """Clips with their labels, one per row; immutable.
 
     Parameters
     ----------
     table
-        Exactly the columns `COLUMNS`, in any order; copied, and renumbered from 0.  Row order is kept.
+        Exactly the columns `COLUMNS`, in any order.  It is copied and renumbered from 0; row order is kept.
     name
         ``"ravdess"``, or ``"ravdess+tess"`` for a union.
     rejected
-        What was left out, with the reason.
+        Files and rows that were left out, with the reason.
 
     Raises
     ------
@@ -59,7 +65,7 @@ class Corpus:
 
     Notes
     -----
-    ``table`` gives a copy each time, so that a change to it changes no corpus.  Take it once, outside a loop.
+    ``table`` returns a copy each time, so that changing it does not change the corpus.  Get it once, outside a loop.
     """
 
     name: str
@@ -69,11 +75,16 @@ class Corpus:
     def __init__(self, table: pd.DataFrame, name: str, rejected: Sequence[Rejected] = ()) -> None:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "rejected", tuple(rejected))
-        object.__setattr__(self, "_table", _checked(table, name))
+        object.__setattr__(self, "_table", _validated(table, name))
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[Row], name: str, rejected: Sequence[Rejected] = ()) -> Corpus:
+        """Make a corpus of rows, in their order."""
+        return cls(pd.DataFrame(rows, columns=list(COLUMNS)), name, rejected)
 
     @property
     def table(self) -> pd.DataFrame:
-        """The clips, (n, 11) with the columns `COLUMNS` and a RangeIndex; a copy, yours to change."""
+        """The clips, (n, 11) with the columns `COLUMNS` and a RangeIndex; a copy."""
         return self._table.copy()
 
     @property
@@ -83,12 +94,12 @@ class Corpus:
 
     @property
     def speakers(self) -> tuple[str, ...]:
-        """The known speakers, sorted; a clip whose speaker is not known adds none (see `unknown_speakers`)."""
+        """The known speakers, sorted; see also `unknown_speakers`."""
         return tuple(sorted(set(self._table["speaker"]) - {""}))
 
     @property
     def unknown_speakers(self) -> int:
-        """How many clips have no known speaker (``""``): above 0, no speaker-disjoint protocol can be built."""
+        """Number of clips without a known speaker (``""``); above 0, no speaker-disjoint protocol can be built."""
         return int((self._table["speaker"] == "").sum())
 
     def __len__(self) -> int:
@@ -102,7 +113,7 @@ class Corpus:
         )
 
     def only(self, *, emotions: Iterable[str] | None = None, channel: str | None = None) -> Corpus:
-        """Keep the clips of some emotions and one channel, renumbered, in the same order.
+        """Return the clips of some emotions and a channel, renumbered, in the same order.
 
         Parameters
         ----------
@@ -119,7 +130,7 @@ class Corpus:
         table = self._table
         if channel is not None and channel != "all":
             if channel not in CHANNELS:
-                raise CorpusError(f"unknown channel {channel!r}; expected one of {', '.join(CHANNELS)}, all")
+                raise CorpusError(f"unknown channel {channel!r}; expected {', '.join(CHANNELS)} or all")
             table = _having(table, "channel", (channel,), self.name)
         if emotions is not None:
             table = _having(table, "emotion", _wanted(emotions), self.name)
@@ -127,12 +138,12 @@ class Corpus:
 
     @staticmethod
     def union(corpora: Sequence[Corpus]) -> Corpus:
-        """Join all clips of several corpora, in the order given; the emotions are canonical, so the vocabulary is one.
+        """Join the clips of several corpora, in the given order.
 
         Raises
         ------
         CorpusError
-            There is none, or two hold a corpus of the same name: their speakers could not be told apart.
+            ``corpora`` is empty, or two hold a corpus of the same name: their speakers could not be distinguished.
         """
         if not corpora:
             raise CorpusError("a union of no corpora; expected at least one")
@@ -141,7 +152,7 @@ class Corpus:
             names = set(corpus._table["corpus"])
             if both := sorted(names & seen):
                 raise CorpusError(
-                    f"two corpora are called {both[0]!r}, so that their speakers could not be told apart; "
+                    f"two corpora are called {both[0]!r}, so that their speakers could not be distinguished; "
                     "name each once, and give manifests and folders different names"
                 )
             seen |= names
@@ -155,17 +166,17 @@ class Corpus:
 
 
 def _wanted(emotions: Iterable[str]) -> tuple[str, ...]:
-    """Check the names asked for, and make them canonical."""
+    """Return the canonical names of requested emotions."""
     if isinstance(emotions, str):
         raise CorpusError(f"emotions is the text {emotions!r}; expected several names, such as ['happy', 'sad']")
     wanted = tuple(dict.fromkeys(canonical(name) for name in emotions))
     if not wanted:
-        raise CorpusError(f"no emotion is asked for; expected some of {', '.join(EMOTIONS)}")
+        raise CorpusError(f"no emotion is requested; expected some of {', '.join(EMOTIONS)}")
     return wanted
 
 
 def _having(table: pd.DataFrame, column: str, values: Sequence[str], name: str) -> pd.DataFrame:
-    """Select the rows whose ``column`` is among ``values``, each of which must occur."""
+    """Select the rows whose ``column`` is in ``values``; each value must occur."""
     there = set(table[column])
     if missing := [value for value in values if value not in there]:
         known = ", ".join(sorted(there)) or "none"
@@ -173,11 +184,11 @@ def _having(table: pd.DataFrame, column: str, values: Sequence[str], name: str) 
     return table[table[column].isin(values)]
 
 
-def _checked(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Copy ``table`` with its columns in order, its types fixed and its values checked."""
-    found = set(table.columns)
-    if found != set(COLUMNS):
-        missing, unknown = sorted(set(COLUMNS) - found), sorted(str(column) for column in found - set(COLUMNS))
+def _validated(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Copy ``table`` with columns in order and types fixed, after checking all values."""
+    actual, expected = set(table.columns), set(COLUMNS)
+    if actual != expected:
+        missing, unknown = sorted(expected - actual), sorted(map(str, actual - expected))
         raise CorpusError(
             f"the table of {name} lacks the columns {missing} and has unknown columns {unknown}; "
             f"expected exactly {', '.join(COLUMNS)}"
@@ -187,10 +198,10 @@ def _checked(table: pd.DataFrame, name: str) -> pd.DataFrame:
         checked[column] = checked[column].astype("float64" if column in _NUMBERS else object)
     for column, allowed in (("emotion", EMOTIONS), ("gender", _GENDERS), ("channel", CHANNELS)):
         if unknown := sorted({repr(value) for value in checked[column].unique() if value not in allowed}):
-            raise CorpusError(f"{name} has {column} {unknown[0]}; expected one of {', '.join(map(repr, allowed))}")
+            raise CorpusError(f"{name} has {column} {unknown[0]}; expected {', '.join(map(repr, allowed))}")
     for column in set(COLUMNS) - set(_NUMBERS):
         if not all(isinstance(value, str) for value in checked[column]):
-            raise CorpusError(f"{name} has a {column} that is not a text; expected texts, '' where it is not known")
+            raise CorpusError(f"{name} has a {column} that is not a text; expected texts, '' where it is unknown")
     if checked["start_s"].isna().any() or (checked["start_s"] < 0).any():
         raise CorpusError(f"{name} has a segment with a missing or negative start_s; expected seconds from 0.0")
     if (checked["end_s"] <= checked["start_s"]).any():

@@ -1,7 +1,7 @@
-"""Evaluation protocols: who is trained on, who is tested on, and whether a voice is on both sides.
+"""Evaluation protocols: how clips are split into training and test, and whether the two share speakers.
 
-Speaker-disjoint is the default.  A `Protocol` that calls itself speaker-disjoint can't be built with a shared speaker,
-and one that shares speakers says so wherever it is described.
+Speaker-disjoint is the default.  A speaker-disjoint `Protocol` can't be built with a shared speaker, and the
+description of any other protocol says that speakers are shared.
 """
 
 from emotone.protocols.build import build

@@ -1,4 +1,4 @@
-"""Lay a protocol, by name or from a file, over a corpus."""
+"""Build the folds of a protocol, by name or from a file."""
 
 import difflib
 from collections.abc import Sequence
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 def build(name: str, corpus: "Corpus", *, seed: int = 0, digests: Sequence[str] | None = None) -> Protocol:
-    """Lay a protocol over a corpus.
+    """Build the folds of a protocol on a corpus.
 
     Parameters
     ----------
     name
-        One of `PROTOCOLS`, or the path of a JSON file ``{"corpus", "channel", "source", "test_speakers": [[...]]}``.
+        A name in `PROTOCOLS`, or the path of a JSON file ``{"corpus", "channel", "source", "test_speakers": [[...]]}``.
     corpus
         The clips.
     seed
-        Draws what is drawn; the same seed gives the same folds.
+        Random seed of the folds that are drawn.
     digests
-        One content digest a row (`emotone.audio.content_digest`).  Where clips are drawn at random, copies of one
-        recording are then put on the same side; `check_leaks` refuses copies on both sides in every protocol.
+        One content digest per row (`emotone.audio.content_digest`).  With them, random protocols put copies of a
+        recording on the same side.  For every protocol, `check_leaks` refuses copies on both sides.
 
     Raises
     ------
@@ -35,9 +35,11 @@ def build(name: str, corpus: "Corpus", *, seed: int = 0, digests: Sequence[str] 
         The name is unknown, or the corpus lacks what the protocol needs (speakers, statements, a second corpus).
     """
     if not len(corpus):
-        raise ProtocolError("the corpus has no clips; expected some (is a filter on emotions or channel too narrow?)")
+        raise ProtocolError(
+            "the corpus has no clips; expected at least one (is a filter on emotions or channel too narrow?)"
+        )
     if name in PROTOCOLS:
-        protocol = PROTOCOLS[name](corpus, seed)
+        protocol = PROTOCOLS[name](name, corpus, seed)
         if digests is not None and name.startswith("random"):
             folds = tuple(_copies_together(fold, corpus, digests) for fold in protocol.folds)
             protocol = replace(protocol, folds=folds)
@@ -51,17 +53,16 @@ def build(name: str, corpus: "Corpus", *, seed: int = 0, digests: Sequence[str] 
         )
     emotions = column(corpus, "emotion")
     for number, fold in enumerate(protocol.folds, start=1):
-        unheard = set(emotions[fold.test]) - set(emotions[fold.train])
-        if unheard:
+        if untrained := set(emotions[fold.test]) - set(emotions[fold.train]):
             raise ProtocolError(
-                f"fold {number} of {name!r} tests {listed(sorted(unheard))}, of which its training part has no clip; "
+                f"fold {number} of {name!r} tests {listed(sorted(untrained))}, but has no such clip in training; "
                 "leave these emotions out (--emotions), or add speakers who express them"
             )
     return protocol
 
 
 def _copies_together(fold: Fold, corpus: "Corpus", digests: Sequence[str]) -> Fold:
-    """Move each copy of a recording to the side of the first."""
+    """Move copies of a recording to the side of its first clip."""
     side: dict[str, str] = {}
     sides: dict[str, list[int]] = {"train": [], "dev": [], "test": []}
     drawn = {int(row): part for part in sides for row in getattr(fold, part)}

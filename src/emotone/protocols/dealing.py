@@ -1,4 +1,4 @@
-"""How speakers and clips are dealt into folds."""
+"""Distribute speakers and clips over folds."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 def inner_folds(
     corpus: "Corpus", rows: Rows, *, n_folds: int = 4, speaker_disjoint: bool, seed: int = 0
 ) -> list[tuple[Rows, Rows]]:
-    """Split the training rows of a fold once more, to choose a model without looking at the test.
+    """Split the training rows of a fold again, to choose a model without its test clips.
 
     Parameters
     ----------
     rows
         (m,) row numbers of the corpus.
     n_folds
-        How many, at least 2; fewer where there are fewer speakers (or clips).
+        At least 2.  There are fewer folds if there are fewer speakers (or clips).
     speaker_disjoint
         True: whole speakers are held out, balanced by clips, sex and corpus.  False: clips, stratified by emotion.
 
     Returns
     -------
-    For each inner fold the row numbers to learn from and those held out; every row is held out once.
+    For each inner fold the row numbers for training and those held out; every row is held out once.
 
     Raises
     ------
     ProtocolError
-        Fewer than two folds are possible: ``n_folds`` or the speakers (or clips) are fewer than two.
+        There are fewer than two folds, speakers or clips.
     """
     rows = np.sort(np.asarray(rows, dtype=np.int64))
     if speaker_disjoint:
@@ -51,10 +51,10 @@ def inner_folds(
 
 
 def deal(groups: NDArray[Any], n_folds: int, *, strata: NDArray[Any], seed: int) -> Rows:
-    """Deal whole groups into folds: (m,) group and stratum of each clip -> (m,) fold number.
+    """Distribute whole groups over folds: (m,) group and stratum of each clip -> (m,) fold number.
 
-    Largest group first, to the fold that has the fewest clips of its stratum, then the fewest in all; equals are dealt
-    in an order that the seed draws.  An empty fold comes first in that order, so none stays empty.
+    Largest group first, to the fold with the fewest clips of its stratum, then the fewest clips in all.  The seed draws
+    the order of groups of equal size.  An empty fold is always the first choice, so no fold stays empty.
     """
     names, first, owner, clips = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
     n_folds = min(n_folds, len(names))
@@ -71,7 +71,7 @@ def deal(groups: NDArray[Any], n_folds: int, *, strata: NDArray[Any], seed: int)
 
 
 def scatter(labels: NDArray[Any], n_folds: int, *, seed: int) -> Rows:
-    """Deal clips into folds, each label spread evenly: (m,) labels -> (m,) fold number."""
+    """Distribute clips over folds, each label evenly: (m,) labels -> (m,) fold number."""
     rng = np.random.default_rng(seed)
     order = np.concatenate([rng.permutation(np.flatnonzero(labels == label)) for label in distinct(labels)])
     fold_of = np.zeros(len(labels), dtype=np.int64)
@@ -94,5 +94,5 @@ def need_speakers(corpus: "Corpus", *, why: str, rows: Rows | None = None) -> No
 
 
 def strata_of(corpus: "Corpus") -> NDArray[Any]:
-    """What should be alike in all folds: corpus and sex of each clip, (n,)."""
+    """Return corpus and sex of each clip, (n,): folds are balanced by both."""
     return np.char.add(np.char.add(column(corpus, "corpus"), " "), column(corpus, "gender"))

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def check_leaks(protocol: Protocol, corpus: "Corpus", *, digests: Sequence[str] | None = None) -> None:
-    """Refuse a protocol whose training knows its test.
+    """Refuse a protocol whose training and test share what they must not share.
 
     Parameters
     ----------
     protocol, corpus
-        The folds, and the clips that their row numbers mean.
+        The folds, and the corpus to which their row numbers refer.
     digests
-        One content digest a row (`emotone.audio.content_digest`): finds copies of a recording under another name.
+        One content digest per row (`emotone.audio.content_digest`): finds copies of a recording under another name.
 
     Raises
     ------
@@ -32,28 +32,27 @@ def check_leaks(protocol: Protocol, corpus: "Corpus", *, digests: Sequence[str] 
     speakers, paths = column(corpus, "speaker"), column(corpus, "path")
     clips: list[Hashable] = list(zip(paths, corpus.table["start_s"], strict=True))
     if digests is not None and len(digests) != len(corpus):
-        raise ProtocolError(f"{len(digests)} digests for {len(corpus)} clips; expected one for each")
+        raise ProtocolError(f"{len(digests)} digests for {len(corpus)} clips; expected one per clip")
     for number, fold in enumerate(protocol.folds, start=1):
-        heard = np.concatenate([fold.train, fold.dev])
-        if max(heard.max(), fold.test.max()) >= len(corpus):
+        train = np.concatenate([fold.train, fold.dev])
+        if max(train.max(), fold.test.max()) >= len(corpus):
             raise ProtocolError(
-                f"fold {number} has rows beyond the corpus's {len(corpus)}; it was made for another one"
+                f"fold {number} has rows beyond the corpus's {len(corpus)}; it was made for another corpus"
             )
-        shared = set(speakers[heard]) & set(speakers[fold.test])
+        shared = set(speakers[train]) & set(speakers[fold.test])
         if protocol.speaker_disjoint and shared:
             raise LeakError(f"fold {number}: {listed(sorted(shared))} in training and in the test")
         for keys in (clips, digests or ()):
-            twin = _twin(keys, heard=heard, test=fold.test)
-            if twin:
+            if twin := _twin(keys, train=train, test=fold.test):
                 raise LeakError(
                     f"fold {number}: {paths[twin[0]]} (training) and {paths[twin[1]]} (test) hold the same recording; "
-                    "remove one of the two, or give both the same speaker and use a speaker-disjoint protocol"
+                    "remove either, or give both the same speaker and use a speaker-disjoint protocol"
                 )
 
 
-def _twin(keys: Sequence[Hashable], *, heard: Rows, test: Rows) -> tuple[int, int] | None:
-    """Find a row on each side with the same key."""
+def _twin(keys: Sequence[Hashable], *, train: Rows, test: Rows) -> tuple[int, int] | None:
+    """Find a row of each side with the same key."""
     if not keys:
         return None
-    first = {keys[row]: int(row) for row in heard}
+    first = {keys[row]: int(row) for row in train}
     return next(((first[keys[row]], int(row)) for row in test if keys[row] in first), None)

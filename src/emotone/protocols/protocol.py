@@ -1,4 +1,4 @@
-"""What a protocol is: folds of row numbers that say which voices they share."""
+"""The types `Fold` and `Protocol`: row numbers for training and test, and the speakers that both share."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ NAME_SPEAKERS = (
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Rows of the corpus to learn from, to choose with, and to test on, and whose voices they are.
+    """Rows of the corpus for training, development and test, and their speakers.
 
     Attributes
     ----------
     train, dev, test
         Row numbers, each (m,) int64, read-only; ``dev`` may be empty.
     train_speakers
-        Names in training or development, sorted; ``""`` among them: some clips name no speaker.
+        Names in training or development, sorted; ``""`` if some clips have no known speaker.
     test_speakers
-        Names in the test, sorted.
+        Names in the test, sorted, likewise.
     """
 
     train: Rows
@@ -50,8 +50,10 @@ class Fold:
             rows.flags.writeable = False
             object.__setattr__(self, side, rows)
         if not (self.train.size and self.test.size):
-            found = f"{self.train.size} clips for training and {self.test.size} for the test"
-            raise ProtocolError(f"a fold has {found}; expected at least one of each: give more clips or other folds")
+            raise ProtocolError(
+                f"a fold has {self.train.size} clips for training and {self.test.size} for the test; expected at least "
+                "one of each: give more clips or other folds"
+            )
         both = np.intersect1d(np.concatenate([self.train, self.dev]), self.test)
         if both.size or np.intersect1d(self.train, self.dev).size:
             raise LeakError(
@@ -60,11 +62,11 @@ class Fold:
 
     @classmethod
     def of(cls, corpus: "Corpus", *, train: Iterable[int], test: Iterable[int], dev: Iterable[int] = ()) -> "Fold":
-        """Make a fold from row numbers, with the speakers that the corpus names for them."""
+        """Make a fold of row numbers; the corpus names their speakers."""
         train_rows, dev_rows, test_rows = (np.sort(np.fromiter(rows, dtype=np.int64)) for rows in (train, dev, test))
         names = column(corpus, "speaker")
-        heard = np.concatenate([train_rows, dev_rows])
-        return cls(train_rows, dev_rows, test_rows, distinct(names[heard]), distinct(names[test_rows]))
+        train_speakers = distinct(names[np.concatenate([train_rows, dev_rows])])
+        return cls(train_rows, dev_rows, test_rows, train_speakers, distinct(names[test_rows]))
 
     @property
     def shared(self) -> tuple[str, ...]:
@@ -74,20 +76,20 @@ class Fold:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Folds, where they come from, and what they promise.
+    """Folds, where they come from, and whether they are speaker-disjoint.
 
     Attributes
     ----------
     name
         As given to `build`.
     folds
-        One or more; no row is tested twice, so the predictions of all folds can be pooled.
+        One or more; no row is tested twice, so that the predictions of all folds can be pooled.
     speaker_disjoint
-        True: no voice is on both sides of any fold.  Held to at construction (LeakError).
+        True: no speaker is on both sides of a fold; otherwise the constructor raises LeakError.
     source
-        Where the folds come from: a publication, or how they were dealt.
+        Where the folds come from: a publication, or how speakers or clips were distributed.
     seed
-        What drew them, where chance did.
+        Random seed of the folds.
     """
 
     name: str
@@ -104,25 +106,25 @@ class Protocol:
             raise ProtocolError(
                 f"protocol {self.name!r} tests a clip in two folds; expected each to be tested once at most"
             )
-        for number, fold in enumerate(self.folds, start=1):
-            if self.speaker_disjoint and fold.shared:
+        for number, fold in enumerate(self.folds if self.speaker_disjoint else (), start=1):
+            if fold.shared:
                 raise LeakError(
                     f"fold {number} of {self.name!r} has {listed(fold.shared)} both in training and in the test; "
                     "a speaker-disjoint protocol has each speaker on one side"
                 )
-            if self.speaker_disjoint and not (all(fold.train_speakers) and all(fold.test_speakers)):
+            if not (all(fold.train_speakers) and all(fold.test_speakers)):
                 raise ProtocolError(f"fold {number} of {self.name!r} has clips without a speaker. {NAME_SPEAKERS}")
-            if self.speaker_disjoint and not (fold.train_speakers and fold.test_speakers):
+            if not (fold.train_speakers and fold.test_speakers):
                 raise ProtocolError(f"fold {number} of {self.name!r} names no speakers; make folds with Fold.of")
 
     @property
     def shared_speakers(self) -> tuple[int, ...]:
-        """How many speakers each fold has on both sides."""
+        """Number of speakers that each fold has on both sides."""
         return tuple(len(fold.shared) for fold in self.folds)
 
     @property
     def warning(self) -> str:
-        """What a score under this protocol hides; empty where the protocol is speaker-disjoint."""
+        """Warning that training and test share speakers; empty for a speaker-disjoint protocol."""
         if self.speaker_disjoint:
             return ""
         shared = {name for fold in self.folds for name in fold.shared}
@@ -130,13 +132,12 @@ class Protocol:
         kind = "random split" if self.name.startswith("random") else self.name
         if "" in tested:
             return f"WARNING: {kind}: clips name no speaker, so a voice may be both in training and in the test"
-        told = f"{len(shared)} of {len(tested)} test speakers are also in training"
         consequence = "; a score under it says little about new voices" if shared else ""
-        return f"WARNING: {kind}: {told}{consequence}"
+        return f"WARNING: {kind}: {len(shared)} of {len(tested)} test speakers are also in training{consequence}"
 
     @property
     def description(self) -> str:
-        """The protocol in words, with its warning where it has one."""
+        """The protocol in words, with its warning."""
         folds = f"{len(self.folds)} fold" + ("s" if len(self.folds) > 1 else "")
         clips = ", ".join(str(fold.test.size) for fold in self.folds[:8]) + (", ..." if len(self.folds) > 8 else "")
         disjoint = "speaker-disjoint: no test speaker is heard in training; " if self.speaker_disjoint else ""
@@ -145,7 +146,7 @@ class Protocol:
         return f"{words}. Folds: {self.source}." + (f" {self.warning}." if self.warning else "")
 
     def header(self) -> dict[str, Any]:
-        """Everything but the rows, as JSON holds it: what ``metrics.json`` and model cards say of the protocol."""
+        """Return all but the rows as JSON values, for ``metrics.json`` and model cards."""
         return {
             "name": self.name,
             "description": self.description,
@@ -158,7 +159,7 @@ class Protocol:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """As ``folds.json`` holds it: `header`, and for each fold its row numbers and the names of its speakers."""
+        """Return the content of ``folds.json``: `header`, and row numbers and speakers of each fold."""
         sides = ("train", "dev", "test")
         folds = [
             {side: getattr(fold, side).tolist() for side in sides}
@@ -169,7 +170,7 @@ class Protocol:
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> "Protocol":
-        """Read back what `to_dict` gave; ProtocolError where it is something else, LeakError where it was altered."""
+        """Read the result of `to_dict`; ProtocolError: another shape, LeakError: a speaker or row on both sides."""
         try:
             folds = tuple(
                 Fold(
@@ -190,16 +191,16 @@ class Protocol:
 
 
 def column(corpus: "Corpus", name: str) -> NDArray[Any]:
-    """A column of the corpus as text, (n,)."""
+    """Return a column of the corpus as text, (n,)."""
     return np.asarray(corpus.table[name].to_numpy(dtype=object), dtype=str)
 
 
 def distinct(values: Iterable[Any]) -> tuple[str, ...]:
-    """The distinct values as text, sorted."""
+    """Return the distinct values as text, sorted."""
     return tuple(sorted({str(value) for value in values}))
 
 
 def listed(names: Sequence[str]) -> str:
-    """The first six names, and how many more."""
+    """Write the first six names and the number of the others."""
     shown = ", ".join(name or "(unnamed)" for name in names[:6])
     return shown + (f" and {len(names) - 6} more" if len(names) > 6 else "") if names else "none"

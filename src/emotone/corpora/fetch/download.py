@@ -1,6 +1,5 @@
-"""Download one file, verified, and resumed where it was cut."""
+"""Download a file, verify its checksum, and resume interrupted downloads."""
 
-import contextlib
 import hashlib
 import http.client
 import json
@@ -20,17 +19,17 @@ from emotone.progress import Progress
 
 _CHUNK_BYTES = 1 << 18
 _TIMEOUT_S = 30.0
-#: Attempts in a row that brought nothing; the waits between them grow from `_FIRST_WAIT_S` by a factor of two.
+#: Failures in a row before giving up; the waits between them double, from `_FIRST_WAIT_S`.
 _ATTEMPTS = 5
 _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 60.0
-_PASSING = (408, 425, 429, 500, 502, 503, 504)
+_TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 _MAX_JSON_BYTES = 10_000_000
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A file to download: where it is, and the size (bytes) and MD5 (hexadecimal) that it must have."""
+    """A file to download: its URL, size in bytes, and MD5 in hexadecimal."""
 
     url: str
     size: int
@@ -38,7 +37,7 @@ class Remote:
 
 
 class _CutError(Exception):
-    """An attempt failed in a way that another may not; the server may ask for a wait of ``wait_s`` seconds."""
+    """An attempt failed, and another may succeed; the server may require a wait of ``wait_s`` seconds."""
 
     def __init__(self, message: str, *, wait_s: float = 0.0) -> None:
         super().__init__(message)
@@ -46,7 +45,7 @@ class _CutError(Exception):
 
 
 class _RangeError(Exception):
-    """The server can't send that part of the file (416)."""
+    """The server can't send the requested part of the file (416)."""
 
 
 def read_json(url: str) -> object:
@@ -55,7 +54,7 @@ def read_json(url: str) -> object:
     Raises
     ------
     FetchError
-        The server could not be reached in several attempts, refused, or answered with something else.
+        The server could not be reached in several attempts, refused the request, or did not answer with JSON.
     """
     failures = 0
     while True:
@@ -74,38 +73,38 @@ def read_json(url: str) -> object:
 def download(remote: Remote, *, to: Path, progress: Progress | None = None) -> Path:
     """Download ``remote`` to the file ``to``.
 
-    What has arrived is kept in ``to`` + ``.part``, from where this and any later call goes on, if the server can
-    send the rest of a file; otherwise it starts again.
+    Received bytes are kept in ``to`` + ``.part``.  This call and later ones continue from there if the server
+    supports byte ranges, and start again otherwise.
 
     Parameters
     ----------
     remote
         What to download.
     to
-        The file to write; it appears only once its checksum is right.
+        The file to write; it appears only when its checksum is right.
     progress
         Called with bytes.
 
     Raises
     ------
     FetchError
-        The server could not be reached in several attempts, refused, or sent a file with another checksum, which
-        is then removed.
+        The server could not be reached in several attempts, refused the request, or sent a file with another
+        checksum, which is then removed.
     """
     if to.exists() and _md5(to) == remote.md5:
         return to
     part = to.with_name(to.name + ".part")
-    resumed = _persist_download(remote, part=part, progress=progress)
-    found = _md5(part)
-    if found != remote.md5 and resumed:
-        # It was put together from several answers, perhaps of a file that changed: worth one whole download.
+    resumed = _fill(part, remote, progress=progress)
+    md5 = _md5(part)
+    if md5 != remote.md5 and resumed:
+        # The file may have changed on the server between the requests: download it once more in a single request.
         _forget(part)
-        _persist_download(remote, part=part, progress=progress)
-        found = _md5(part)
-    if found != remote.md5:
+        _fill(part, remote, progress=progress)
+        md5 = _md5(part)
+    if md5 != remote.md5:
         _forget(part)
         raise FetchError(
-            f"{remote.url} has the MD5 {found}, expected {remote.md5}: damaged or another file. "
+            f"{remote.url} has the MD5 {md5}, expected {remote.md5}: damaged or another file. "
             "It was removed; try again, and if it happens again do not use that server"
         )
     os.replace(part, to)
@@ -113,21 +112,21 @@ def download(remote: Remote, *, to: Path, progress: Progress | None = None) -> P
     return to
 
 
-def _persist_download(remote: Remote, *, part: Path, progress: Progress | None) -> bool:
-    """Fill ``part`` up to the size expected; tell whether it was put together from more than one answer."""
-    resumed = True  # also of a part that is whole, or too long: the checksum will tell
+def _fill(part: Path, remote: Remote, *, progress: Progress | None) -> bool:
+    """Download until ``part`` has the expected size; return whether it holds bytes of more than one request."""
+    resumed = True  # also if part is already complete or too long: the checksum decides
     failures, most = 0, _size(part)
     while _size(part) < remote.size:
         try:
             resumed = _receive(remote, part=part, progress=progress)
         except _CutError as cut:
-            # Only getting further than ever before counts as progress: a server that always starts again may not.
+            # Count only new bytes as progress, or a server that always starts again would be tried forever.
             failures = 1 if _size(part) > most else failures + 1
             most = max(most, _size(part))
             if failures >= _ATTEMPTS:
                 raise FetchError(
                     f"{remote.url} failed {failures} times in a row: {cut}. {_size(part)} of {remote.size} bytes are "
-                    f"kept in {str(part)!r}: check the network and run the same command again to go on"
+                    f"kept in {str(part)!r}: check the network and run the same command again to continue"
                 ) from cut
             _wait(failures, cut)
         except OSError as error:
@@ -138,13 +137,13 @@ def _persist_download(remote: Remote, *, part: Path, progress: Progress | None) 
 
 
 def _receive(remote: Remote, *, part: Path, progress: Progress | None) -> bool:
-    """Append the rest of the file to ``part`` in one request; False if the server made it start from 0."""
+    """Append the rest of the file to ``part`` in one request; return False if the server started from byte 0."""
     have = _size(part)
     headers = {}
     if have:
         headers["Range"] = f"bytes={have}-"
-        if validator := _validator(part):
-            headers["If-Range"] = validator  # the whole file comes instead if it is not the same any more
+        if _etag_file(part).exists():
+            headers["If-Range"] = _etag_file(part).read_text(encoding="utf-8")  # a changed file is sent whole
     try:
         response = _open(remote.url, headers)
     except _RangeError:
@@ -153,8 +152,8 @@ def _receive(remote: Remote, *, part: Path, progress: Progress | None) -> bool:
     with response:
         start = _start(response)
         if start not in (0, have):
-            raise _CutError(f"the server sent bytes from {start}, asked for {have}")
-        _remember(part, response)
+            raise _CutError(f"the server sent bytes from {start}, requested {have}")
+        _keep_etag(part, response)
         with part.open("ab" if start else "wb") as file:
             _copy(response, file, have=start, remote=remote, progress=progress)
     return start > 0
@@ -163,7 +162,7 @@ def _receive(remote: Remote, *, part: Path, progress: Progress | None) -> bool:
 def _copy(
     response: http.client.HTTPResponse, file: IO[bytes], *, have: int, remote: Remote, progress: Progress | None
 ) -> None:
-    """Copy a response to ``file``, which holds ``have`` bytes; not a byte more than the file must have."""
+    """Append a response to ``file``, which holds ``have`` bytes, up to the expected size."""
     what = f"downloading {Path(urllib.parse.urlsplit(remote.url).path).name}"
     while have < remote.size:
         chunk = _read(response, min(_CHUNK_BYTES, remote.size - have))
@@ -183,7 +182,7 @@ def _read(response: http.client.HTTPResponse, n_bytes: int) -> bytes:
 
 
 def _open(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
-    """Send a request; a failure that may pass is a `_CutError`, another a FetchError."""
+    """Send a request; raise `_CutError` for a transient failure and FetchError for a permanent one."""
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise FetchError(f"{url!r} is not an address to download from; expected https://...")
     request = urllib.request.Request(url, headers={"User-Agent": f"emotone/{__version__}", **headers})
@@ -194,7 +193,7 @@ def _open(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
         error.close()
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and "Range" in headers:
             raise _RangeError from error
-        if error.code in _PASSING:
+        if error.code in _TRANSIENT:
             seconds = error.headers.get("Retry-After", "")
             wait_s = min(float(seconds), _LONGEST_WAIT_S) if seconds.isdecimal() else 0.0
             raise _CutError(f"the server answered {error.code} {error.reason}", wait_s=wait_s) from error
@@ -207,7 +206,7 @@ def _open(url: str, headers: dict[str, str]) -> http.client.HTTPResponse:
 
 
 def _start(response: http.client.HTTPResponse) -> int:
-    """Find where in the file the response starts: 0 for a whole one."""
+    """Return the first byte of the file in the response: 0 for a whole file, -1 if unknown."""
     if response.status != http.HTTPStatus.PARTIAL_CONTENT:
         return 0
     match = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
@@ -222,29 +221,23 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _note(part: Path) -> Path:
-    """Name the file that remembers which version of the remote file ``part`` is of."""
+def _etag_file(part: Path) -> Path:
+    """Return the path of the file with the ETag of ``part``."""
     return part.with_name(part.name + ".etag")
 
 
-def _validator(part: Path) -> str:
-    note = _note(part)
-    return note.read_text(encoding="utf-8") if note.exists() else ""
-
-
-def _remember(part: Path, response: http.client.HTTPResponse) -> None:
-    """Keep a strong ETag; a weak one (``W/``) says nothing about bytes, and may not be sent in If-Range."""
+def _keep_etag(part: Path, response: http.client.HTTPResponse) -> None:
+    """Keep a strong ETag; a weak one (``W/``) does not identify bytes, and HTTP forbids it in If-Range."""
     etag = response.headers.get("ETag", "")
     if etag.startswith('"'):
-        _note(part).write_text(etag, encoding="utf-8")
+        _etag_file(part).write_text(etag, encoding="utf-8")
     else:
-        _note(part).unlink(missing_ok=True)
+        _etag_file(part).unlink(missing_ok=True)
 
 
 def _forget(part: Path) -> None:
-    for path in (part, _note(part)):
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
+    for path in (part, _etag_file(part)):
+        path.unlink(missing_ok=True)
 
 
 def _md5(path: Path) -> str:

@@ -1,96 +1,45 @@
 """Download a corpus from where its authors publish it."""
 
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from emotone.corpora import registry
 from emotone.corpora.fetch.download import Remote, download, read_json
 from emotone.corpora.fetch.unpack import need_space, unpack
-from emotone.corpora.registry import CORPORA, CorpusInfo
+from emotone.corpora.info import Archive, CorpusInfo, Source
 from emotone.errors import FetchError
 from emotone.progress import Progress
 
 _ZENODO = "https://zenodo.org"
-
-
-@dataclass(frozen=True)
-class Archive:
-    """A published zip: its name, how many clips of which channel it holds, the most it may unpack to, and its MD5.
-
-    Where the MD5 is not known here, the record's description gives it.
-    """
-
-    file: str
-    channel: str
-    n_clips: int
-    max_unpacked_bytes: int
-    md5: str = ""
-
-    @property
-    def folder(self) -> str:
-        """The folder to unpack into: zip members start at ``Actor_NN/``."""
-        return PurePosixPath(self.file).stem
-
-
-@dataclass(frozen=True)
-class Source:
-    """A Zenodo record and the archives to take from it."""
-
-    record: str
-    archives: tuple[Archive, ...]
-
-
-#: The corpora that can be downloaded without a form to fill in.
-SOURCES: dict[str, Source] = {
-    "ravdess": Source(
-        record="1188976",
-        archives=(
-            Archive(
-                file="Audio_Speech_Actors_01-24.zip",
-                channel="speech",
-                n_clips=1440,
-                max_unpacked_bytes=2_000_000_000,
-                md5="bc696df654c87fed845eb13823edef8a",
-            ),
-            Archive(
-                file="Audio_Song_Actors_01-24.zip",
-                channel="song",
-                n_clips=1012,
-                max_unpacked_bytes=2_000_000_000,
-            ),
-        ),
-    ),
-}
-#: Recordings compress little: what an archive unpacks to is guessed as this many times its size.
+#: Estimate of an archive's unpacked size, as a multiple of its size: recordings compress little.
 _UNPACKED_FACTOR = 3
 
 
 def notice(name: str) -> str:
-    """Say what a corpus is, under which licence, and what that means: to show before a download.
+    """Describe a corpus and its licence, to show before a download.
 
     >>> print(notice("ravdess"))
     Ryerson Audio-Visual Database of Emotional Speech and Song
     licence: CC BY-NC-SA 4.0 (no commercial use), https://zenodo.org/records/1188976
     """
-    info = CORPORA[_known(name)]
+    info = _find(name)
     use = "commercial use allowed" if info.commercial_use else "no commercial use"
     return f"{info.title}\nlicence: {info.licence} ({use}), {info.url}"
 
 
-def fetch(name: str, *, to: Path, base_url: str | None = None, progress: Progress | None = None) -> Path:
+def fetch(name: str, *, to: Path, base_url: str = _ZENODO, progress: Progress | None = None) -> Path:
     """Download, verify and unpack a corpus.
 
-    A download that was cut goes on where it stopped, in this call or a later one.  What is already there is
-    not downloaded again, which ``progress`` is told in one call.
+    An interrupted download continues in this call or a later one.  A complete corpus is not downloaded again;
+    ``progress`` is then called once.
 
     Parameters
     ----------
     name
-        A name in `SOURCES`.
+        A corpus whose `CorpusInfo` has a ``source``.
     to
         The data folder; the corpus goes to ``TO/NAME``, where `emotone.corpora.load` finds it.
     base_url
-        A server with Zenodo's addresses, for a mirror; ``None`` is Zenodo.
+        Zenodo, or a mirror with the same paths.
     progress
         Called with bytes.
 
@@ -102,63 +51,74 @@ def fetch(name: str, *, to: Path, base_url: str | None = None, progress: Progres
     Raises
     ------
     FetchError
-        The corpus can't be downloaded by a program (the message says where to get it), the server failed or sent
-        something else than was published, the disk has no room, or an incomplete copy is in the way.
+        The corpus has no source (the message says where to get it), the server failed or sent other data than
+        was published, the disk is too full, or an incomplete copy is in the way.
     """
-    name = _known(name)
-    info = CORPORA[name]
-    folder = Path(to).absolute() / name
-    if name not in SOURCES:
+    info = _find(name)
+    folder = Path(to).absolute() / info.name
+    if info.source is None:
         raise FetchError(
-            f"{info.title} can't be downloaded by a program: get it at {info.url} (licence: {info.licence}), unpack it "
-            f"into {str(folder)!r}, which then holds {info.expected}. 'emotone fetch' knows: {', '.join(SOURCES)}"
+            f"{info.title} can't be downloaded by a program: get it at {info.url} (licence: {info.licence}) and unpack "
+            f"it into {str(folder)!r}, which must contain {info.layout}. 'emotone fetch' can download: {_fetchable()}"
         )
-    source = SOURCES[name]
-    wanted = _missing(source, info, folder)
-    if not wanted:
-        if progress is not None:
-            progress(1, 1, f"already there: {folder}")
-        return folder
-    remotes = _remotes(source, wanted, base_url=(base_url or _ZENODO).rstrip("/"))
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FetchError(f"{str(folder)!r} can't be made: {error}; choose another folder") from error
-    total = sum(remote.size for remote in remotes)
-    need_space(folder, total * (1 + _UNPACKED_FACTOR), what=f"fetching {name} (zips and what is in them)")
-    for archive, remote in zip(wanted, remotes, strict=True):
-        packed = download(remote, to=folder / archive.file, progress=progress)
-        unpack(packed, to=folder / archive.folder, max_bytes=archive.max_unpacked_bytes, progress=progress)
-        packed.unlink()
+    archives = _missing(info, info.source, folder)
+    if archives:
+        _download(info.source, archives, folder, base_url=base_url.rstrip("/"), progress=progress)
+    elif progress is not None:
+        progress(1, 1, f"already there: {folder}")
     return folder
 
 
-def _known(name: str) -> str:
+def _download(
+    source: Source, archives: list[Archive], folder: Path, *, base_url: str, progress: Progress | None
+) -> None:
+    """Download and unpack archives into ``folder``."""
+    remotes = _remotes(source, archives, base_url=base_url)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FetchError(f"{str(folder)!r} can't be created: {error}; choose another folder") from error
+    total = sum(remote.size for remote in remotes)
+    need_space(folder, total * (1 + _UNPACKED_FACTOR), what=f"fetching {folder.name} (archives and their contents)")
+    for archive, remote in zip(archives, remotes, strict=True):
+        packed = download(remote, to=folder / archive.file, progress=progress)
+        unpack(packed, to=folder / archive.folder, max_bytes=archive.max_unpacked_bytes, progress=progress)
+        packed.unlink()
+
+
+def _find(name: str) -> CorpusInfo:
     info = registry.find(name)
     if info is None:
         raise FetchError(
-            f"unknown corpus {name!r}; expected one of {registry.known()}{registry.suggestion(name)}; "
-            f"of these {', '.join(SOURCES)} can be downloaded"
+            f"unknown corpus {name!r}; expected {registry.known()}{registry.suggestion(name)}; "
+            f"of these {_fetchable()} can be downloaded"
         )
-    return info.name
+    return info
 
 
-def _missing(source: Source, info: CorpusInfo, folder: Path) -> list[Archive]:
-    """List the archives whose clips are not all in ``folder``, in whatever layout they may lie there.
+def _fetchable() -> str:
+    return ", ".join(info.name for info in registry.CORPORA.values() if info.source is not None)
 
-    Part of the clips in the very folder that an archive would make is an error: only a hand can have left it so.
+
+def _missing(info: CorpusInfo, source: Source, folder: Path) -> list[Archive]:
+    """List the archives whose clips are not all in ``folder``, in any layout.
+
+    Raises
+    ------
+    FetchError
+        The folder of an archive exists without all of its clips; unpacking creates it complete, so a user changed it.
     """
     if not folder.is_dir():
         return list(source.archives)
-    counts = info.reader(folder).table["channel"].value_counts()
+    counts = registry.READERS[info.name].read(folder).table["channel"].value_counts()
     missing = []
     for archive in source.archives:
-        found = int(counts.get(archive.channel, 0))
-        if found >= archive.n_clips:
+        n_clips = int(counts.get(archive.channel, 0))
+        if n_clips >= archive.n_clips:
             continue
         if (folder / archive.folder).exists():
             raise FetchError(
-                f"{str(folder)!r} holds {found} clips of {archive.channel}, expected {archive.n_clips}: move "
+                f"{str(folder)!r} holds {n_clips} clips of {archive.channel}, expected {archive.n_clips}: move "
                 f"its folder {archive.folder!r} away and fetch again"
             )
         missing.append(archive)
@@ -166,7 +126,7 @@ def _missing(source: Source, info: CorpusInfo, folder: Path) -> list[Archive]:
 
 
 def _remotes(source: Source, archives: list[Archive], *, base_url: str) -> list[Remote]:
-    """Look up size and checksum of archives in the record's description."""
+    """Read size and checksum of archives from the Zenodo record."""
     url = f"{base_url}/api/records/{source.record}"
     record = read_json(url)
     try:

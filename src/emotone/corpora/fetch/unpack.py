@@ -1,4 +1,4 @@
-"""Unpack a zip of unknown origin: nothing leaves the folder, nothing fills the disk."""
+"""Unpack an untrusted zip file: no member leaves the folder, and the size is limited."""
 
 import os
 import re
@@ -19,24 +19,24 @@ _MAX_MEMBERS = 100_000
 
 
 def unpack(archive: Path, *, to: Path, max_bytes: int, progress: Progress | None = None) -> Path:
-    """Unpack a zip into the new folder ``to``, which appears only when it is complete.
+    """Unpack a zip file into the new folder ``to``, which appears only when it is complete.
 
     Parameters
     ----------
     archive
         The zip file.
     to
-        The folder to make; it must not exist.
+        The folder to create; it must not exist.
     max_bytes
-        The most that may come out, in bytes.
+        Limit on the unpacked size, bytes.
     progress
         Called with bytes.
 
     Raises
     ------
     FetchError
-        The file is no zip or is damaged; a member would leave the folder, is a link, or is encrypted; more than
-        ``max_bytes`` would come out, or more than the disk has room for.  Nothing is left behind.
+        The file is no zip or is damaged; a member would leave the folder, is a link, or is encrypted; or the content
+        is larger than ``max_bytes`` or than the free disk space.  No partial content remains.
     """
     try:
         with zipfile.ZipFile(archive) as source:
@@ -44,7 +44,7 @@ def unpack(archive: Path, *, to: Path, max_bytes: int, progress: Progress | None
             total = _check(members, archive=archive, max_bytes=max_bytes)
             need_space(to.parent, total, what=f"unpacking {archive.name}")
             with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=to.parent) as folder:
-                # A folder of its own inside: the outer one is private to this user, the corpus should not be.
+                # The temporary folder is private to this user. The corpus, a new folder in it, is not.
                 fresh = Path(folder) / to.name
                 fresh.mkdir()
                 _extract(source, members, to=fresh, total=total, progress=progress)
@@ -59,12 +59,12 @@ def unpack(archive: Path, *, to: Path, max_bytes: int, progress: Progress | None
 
 
 def need_space(folder: Path, n_bytes: int, *, what: str) -> None:
-    """Check that the disk that holds ``folder`` has room.
+    """Check that the disk of ``folder`` has ``n_bytes`` of free space.
 
     Raises
     ------
     FetchError
-        It has not; the message says how much there is.
+        It has less; the message says how much.
     """
     free = shutil.disk_usage(folder).free
     if free < n_bytes:
@@ -75,7 +75,7 @@ def need_space(folder: Path, n_bytes: int, *, what: str) -> None:
 
 
 def _check(members: list[zipfile.ZipInfo], *, archive: Path, max_bytes: int) -> int:
-    """Check every member before any is written; return the bytes that will come out."""
+    """Check every member before writing any; return the unpacked size in bytes."""
     if len(members) > _MAX_MEMBERS:
         raise FetchError(
             f"{archive.name} has {len(members)} members, expected at most {_MAX_MEMBERS}; it was not unpacked"
@@ -93,8 +93,8 @@ def _check(members: list[zipfile.ZipInfo], *, archive: Path, max_bytes: int) -> 
 
 
 def _fault(member: zipfile.ZipInfo) -> str:
-    """Say why a member must not be unpacked; ``""`` if it may."""
-    # Backslashes separate folders where the zip was made or is unpacked on Windows: judge them as slashes everywhere.
+    """Return why a member must not be unpacked; ``""`` if it may."""
+    # On Windows a backslash separates folders, so treat it as a slash on every system.
     name = member.filename.replace("\\", "/")
     mode = member.external_attr >> 16
     if name.startswith("/") or _DRIVE.match(name):
@@ -102,7 +102,7 @@ def _fault(member: zipfile.ZipInfo) -> str:
     if ".." in name.split("/"):
         return "a path out of its folder"
     if ":" in name:
-        return "a name with a colon, which Windows takes for a drive or a stream"
+        return "a name with a colon, which Windows reads as a drive or a stream"
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "a link or device, not a file"
     if member.flag_bits & _ENCRYPTED:
@@ -115,7 +115,7 @@ def _fault(member: zipfile.ZipInfo) -> str:
 def _extract(
     source: zipfile.ZipFile, members: list[zipfile.ZipInfo], *, to: Path, total: int, progress: Progress | None
 ) -> None:
-    """Write the checked members below ``to``, no more bytes than each declares (zipfile checks sizes and CRCs)."""
+    """Write the checked members below ``to``; zipfile checks their declared sizes and CRCs."""
     done = 0
     for member in members:
         target = to / member.filename.replace("\\", "/")
@@ -123,7 +123,7 @@ def _extract(
             target.mkdir(parents=True, exist_ok=True)
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        with source.open(member) as packed, target.open("xb") as file:  # "x": the same name twice is an error
+        with source.open(member) as packed, target.open("xb") as file:  # "x": a repeated name is an error
             while chunk := packed.read(_CHUNK_BYTES):
                 file.write(chunk)
                 done += len(chunk)

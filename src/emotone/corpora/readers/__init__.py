@@ -1,1 +1,1 @@
-"""One reader a corpus."""
+"""One reader per corpus."""

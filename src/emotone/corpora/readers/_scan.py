@@ -1,17 +1,18 @@
-"""From a folder of files to a corpus: what every reader of file names shares."""
+"""Read a corpus from a folder of files: what all readers share."""
 
+import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import pandas as pd
-
-from emotone.corpora.table import COLUMNS, Corpus, Rejected
+from emotone.corpora.info import CorpusInfo
+from emotone.corpora.table import Corpus, Rejected, Row
 from emotone.errors import CorpusError
 
 _LOSSLESS = (".wav", ".flac", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64")
-#: Suffixes of files that may be clips.  Everything else in a corpus folder (tables, licences, videos) is not looked at.
+#: Suffixes of recordings.  Readers ignore all other files of a corpus folder: tables, licences, videos.
 AUDIO_SUFFIXES: tuple[str, ...] = (*_LOSSLESS, ".ogg", ".oga", ".opus", ".mp3", ".m4a", ".aac", ".webm", ".wma")
 _JUNK_FOLDERS = {"__macosx", "$recycle.bin", "system volume information"}
 _LFS_POINTER = b"version https://git-lfs"
@@ -20,10 +21,10 @@ _LFS_POINTER_MAX_BYTES = 1024
 
 @dataclass(frozen=True)
 class Clip:
-    """What a file name, or a row of a table, says about one recording.
+    """What a file name, or a row of a table, says about a recording.
 
-    ``key`` is the recording's name in its corpus's scheme: two files with one key are copies.  ``speaker`` is the
-    corpus's own name of the speaker, ``""`` if not known.
+    ``key`` identifies the recording within its corpus: two files with the same key are copies.  ``speaker`` is the
+    corpus's own name of the speaker, ``""`` if unknown.
     """
 
     key: str
@@ -40,12 +41,12 @@ Parse = Callable[[PurePosixPath], Clip]
 
 
 def files(root: Path) -> list[PurePosixPath]:
-    """List all files under ``root`` as relative paths, sorted by code point, without what systems leave behind.
+    """List all files under ``root`` as relative paths, sorted by code point, without system files.
 
-    Hidden files and folders (``._x``, ``.DS_Store``), ``__MACOSX`` and ``Thumbs.db`` are not listed.  Links to folders
+    Hidden files and folders (``._x``, ``.DS_Store``), ``__MACOSX`` and ``Thumbs.db`` are skipped.  Links to folders
     are followed, each folder once.
     """
-    found: list[PurePosixPath] = []
+    paths: list[PurePosixPath] = []
     seen = {os.path.realpath(root)}
     for folder, subfolders, names in os.walk(root, followlinks=True):
         kept = []
@@ -56,22 +57,17 @@ def files(root: Path) -> list[PurePosixPath]:
                 kept.append(name)
         subfolders[:] = kept
         relative = PurePosixPath(Path(folder).relative_to(root).as_posix())
-        found += [relative / name for name in names if not name.startswith(".") and name.lower() != "thumbs.db"]
-    return sorted(found, key=str)
+        paths += [relative / name for name in names if not name.startswith(".") and name.lower() != "thumbs.db"]
+    return sorted(paths, key=str)
 
 
 def is_audio(path: PurePosixPath) -> bool:
-    """Tell whether the suffix is one of a recording, in upper or lower case."""
+    """Check whether the suffix, in upper or lower case, is that of a recording."""
     return path.suffix.lower() in AUDIO_SUFFIXES
 
 
-def preference(path: PurePosixPath) -> tuple[int, str]:
-    """Give the sort key among copies of one recording: lossless first, then by path."""
-    return (0 if path.suffix.lower() in _LOSSLESS else 1, str(path))
-
-
 def unusable(path: Path) -> str:
-    """Say why a file can't be a recording, whatever its name; ``""`` if it may be one."""
+    """Return why a file can't be a recording, whatever its name; ``""`` if it may be."""
     try:
         size = path.stat().st_size
         if size == 0:
@@ -85,51 +81,68 @@ def unusable(path: Path) -> str:
     return ""
 
 
-def read_tree(root: Path, *, name: str, language: str, parse: Parse, paths: Sequence[PurePosixPath]) -> Corpus:
-    """Read the recordings among ``paths`` as ``parse`` understands them, sorted by path relative to ``root``.
+def match_name(pattern: re.Pattern[str], path: PurePosixPath, *, form: str) -> tuple[str, ...]:
+    """Match a file name without its suffix; return the pattern's groups in lower case, ``""`` for an absent group.
 
-    Of several copies of one recording (Kaggle's RAVDESS holds every actor twice, CREMA-D holds WAV and MP3) one
-    is kept, a lossless one if there is; the others are in ``rejected``, as is every recording that does not fit.
+    Raises
+    ------
+    CorpusError
+        The name does not match; the message describes the expected ``form``.
+    """
+    match = pattern.fullmatch(path.stem)
+    if match is None:
+        raise CorpusError(f"the name is not of the form {form}: {path.name!r}")
+    return tuple(group.lower() for group in match.groups(default=""))
+
+
+def read_tree(
+    root: Path, *, name: str, language: str, parse: Parse, paths: Sequence[PurePosixPath] | None = None
+) -> Corpus:
+    """Read the recordings under ``root`` with ``parse``, sorted by relative path.
+
+    Of several copies of a recording (Kaggle's RAVDESS holds every actor twice, CREMA-D holds WAV and MP3) one is kept,
+    lossless if possible.  The others are in ``rejected``, with every recording that does not fit.  ``paths`` is
+    `files` of ``root`` if the caller has them.  Speaker names become global: ``"01"`` becomes ``"ravdess-01"``.
     """
     clips: dict[str, tuple[PurePosixPath, Clip]] = {}
     rejected: list[Rejected] = []
-    for path in sorted(filter(is_audio, paths), key=preference):
+    recordings = filter(is_audio, files(root) if paths is None else paths)
+    for path in sorted(recordings, key=lambda path: (path.suffix.lower() not in _LOSSLESS, str(path))):
         shown = str(path).encode("utf-8", "backslashreplace").decode()
-        if shown != str(path):  # tables and CSV files hold text alone
-            rejected.append(Rejected(shown, "the name of the file is not UTF-8; rename it"))
-            continue
         try:
+            if shown != str(path):  # tables and CSV files hold text only
+                raise CorpusError("the name of the file is not UTF-8; rename it")
             clip = parse(path)
-        except CorpusError as error:
-            rejected.append(Rejected(str(path), str(error)))
-            continue
-        if reason := unusable(root / path):
-            rejected.append(Rejected(str(path), reason))
-        elif clip.key in clips:
-            rejected.append(Rejected(str(path), f"a copy of {clips[clip.key][0]}"))
-        else:
+            if reason := unusable(root / path):
+                raise CorpusError(reason)
+            if clip.key in clips:
+                raise CorpusError(f"a copy of {clips[clip.key][0]}")
             clips[clip.key] = (path, clip)
-    rows = sorted(clips.values(), key=lambda row: str(row[0]))
-    table = to_table(((str(root / path), clip) for path, clip in rows), name=name, language=language)
-    return Corpus(table, name, sorted(rejected, key=lambda one: one.path))
-
-
-def to_table(rows: Iterable[tuple[str, Clip]], *, name: str, language: str) -> pd.DataFrame:
-    """Make the table of whole files, with speaker names made global: ``"01"`` of ravdess is ``"ravdess-01"``."""
-    cells = [
-        (
-            path,
-            0.0,
-            float("nan"),
-            clip.emotion,
-            f"{name}-{clip.speaker}" if clip.speaker else "",
-            clip.gender,
-            clip.intensity,
-            clip.statement,
-            clip.channel,
-            name,
-            language,
+        except CorpusError as error:
+            rejected.append(Rejected(shown, str(error)))
+    rows = [
+        Row(
+            path=str(root / path),
+            start_s=0.0,
+            end_s=math.nan,
+            emotion=clip.emotion,
+            speaker=f"{name}-{clip.speaker}" if clip.speaker else "",
+            gender=clip.gender,
+            intensity=clip.intensity,
+            statement=clip.statement,
+            channel=clip.channel,
+            corpus=name,
+            language=language,
         )
-        for path, clip in rows
+        for path, clip in sorted(clips.values(), key=lambda item: str(item[0]))
     ]
-    return pd.DataFrame(cells, columns=list(COLUMNS))
+    return Corpus.of_rows(rows, name, sorted(rejected, key=lambda item: item.path))
+
+
+def reader_of(info: CorpusInfo, parse: Parse) -> Callable[[Path], Corpus]:
+    """Return the reader of a corpus whose file names hold all labels."""
+
+    def read(root: Path) -> Corpus:
+        return read_tree(root, name=info.name, language=info.language, parse=parse)
+
+    return read

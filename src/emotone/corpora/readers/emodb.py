@@ -1,15 +1,26 @@
-"""EMO-DB."""
+"""EMO-DB, the Berlin Database of Emotional Speech."""
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
-from emotone.corpora.readers._scan import Clip, files, read_tree
-from emotone.corpora.table import Corpus
-from emotone.errors import CorpusError
+from emotone.corpora.info import CorpusInfo
+from emotone.corpora.readers._scan import Clip, match_name, reader_of
 
-EMODB_EXPECTED = "files named SSTTTEV, such as wav/03a01Wa.wav"
-_EMODB = re.compile(r"(\d\d)([ab]\d\d)([WLEAFTN])([a-z]?)", re.IGNORECASE)
-_EMODB_EMOTIONS = {
+INFO = CorpusInfo(
+    name="emodb",
+    title="Berlin Database of Emotional Speech (EMO-DB)",
+    language="de",
+    licence="free use",
+    commercial_use=False,  # free use is offered, but no written licence permits commercial use
+    url="http://emodb.bilderbar.info",
+    citation="Burkhardt et al., Interspeech 2005",
+    emotions=("neutral", "happy", "sad", "angry", "fearful", "disgust", "boredom"),
+    n_clips=535,
+    n_speakers=10,
+    layout="files named SSTTTEV, such as wav/03a01Wa.wav",
+    aliases=("emo-db", "berlin"),
+)
+_EMOTIONS = {
     "W": "angry",  # Wut, Aerger
     "L": "boredom",  # Langeweile
     "E": "disgust",  # Ekel
@@ -18,45 +29,29 @@ _EMODB_EMOTIONS = {
     "T": "sad",  # Trauer
     "N": "neutral",
 }
-_EMODB_GENDERS = {
-    "03": "male",
-    "08": "female",
-    "09": "female",
-    "10": "male",
-    "11": "male",
-    "12": "male",
-    "13": "female",
-    "14": "female",
-    "15": "male",
-    "16": "female",
-}
+_MEN = ("03", "10", "11", "12", "15")
+_SPEAKERS = ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
+_NAME = re.compile(rf"({'|'.join(_SPEAKERS)})([ab]\d\d)([{''.join(_EMOTIONS)}])([a-z]?)", re.IGNORECASE)
+_FORM = f"SSTTTEV (speakers {', '.join(_SPEAKERS)}; emotions {', '.join(_EMOTIONS)})"
 
 
-def read_emodb(root: Path) -> Corpus:
-    """Read EMO-DB: 10 sentences, 7 emotions, ten actors (Burkhardt et al., Interspeech 2005)."""
-    return read_tree(root, name="emodb", language="de", parse=parse_emodb, paths=files(root))
-
-
-def parse_emodb(path: PurePosixPath) -> Clip:
+def parse(path: PurePosixPath) -> Clip:
     """Read a file name; the statement is the text's code.
 
     Examples
     --------
-    >>> clip = parse_emodb(PurePosixPath("wav/08b10La.wav"))
+    >>> clip = parse(PurePosixPath("wav/08b10La.wav"))
     >>> clip.emotion, clip.speaker, clip.gender, clip.statement
     ('boredom', '08', 'female', 'b10')
     """
-    match = _EMODB.fullmatch(path.stem)
-    if match is None or match[1] not in _EMODB_GENDERS:
-        raise CorpusError(
-            f"the name is not of the form SSTTTEV (speakers {', '.join(_EMODB_GENDERS)}; emotions "
-            f"{', '.join(_EMODB_EMOTIONS)}): {path.name!r}"
-        )
-    speaker, text, emotion, _ = match.groups()
+    speaker, text, emotion, _ = match_name(_NAME, path, form=_FORM)
     return Clip(
         key=path.stem.lower(),
-        emotion=_EMODB_EMOTIONS[emotion.upper()],
+        emotion=_EMOTIONS[emotion.upper()],
         speaker=speaker,
-        gender=_EMODB_GENDERS[speaker],
-        statement=text.lower(),
+        gender="male" if speaker in _MEN else "female",
+        statement=text,
     )
+
+
+read = reader_of(INFO, parse)

@@ -1,15 +1,14 @@
-"""Corpora of one's own: a CSV manifest, an audformat table, or one folder an emotion."""
+"""Corpora of users: a CSV manifest, an audformat table, or one folder per emotion."""
 
 import csv
 import math
 import os
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 import pandas as pd
 
-from emotone.corpora.readers._scan import Clip, files, read_tree, unusable
-from emotone.corpora.table import CHANNELS, Corpus, Rejected
+from emotone.corpora.readers._scan import Clip, read_tree, unusable
+from emotone.corpora.table import CHANNELS, Corpus, Rejected, Row
 from emotone.emotions import canonical
 from emotone.errors import CorpusError
 
@@ -24,81 +23,61 @@ _GENDERS = {
 _MISSING_TIMES = {"", "nan", "nat", "none", "<na>"}
 
 
-class _Row(NamedTuple):
-    """One clip; the fields are the columns of a corpus, in their order."""
-
-    path: str
-    start_s: float
-    end_s: float
-    emotion: str
-    speaker: str
-    gender: str
-    intensity: str
-    statement: str
-    channel: str
-    corpus: str
-    language: str
-
-    @property
-    def segment(self) -> tuple[str, float, float]:
-        """What was recorded when; the end of the file is infinity here, since NaN does not equal itself."""
-        return self.path, self.start_s, math.inf if math.isnan(self.end_s) else self.end_s
-
-
 def read_manifest(path: Path) -> Corpus:
     """Read a table that lists recordings and their emotions.
 
-    One reader serves both forms, since audformat's segmented index is a manifest with two more columns:
+    The table is one of these:
 
-    - a manifest ``file,emotion,speaker,gender``, of which ``file`` and ``emotion`` are required; ``intensity``,
-      ``statement``, ``channel``, ``corpus`` and ``language`` are read where they are there, other columns are not;
-    - an audformat table ``file,start,end,emotion``, start and end as ``"0 days 00:00:01.5"`` or seconds, an end
-      that is missing or ``NaT`` being the end of the file.
+    - a manifest ``file,emotion,speaker,gender``: ``file`` and ``emotion`` are required; ``intensity``, ``statement``,
+      ``channel``, ``corpus`` and ``language`` are optional, other columns are ignored;
+    - an audformat table ``file,start,end,emotion``: start and end are seconds or ``"0 days 00:00:01.5"``.  A missing
+      end, or ``NaT``, is the end of the file.
 
     Parameters
     ----------
     path
-        ``.csv`` or ``.tsv`` (UTF-8; comma, semicolon or tab) or ``.parquet``.  Relative files are looked for from
-        its folder, and its name without suffix is the corpus's where a column ``corpus`` does not give one.
+        ``.csv`` or ``.tsv`` (UTF-8; comma, semicolon or tab) or ``.parquet``.  Relative files are relative to its
+        folder.  Without a column ``corpus``, the name of the table without suffix is the name of the corpus.
 
     Returns
     -------
     Corpus
-        Rows sorted by file as written, then by start.  A row that can't be used (emotion not known, no such
-        file, the same segment again) is in ``rejected``.  Without a ``speaker``, the speaker is ``""``, and no
-        speaker-disjoint protocol can be built on the corpus.
+        Rows sorted by file as written, then by start.  A row that can't be used (unknown emotion, missing file,
+        repeated segment) is in ``rejected``.  Without a ``speaker``, the speaker is ``""``, and no speaker-disjoint
+        protocol can be built.
 
     Raises
     ------
     CorpusError
         The table can't be read, lacks a column, or no row can be used.
     """
-    rows: list[tuple[str, _Row]] = []
+    rows: list[tuple[str, Row]] = []
     rejected: list[Rejected] = []
     seen: dict[tuple[str, float, float], tuple[int, str]] = {}
     for line, cells in _records(path):
         try:
             row = _row(cells, folder=path.parent.absolute(), name=path.stem)
-            if row.segment in seen:
-                first, emotion = seen[row.segment]
+            segment = _segment(row)
+            if segment in seen:
+                first, emotion = seen[segment]
                 raise CorpusError(f"line {first} lists the same recording, as {emotion}")
         except CorpusError as error:
             rejected.append(Rejected(cells["file"], f"line {line}: {error}"))
             continue
-        seen[row.segment] = (line, row.emotion)
+        seen[segment] = (line, row.emotion)
         rows.append((cells["file"], row))
     if not rows:
         why = f"; first: {rejected[0].path!r}, {rejected[0].reason}" if rejected else ""
         raise CorpusError(f"no row of {str(path)!r} can be used, {len(rejected)} are rejected{why}")
-    rows.sort(key=lambda one: (one[0], one[1].segment))
-    return Corpus(pd.DataFrame([row for _, row in rows], columns=list(_Row._fields)), path.stem, rejected)
+    rows.sort(key=lambda item: (item[0], _segment(item[1])))
+    return Corpus.of_rows([row for _, row in rows], path.stem, rejected)
 
 
 def read_folder_per_class(root: Path) -> Corpus:
-    """Read recordings that lie in folders named by emotion, canonical or alias (``happy/``, ``Fear/``).
+    """Read recordings in folders named by emotion, canonical or alias (``happy/``, ``Fear/``).
 
-    The nearest folder with such a name counts, so that ``train/angry/x.wav`` and ``angry/anna/x.wav`` are both
-    read.  Nothing says who speaks: ``speaker`` is ``""``, and no speaker-disjoint protocol can be built.
+    The nearest folder with such a name counts: both ``train/angry/x.wav`` and ``angry/anna/x.wav`` are read.
+    Speakers are unknown (``""``), so no speaker-disjoint protocol can be built.
 
     Raises
     ------
@@ -106,7 +85,7 @@ def read_folder_per_class(root: Path) -> Corpus:
         No recording lies in a folder named by an emotion.
     """
     root = Path(os.path.abspath(root))
-    corpus = read_tree(root, name=root.name, language="", parse=_parse_class, paths=files(root))
+    corpus = read_tree(root, name=root.name, language="", parse=_parse_class)
     if not len(corpus):
         raise CorpusError(
             f"no recording in {str(root)!r} lies in a folder named by an emotion ({len(corpus.rejected)} do not fit); "
@@ -117,7 +96,7 @@ def read_folder_per_class(root: Path) -> Corpus:
 
 
 def _parse_class(path: PurePosixPath) -> Clip:
-    """Take the emotion of the nearest folder that names one."""
+    """Take the emotion of the nearest folder that is named by an emotion."""
     for folder in path.parent.parts[::-1]:
         try:
             return Clip(key=str(path), emotion=canonical(folder))
@@ -127,10 +106,7 @@ def _parse_class(path: PurePosixPath) -> Clip:
 
 
 def _records(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Read a table as line numbers and texts by column; columns that are absent are empty.
-
-    Nothing is guessed: speaker ``01`` stays ``01``.
-    """
+    """Read a table as line numbers and texts by column, ``""`` for an absent column; types are not guessed."""
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".tsv", ".parquet"):
         raise CorpusError(f"{str(path)!r} is no table; expected .csv, .tsv or .parquet, or a folder of folders")
@@ -153,13 +129,13 @@ def _records(path: Path) -> list[tuple[int, dict[str, str]]]:
                 f"line {number} of {str(path)!r} has {len(cells)} cells, the header {len(names)}; "
                 "put texts that hold the separator in quotes"
             )
-        found = dict(zip(names, (cell.strip() for cell in cells), strict=False))
-        records.append((number, {column: found.get(column, "") for column in _COLUMNS}))
+        texts = dict(zip(names, (cell.strip() for cell in cells), strict=False))
+        records.append((number, {column: texts.get(column, "") for column in _COLUMNS}))
     return records
 
 
 def _csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Read the header, and the lines that are not blank with their numbers; the separator is the header's."""
+    """Read the header, and the numbers and cells of the lines that are not blank."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         first = file.readline()
         file.seek(0)
@@ -177,8 +153,8 @@ def _parquet(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return [str(column) for column in table], list(enumerate(texts.to_numpy().tolist(), start=2))
 
 
-def _row(cells: dict[str, str], *, folder: Path, name: str) -> _Row:
-    """Read one clip; the CorpusError says why a row can't be used."""
+def _row(cells: dict[str, str], *, folder: Path, name: str) -> Row:
+    """Read a clip; a CorpusError says why a row can't be used."""
     if not cells["file"]:
         raise CorpusError("no file is named")
     file = Path(os.path.abspath(folder / cells["file"].replace("\\", "/")))
@@ -197,12 +173,12 @@ def _row(cells: dict[str, str], *, folder: Path, name: str) -> _Row:
         raise CorpusError(f"segment from {cells['start'] or 0!r} to {cells['end']!r}; expected 0 <= start < end")
     corpus = cells["corpus"] or name
     speaker = cells["speaker"]
-    return _Row(
+    return Row(
         path=str(file),
         start_s=start_s,
         end_s=end_s,
         emotion=canonical(cells["emotion"]),
-        # A table written from a corpus has global names already.
+        # A table written from a corpus already has global names.
         speaker=speaker if not speaker or speaker.startswith(f"{corpus}-") else f"{corpus}-{speaker}",
         gender=_GENDERS[cells["gender"].lower()],
         intensity=cells["intensity"].lower(),
@@ -211,6 +187,11 @@ def _row(cells: dict[str, str], *, folder: Path, name: str) -> _Row:
         corpus=corpus,
         language=cells["language"].lower(),
     )
+
+
+def _segment(row: Row) -> tuple[str, float, float]:
+    """Identify a recording; infinity is the end of the file here, since NaN does not equal itself."""
+    return row.path, row.start_s, math.inf if math.isnan(row.end_s) else row.end_s
 
 
 def _seconds(text: str, *, missing: float) -> float:

@@ -124,7 +124,7 @@ def test_audformat_parquet_with_its_index(folder: Path) -> None:
 def test_row_that_cannot_be_used_is_rejected_with_its_line(folder: Path, row: str, reason: str) -> None:
     corpus = read_manifest(write(folder, f"file,emotion,gender,start,end\na.wav,happy,,,\n{row}\n"))
     assert rows(corpus, "path", "emotion") == [(str(folder / "a.wav"), "happy")]
-    assert [one.path for one in corpus.rejected] == [row.split(",")[0]]
+    assert [rejected.path for rejected in corpus.rejected] == [row.split(",")[0]]
     assert corpus.rejected[0].reason.startswith(reason)
 
 
@@ -176,7 +176,7 @@ def test_folder_per_class(tmp_path: Path) -> None:
     ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(b"RIFF")
-    corpus = load(["mine"], tmp_path)
+    corpus = load("mine", tmp_path)
     assert rows(corpus, "path", "emotion", "speaker", "corpus") == [
         (str(root / "Fear/x.WAV"), "fearful", "", "mine"),
         (str(root / "Pleasant surprise/y.mp3"), "surprised", "", "mine"),
@@ -184,7 +184,7 @@ def test_folder_per_class(tmp_path: Path) -> None:
         (str(root / "train/angry/x.wav"), "angry", "", "mine"),
     ]
     assert corpus.unknown_speakers == 4
-    assert [one.path for one in corpus.rejected] == ["misc/z.wav", "w.ogg"]
+    assert [rejected.path for rejected in corpus.rejected] == ["misc/z.wav", "w.ogg"]
     pd.testing.assert_frame_equal(load([str(root)], Path("/nowhere")).table, corpus.table)
 
 

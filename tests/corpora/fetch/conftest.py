@@ -1,0 +1,5 @@
+"""The local server that tests of downloads use."""
+
+from support.zenodo import zenodo
+
+__all__ = ["zenodo"]

@@ -1,0 +1,88 @@
+"""The documents: every path, link, `make` verb and package that they name exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "src" / "emotone"
+#: Folders that a path in a document may start from.
+BASES = (ROOT, PACKAGE, ROOT / "tests")
+DOCUMENTS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("*.md", "docs/*.md", "samples/*.md", "benchmarks/*.md", "notebooks/*.md")
+    for path in ROOT.glob(pattern)
+)
+#: Documents whose paths are those of the repository; a changelog also names paths of earlier versions.
+WITH_PATHS = [name for name in DOCUMENTS if name != "CHANGELOG.md"]
+CODE = re.compile(r"`([^`\n]+)`")
+PATH = re.compile(r"(?:[\w-]+/)+[\w.-]+\.(?:py|md|ipynb|toml|j2|js|css)")
+LINK = re.compile(r"\]\((?!https?://|mailto:)([^)\s#]*)(#[^)\s]+)?\)")
+ROW = re.compile(r"^\| \d \| (?P<rooms>[^|]+) \| (?P<contents>[^|]+) \|$", re.MULTILINE)
+
+
+def read(document: str) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+def exists(path: str) -> bool:
+    return any((base / path).exists() for base in BASES)
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives the headings of a document."""
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
+    return {"#" + re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", WITH_PATHS)
+def test_every_path_exists(document: str) -> None:
+    named = {path for code in CODE.findall(read(document)) for path in PATH.findall(code)}
+    named = {path for path in named if not path.startswith(("runs/", "data/")) and "NAME" not in path}  # users' own
+    missing = sorted(path for path in named if not exists(path))
+    assert not missing, f"{document} names {', '.join(missing)}, which is neither in the repository nor in src/emotone"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_somewhere(document: str) -> None:
+    dead = []
+    for path, anchor in LINK.findall(read(document)):
+        target = (ROOT / document).parent / path if path else ROOT / document
+        if not target.exists() or (anchor and anchor not in anchors(target.read_text(encoding="utf-8"))):
+            dead.append(path + anchor)
+    assert not dead, f"{document} links to {', '.join(dead)}, which does not exist"
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, "Makefile"])
+def test_every_make_verb_exists(document: str) -> None:
+    verbs = set(re.findall(r"^([a-z][a-z-]*):", read("Makefile"), flags=re.MULTILINE))
+    text = read(document)
+    named = {verb for code in CODE.findall(text) for verb in re.findall(r"^make ([a-z-]+)", code)}
+    named |= set(re.findall(r"^(?:    )?make ([a-z-]+)", text, flags=re.MULTILINE))
+    assert named <= verbs, f"{document} names make {', '.join(sorted(named - verbs))}; Makefile has no such verb"
+
+
+def test_the_map_names_every_package_and_only_modules_that_exist() -> None:
+    rows = list(ROW.finditer(read("docs/architecture.md")))
+    rooms = {room.rstrip("/") for row in rows for room in CODE.findall(row["rooms"])}
+    there = {path.name for path in PACKAGE.iterdir() if not path.name.startswith("__")} - {"data", "py.typed"}
+    assert rooms == there, f"the map and src/emotone differ in {', '.join(sorted(rooms ^ there))}"
+    missing = []
+    for row in rows:
+        (room, *others) = CODE.findall(row["rooms"])
+        for name in CODE.findall(row["contents"]):
+            if not others and re.fullmatch(r"[a-z_]+/?", name):
+                file, folder = PACKAGE / room / f"{name}.py", PACKAGE / room / name
+                missing += [f"{room}{name}"] if not (file.is_file() or folder.is_dir()) else []
+    assert not missing, f"the map names {', '.join(missing)}, which src/emotone has not"
+
+
+def test_there_is_a_test_folder_for_every_package_and_no_other() -> None:
+    tested = {
+        path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and not path.name.startswith((".", "_"))
+    }
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    extra = tested - packages - {"project", "support"}
+    assert not extra, f"tests/ has folders for no package: {', '.join(sorted(extra))}"
+    assert not packages - tested, f"packages without a folder in tests/: {', '.join(sorted(packages - tested))}"
