@@ -24,7 +24,7 @@ help:  ## this list
 demo: $(BASE)  ## install what prediction needs, and predict the sample clips
 	$(BIN)/emotone predict samples/*.wav
 
-quick: $(DEV)  ## while you work: the tests that need no recordings and no browser, and are not slow (under 90 s)
+quick: $(DEV)  ## while you work: the tests that need no recordings and no browser, and are not slow
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -q -m "not slow and not browser and not corpus" tests
 
 test: lint types pytest  ## everything that CI checks: style, types, import layers, tests and doctests
