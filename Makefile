@@ -1,4 +1,4 @@
-# `make help` lists the verbs.  A second run installs nothing: stamps in the virtual environment say what is there.
+# `make help` lists the commands.  A second run installs nothing: stamp files in the virtual environment record what is installed.
 # EMOTONE_DATA=DIR names the folder of the corpora; without it the tests that need real recordings are skipped.
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,8 +12,8 @@ BASE := $(VENV)/.installed-base
 DEV := $(VENV)/.installed-dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 SOURCES := src tests scripts benchmarks notebooks
-# Where no word of scripts/check_words.py is left.  The rest of src, docs, scripts and benchmarks follows.
-PLAIN := README.md CONTRIBUTING.md docs/api.md docs/guide.md src/emotone/metrics src/emotone/report src/emotone/runs src/emotone/augment src/emotone/audio src/emotone/preprocessing.py src/emotone/files.py src/emotone/validation.py
+# Where no word of scripts/check_words.py is left.  The rest of src, scripts and benchmarks follows.
+PLAIN := README.md CONTRIBUTING.md CHANGELOG.md docs samples/README.md benchmarks/README.md src/emotone/metrics src/emotone/report src/emotone/runs src/emotone/augment src/emotone/audio src/emotone/preprocessing.py src/emotone/files.py src/emotone/validation.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo quick test lint types pytest format samples notebooks docker-check benchmark load results flagship ablation builtin need-data clean
@@ -21,7 +21,7 @@ PLAIN := README.md CONTRIBUTING.md docs/api.md docs/guide.md src/emotone/metrics
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(BASE)  ## install what prediction needs, and recognise the sample clips
+demo: $(BASE)  ## install what prediction needs, and predict the sample clips
 	$(BIN)/emotone predict samples/*.wav
 
 quick: $(DEV)  ## while you work: the tests that need no recordings and no browser, and are not slow
@@ -39,7 +39,7 @@ types: $(DEV)  ## mypy, strict
 	$(BIN)/mypy
 	$(BIN)/mypy scripts
 
-# One thread a process: more would only fight over the cores.  A file's tests stay together, since they share fixtures.
+# One thread per process: more would compete for the cores.  The tests of a file stay together, because they share fixtures.
 pytest: $(DEV)  ## tests and doctests alone; corpus tests run where EMOTONE_DATA names the corpora
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile
 
@@ -50,13 +50,13 @@ format: $(DEV)  ## rewrite the code in the project's format
 samples: $(BASE)  ## speak the sample clips again (needs espeak-ng)
 	$(BIN)/python scripts/make_samples.py
 
-benchmark: need-data $(DEV)  ## speed and memory beside librosa, on one core (needs EMOTONE_DATA)
+benchmark: need-data $(DEV)  ## speed and memory compared with librosa, on one core (needs EMOTONE_DATA)
 	$(BIN)/python benchmarks/speed.py --data "$(EMOTONE_DATA)" --model default
 
-results: need-data $(DEV)  ## every figure of docs/results.md on RAVDESS (needs EMOTONE_DATA, several hours; an interrupted run goes on)
+results: need-data $(DEV)  ## every figure of docs/results.md on RAVDESS (needs EMOTONE_DATA, several hours; an interrupted run is continued)
 	$(BIN)/python benchmarks/results.py --data "$(EMOTONE_DATA)"
 
-flagship: need-data $(DEV)  ## every figure of the built-in recogniser on all corpora (needs EMOTONE_DATA, hours; an interrupted run goes on)
+flagship: need-data $(DEV)  ## every figure of the built-in recogniser on all corpora (needs EMOTONE_DATA, hours; an interrupted run is continued)
 	$(BIN)/python benchmarks/flagship.py --data "$(EMOTONE_DATA)"
 
 ablation: need-data $(DEV)  ## the table of docs/tried.md (needs EMOTONE_DATA, a quarter of an hour)
@@ -74,7 +74,7 @@ load: need-data $(DEV)  ## the service under load, streams and faults (needs EMO
 	$(BIN)/python benchmarks/load.py --page docs/results.md
 	$(BIN)/python benchmarks/live.py --data "$(EMOTONE_DATA)"
 
-docker-check: $(DEV)  ## take the Dockerfile's steps in a folder, without a container engine, and ask the service (minutes)
+docker-check: $(DEV)  ## run the Dockerfile's steps in a folder, without a container engine, and test the service (minutes)
 	$(BIN)/python scripts/run_docker_steps.py
 
 need-data:

@@ -26,8 +26,8 @@ BASE = STAGES[0].base
 def service():
     composed = yaml.safe_load((ROOT / "compose.yaml").read_text())
     assert list(composed) == ["services"]
-    (one,) = composed["services"].values()
-    return one
+    (only_service,) = composed["services"].values()
+    return only_service
 
 
 def lint(path):
@@ -51,8 +51,8 @@ def options(step):
 
 
 def test_hadolint_finds_nothing_and_nothing_is_ignored(tmp_path):
-    found = lint(ROOT / "Dockerfile")
-    assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
+    checked = lint(ROOT / "Dockerfile")
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
     assert "hadolint ignore" not in DOCKERFILE and not list(ROOT.glob(".hadolint*"))
     (tmp_path / "Dockerfile").write_text(DOCKERFILE.replace(BASE, "python:latest"))
     assert "DL3007" in lint(tmp_path / "Dockerfile").stdout  # it does look
@@ -110,19 +110,19 @@ def test_pip_obeys_the_constraints_and_leaves_no_cache():
 
 def checks(service):
     yield LAST.only("HEALTHCHECK").as_list(), "/healthz", options(LAST.only("HEALTHCHECK"))
-    given = service["healthcheck"]
-    assert given["test"][0] == "CMD"
-    yield given["test"][1:], "/readyz", {name.replace("_", "-"): str(value) for name, value in given.items()}
+    check = service["healthcheck"]
+    assert check["test"][0] == "CMD"
+    yield check["test"][1:], "/readyz", {name.replace("_", "-"): str(value) for name, value in check.items()}
 
 
 def test_health_checks_are_python_and_give_up_in_time(service):
-    for line, path, given in checks(service):
+    for line, path, check in checks(service):
         assert line[:3] == ["python", "-I", "-c"] and len(line) == 4
         ast.parse(line[3])
         assert f"http://127.0.0.1:8000{path}" in line[3] and "ProxyHandler({})" in line[3]
         own_s = float(re.search(r"timeout=(\d+)", line[3]).group(1))
-        assert own_s < seconds(given["timeout"]) < seconds(given["interval"])
-        assert int(given["retries"]) == 3 and seconds(given["start-period"]) >= 30
+        assert own_s < seconds(check["timeout"]) < seconds(check["interval"])
+        assert int(check["retries"]) == 3 and seconds(check["start-period"]) >= 30
 
 
 @pytest.mark.parametrize(("status", "expected"), [(200, 0), (503, 1)])
@@ -174,9 +174,9 @@ def test_compose_has_memory_for_what_the_settings_let_in(service):
     uploads = (settings.workers + settings.queue) * settings.max_upload_bytes
     sound = settings.workers * settings.max_duration_s * SAMPLE_RATE * 4
     (mount,) = service["tmpfs"]
-    path, given = mount.split(":")
-    assert path == "/tmp" and {"nosuid", "nodev", "noexec"} < set(given.split(","))
-    temporary = size(re.search(r"size=(\w+)", given).group(1))
+    path, flags = mount.split(":")
+    assert path == "/tmp" and {"nosuid", "nodev", "noexec"} < set(flags.split(","))
+    temporary = size(re.search(r"size=(\w+)", flags).group(1))
     assert uploads + sound + temporary + 700e6 < size(service["mem_limit"])
     assert service["cpus"] == settings.workers and 64 <= service["pids_limit"] <= 1024
 

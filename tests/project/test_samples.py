@@ -24,13 +24,12 @@ def test_every_format_is_there_and_all_are_small() -> None:
 
 @pytest.mark.parametrize("path", CLIPS, ids=lambda path: path.name)
 def test_clip_is_16_khz_mono_and_readable(path: Path) -> None:
-    found = audio.info(path)
-    assert (found.sample_rate, found.channels, found.container, found.codec) == (16_000, 1, *CODECS[path.suffix])
+    info = audio.info(path)
+    assert (info.sample_rate, info.channels, info.container, info.codec) == (16_000, 1, *CODECS[path.suffix])
     samples = audio.read(path)
-    assert samples.size == pytest.approx(found.duration_s * audio.SAMPLE_RATE, abs=1)
-    assert (
-        PREPROCESSING.apply(audio.read(path)).size > 0.9 * samples.size
-    )  # the silence at the ends was cut off when they were made
+    assert samples.size == pytest.approx(info.duration_s * audio.SAMPLE_RATE, abs=1)
+    # make_samples.py has already removed the silence at both ends
+    assert PREPROCESSING.apply(audio.read(path)).size > 0.9 * samples.size
 
 
 def test_readme_describes_every_clip_and_no_other() -> None:
