@@ -11,9 +11,9 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
-from results import _Bar
 
 from emotone import corpora, experiment
+from emotone.cli.console import ProgressBar
 
 #: Speakers whose recordings settings are chosen on.
 DEVELOPMENT = (*(f"ravdess-{n:02}" for n in (1, 2, 7, 8, 13, 14)), "nemo-EB0", "emodb-16", "emodb-10", "emodb-11")
@@ -52,9 +52,8 @@ def main() -> None:
         networks=chosen.networks,
         augment=("speed",),
     )
-    summary = experiment.run(
-        settings, progress=lambda done, total, what: print(what, done, total, end="\r", flush=True)
-    )
+    with ProgressBar(quiet=False) as progress:
+        summary = experiment.run(settings, progress=progress)
     print(f"bundle: {summary.folder / 'model'}")
 
 

@@ -45,6 +45,9 @@ class Recognizer:
     ----------
     bundle
         A folder that `emotone train` or `emotone.export.bundle.bundle` wrote, or "default", the built-in bundle.
+    emotions
+        Names of the emotions that can occur, two or more; the others get no probability, and the scores of these sum to
+        one.  None: all of the bundle.
     threshold
         Below this confidence, in [0, 1], a prediction is "unsure"; None: the calibrated threshold of the bundle.
     threads
@@ -77,11 +80,20 @@ class Recognizer:
     Threads may share a recognizer: it keeps no state between predictions.
     """
 
-    def __init__(self, bundle: str | Path = DEFAULT, *, threshold: float | None = None, threads: int = 1) -> None:
+    def __init__(
+        self,
+        bundle: str | Path = DEFAULT,
+        *,
+        emotions: Iterable[str] | None = None,
+        threshold: float | None = None,
+        threads: int = 1,
+    ) -> None:
         folder = bundle_folder(bundle)
         self.card: dict[str, Any] = card.read(folder)
         self.folder = folder
-        self.emotions: tuple[str, ...] = tuple(self.card["emotions"])
+        self.emotions: tuple[str, ...] = _chosen(emotions, tuple(self.card["emotions"]))
+        self._columns = [self.card["emotions"].index(emotion) for emotion in self.emotions]
+        self._threads = threads
         if threshold is not None:
             check_range("threshold", threshold, 0, 1)
         self.threshold = float(self.card["calibration"]["threshold"] if threshold is None else threshold)
@@ -91,6 +103,21 @@ class Recognizer:
         self.adapts = self._speaker_width > 0
         self.checks_speech = card.SPEECH in {output.name for output in self._session.get_outputs()}
         self._extract: Any = None if self.card["extractor"]["graph"] else extractor_of(self.card, folder)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy, in this process or another, needs to open the bundle again."""
+        return {
+            "bundle": self.folder,
+            "emotions": self.emotions,
+            "threshold": self.threshold,
+            "threads": self._threads,
+            "preprocessing": self.preprocessing,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        preprocessing = state.pop("preprocessing")
+        self.__init__(state.pop("bundle"), **state)  # type: ignore[misc]
+        self.preprocessing = preprocessing
 
     def __repr__(self) -> str:
         return f"Recognizer({str(self.folder)!r}, model={self.card['model']!r}, emotions={self.emotions})"
@@ -419,7 +446,27 @@ class Recognizer:
                 f"a score or feature of the model is not finite for {len(samples) / SAMPLE_RATE:.2f} s of sound; leave "
                 "this recording out and report it"
             )
-        return scores[0], embedding[0], float(speech[0][0, 0]) if speech else 1.0
+        return self._restricted(scores[0]), embedding[0], float(speech[0][0, 0]) if speech else 1.0
+
+    def _restricted(self, scores: Vector) -> Vector:
+        """Return the probabilities of the chosen emotions, which sum to one."""
+        if len(self._columns) == len(scores):
+            return scores
+        chosen = scores[self._columns]
+        total = float(chosen.sum())
+        return chosen / total if total > 0 else np.full_like(chosen, 1 / len(chosen))
+
+
+def _chosen(names: Iterable[str] | None, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the emotions that a recognizer can answer, in the order of the bundle."""
+    if names is None:
+        return known
+    wanted = [names] if isinstance(names, str) else list(names)
+    unknown = [name for name in wanted if name not in known]
+    if unknown or len(set(wanted)) < 2:
+        problem = f"{unknown[0]!r} is not an emotion of this model" if unknown else f"emotions are {wanted}"
+        raise ConfigError(f"{problem}; expected two or more of {', '.join(known)}")
+    return tuple(name for name in known if name in wanted)
 
 
 def _with_progress(recording: Recording, progress: Progress | None) -> Iterator[Vector]:

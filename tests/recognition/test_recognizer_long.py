@@ -1,0 +1,111 @@
+"""Recordings that are longer than training clips: windows, notes, and one rule for files and streams."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from emotone import audio
+from emotone.errors import ConfigError
+from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.windows import HOP_S, WINDOW_S, WINDOWED_FROM_S, cut
+from support import handmade
+
+RATE = 16_000
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return Recognizer()
+
+
+@pytest.fixture(scope="module")
+def word() -> np.ndarray:
+    """A sample clip, trimmed to its speech."""
+    from pathlib import Path
+
+    clip = Path(__file__).parents[2] / "samples" / "man_lively.wav"
+    return audio.trim_silence(audio.read(clip))
+
+
+def test_windows_cover_a_stretch_evenly() -> None:
+    for seconds in (0.1, 0.5, 2.9, 3.0, 3.1, 7.77, 30.0):
+        samples = np.arange(round(seconds * RATE), dtype=np.float32)
+        windows = list(cut(samples))
+        if seconds < 0.2:
+            assert not windows
+            continue
+        assert windows[0][0][0] == 0 and windows[-1][0][-1] == samples[-1]
+        assert sum(weight for _, weight in windows) == pytest.approx(seconds)
+        lengths = {len(window) for window, _ in windows}
+        assert lengths == {min(len(samples), round(WINDOW_S * RATE))}
+        starts = [window[0] for window, _ in windows]
+        assert max(np.diff(starts), default=0) <= HOP_S * RATE + 1
+
+
+@pytest.mark.parametrize("times", [4, 8])
+def test_a_clip_repeated_keeps_its_emotion(recognizer: Recognizer, word: np.ndarray, times: int) -> None:
+    single = recognizer.predict((word, RATE))
+    pause = np.zeros(RATE // 2, np.float32)
+    repeated = np.concatenate([part for _ in range(times) for part in (word, pause)])
+    assert len(repeated) > WINDOWED_FROM_S * RATE
+    prediction = recognizer.predict((repeated, RATE))
+    assert prediction.ranking[0] == single.ranking[0]
+    assert prediction.end_s == pytest.approx(len(repeated) / RATE)
+    assert any("timeline" in note for note in prediction.notes)
+    assert not single.notes
+    assert prediction.to_dict()["notes"] == list(prediction.notes)
+
+
+def test_over_thirty_seconds_the_rule_is_the_same(recognizer: Recognizer, word: np.ndarray) -> None:
+    pause = np.zeros(RATE, np.float32)
+    turns = np.concatenate([part for _ in range(40) for part in (word, pause)])
+    assert len(turns) > 60 * RATE
+    long, short = recognizer.predict((turns, RATE)), recognizer.predict((turns[: 25 * RATE], RATE))
+    assert long.ranking[0] == short.ranking[0]
+    assert abs(long.confidence - short.confidence) < 0.1
+
+
+def test_a_long_recording_without_speech(recognizer: Recognizer) -> None:
+    noise = 0.05 * np.random.default_rng(0).standard_normal(40 * RATE).astype(np.float32)
+    assert recognizer.predict((noise, RATE)).label == "no speech"
+    assert recognizer.predict((np.zeros(40 * RATE, np.float32), RATE)).label == "no speech"
+
+
+def test_two_people_on_two_channels_are_noted(recognizer: Recognizer, word: np.ndarray) -> None:
+    silence = np.zeros_like(word)
+    left, right = np.concatenate([word, silence, word]), np.concatenate([silence, 0.5 * word, silence])
+    call = np.stack([left, right], axis=1)
+    both = recognizer.predict((call, RATE))
+    assert any("different people" in note for note in both.notes)
+    for channel, expected in (("left", left), (2, right)):
+        prediction = recognizer.predict((call, RATE), channel=channel)
+        alone = recognizer.predict((expected, RATE))
+        assert prediction.scores == pytest.approx(alone.scores, abs=1e-4)
+        assert not any("different people" in note for note in prediction.notes)
+
+
+def test_emotions_that_cannot_occur_get_no_probability(recognizer: Recognizer, word: np.ndarray) -> None:
+    few = Recognizer(emotions=["sad", "happy", "neutral"])
+    assert few.emotions == ("neutral", "happy", "sad")
+    prediction, whole = few.predict((word, RATE)), recognizer.predict((word, RATE))
+    total = sum(whole.scores[emotion] for emotion in few.emotions)
+    expected = {emotion: whole.scores[emotion] / total for emotion in few.emotions}
+    assert prediction.scores == pytest.approx(expected, abs=1e-5)
+    assert few.timeline((word, RATE)).emotions == few.emotions
+    with pytest.raises(
+        ConfigError, match="'joy' is not an emotion of this model; expected two or more of neutral, calm"
+    ):
+        Recognizer(emotions=["joy", "sad"])
+    with pytest.raises(ConfigError, match=r"emotions are \['sad'\]; expected two or more"):
+        Recognizer(emotions=["sad"])
+
+
+def test_a_recognizer_can_be_pickled(tmp_path, word: np.ndarray) -> None:
+    for recognizer in (
+        Recognizer(threshold=0.9, emotions=["sad", "angry"]),
+        Recognizer(handmade.write(tmp_path / "bundle")),
+    ):
+        copy = pickle.loads(pickle.dumps(recognizer))
+        assert copy.predict((word, RATE)) == recognizer.predict((word, RATE))
+        assert (copy.threshold, copy.emotions) == (recognizer.threshold, recognizer.emotions)
