@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from emotone.corpora import CORPORA, load
+from emotone.corpora import CORPORA, load, readers
+from emotone.corpora.registry import READERS
 from emotone.emotions import in_order
 from emotone.errors import CorpusError
 from support.corpus_files import plant
@@ -73,3 +74,9 @@ def test_guide_lists_every_corpus() -> None:
         counts = f"{info.n_clips:,} | {info.n_speakers} | {len(info.emotions)}"
         row = f"| `{info.name}` | [{info.title}]({info.url}) | {info.language} | {counts} | {info.licence} |"
         assert row in guide
+
+
+def test_every_reader_is_listed() -> None:
+    folder = Path(readers.__file__).parent
+    modules = {path.stem for path in folder.glob("[a-z]*.py")} - {"manifest"}
+    assert modules == set(CORPORA) == {reader.__name__.rpartition(".")[2] for reader in READERS.values()}

@@ -50,7 +50,7 @@ def load(
     """
     names = [str(name) for name in ([corpora] if isinstance(corpora, str | Path) else corpora)]
     if not names:
-        raise CorpusError(f"no corpus is named; expected some of {registry.known()}, or a path")
+        raise CorpusError(f"no corpus is named; expected some of {', '.join(registry.CORPORA)}, or a path")
     if "" in names:
         raise CorpusError("the name of a corpus is empty; expected a name or a path")
     union = Corpus.union([_read(name, Path(data)).only(channel=channel) for name in names])
@@ -67,6 +67,6 @@ def _read(name: str, data: Path) -> Corpus:
         if path.is_dir():
             return manifest.read_folder_per_class(path)
     raise CorpusError(
-        f"unknown corpus {name!r}: expected {registry.known()}, or the path of a manifest or folder, here or in "
-        f"{str(data)!r}{registry.suggestion(name)}"
+        f"unknown corpus {name!r}: expected {', '.join(registry.CORPORA)}, or the path of a manifest or folder, here "
+        f"or in {str(data)!r}{registry.suggestion(name)}"
     )

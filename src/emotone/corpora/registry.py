@@ -21,8 +21,9 @@ class Reader(Protocol):
 
 
 _READERS: tuple[Reader, ...] = (ravdess, tess, nemo, emodb, cremad, savee, emovo, ased)
+#: Name -> reader, in the order in which errors and documents list corpora.
 READERS: dict[str, Reader] = {reader.INFO.name: reader for reader in _READERS}
-#: Name -> corpus, in the order in which help and errors list them.
+#: Name -> description, in the same order.
 CORPORA: dict[str, CorpusInfo] = {name: reader.INFO for name, reader in READERS.items()}
 
 
@@ -35,11 +36,6 @@ def find(name: str) -> CorpusInfo | None:
     ('emodb', 'cremad', None)
     """
     return next((info for info in CORPORA.values() if _normalized(name) in _names(info)), None)
-
-
-def known() -> str:
-    """List the names of corpora, for messages."""
-    return ", ".join(CORPORA)
 
 
 def suggestion(name: str) -> str:

@@ -90,7 +90,7 @@ def _find(name: str) -> CorpusInfo:
     info = registry.find(name)
     if info is None:
         raise FetchError(
-            f"unknown corpus {name!r}; expected {registry.known()}{registry.suggestion(name)}; "
+            f"unknown corpus {name!r}; expected {', '.join(registry.CORPORA)}{registry.suggestion(name)}; "
             f"of these {_fetchable()} can be downloaded"
         )
     return info
