@@ -29,7 +29,7 @@ _COUNTED = ("/v1/predict", "/v1/model", "/healthz", "/readyz", "/metrics", "/ope
 
 
 def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None, page: bool = False) -> FastAPI:
-    """Return the service of a model.
+    """Return the service of a model; ``app.state.queue`` is its `WorkQueue`.
 
     Parameters
     ----------
@@ -39,11 +39,6 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
         Limits and access.
     page
         Whether there is a web page at ``/``.
-
-    Returns
-    -------
-    FastAPI
-        ``app.state.queue`` is its `WorkQueue`; set its ``closing`` before the service ends.
 
     Raises
     ------

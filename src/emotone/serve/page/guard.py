@@ -76,17 +76,7 @@ def assets() -> APIRouter:
 
 
 class Guard:
-    """Pass allowed requests to the page.
-
-    Parameters
-    ----------
-    page
-        Gradio's application.
-    folder
-        Folder of the uploads; no other file is sent.
-    queue
-        The service's queue, whose limits apply to uploads too.
-    """
+    """Pass allowed requests to Gradio's application, ``page``; send no file outside ``folder`` of the uploads."""
 
     def __init__(self, page: ASGIApp, *, folder: str, queue: WorkQueue) -> None:
         self.page, self.queue, self.settings = page, queue, queue.settings
@@ -127,8 +117,7 @@ class Guard:
             response = PlainTextResponse(text, status_code=problem.status, headers=problem.headers)
             return await response(scope, receive, send_with_headers)
         with slot:
-            limit = self.settings.max_request_bytes
-            await self.page(scope, self._limited(receive, limit), send_with_headers)
+            await self.page(scope, self._limited(receive, self.settings.max_request_bytes), send_with_headers)
 
     def _admit(self, headers: Headers) -> Slot:
         """Return a slot for an upload, if it fits into memory and into the folder."""
@@ -137,34 +126,26 @@ class Guard:
             raise ProblemError("busy", "the folder of uploads is full; try again in some minutes")
         return self.queue.admit()
 
-    def _until_the_end(self, receive: Receive) -> Receive:
-        """Report a disconnect once the service ends.
-
-        An open page keeps an idle connection open, for which the service would wait.
-        """
-
-        async def limited() -> Message:
-            message = asyncio.ensure_future(receive())
-            try:
-                while not message.done():
-                    if self.queue.closing and self.queue.is_idle:
-                        return {"type": "http.disconnect"}
-                    await asyncio.wait({message}, timeout=_CLOSING_S)
-                return message.result()
-            finally:
-                message.cancel()
-
-        return limited
+    async def _receive_until_closing(self, receive: Receive) -> Message:
+        """Report a disconnect once the service ends, which would wait for the idle connections of open pages."""
+        message = asyncio.ensure_future(receive())
+        try:
+            while not message.done():
+                if self.queue.closing and self.queue.is_idle:
+                    return {"type": "http.disconnect"}
+                await asyncio.wait({message}, timeout=_CLOSING_S)
+            return message.result()
+        finally:
+            message.cancel()
 
     def _limited(self, receive: Receive, limit: int) -> Receive:
         """Report a disconnect if a body is larger than ``limit`` bytes or too slow."""
         n_bytes, is_complete, timeout = 0, False, UploadTimeout(self.settings.idle_stream_s)
-        after = self._until_the_end(receive)
 
         async def limited() -> Message:
             nonlocal n_bytes, is_complete
             if is_complete:
-                return await after()
+                return await self._receive_until_closing(receive)
             try:
                 async with asyncio.timeout(timeout.wait_s(n_bytes)):
                     message = await receive()

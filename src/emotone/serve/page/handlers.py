@@ -30,17 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class PageHandlers:
-    """The handlers of the page's tabs.
-
-    Parameters
-    ----------
-    recognizer
-        The model; shared with the service.
-    queue
-        The service's queue.
-    folder
-        Folder of the uploads; no other file is opened.
-    """
+    """The handlers of the page's tabs; they open no file outside ``folder``, the folder of the uploads."""
 
     def __init__(self, recognizer: Recognizer, queue: WorkQueue, *, folder: Path) -> None:
         self.folder = folder.resolve()

@@ -63,16 +63,7 @@ _COLOURS = {
 
 
 def add_page(app: FastAPI, recognizer: Recognizer, *, queue: WorkQueue) -> None:
-    """Add the page to the service.
-
-    Parameters
-    ----------
-    app
-        The service with all its other routes: unknown paths go to the page.
-    recognizer
-        The model; shared with the service.
-    queue
-        The service's queue.
+    """Add the page to a service that has all its other routes: unknown paths go to the page.
 
     Raises
     ------

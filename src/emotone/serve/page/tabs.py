@@ -22,17 +22,8 @@ def build(recognizer: Recognizer, *, queue: WorkQueue, folder: Path, kept_s: int
 
     Programs may call its ``/recognise`` and ``/timeline``, which take a file and return what ``POST /v1/predict``
     returns.
-
-    Parameters
-    ----------
-    recognizer
-        The model; shared with the service.
-    queue
-        The service's queue.
-    folder
-        Folder of the uploads.
-    kept_s, swept_every_s
-        Seconds after which an upload is deleted, and between two searches for old uploads.
+    Uploads are in ``folder``; they are deleted after ``kept_s`` seconds, and old uploads are searched every
+    ``swept_every_s`` seconds.
     """
     handlers = PageHandlers(recognizer, queue, folder=folder)
     page: gr.Blocks

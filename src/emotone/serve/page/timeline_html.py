@@ -18,17 +18,7 @@ _MAX_TICKS = 6
 
 
 def timeline_html(timeline: Timeline, *, name: str, path: str) -> str:
-    """Return the HTML of a timeline.
-
-    Parameters
-    ----------
-    timeline
-        What the recognizer predicted.
-    name
-        File name of the recording.
-    path
-        The recording among the page's uploads, for playback.
-    """
+    """Return the HTML of a timeline; ``name`` is the recording's file name, ``path`` its upload, for playback."""
     seconds = max(timeline.duration_s, 0.1)
     return render(
         "timeline",
