@@ -434,7 +434,7 @@ def test_the_search_tells_each_fit_of_its_own_clips(manifest, tmp_path, monkeypa
 
 
 def test_mixed_voices_are_refused_before_any_work(manifest, tmp_path):
-    with pytest.raises(ConfigError, match="augment names 'mixup', and the model 'adaptive' learns how each voice"):
+    with pytest.raises(ConfigError, match="augment names 'mixup', and the model 'adaptive' learns the usual sound"):
         config(manifest, tmp_path / "run", augment=("mixup",))
     assert config(manifest, tmp_path / "run", augment=("noise",)).mixup is False
 

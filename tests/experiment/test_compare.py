@@ -147,7 +147,7 @@ def test_each_model_learns_from_its_own_features_unless_some_are_named(manifest,
     assert {name: one.out for name, one in made.items()} == {name: tmp_path / "out" / name for name in made}
     frames = replace(config, model="lstm", extractor="mfcc-frames")
     assert configs(frames, ["cnn2d"])["cnn2d"].extractor_name == "mfcc-frames"
-    with pytest.raises(ConfigError, match="extractor is 'mfcc-frames'.*the model 'knn' learns from.*to 'auto'"):
+    with pytest.raises(ConfigError, match="extractor is 'mfcc-frames'.*the model 'knn' is trained on.*to 'auto'"):
         compare(frames, ["cnn2d", "knn"])
     assert not (tmp_path / "out").exists()
 

@@ -162,7 +162,7 @@ def test_what_can_not_be_compared_is_refused_before_any_work(manifest, tmp_path)
     config = toy.config(manifest, tmp_path / "out")
     both = (DISJOINT, RANDOM)
     with pytest.raises(
-        ConfigError, match="extractor is 'bands'.*the model 'cnn1d' learns from.*set extractor to 'auto'"
+        ConfigError, match="extractor is 'bands'.*the model 'cnn1d' is trained on.*set extractor to 'auto'"
     ):
         compare(config, ["knn", "cnn1d"], protocols=both)
     with pytest.raises(ConfigError, match="unknown model 'svn'"):
