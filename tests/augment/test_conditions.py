@@ -366,7 +366,7 @@ def test_clip_that_a_condition_makes_unreadable_is_named_before_any_fold(manifes
         return found
 
     config = toy.config(manifest, tmp_path / "run", conditions=("noise-5",))
-    with pytest.raises(FeatureError, match="not one of 54 clips could be read; the first: nothing is left of it"):
+    with pytest.raises(FeatureError, match="none of 54 clips could be read; the first: nothing is left of it"):
         run(config)
     monkeypatch.setattr(FeatureStore, "compute", one_broken)
     with pytest.raises(FeatureError, match=f"{path} can't be tested under 'noise-5': nothing is left of it; leave"):

@@ -130,7 +130,7 @@ def test_explore_on_a_small_corpus(small, cache):
         "clips": "len(corpus)",
         "durations": "measured.clips['duration_s'].round(3).unique().tolist()",
         "speakers": "list(corpus.speakers)",
-        "counts": "checked.counts_by_emotion(measured).table.set_index('emotion')['clips'].to_dict()",
+        "counts": "overview.counts_by_emotion(measured).table.set_index('emotion')['clips'].to_dict()",
         "examples": "{emotion: str(measured.clips['path'][row])[-24:] for emotion, row in example.rows.items()}",
     }
     found, notebook = answers("01_explore", ask, cache=cache, DATA=str(small))
