@@ -241,7 +241,7 @@ def test_explore_on_ravdess(data, real_cache):
         "clips": "len(corpus)",
         "speakers": "len(corpus.speakers)",
         "minutes": "measured.clips['duration_s'].sum() / 60",
-        "twice": "checked.duplicates(measured).table['path'].tolist()",
+        "twice": "overview.duplicates(measured).table['path'].tolist()",
         "medians": "measured.clips.groupby('emotion')['active_db'].median().to_dict()",
     }
     found, _ = answers("01_explore", ask, cache=real_cache, DATA=str(data))

@@ -9,8 +9,6 @@ from matplotlib.figure import Figure
 
 from emotone.report.figures.style import GRID, INK, STYLE, canvas, headline
 
-__all__ = ["IMAGE", "box", "colour_bar", "emotion_axis", "grid_behind", "picture"]
-
 #: Options of ``imshow`` that every image has.
 IMAGE: dict[str, Any] = {"aspect": "auto", "interpolation": "nearest"}
 

@@ -13,8 +13,6 @@ from emotone.errors import ConfigError
 from emotone.explore.finding import Finding
 from emotone.report.figures import style
 
-__all__ = ["FIGURES", "FINDINGS", "PAGE", "TABLES", "Stage", "check", "staged"]
-
 PAGE, FINDINGS = "explore.html", "findings.json"
 FIGURES, TABLES = "figures", "tables"
 _NAME = re.compile("[a-z0-9-]+")

@@ -13,8 +13,6 @@ from emotone.formatting import MINUS
 from emotone.palette import colour_of
 from emotone.report.pages.render import embedded, render
 
-__all__ = ["Section", "page"]
-
 MOST_ROWS, MOST_COLUMNS = 50, 14  # of a table, on the page; the CSV has all
 
 

@@ -22,8 +22,6 @@ from emotone.features import registry
 from emotone.features.store import FeatureStore
 from emotone.progress import Progress, part
 
-__all__ = ["explore"]
-
 _LEAST_CLIPS = 3  # for statistics of features
 
 

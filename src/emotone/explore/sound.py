@@ -19,8 +19,6 @@ from emotone.errors import FeatureError
 from emotone.features import spectral
 from emotone.features.descriptors import HOP_LENGTH, N_FFT, N_MELS, N_MFCC, WIN_LENGTH, DescriptorFrames
 
-__all__ = ["FLOOR_DB", "HOP_S", "Image", "energy", "log_mel", "mel_frequencies", "mfcc", "pitch", "spectrogram"]
-
 FloatArray = NDArray[np.float64]
 
 #: Seconds from one frame to the next.
@@ -52,9 +50,7 @@ class Image:
 
 def spectrogram(samples: NDArray[np.float32]) -> Image:
     """Return the level of each frequency from 0 to 8 kHz, (513, t), at least `FLOOR_DB`."""
-    with torch.inference_mode():
-        values = _decibel(_frames().power(_checked(samples)))
-    return _image(values, spectral.fft_frequencies(SAMPLE_RATE, N_FFT))
+    return _image(_decibel(_frames().power(_checked(samples))), spectral.fft_frequencies(SAMPLE_RATE, N_FFT))
 
 
 def log_mel(samples: NDArray[np.float32]) -> Image:
@@ -62,9 +58,7 @@ def log_mel(samples: NDArray[np.float32]) -> Image:
 
     A band shows the mean power of its bins on the scale of `spectrogram`.
     """
-    with torch.inference_mode():
-        values = _mel_db(_checked(samples))
-    return _image(values, mel_frequencies())
+    return _image(_mel_db(_checked(samples)), mel_frequencies())
 
 
 def mfcc(samples: NDArray[np.float32]) -> Image:
@@ -72,9 +66,7 @@ def mfcc(samples: NDArray[np.float32]) -> Image:
 
     Row 0 is the mean level times the root of 128.  Gain does not change the others, except where `FLOOR_DB` cuts.
     """
-    with torch.inference_mode():
-        values = _mel_db(_checked(samples)) @ _frames().dct
-    return _image(values, np.arange(N_MFCC, dtype=np.float64))
+    return _image(_mel_db(_checked(samples)) @ _frames().dct, np.arange(N_MFCC, dtype=np.float64))
 
 
 def pitch(samples: NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:
@@ -82,8 +74,7 @@ def pitch(samples: NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:
 
     As in `emotone.features.descriptors`; NaN if a frame is not voiced or is over 35 dB below the loudest frame.
     """
-    with torch.inference_mode():
-        frames = _frames()(_checked(samples))
+    frames = _frames()(_checked(samples))
     semitones, voiced = frames.prosody[:, 0].double().numpy(), frames.voiced.numpy() > 0
     hertz = np.where(voiced, 100 * 2 ** (semitones / 12), np.nan)
     return _times(len(hertz)), hertz
@@ -94,8 +85,7 @@ def energy(samples: NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:
 
     0 dB is a constant value of 1; a full-scale sine wave has -3 dB.
     """
-    with torch.inference_mode():
-        rms = spectral.root_mean_square(_checked(samples), frame_length=WIN_LENGTH, hop_length=HOP_LENGTH)[:, 0]
+    rms = spectral.root_mean_square(_checked(samples), frame_length=WIN_LENGTH, hop_length=HOP_LENGTH)[:, 0]
     level = 20 * np.log10(np.maximum(rms.double().numpy(), 10 ** (FLOOR_DB / 20)))
     return _times(len(level)), level
 

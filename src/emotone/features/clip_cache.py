@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from emotone.errors import FeatureError
-from emotone.progress import Progress
+from emotone.progress import Progress, part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,33 +74,29 @@ class ClipCache(ABC, Generic[Result]):
         work: Callable[[Clip], Result | str],
         *,
         what: str,
-        uses_torch: bool = True,
-        workers: int | None = None,
-        progress: Progress | None = None,
+        uses_torch: bool,
+        workers: int | None,
+        progress: Progress | None,
     ) -> tuple[dict[int, Result], dict[int, str]]:
-        """Look up or compute the result of each clip.
+        """Look up or compute the result of each clip; return number -> result, and number -> why there is no result.
 
         Parameters
         ----------
         work
-            Return the result of a clip, or the reason why it has none.  It is sent to each process once.
+            Returns the result of a clip, or the reason why it has none.  It is sent to each process once.
         what
-            Name of the step, for ``progress``, which is called after each clip.
+            Name of the step, for ``progress``, which is called after each computed clip.
         uses_torch
             Whether ``work`` uses torch, which then gets one thread in each process.
         workers
             Processes; None: one per core.
-
-        Returns
-        -------
-        results, reasons
-            Number of a clip -> its result, or the reason why it has none.
 
         Raises
         ------
         FeatureError
             No clip could be read, a process died, or the database is damaged.
         """
+        progress = progress or part(None, 0, 1)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with closing(sqlite3.connect(self.path, timeout=_WAIT_S)) as database:
@@ -109,8 +105,8 @@ class ClipCache(ABC, Generic[Result]):
                 database.executescript(self.schema)
                 results = {number: row for number, clip in enumerate(clips) if (row := self._known(database, clip))}
                 missing = [number for number in range(len(clips)) if number not in results]
-                reasons: dict[int, str] = {}
                 computed = run([clips[number] for number in missing], work, workers=workers, uses_torch=uses_torch)
+                reasons: dict[int, str] = {}
                 for done, (number, result) in enumerate(zip(missing, computed, strict=True), start=1):
                     if isinstance(result, str):
                         reasons[number] = result
@@ -119,8 +115,7 @@ class ClipCache(ABC, Generic[Result]):
                         self.keep(database, self._key(clips[number]), result)
                     if done % _BATCH == 0 or done == len(missing):
                         database.commit()
-                    if progress is not None:
-                        progress(done, len(missing), what)
+                    progress(done, len(missing), what)
         except sqlite3.DatabaseError as error:
             raise FeatureError(
                 f"{self.path} can't be used ({error}); expected a cache of clips: if it is damaged, delete it"

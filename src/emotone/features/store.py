@@ -110,13 +110,9 @@ class FeatureStore:
             preprocessing=preprocessing,
             augmentation=augmentation,
         )
+        what = "features" if augmentation is None else f"features of augmented copy {augmentation.copy}"
         results, rejected = _FeatureCache(self.folder, job).compute(
-            clips,
-            job,
-            what="features" if augmentation is None else f"features of augmented copy {augmentation.copy}",
-            uses_torch=job.graph is None,
-            workers=workers,
-            progress=progress,
+            clips, job, what=what, uses_torch=job.graph is None, workers=workers, progress=progress
         )
         values = _gathered({number: row for number, (_, row) in results.items()}, len(clips), extractor)
         digests = tuple(results[number][0] if number in results else "" for number in range(len(clips)))

@@ -13,8 +13,6 @@ from emotone.explore.sound import Image
 from emotone.palette import colour_of
 from emotone.report.figures.style import FAINT, GRID, INK
 
-__all__ = ["clips_picture", "difference_picture"]
-
 Floats = NDArray[np.float64]
 
 _TICKS_HZ = (250, 500, 1000, 2000, 4000, 7000)

@@ -25,13 +25,7 @@ _SAME = ("speaker", "statement", "intensity")
 
 
 def all_findings(
-    table: FeatureTable,
-    first: str,
-    second: str,
-    *,
-    clips: pd.DataFrame,
-    seed: int,
-    progress: Progress | None = None,
+    table: FeatureTable, first: str, second: str, *, clips: pd.DataFrame, seed: int, progress: Progress | None = None
 ) -> list[Finding]:
     """Return all findings on two emotions, in the order of the page.
 

@@ -12,8 +12,6 @@ from scipy import stats
 
 from emotone.explore.feature_analysis.statistics import centred, codes, standardised
 
-__all__ = ["Effects", "alone", "area_under_curve", "effects", "within_area"]
-
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 

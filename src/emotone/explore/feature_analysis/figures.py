@@ -20,8 +20,6 @@ from emotone.formatting import percent
 from emotone.palette import colour_of
 from emotone.report.figures.style import ACCENT, FAINT, INK, NOTE, grid
 
-__all__ = ["Effect", "boxes_picture", "effects_picture", "heat_map", "projection_picture", "short", "short_speakers"]
-
 Floats = NDArray[np.float64]
 
 _COLUMNS = 4  # panels in a row

@@ -10,14 +10,8 @@ from scipy.cluster.hierarchy import dendrogram, fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from emotone.emotions import in_order
-from emotone.explore.feature_analysis import plane, statistics
-from emotone.explore.feature_analysis.figures import (
-    Effect,
-    boxes_picture,
-    effects_picture,
-    heat_map,
-    projection_picture,
-)
+from emotone.explore.feature_analysis import figures, plane, statistics
+from emotone.explore.feature_analysis.figures import Effect
 from emotone.explore.feature_analysis.table import COPY_LIMIT, FeatureTable, effect_order, quantiles, ranking
 from emotone.explore.finding import Finding
 from emotone.formatting import percent
@@ -74,7 +68,7 @@ def discriminative(table: FeatureTable, *, top: int = 30, seed: int = 0) -> Find
     rows.loc[shown, "omega2_within_low"], rows.loc[shown, "omega2_within_high"] = low, high
     best = rows.loc[shown[0]]
     n_emotions = len(set(table.emotions))
-    figure = effects_picture(
+    figure = figures.effects_picture(
         [_line(row) for row in rows.loc[shown].itertuples()],
         label="omega²: share of the variance that the emotion accounts for",
         note="bits   speaker   agree",
@@ -109,7 +103,7 @@ def distributions(table: FeatureTable, *, top: int = 12) -> Finding:
     rows = quantiles(table, shown)
     names = [table.names[column] for column in shown]
     headline = f"The {len(names)} features that differ most by emotion within speakers"
-    figure = boxes_picture(rows, features=names, emotions=in_order(table.emotions), text=headline)
+    figure = figures.boxes_picture(rows, features=names, emotions=in_order(table.emotions), text=headline)
     text = (
         "Boxes are the middle half of an emotion's clips, with a line at the median; whiskers end at the 5th and 95th "
         "percentile. Where the coloured boxes are further apart than the white ones, differences between speakers "
@@ -142,7 +136,7 @@ def correlations(table: FeatureTable, *, top: int = 40) -> Finding:
         "features with much the same information."
     )
     headline = f"{len(names)} leading features, {groups} groups of features with much the same information"
-    figure = heat_map(matrix, names=names, tree=tree, text=headline)
+    figure = figures.heat_map(matrix, names=names, tree=tree, text=headline)
     title = "Correlations of the leading features"
     return Finding(name, title, text, _matrix_table(matrix, names), figure, wide=True)
 
@@ -169,7 +163,7 @@ def projection(
     separation = plane.separation(projected, table.emotions, table.speakers, seed=seed)
     x, y = projected.points.T
     rows = pd.DataFrame({"emotion": table.emotions, "speaker": table.speakers, "x": x, "y": y})
-    figure = projection_picture(projected, table.emotions, table.speakers, separation=separation)
+    figure = figures.projection_picture(projected, table.emotions, table.speakers, separation=separation)
     emotion, speaker = separation["emotion"], separation["speaker"]
     several = len(set(table.speakers)) > 1
     variance = "" if projected.shares is None else f", {percent(float(projected.shares.sum()))} of the variance"

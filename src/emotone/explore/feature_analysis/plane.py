@@ -12,8 +12,6 @@ from sklearn.metrics import silhouette_score
 from emotone.errors import ConfigError, MissingExtraError
 from emotone.explore.feature_analysis.statistics import codes, standardised
 
-__all__ = ["NEIGHBOURS", "Projected", "Separation", "chance_purity", "has_umap", "project", "purity", "separation"]
-
 Floats = NDArray[np.float64]
 
 #: Number of nearest clips whose labels are compared.

@@ -11,8 +11,6 @@ from emotone.emotions import in_order
 from emotone.errors import FeatureError
 from emotone.explore.feature_analysis import statistics
 
-__all__ = ["COPY_LIMIT", "SHARES", "FeatureTable", "quantiles", "ranking"]
-
 #: Of features that correlate more than this, within speakers, only the best one is drawn.
 COPY_LIMIT = 0.9
 #: Quantiles that a box shows: ends of the whiskers, of the box, and the median.

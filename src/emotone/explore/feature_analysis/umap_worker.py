@@ -19,8 +19,6 @@ from emotone.errors import FeatureError
 from emotone.explore.feature_analysis import plane
 from emotone.features.clip_cache import default_folder
 
-__all__ = ["UmapJob", "umap_job"]
-
 Points = NDArray[np.float64]
 Values = NDArray[np.float32]
 

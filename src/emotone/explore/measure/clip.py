@@ -14,8 +14,6 @@ from emotone.audio.decoding import Reader, Waveform, open_reader
 from emotone.explore import sound
 from emotone.preprocessing import DEFAULT as PREPROCESSING
 
-__all__ = ["CLIPPED_AT", "Measures", "level_db", "measure_clip"]
-
 #: A sample counts as clipped from this share of full scale on; the largest of 16 bits, 32767 / 32768, is above it.
 CLIPPED_AT = 0.9995
 _CELL = 160  # samples: 10 ms

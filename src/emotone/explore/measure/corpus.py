@@ -22,8 +22,6 @@ from emotone.features.clip_cache import WHOLE, Clip, ClipCache, clips_of, defaul
 from emotone.files import source_digest
 from emotone.progress import Progress
 
-__all__ = ["Measured", "measure_corpus"]
-
 FILE = "measures.sqlite"
 _CODE = (
     clip_module, sound, decoding, reading, resampling, trimming, preprocessing, spectral, descriptors,
@@ -83,7 +81,7 @@ def measure_corpus(
     clips = clips_of(corpus.table)
     measures, reasons = _MeasureCache(
         (default_folder() if cache is None else Path(cache)) / FILE, code=source_digest(*_CODE)
-    ).compute(clips, _measure, what="measuring", workers=workers, progress=progress)
+    ).compute(clips, _measure, what="measuring", uses_torch=True, workers=workers, progress=progress)
     rejected = tuple(
         Rejected(clips[row][0], reason.removeprefix(f"{clips[row][0]}: ")) for row, reason in sorted(reasons.items())
     )

@@ -12,8 +12,6 @@ from emotone.explore.figure_parts import IMAGE, box, emotion_axis, grid_behind, 
 from emotone.palette import colour_of
 from emotone.report.figures.style import INK
 
-__all__ = ["bars", "count_grids", "spreads"]
-
 _ROW_INCH, _LEAST_ROW_INCH = 0.26, 0.085
 _MOST_ROWS = 90  # of a grid with the least height of a row
 _PALER = 1.7  # colours end at the largest count times this, so that numbers stay legible

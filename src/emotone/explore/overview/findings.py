@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from emotone.corpora import find_duplicates
+from emotone.emotions import in_order
 from emotone.explore.finding import Finding
 from emotone.explore.measure import Measured
 from emotone.explore.overview.figures import bars, count_grids, spreads
@@ -14,14 +15,7 @@ from emotone.explore.overview.statistics import count_by_emotion, cramers_v, sum
 from emotone.formatting import percent
 
 #: Column of a corpus -> its name in texts.
-KINDS = {
-    "gender": "sex",
-    "intensity": "intensity",
-    "statement": "statement",
-    "channel": "channel",
-    "corpus": "corpus",
-    "language": "language",
-}
+KINDS = {"gender": "sex"} | {name: name for name in ("intensity", "statement", "channel", "corpus", "language")}
 _ALWAYS = ("gender", "intensity", "statement")  # kinds that every corpus should have; missing kinds are named
 _MOST_LEVELS = 12  # of a kind, to be drawn: a hundred sentences are a table
 _MOST_UNEVEN = 1.5  # ratio of clips per emotion from which a corpus is called uneven
@@ -156,7 +150,7 @@ def durations(measured: Measured) -> Finding:
         f"Clips are {lengths.min():.2f} to {lengths.max():.2f} s long (median {lengths.median():.2f} s), and "
         f"{clips['sound_s'].median():.2f} s (median) without the silence at both ends. {_apart(clips, 'sound_s', 's')}"
     )
-    return _spread_finding("durations", "Length", text, measured, clips, labels)
+    return _spread_finding("durations", "Length", text, clips, labels)
 
 
 def levels(measured: Measured) -> Finding:
@@ -168,23 +162,20 @@ def levels(measured: Measured) -> Finding:
         f"(median {active.median():.0f} dB). {_apart(measured.clips, 'active_db', 'dB')} A microphone at another "
         "distance changes it too, so the features are computed from clips scaled to one loudness."
     )
-    return _spread_finding("levels", "Level", text, measured, measured.clips, labels)
+    return _spread_finding("levels", "Level", text, measured.clips, labels)
 
 
 def silence(measured: Measured) -> Finding:
     """Show how much of the clips is silence: in total, before and after the sound."""
-    labels = {
-        "silence_percent": "silent share of the clip, %",
-        "lead_s": "silence before, s",
-        "trail_s": "silence after, s",
-    }
+    labels = {"silence_percent": "silent share of the clip, %"}
+    labels |= {"lead_s": "silence before, s", "trail_s": "silence after, s"}
     clips = measured.clips.assign(silence_percent=100 * measured.clips["silence_share"])
     text = (
         f"Of a clip, {percent(clips['silence_share'].median())} (median) is silent: 10 ms over 40 dB under the loudest "
         f"10 ms. {clips['lead_s'].median():.2f} s are before the sound and {clips['trail_s'].median():.2f} s after it; "
         "both are removed before training."
     )
-    return _spread_finding("silence", "Silence", text, measured, clips, labels, wide=True)
+    return _spread_finding("silence", "Silence", text, clips, labels, wide=True)
 
 
 def formats(measured: Measured) -> Finding:
@@ -258,16 +249,9 @@ def clips(measured: Measured) -> Finding:
 
 
 def _spread_finding(
-    name: str,
-    title: str,
-    text: str,
-    measured: Measured,
-    clips: pd.DataFrame,
-    labels: Mapping[str, str],
-    *,
-    wide: bool = False,
+    name: str, title: str, text: str, clips: pd.DataFrame, labels: Mapping[str, str], *, wide: bool = False
 ) -> Finding:
-    emotions = measured.corpus.emotions
+    emotions = in_order(clips["emotion"])
     text += " A dot is a clip; the box is the middle half, the line in it the median, whiskers 5 to 95 %."
     figure = spreads(clips, labels, emotions=emotions, text=f"{title} by emotion")
     return Finding(name, title, text, summary_by_emotion(clips, list(labels), emotions=emotions), figure, wide)

@@ -16,8 +16,6 @@ from emotone.explore.sound import HOP_S, Image
 from emotone.palette import colour_of
 from emotone.report.figures.style import FAINT, STYLE
 
-__all__ = ["contours", "images", "mel_ticks", "spectra", "waveforms"]
-
 FloatArray = NDArray[np.float64]
 Ticks = tuple[Sequence[float], Sequence[str]]
 
@@ -29,27 +27,16 @@ _PITCH_TICKS_HZ = (75, 100, 150, 200, 300, 400, 600)
 
 
 def waveforms(cells: Mapping[str, tuple[FloatArray, FloatArray, FloatArray]], *, text: str) -> Figure:
-    """Draw each emotion's waveform.
-
-    Parameters
-    ----------
-    cells
-        Emotion -> times (t,) in s, smallest and largest sample around each, (t,), 1 being full scale.
-    """
+    """Draw each emotion's waveform: times in s, and smallest and largest sample around each time, (t,)."""
     top = max(float(np.abs([low, high]).max()) for _, low, high in cells.values())
 
     def draw(axes: Any, emotion: str) -> None:
         times, low, high = cells[emotion]
         axes.fill_between(times, low, high, color=colour_of(emotion), linewidth=0.4)
 
-    return _panels(
-        list(cells),
-        draw,
-        text=text,
-        span_s=max(float(times[-1]) for times, _, _ in cells.values()),
-        y_label="amplitude (full scale: 1)",
-        y_limits=(-1.05 * top, 1.05 * top),
-    )
+    end_s = max(float(times[-1]) for times, _, _ in cells.values())
+    limits: dict[str, Any] = {"xlim": (0, end_s), "ylim": (-1.05 * top, 1.05 * top)}
+    return _panels(list(cells), draw, text=text, y_label="amplitude (full scale: 1)", **limits)
 
 
 def images(
@@ -57,29 +44,19 @@ def images(
     *,
     text: str,
     y_label: str,
-    bar_label: str,
-    colours: str,
-    limits: tuple[float, float],
     ticks: Ticks,
-    even_to: float | None = None,
+    limits: tuple[float, float],
+    bar_label: str = "dB relative to full scale",
+    colours: str = "magma",
+    linear_to: float | None = None,
 ) -> Figure:
-    """Draw each emotion's image with one colour scale.
+    """Draw each emotion's image with one colour scale; all images have the same rows.
 
-    Parameters
-    ----------
-    shown
-        Emotion -> image; all have the same rows.
-    colours
-        Name of matplotlib's colour map.
-    limits
-        Values at its two ends; values outside have the colours of the ends.
-    ticks
-        Positions on the axis of rows, counted in rows, and their labels.
-    even_to
-        Up to this absolute value colours are linear, above it by powers of ten; None: linear.
+    ``limits`` are the values at the ends of the colour scale.  Up to the absolute value ``linear_to`` colours are
+    linear, above it by powers of ten; None: linear.
     """
     low, high = limits
-    scale: Any = Normalize(low, high) if even_to is None else SymLogNorm(even_to, vmin=low, vmax=high, base=10)
+    scale: Any = Normalize(low, high) if linear_to is None else SymLogNorm(linear_to, vmin=low, vmax=high, base=10)
 
     def draw(axes: Any, emotion: str) -> None:
         image = shown[emotion]
@@ -88,22 +65,16 @@ def images(
         axes.set_facecolor(_PAPER)
         axes.imshow(image.values, origin="lower", extent=extent, cmap=colours, norm=scale, **IMAGE)
 
-    figure = _panels(
-        list(shown),
-        draw,
-        text=text,
-        span_s=max(float(image.times_s[-1]) for image in shown.values()) + HOP_S,
-        y_label=y_label,
-        y_limits=(-0.5, len(next(iter(shown.values())).rows) - 0.5),
-        y_ticks=ticks,
-        grid=False,
-        row_inch=2.1,
-    )
+    span_s = max(float(image.times_s[-1]) for image in shown.values()) + HOP_S
+    n_rows = len(next(iter(shown.values())).rows)
+    look: dict[str, Any] = {"xlim": (0, span_s), "ylim": (-0.5, n_rows - 0.5)}
+    look |= {"yticks": ticks[0], "yticklabels": ticks[1]}
+    figure = _panels(list(shown), draw, text=text, y_label=y_label, grid=False, row_inch=2.1, **look)
     with rc_context(STYLE):
         last = figure.axes[len(shown) - 1].get_images()[0]
         bar = figure.colorbar(last, ax=figure.axes, fraction=0.025, pad=0.015, aspect=30, label=bar_label)
-        if even_to is not None:
-            places = [place for place in (-100, -even_to, 0, even_to, 100) if low <= place <= high]
+        if linear_to is not None:
+            places = [place for place in (-100, -linear_to, 0, linear_to, 100) if low <= place <= high]
             bar.set_ticks(places, labels=[f"{place:g}" for place in places])
             bar.minorticks_off()
         bar.outline.set_visible(False)
@@ -135,16 +106,11 @@ def contours(
             axes.set_yscale("log", base=2)
             axes.minorticks_off()
 
-    places = [hz for hz in _PITCH_TICKS_HZ if limits[0] <= hz <= limits[1]]
-    return _panels(
-        list(lines),
-        draw,
-        text=text,
-        span_s=max(float(times[-1]) for times, _ in lines.values()),
-        y_label=y_label,
-        y_limits=limits,
-        y_ticks=(places, [str(hz) for hz in places]) if hertz else None,
-    )
+    look: dict[str, Any] = {"xlim": (0, max(float(times[-1]) for times, _ in lines.values())), "ylim": limits}
+    if hertz:
+        places = [hz for hz in _PITCH_TICKS_HZ if limits[0] <= hz <= limits[1]]
+        look |= {"yticks": places, "yticklabels": [str(hz) for hz in places]}
+    return _panels(list(lines), draw, text=text, y_label=y_label, **look)
 
 
 def spectra(
@@ -163,8 +129,8 @@ def spectra(
         axes.plot(place, band.middle, color=colour, linewidth=2)
 
     room = 0.04 * (high - low)
-    limits = (low - room, high + room)
-    return _panels(list(bands), draw, text=text, x_label=x_label, x_ticks=ticks, y_label=y_label, y_limits=limits)
+    look: dict[str, Any] = {"ylim": (low - room, high + room), "xticks": ticks[0], "xticklabels": ticks[1]}
+    return _panels(list(bands), draw, text=text, x_label=x_label, y_label=y_label, **look)
 
 
 def _broken(hertz: FloatArray) -> FloatArray:
@@ -188,15 +154,12 @@ def _panels(
     *,
     text: str,
     y_label: str,
-    y_limits: tuple[float, float],
-    span_s: float | None = None,
     x_label: str = "time, s",
-    x_ticks: Ticks | None = None,
-    y_ticks: Ticks | None = None,
     grid: bool = True,
     row_inch: float = 1.8,
+    **look: Any,
 ) -> Figure:
-    """Draw one panel per emotion, with its name and a bar of its colour, on shared axes."""
+    """Draw one panel per emotion, with its name and a bar of its colour; ``look``: properties of the shared axes."""
     n_columns = _columns(len(emotions))
     n_rows = math.ceil(len(emotions) / n_columns)
     with picture(11.0 if n_columns > 2 else 7.0, 0.9 + row_inch * n_rows, text=text) as figure:
@@ -212,14 +175,7 @@ def _panels(
                 grid_behind(axes, "both", linewidth=0.7)
             if place + n_columns >= len(emotions):  # no panel is below it
                 axes.tick_params(labelbottom=True)
-        first = panels.flat[0]
-        first.set_ylim(*y_limits)
-        if span_s is not None:
-            first.set_xlim(0, span_s)
-        if x_ticks is not None:
-            first.set_xticks(*x_ticks)
-        if y_ticks is not None:
-            first.set_yticks(*y_ticks)
+        panels.flat[0].set(**look)
         figure.supxlabel(x_label, fontsize=9)
         figure.supylabel(y_label, fontsize=9)
     return figure

@@ -21,8 +21,7 @@ FloatArray = NDArray[np.float64]
 _DRAWN_MFCC = slice(1, 21)
 _CELL = 80  # samples of the drawn waveform: 5 ms
 _RANGE_DB = 65.0  # of the colours of a spectrogram
-_EVEN_MFCC_DB = 20.0  # coefficient 1 is five times as large as most
-_FULL_SCALE = "dB relative to full scale"
+_LINEAR_MFCC_DB = 20.0  # coefficient 1 is five times as large as most
 
 
 def all_findings(measured: Measured) -> list[Finding]:
@@ -49,21 +48,15 @@ def spectrograms(example: Example) -> Finding:
     """Show the spectrograms, 0 to 8 kHz, in dB relative to full scale."""
     shown = {emotion: reduced(sound.spectrogram(samples), 2) for emotion, samples in example.samples.items()}
     rows = next(iter(shown.values())).rows
+    places = np.interp(np.arange(0, 8001, 2000), rows, np.arange(rows.size))
+    ticks = (list(places), ["0", "2", "4", "6", "8"])
     text = (
         "The level of each frequency over time, in windows of 32 ms; all panels have the same colours. Parallel lines "
         "are harmonics of the voice: the greater their distance, the higher the voice."
     )
-    places = np.interp(np.arange(0, 8001, 2000), rows, np.arange(rows.size))
-    figure = images(
-        shown,
-        text="Spectrogram",
-        y_label="frequency, kHz",
-        bar_label=_FULL_SCALE,
-        colours="magma",
-        limits=_colour_limits(shown),
-        ticks=(list(places), ["0", "2", "4", "6", "8"]),
-    )
-    return Finding("spectrograms", "Spectrogram", text, _wide(shown, "{:.0f} Hz"), figure, True)
+    title, limits = "Spectrogram", _colour_limits(shown)
+    figure = images(shown, text=title, y_label="frequency, kHz", limits=limits, ticks=ticks)
+    return Finding("spectrograms", title, text, _wide(shown, "{:.0f} Hz"), figure, True)
 
 
 def mel_spectrograms(example: Example) -> Finding:
@@ -73,16 +66,9 @@ def mel_spectrograms(example: Example) -> Finding:
         "The same in 128 bands of the mel scale, on which equal distances sound equal: linear to 1 kHz, logarithmic "
         "above. It is the input of the networks, scaled to one loudness."
     )
-    figure = images(
-        shown,
-        text="Mel spectrogram",
-        y_label="frequency, Hz (mel scale)",
-        bar_label=_FULL_SCALE,
-        colours="magma",
-        limits=_colour_limits(shown),
-        ticks=mel_ticks(sound.mel_frequencies()),
-    )
-    return Finding("mel-spectrograms", "Mel spectrogram", text, _wide(shown, "{:.0f} Hz"), figure, True)
+    title, limits, ticks = "Mel spectrogram", _colour_limits(shown), mel_ticks(sound.mel_frequencies())
+    figure = images(shown, text=title, y_label="frequency, Hz (mel scale)", limits=limits, ticks=ticks)
+    return Finding("mel-spectrograms", title, text, _wide(shown, "{:.0f} Hz"), figure, True)
 
 
 def mfccs(example: Example) -> Finding:
@@ -95,7 +81,7 @@ def mfccs(example: Example) -> Finding:
     text = (
         "The shape of the spectrum in 20 numbers per frame: the cosine transform of the mel spectrogram in dB. "
         "Coefficient 1 is large if low bands are louder than high bands; later coefficients describe finer shapes. "
-        f"Colours are linear up to ±{_EVEN_MFCC_DB:.0f} dB and by powers of ten above; coefficient 0 is the level."
+        f"Colours are linear up to ±{_LINEAR_MFCC_DB:.0f} dB and by powers of ten above; coefficient 0 is the level."
     )
     figure = images(
         shown,
@@ -104,7 +90,7 @@ def mfccs(example: Example) -> Finding:
         bar_label="value, dB",
         colours="PuOr",
         limits=(-limit, limit),
-        even_to=_EVEN_MFCC_DB,
+        linear_to=_LINEAR_MFCC_DB,
         ticks=([0, 4, 9, 14, 19], ["1", "5", "10", "15", "20"]),
     )
     return Finding("mfcc", "MFCC", text, _wide(shown, "mfcc{:.0f}"), figure, True)
@@ -138,8 +124,8 @@ def energy_contours(example: Example) -> Finding:
     lines = {emotion: sound.energy(samples) for emotion, samples in example.samples.items()}
     loudest = {emotion: float(level.max()) for emotion, (_, level) in lines.items()}
     text = (
-        f"Root mean square of windows of 32 ms, in {_FULL_SCALE}; grey: the others. The loudest windows have "
-        f"{_ends(loudest, '{:.0f} dB')}."
+        "Root mean square of windows of 32 ms, in dB relative to full scale; grey: the others. The loudest windows "
+        f"have {_ends(loudest, '{:.0f} dB')}."
     )
     top, floor = max(loudest.values()), min(float(level.min()) for _, level in lines.values())
     figure = contours(lines, text="Energy", y_label="level, dB", limits=(max(floor, top - _RANGE_DB) - 2, top + 2))
@@ -162,7 +148,7 @@ def mean_log_mel(measured: Measured) -> Finding:
         values.mean(axis=0),
         text="Mean log-mel spectrum and the middle 80 % of clips",
         x_label="frequency, Hz (mel scale)",
-        y_label=_FULL_SCALE,
+        y_label="dB relative to full scale",
         ticks=mel_ticks(frequencies, lowest_hz=500),
     )
     table = _bands_table(bands, {"band": np.arange(1, N_MELS + 1), "frequency_hz": frequencies.round(1)})
@@ -214,11 +200,8 @@ def _bands_table(bands: Mapping[str, Band], columns: Mapping[str, NDArray[np.gen
 
 def _long(parts: Mapping[str, tuple[FloatArray, ...]], columns: tuple[str, ...], *, digits: int) -> pd.DataFrame:
     """Return a table with one row per frame from the columns of each emotion."""
-    tables = [
-        pd.DataFrame({"emotion": emotion, **dict(zip(columns, values, strict=True))})
-        for emotion, values in parts.items()
-    ]
-    return pd.concat(tables, ignore_index=True).round(digits)
+    tables = {emotion: pd.DataFrame(dict(zip(columns, values, strict=True))) for emotion, values in parts.items()}
+    return pd.concat(tables, names=["emotion"]).reset_index("emotion").reset_index(drop=True).round(digits)
 
 
 def _wide(shown: Mapping[str, Image], name: str) -> pd.DataFrame:

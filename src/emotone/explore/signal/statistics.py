@@ -13,8 +13,6 @@ from emotone.explore.measure import Measured
 from emotone.explore.sound import Image
 from emotone.preprocessing import DEFAULT as PREPROCESSING
 
-__all__ = ["Band", "Example", "bands_by_emotion", "choose_example", "reduced"]
-
 FloatArray = NDArray[np.float64]
 
 MOST_S = 10.0  # seconds of a clip that are drawn
