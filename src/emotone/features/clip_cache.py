@@ -6,7 +6,7 @@ The file survives a process that dies, and two processes that write at once.
 import os
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from emotone.errors import FeatureError
-from emotone.progress import Progress, part
+from emotone.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,32 +96,45 @@ class ClipCache(ABC, Generic[Result]):
         FeatureError
             No clip could be read, a process died, or the database is damaged.
         """
-        progress = progress or part(None, 0, 1)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with closing(sqlite3.connect(self.path, timeout=_WAIT_S)) as database:
                 database.execute("PRAGMA journal_mode=WAL")  # readers don't wait for a writer
                 database.execute("PRAGMA synchronous=NORMAL")
                 database.executescript(self.schema)
-                results = {number: row for number, clip in enumerate(clips) if (row := self._known(database, clip))}
-                missing = [number for number in range(len(clips)) if number not in results]
-                computed = run([clips[number] for number in missing], work, workers=workers, uses_torch=uses_torch)
-                reasons: dict[int, str] = {}
-                for done, (number, result) in enumerate(zip(missing, computed, strict=True), start=1):
-                    if isinstance(result, str):
-                        reasons[number] = result
-                    else:
-                        results[number] = result
-                        self.keep(database, self._key(clips[number]), result)
-                    if done % _BATCH == 0 or done == len(missing):
-                        database.commit()
-                    progress(done, len(missing), what)
+                known = {number: row for number, clip in enumerate(clips) if (row := self._known(database, clip))}
+                missing = {number: clip for number, clip in enumerate(clips) if number not in known}
+                rows = run(list(missing.values()), work, workers=workers, uses_torch=uses_torch)
+                computed, reasons = self._keep_all(database, missing, rows, what=what, progress=progress)
         except sqlite3.DatabaseError as error:
             raise FeatureError(
                 f"{self.path} can't be used ({error}); expected a cache of clips: if it is damaged, delete it"
             ) from error
-        if clips and not results:
+        if clips and len(reasons) == len(clips):
             raise FeatureError(f"none of {len(clips)} clips could be read; the first: {reasons[0]}")
+        return known | computed, reasons
+
+    def _keep_all(
+        self,
+        database: sqlite3.Connection,
+        clips: Mapping[int, Clip],
+        rows: Iterable[Result | str],
+        *,
+        what: str,
+        progress: Progress | None,
+    ) -> tuple[dict[int, Result], dict[int, str]]:
+        results: dict[int, Result] = {}
+        reasons: dict[int, str] = {}
+        for done, ((number, clip), row) in enumerate(zip(clips.items(), rows, strict=True), start=1):
+            if isinstance(row, str):
+                reasons[number] = row
+            else:
+                results[number] = row
+                self.keep(database, self._key(clip), row)
+            if done % _BATCH == 0 or done == len(clips):
+                database.commit()
+            if progress is not None:
+                progress(done, len(clips), what)
         return results, reasons
 
     def _known(self, database: sqlite3.Connection, clip: Clip) -> Result | None:

@@ -52,10 +52,7 @@ def difference_picture(difference: Difference, rows_hz: Floats, *, first: str, s
 def clips_picture(pairs: Sequence[tuple[Image, Image, str]], *, first: str, second: str, text: str) -> Figure:
     """Draw matched clips side by side, one pair per row, all on one scale of level and of time.
 
-    Parameters
-    ----------
-    pairs
-        Two log-mel spectrograms, and what the clips have in common.
+    A pair has two log-mel spectrograms, and what the clips have in common.
     """
     images = [image for pair in pairs for image in pair[:2]]
     loudest = max(float(image.values.max()) for image in images)

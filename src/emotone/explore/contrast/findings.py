@@ -108,12 +108,7 @@ def separating(
 ) -> Finding:
     """Show which features separate the two, and how well each alone does.
 
-    Parameters
-    ----------
-    ranked
-        Result of `ranking`, to compute it once.
-    top
-        Number of features to draw, without near copies; the table has all.
+    ``top`` features are drawn, without near copies; the table has all.  ``ranked`` is the result of `ranking`.
     """
     ranked = ranking(table, first, second, seed=seed) if ranked is None else ranked
     pair = _pair_table(table, first, second)
@@ -217,15 +212,10 @@ def clips_apart(spectra: Spectra, first: str, second: str) -> Finding:
     matches = spectra_of_pairs.matched(spectra)
     title, name = "Spectrograms that differ most", f"{first}-{second}-clips"
     clips = spectra.clips
-    rows = [
-        [
-            *clips.loc[clips.index[match.first], list(_SAME)],
-            *clips["path"].iloc[[match.first, match.second]],
-            match.rms_db,
-        ]
-        for match in matches
-    ]
-    table = pd.DataFrame(rows, columns=[*_SAME, first, second, "rms_db"])
+    table = clips[list(_SAME)].iloc[[match.first for match in matches]].reset_index(drop=True)
+    table[first] = [clips["path"].iloc[match.first] for match in matches]
+    table[second] = [clips["path"].iloc[match.second] for match in matches]
+    table["rms_db"] = [match.rms_db for match in matches]
     if not matches:
         text = "No speaker says the same with the same intensity in both emotions, so that no clips can be matched."
         return Finding(name, title, text, table)

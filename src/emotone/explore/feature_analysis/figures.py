@@ -58,10 +58,7 @@ def short_speakers(names: Iterable[str]) -> list[str]:
 def boxes_picture(quantiles: pd.DataFrame, *, features: Sequence[str], emotions: Sequence[str], text: str) -> Figure:
     """Draw a panel per feature with two boxes per emotion: within speakers in its colour, over all clips in white.
 
-    Parameters
-    ----------
-    quantiles
-        As `feature_analysis.quantiles` returns.
+    ``quantiles`` are those of `feature_analysis.quantiles`.
     """
     n_columns = min(_COLUMNS, len(features))
     n_rows = math.ceil(len(features) / n_columns)

@@ -77,11 +77,9 @@ def project(values: NDArray[np.float32], *, method: str, seed: int, points: Floa
     Parameters
     ----------
     values
-        (n, d).
+        (n, d) features.
     method
-        "pca" or "umap".
-    seed
-        Of UMAP.
+        "pca", or "umap", which has the random ``seed``.
     points
         (n, 2) of an earlier UMAP of the same values and seed.
 
@@ -139,10 +137,8 @@ def purity(points: Floats, labels: NDArray[np.str_], *, apart: NDArray[np.str_] 
 
     Parameters
     ----------
-    points
-        (n, c); the distance is Euclidean.
-    labels
-        (n,).
+    points, labels
+        (n, c) with Euclidean distance, and (n,).
     apart
         (n,) groups: clips of a clip's own group are skipped, so that the speaker does not give the emotion away.
 

@@ -24,14 +24,9 @@ Values = NDArray[np.float32]
 
 
 class UmapJob:
-    """Makes the UMAP of a feature table, in another process if there are two cores.
+    """Makes the UMAP of a feature table, in another process if there are two cores; `umap_job` gives one.
 
-    Parameters
-    ----------
-    folder
-        Folder that keeps the points of each table.
-    resources
-        Closed by the caller, after which the process has ended.
+    It keeps the points of each table in ``folder``.  The caller closes ``resources``, which ends the process.
     """
 
     def __init__(self, folder: Path, resources: ExitStack) -> None:
@@ -54,13 +49,7 @@ class UmapJob:
         self._points = pool.submit(_compute, values, seed)
 
     def points(self) -> Points:
-        """Wait for the points (n, 2) of the table that was begun.
-
-        Raises
-        ------
-        FeatureError
-            `begin` was not called, or the process died.
-        """
+        """Wait for the points (n, 2); FeatureError if `begin` was not called, or the process died."""
         if self._begun is None:
             raise FeatureError("no UMAP was begun; call begin with a table of features first")
         values, seed, file = self._begun

@@ -76,14 +76,7 @@ def spreads(clips: pd.DataFrame, columns: Mapping[str, str], *, emotions: Sequen
     """Draw each clip's value as a dot below a box, by emotion, one panel per column.
 
     The box spans the middle half of the clips; the line in it is their median; whiskers end at the 5th and 95th
-    percentile.
-
-    Parameters
-    ----------
-    clips
-        Has ``emotion`` and the columns.
-    columns
-        Column -> label of its axis, with the unit.
+    percentile.  ``columns``: column of ``clips`` -> label of its axis, with the unit.
     """
     rng = np.random.default_rng(0)  # of the dots' vertical positions, which have no meaning
     with picture(1.2 + 3.9 * len(columns), 1.2 + 0.44 * len(emotions), text=text) as figure:
