@@ -107,7 +107,7 @@ def test_an_unreadable_clip_has_none_for_frames(tmp_path, table):
     assert list(result.rejected) == [2] and "clip2.wav" in result.rejected[2]
     assert [frames is None for frames in result.values] == [False, False, True, False, False]
     assert result.digests[2] == ""
-    with pytest.raises(FeatureError, match="not one of 1 clips"):
+    with pytest.raises(FeatureError, match="none of 1 clips"):
         FeatureStore(tmp_path / "store").compute(Table(table.paths[2:3]), Frames(), workers=1)
 
 

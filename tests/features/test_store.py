@@ -97,7 +97,7 @@ def test_an_unreadable_clip_is_said_and_the_others_kept(tmp_path: Path, clips: l
     assert "clip2.wav" in result.rejected[2]
     assert np.isnan(result.values[2]).all()
     assert np.isfinite(np.delete(result.values, 2, axis=0)).all()
-    with pytest.raises(FeatureError, match="not one of 1 clips"):
+    with pytest.raises(FeatureError, match="none of 1 clips"):
         FeatureStore(tmp_path / "store").compute(Table([clips[2]]), Loudest(), workers=1)
 
 
@@ -172,7 +172,7 @@ def test_augmented_copies_depend_on_number_and_seed_alone(tmp_path: Path, clips:
 
 
 def test_a_crash_loses_no_finished_batch(tmp_path: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emotone.features.store._BATCH", 2)
+    monkeypatch.setattr("emotone.features.clip_cache._BATCH", 2)
 
     def stop(done: int, total: int, what: str) -> None:
         if done == 5:

@@ -86,7 +86,7 @@ def test_explore_on_a_small_corpus(small, cache):
         "clips": "len(corpus)",
         "durations": "measured.clips['duration_s'].round(3).unique().tolist()",
         "speakers": "list(corpus.speakers)",
-        "counts": "checked.counts_by_emotion(measured).table.set_index('emotion')['clips'].to_dict()",
+        "counts": "overview.counts_by_emotion(measured).table.set_index('emotion')['clips'].to_dict()",
         "examples": "{emotion: str(measured.clips['path'][row])[-24:] for emotion, row in example.rows.items()}",
     }
     values, notebook = run_notebook("01_explore", ask, cache=cache, DATA=str(small))
@@ -200,7 +200,7 @@ def test_explore_on_ravdess(data, real_cache):
         "clips": "len(corpus)",
         "speakers": "len(corpus.speakers)",
         "minutes": "measured.clips['duration_s'].sum() / 60",
-        "twice": "checked.duplicates(measured).table['path'].tolist()",
+        "twice": "overview.duplicates(measured).table['path'].tolist()",
         "medians": "measured.clips.groupby('emotion')['active_db'].median().to_dict()",
     }
     values, _ = run_notebook("01_explore", ask, cache=real_cache, DATA=str(data))

@@ -1,4 +1,4 @@
-"""A picture and the numbers behind it: what each function of this package gives."""
+"""A picture and the numbers behind it: the result of each function of this package."""
 
 import html
 from dataclasses import dataclass
@@ -11,15 +11,13 @@ from emotone.report.figures.style import png
 from emotone.report.pages.render import embedded
 
 _SHOWN_ROWS, _SHOWN_COLUMNS = 10, 9  # of a table, in a notebook
-_SHARP_DPI, _SHOWN_DPI = 130, 92  # dots an inch that are drawn, and at which they are shown: screens differ
+_SHARP_DPI, _SHOWN_DPI = 130, 92  # dots per inch that are drawn, and that are shown: screens differ
 _WIDEST = 960  # dots
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found out about a corpus.
-
-    In a notebook it shows its heading, words, picture, and the first rows of its table.
+    """A finding on a corpus; a notebook shows its title, text, picture, and the first rows of its table.
 
     Parameters
     ----------
@@ -28,13 +26,13 @@ class Finding:
     title
         Its heading.
     text
-        What is seen, with figures, and how it was computed; one to four sentences.
+        What the picture shows, with numbers, and how it was computed; one to four sentences.
     table
-        Every number that the figure shows.
+        Every number that the picture shows.
     figure
-        None where the table says it all.
+        None if the table is enough.
     wide
-        Whether a page gives it the whole width.
+        Whether it has the full width of a page.
     """
 
     name: str
@@ -45,7 +43,7 @@ class Finding:
     wide: bool = False
 
     def _repr_html_(self) -> str:
-        """Tell notebooks what to show; one block without a blank line, so that it also is Markdown."""
+        """Return HTML for notebooks: a block without a blank line, so that it is valid Markdown too."""
         parts = [f"<h4>{html.escape(self.title)}</h4>", f"<p>{html.escape(self.text)}</p>"]
         if self.figure is not None:
             width = min(_WIDEST, round(self.figure.get_figwidth() * _SHOWN_DPI))
@@ -58,19 +56,18 @@ class Finding:
             shown = f"{len(rows)} of {n_rows:,} rows" if len(rows) < n_rows else f"all {n_rows} rows"
             if n_columns > _SHOWN_COLUMNS:
                 shown += f", {_SHOWN_COLUMNS} of {n_columns:,} columns"
-            # beside a picture the table is folded: it holds the same
-            is_open = "" if self.figure is not None else " open"
+            is_open = "" if self.figure is not None else " open"  # a picture shows the same numbers
             parts.append(f"<details{is_open}><summary>Table: {shown}</summary>{table}</details>")
         return "\n".join(parts)
 
 
 def _without_folder(value: object) -> object:
-    """Cut the folder off an absolute path: notebooks are handed on, and folders are of one machine."""
+    """Remove the folder of an absolute path, which is of this machine; notebooks are passed on."""
     return PurePath(value).name if isinstance(value, str) and PurePath(value).is_absolute() else value
 
 
 def _number(value: float) -> str:
-    """Write four digits that count, or all digits before the point.
+    """Write a number with four significant digits, or all digits before the point.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The folder that explore writes: nothing of somebody else's is touched, and each file is there whole or not at all."""
+"""The folder that explore writes: other files are not touched, and each file is written completely or not at all."""
 
 import json
 import re
@@ -13,42 +13,34 @@ from emotone.errors import ConfigError
 from emotone.explore.finding import Finding
 from emotone.report.figures import style
 
-__all__ = ["FIGURES", "FINDINGS", "PAGE", "TABLES", "Stage", "check", "staged"]
-
 PAGE, FINDINGS = "explore.html", "findings.json"
 FIGURES, TABLES = "figures", "tables"
 _NAME = re.compile("[a-z0-9-]+")
 _OWN_FILE = re.compile(rf"(?:{FIGURES}|{TABLES})/[a-z0-9-]+\.(?:png|csv)")
-_HIDDEN = ".explore-"  # so that a folder where a run was cut off still counts as empty
+_HIDDEN = ".explore-"  # a folder counts as empty after a crash
 
 
 def check(out: Path) -> None:
-    """Refuse a folder that holds something else.
-
-    Raises
-    ------
-    ConfigError
-        It is a file, or holds files and no list of findings, or one that can't be read.
-    """
+    """Refuse a folder that explore did not write: ConfigError if it is a file or has files but no list of findings."""
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out} is a file; expected a folder for the results: choose another with --out")
-    there = sorted(one.name for one in out.iterdir() if not one.name.startswith(".")) if out.exists() else []
-    if there and FINDINGS not in there:
+    names = sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) if out.exists() else []
+    if names and FINDINGS not in names:
         raise ConfigError(
-            f"{out} holds {len(there)} files or folders, such as {there[0]!r}, and no {FINDINGS}; expected an empty "
+            f"{out} holds {len(names)} files or folders, such as {names[0]!r}, and no {FINDINGS}; expected an empty "
             "folder, or one that explore wrote: choose another with --out"
         )
     _written_before(out)
 
 
 def _written_before(out: Path) -> set[str]:
-    """Name the pictures and tables that an earlier call wrote."""
+    """Return the pictures and tables that an earlier call wrote; ConfigError if their list can't be read."""
     path = out / FINDINGS
     if not path.exists():
         return set()
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        files = {str(name) for finding in told["findings"] for name in finding["files"]}
+        content = json.loads(path.read_text(encoding="utf-8"))
+        files = {str(name) for finding in content["findings"] for name in finding["files"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(
             f"{path} can't be read ({error!r}); expected the list that explore wrote: choose another folder with --out"
@@ -57,7 +49,7 @@ def _written_before(out: Path) -> set[str]:
 
 
 class Stage:
-    """Files under a hidden name, until all are there.
+    """Files in a hidden folder, until all are written.
 
     Attributes
     ----------
@@ -85,21 +77,13 @@ class Stage:
         finding.table.to_csv(self._folder / names[-1], index=False, lineterminator="\n")
         self.files[finding.name] = names
 
-    def publish(self, html: str, told: Mapping[str, Any]) -> Path:
-        """Put everything in its place, and remove what an earlier call wrote and this one did not.
-
-        Parameters
-        ----------
-        html
-            The page.
-        told
-            What ``findings.json`` holds.
-        """
+    def publish(self, html: str, content: Mapping[str, Any]) -> Path:
+        """Move the files, the page and ``findings.json`` to the folder, and remove other files of an earlier call."""
         earlier = _written_before(self._out)
         (self._folder / PAGE).write_text(html, encoding="utf-8")
-        text = json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
         (self._folder / FINDINGS).write_text(text + "\n", encoding="utf-8")
-        # The list goes first: with it, a folder that is cut off here is known as one that may be written again.
+        # The list first: a folder that is incomplete because of a crash here can then be written again.
         written = [name for names in self.files.values() for name in names]
         for name in (FINDINGS, *written, PAGE):
             (self._out / name).parent.mkdir(exist_ok=True)
@@ -111,7 +95,7 @@ class Stage:
 
 @contextmanager
 def staged(out: Path) -> Iterator[Stage]:
-    """Make the folder, if it is not there, and a hidden place in it that is gone at the end."""
+    """Create the folder, and a hidden folder in it that is removed at the end."""
     out.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=out, prefix=_HIDDEN))
     try:

@@ -1,4 +1,4 @@
-"""The findings as one HTML file: no script, and nothing that is fetched from anywhere."""
+"""Write the findings as one HTML file, without scripts and without files or addresses outside it."""
 
 import re
 import struct
@@ -9,61 +9,33 @@ from typing import Any
 import pandas as pd
 
 from emotone.explore.finding import Finding
+from emotone.formatting import MINUS
 from emotone.palette import colour_of
 from emotone.report.pages.render import embedded, render
 
-__all__ = ["Section", "page"]
-
-TEMPLATE = "explore.html.j2"
-MOST_ROWS, MOST_COLUMNS = 50, 14  # of a table, on the page; the CSV holds all
+MOST_ROWS, MOST_COLUMNS = 50, 14  # of a table, on the page; the CSV has all
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page.
-
-    Attributes
-    ----------
-    title
-        Its heading.
-    findings
-        In their order.
-    notes
-        What is missing in it, and why.
-    """
+    """A part of the page; notes say what is missing in it, and why."""
 
     title: str
     findings: Sequence[Finding]
     notes: Sequence[str] = ()
 
 
-def page(
-    sections: Sequence[Section],
-    *,
-    title: str,
-    summary: str,
-    emotions: Sequence[str],
-    pictures: Mapping[str, bytes],
-    made: str,
-) -> str:
-    """Write the page.
+def page(sections: Sequence[Section], *, emotions: Sequence[str], pictures: Mapping[str, bytes], **texts: str) -> str:
+    """Return the page as HTML.
 
     Parameters
     ----------
-    sections
-        What it shows.
-    title, summary
-        The heading, and the line under it.
     emotions
-        In the order in which their colours are listed.
+        In the order of their colours.
     pictures
-        Name of a finding -> the bytes of its PNG.
-    made
-        The line at the end: by what, and from what, the page was made.
-
-    Returns
-    -------
-    HTML, to be written as UTF-8.
+        Name of a finding -> its picture as PNG.
+    texts
+        ``title``, ``summary``, and ``made``: the line at the end, on how the page was made.
 
     Raises
     ------
@@ -71,25 +43,22 @@ def page(
         jinja2 is not installed.
     """
     return render(
-        TEMPLATE,
-        title=title,
-        summary=summary,
+        "explore.html.j2",
         emotions={emotion: colour_of(emotion) for emotion in emotions},
         sections=[
             {
                 "title": section.title,
                 "anchor": re.sub(r"[^a-z0-9]+", "-", section.title.lower()).strip("-"),
                 "notes": list(section.notes),
-                "findings": [_shown(finding, pictures.get(finding.name)) for finding in section.findings],
+                "findings": [_texts(finding, pictures.get(finding.name)) for finding in section.findings],
             }
             for section in sections
         ],
-        made=made,
+        **texts,
     )
 
 
-def _shown(finding: Finding, png: bytes | None) -> dict[str, Any]:
-    """Texts of one finding."""
+def _texts(finding: Finding, png: bytes | None) -> dict[str, Any]:
     table = finding.table
     part = table.iloc[:MOST_ROWS, :MOST_COLUMNS]
     width, height = (0, 0) if png is None else _size(png)
@@ -111,7 +80,7 @@ def _shown(finding: Finding, png: bytes | None) -> dict[str, Any]:
 
 
 def _extent(table: pd.DataFrame) -> str:
-    """Say how much of a table the page shows.
+    """Return how much of a table the page shows.
 
     Examples
     --------
@@ -128,18 +97,18 @@ def _is_number(column: "pd.Series[Any]") -> bool:
 
 
 def _cell(value: Any) -> str:
-    """Write a value so that it can be read: at most five digits that count, nothing for what is missing."""
+    """Write a value with at most five significant digits; a missing value is empty."""
     if isinstance(value, float):
         if value != value:
             return ""
         text = f"{value:.5g}"
-        return f"{value:,.0f}" if "e+" in text else text.replace("-", "\N{MINUS SIGN}", 1) if value < 0 else text
+        return f"{value:,.0f}" if "e+" in text else text.replace("-", MINUS, 1) if value < 0 else text
     if value is None or value is pd.NaT:
         return ""
     return f"{value}"
 
 
 def _size(png: bytes) -> tuple[int, int]:
-    """Width and height of a PNG, from its header, so that the page does not jump while pictures are decoded."""
+    """Return width and height of a PNG, so that the page does not jump while pictures are decoded."""
     width, height = struct.unpack(">II", png[16:24])
     return width, height

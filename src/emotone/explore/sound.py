@@ -1,8 +1,9 @@
-"""A recording as pictures show it: spectra, pitch and energy on scales that are the same for every clip.
+"""Spectra, pitch and energy of a recording, on scales that are the same for every clip.
 
-The transforms are those that the package's features are made of (`emotone.features.spectral` and
-`emotone.features.descriptors`), with one difference: levels are relative to full scale and not to the clip at hand, so
-that two clips can be compared.  Windows are 32 ms long, one each 10 ms, centred on their time.
+The transforms are those of the package's features (`emotone.features.spectral` and `emotone.features.descriptors`), but
+levels are relative to full scale and not to the clip, so that clips can be compared.  Windows are 32 ms long, every
+10 ms, centred on their time.  All functions take samples (n,) at 16 kHz with n >= 3200, and raise FeatureError for
+anything else; they return t = 1 + n // 160 frames.
 """
 
 import functools
@@ -18,145 +19,79 @@ from emotone.errors import FeatureError
 from emotone.features import spectral
 from emotone.features.descriptors import HOP_LENGTH, N_FFT, N_MELS, N_MFCC, WIN_LENGTH, DescriptorFrames
 
-__all__ = ["FLOOR_DB", "HOP_S", "Image", "energy", "log_mel", "mel_frequencies", "mfcc", "pitch", "spectrogram"]
-
 FloatArray = NDArray[np.float64]
 
 #: Seconds from one frame to the next.
 HOP_S = HOP_LENGTH / SAMPLE_RATE
-#: Levels stop here; the noise of 16 bits lies lower in each bin.
+#: Lowest level; the noise of 16 bits is lower in each bin.
 FLOOR_DB = -120.0
+#: Power of a sine wave of amplitude 1 in its bin: half the sum of the Hann window, squared.
+_FULL_SCALE = float((np.hanning(WIN_LENGTH + 1)[:-1].sum() / 2) ** 2)
 
 
 @dataclass(frozen=True)
 class Image:
-    """What a spectrogram, mel spectrogram or MFCC picture shows.
+    """A spectrogram, mel spectrogram or MFCC.
 
     Attributes
     ----------
     times_s
         (t,) middle of each frame, s.
     rows
-        (r,) frequency of each row in Hz, of a mel band its middle; or the numbers of the coefficients.
+        (r,) frequency of each row in Hz (of a mel band its middle), or the numbers of the coefficients.
     values
-        (r, t) float32, in ``unit``.
-    unit
-        ``"dB"``, relative to the peak of a sine wave at full scale.
+        (r, t) float32, dB relative to the peak of a sine wave at full scale.
     """
 
     times_s: FloatArray
     rows: FloatArray
     values: NDArray[np.float32]
-    unit: str
 
 
 def spectrogram(samples: NDArray[np.float32]) -> Image:
-    """Level of each frequency at each time.
-
-    Parameters
-    ----------
-    samples
-        (n,) at 16 kHz, n >= 3200.
-
-    Returns
-    -------
-    Image
-        Rows 0 to 8 kHz, (513, 1 + n // 160) in dB; 0 dB is the peak of a full-scale sine wave, nothing is under
-        `FLOOR_DB`.
-
-    Raises
-    ------
-    FeatureError
-        ``samples`` is not (n,) floating point with n >= 3200; so for the functions below.
-    """
-    with torch.inference_mode():
-        values = _decibel(_frames().power(_checked(samples)))
-    return _image(values, spectral.fft_frequencies(SAMPLE_RATE, N_FFT))
+    """Return the level of each frequency from 0 to 8 kHz, (513, t), at least `FLOOR_DB`."""
+    return _image(_decibel(_frames().power(_checked(samples))), spectral.fft_frequencies(SAMPLE_RATE, N_FFT))
 
 
 def log_mel(samples: NDArray[np.float32]) -> Image:
-    """Mean level of each of 128 mel bands (Slaney's scale and filters, 0 to 8 kHz) at each time.
+    """Return the mean level of each of 128 mel bands (Slaney's scale and filters, 0 to 8 kHz), (128, t).
 
-    Parameters
-    ----------
-    samples
-        (n,) at 16 kHz, n >= 3200.
-
-    Returns
-    -------
-    Image
-        (128, 1 + n // 160) dB; a band shows the mean power of its bins on the scale of `spectrogram`.
+    A band shows the mean power of its bins on the scale of `spectrogram`.
     """
-    with torch.inference_mode():
-        values = _mel_db(_checked(samples))
-    return _image(values, mel_frequencies())
+    return _image(_mel_db(_checked(samples)), mel_frequencies())
 
 
 def mfcc(samples: NDArray[np.float32]) -> Image:
-    """Mel-frequency cepstral coefficients: the orthonormal cosine transform of `log_mel` over its bands.
+    """Return 40 mel-frequency cepstral coefficients, (40, t): the orthonormal cosine transform of `log_mel`.
 
-    Parameters
-    ----------
-    samples
-        (n,) at 16 kHz, n >= 3200.
-
-    Returns
-    -------
-    Image
-        Rows 0 to 39, (40, 1 + n // 160).  Row 0 is the mean level times the root of 128; all others are the same
-        whatever the gain, but for what `FLOOR_DB` cuts.
+    Row 0 is the mean level times the root of 128.  Gain does not change the others, except where `FLOOR_DB` cuts.
     """
-    with torch.inference_mode():
-        values = _mel_db(_checked(samples)) @ _frames().dct
-    return _image(values, np.arange(N_MFCC, dtype=np.float64))
+    return _image(_mel_db(_checked(samples)) @ _frames().dct, np.arange(N_MFCC, dtype=np.float64))
 
 
 def pitch(samples: NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:
-    """Fundamental frequency over time by YIN, 65 to 600 Hz, as `emotone.features.descriptors` finds it.
+    """Return times in s and fundamental frequency in Hz, (t,) each, by YIN, 65 to 600 Hz.
 
-    Parameters
-    ----------
-    samples
-        (n,) at 16 kHz, n >= 3200.
-
-    Returns
-    -------
-    times_s
-        (1 + n // 160,) s.
-    pitch_hz
-        (1 + n // 160,) Hz; NaN where the frame is not voiced, or over 35 dB under the loudest one.
+    As in `emotone.features.descriptors`; NaN if a frame is not voiced or is over 35 dB below the loudest frame.
     """
-    with torch.inference_mode():
-        found = _frames()(_checked(samples))
-    semitones, voiced = found.prosody[:, 0].double().numpy(), found.voiced.numpy() > 0
+    frames = _frames()(_checked(samples))
+    semitones, voiced = frames.prosody[:, 0].double().numpy(), frames.voiced.numpy() > 0
     hertz = np.where(voiced, 100 * 2 ** (semitones / 12), np.nan)
     return _times(len(hertz)), hertz
 
 
 def energy(samples: NDArray[np.float32]) -> tuple[FloatArray, FloatArray]:
-    """Level over time.
+    """Return times in s and level in dB, (t,) each: root mean square of 32 ms, at least `FLOOR_DB`.
 
-    Parameters
-    ----------
-    samples
-        (n,) at 16 kHz, n >= 3200.
-
-    Returns
-    -------
-    times_s
-        (1 + n // 160,) s.
-    level_db
-        (1 + n // 160,) root mean square of 32 ms in dB: 0 dB is a value of 1 throughout, a full-scale sine wave has
-        -3 dB; nothing is under `FLOOR_DB`.
+    0 dB is a constant value of 1; a full-scale sine wave has -3 dB.
     """
-    with torch.inference_mode():
-        rms = spectral.root_mean_square(_checked(samples), frame_length=WIN_LENGTH, hop_length=HOP_LENGTH)[:, 0]
+    rms = spectral.root_mean_square(_checked(samples), frame_length=WIN_LENGTH, hop_length=HOP_LENGTH)[:, 0]
     level = 20 * np.log10(np.maximum(rms.double().numpy(), 10 ** (FLOOR_DB / 20)))
     return _times(len(level)), level
 
 
 def mel_frequencies() -> FloatArray:
-    """Middle of each mel band, (128,) Hz: the centre of weight of its filter."""
+    """Return the middle of each mel band, (128,) Hz: the centre of weight of its filter."""
     filters = spectral.mel_filters(sample_rate=SAMPLE_RATE, n_fft=N_FFT, n_mels=N_MELS)
     bins = spectral.fft_frequencies(SAMPLE_RATE, N_FFT)
     middle: FloatArray = (bins @ filters) / filters.sum(axis=0)
@@ -168,26 +103,20 @@ def _frames() -> DescriptorFrames:
     return DescriptorFrames(sample_rate=SAMPLE_RATE).eval()
 
 
-@functools.cache
-def _full_scale() -> float:
-    """Power that a sine wave of amplitude 1 has in its bin: half the sum of the Hann window, squared."""
-    return float((np.hanning(WIN_LENGTH + 1)[:-1].sum() / 2) ** 2)
-
-
 def _decibel(power: Tensor) -> Tensor:
-    """Power of the transform to dB relative to full scale, same shape."""
-    return 10 * torch.log10(torch.clamp(power / _full_scale(), min=10 ** (FLOOR_DB / 10)))
+    """Convert power of the transform to dB relative to full scale."""
+    return 10 * torch.log10(torch.clamp(power / _FULL_SCALE, min=10 ** (FLOOR_DB / 10)))
 
 
 def _mel_db(samples: Tensor) -> Tensor:
-    """(n,) -> (frames, 128) dB.  The filters' weights are per Hz: times the width of a bin they give a mean."""
+    """Return mel levels, (n,) -> (t, 128) dB; the filters' weights are per Hz, so the width of a bin makes a mean."""
     frames = _frames()
     return _decibel(frames.power(samples) @ frames.mel_filters * (SAMPLE_RATE / N_FFT))
 
 
 def _image(values: Tensor, rows: FloatArray) -> Image:
-    """(frames, rows) -> Image."""
-    return Image(_times(len(values)), rows, np.ascontiguousarray(values.numpy().T), "dB")
+    """Return the image of values (t, r)."""
+    return Image(_times(len(values)), rows, np.ascontiguousarray(values.numpy().T))
 
 
 def _times(n_frames: int) -> FloatArray:
@@ -197,7 +126,7 @@ def _times(n_frames: int) -> FloatArray:
 def _checked(samples: NDArray[np.float32]) -> Tensor:
     if samples.ndim != 1 or samples.dtype.kind != "f" or len(samples) < MIN_SAMPLES:
         raise FeatureError(
-            f"samples of {samples.dtype} {samples.shape} were given; expected (n,) floating point at {SAMPLE_RATE} Hz "
-            f"with n of at least {MIN_SAMPLES}, as emotone.audio.read gives them"
+            f"samples are {samples.dtype} {samples.shape}; expected floating point (n,) at {SAMPLE_RATE} Hz with n of "
+            f"at least {MIN_SAMPLES}, as emotone.audio.read returns them"
         )
     return torch.from_numpy(np.array(samples, dtype=np.float32))

@@ -1,12 +1,8 @@
-"""Compute the features of clips, in this process or in several."""
+"""Compute the features of a clip."""
 
 import hashlib
-import os
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,33 +10,33 @@ import numpy.typing as npt
 
 from emotone import audio, augment
 from emotone.augment.copies import Augmentation
-from emotone.errors import EmotoneError, FeatureError
+from emotone.errors import EmotoneError
+from emotone.features.clip_cache import WHOLE, Clip
 from emotone.features.runner import GraphRunner
 from emotone.preprocessing import Preprocessing
 
-#: A recording, or a segment of it: path, start_s, end_s (`WHOLE` stands for the end).
-Clip = tuple[str, float, float]
-WHOLE = -1.0  # end_s of a whole file, since NaN is not equal to itself
+#: Content digest of a recording, and its features.
+Row = tuple[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker process needs.
+    """Everything that decides the features of a clip; call it to compute them.
 
     Attributes
     ----------
     extractor, extractor_digest
         Name and digest of the extractor.
     graph
-        Its ONNX graph; None where it can't be one, and is then made from its name.
+        Its ONNX graph; None if it has none, and is made from its name.
     width
-        Numbers a frame; None where a clip has one row.
+        Numbers per frame; None if a clip has one row.
     dtype
         Type of the numbers in the store.
     preprocessing
-        What happens to a waveform first.
+        Applied to the waveform first.
     augmentation
-        The augmented copy that is taken in place of the clip; None: the clip itself.
+        The augmented copy that replaces the clip; None: the clip itself.
     """
 
     extractor: str
@@ -57,93 +53,36 @@ class Job:
         text = f"{digest}|{self.extractor_digest}|{spec}|{self.preprocessing.key}"
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def shaped(self, kept: bytes) -> npt.NDArray[Any]:
-        """Give numbers as they are kept the shape of the features: (d,), or (frames, d) of a sequence.
+    def shaped(self, stored: bytes) -> npt.NDArray[Any]:
+        """Return stored numbers in the shape of the features: (d,), or (frames, d) of a sequence.
 
-        Frames are copied, since what a database gives is read-only and torch wants what it may write to.
+        Frames are copied, since numbers from a database are read-only and torch needs writable ones.
         """
-        numbers = np.frombuffer(kept, dtype=self.dtype)
+        numbers = np.frombuffer(stored, dtype=self.dtype)
         return numbers if self.width is None else numbers.reshape(-1, self.width).copy()
 
-
-Result = tuple[str, npt.NDArray[Any]] | str
-
-
-def compute(clips: list[Clip], job: Job, *, workers: int | None) -> Iterator[Result]:
-    """Yield digest and features of each clip, or why it has none, in order.
-
-    Parameters
-    ----------
-    workers
-        Processes; None: one a core.
-
-    Raises
-    ------
-    FeatureError
-        A worker process died.
-    """
-    n_workers = max(1, min(workers or os.cpu_count() or 1, len(clips) // 8))
-    if n_workers == 1:
-        work = Worker(job)
-        yield from map(work, clips)
-        return
-    # Spawned, not forked: a fork of a process that runs torch's threads may hang.
-    pool = ProcessPoolExecutor(n_workers, mp_context=get_context("spawn"), initializer=_start, initargs=(job,))
-    try:
-        yield from pool.map(_run, clips, chunksize=8)
-    except BrokenProcessPool as error:
-        raise FeatureError(
-            "a process that computes features died (out of memory?); what was done is kept: run again, with fewer "
-            "workers if it happens again; a script of yours must call this under: if __name__ == '__main__'"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-class Worker:
-    """Reads a clip and computes its features."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.compute: Any
-        if job.graph is not None:
-            self.compute = GraphRunner(job.graph)
-        else:
-            from emotone.features import registry
-
-            self.compute = registry.get(job.extractor).compute
-
-    def __call__(self, clip: Clip) -> Result:
-        """Return digest and features of a clip, or why it has none."""
+    def __call__(self, clip: Clip) -> Row | str:
+        """Return digest and features of a clip, or the reason why it has none."""
         path, start_s, end_s = clip
         try:
             whole = audio.read(path, start_s=start_s, end_s=None if end_s == WHOLE else end_s)
             digest = audio.content_digest(whole)
-            samples = self.job.preprocessing.apply(whole)
-            if self.job.augmentation is not None:
-                rng = augment.seed_for(self.job.augmentation.seed, digest=digest, copy_index=self.job.augmentation.copy)
-                samples = augment.apply(samples, transforms=self.job.augmentation.transforms, rng=rng)
-            row = np.asarray(self.compute(samples), dtype=np.float32)
+            samples = self.preprocessing.apply(whole)
+            if self.augmentation is not None:
+                rng = augment.seed_for(self.augmentation.seed, digest=digest, copy_index=self.augmentation.copy)
+                samples = augment.apply(samples, transforms=self.augmentation.transforms, rng=rng)
+            row = np.asarray(self._compute(samples), dtype=np.float32)
         except EmotoneError as error:
             return str(error)
         if not np.isfinite(row).all():
             return f"{path}: a feature is not a finite number; leave this file out and report it"
-        return digest, row.astype(self.job.dtype, copy=False)
+        return digest, row.astype(self.dtype, copy=False)
 
+    @cached_property
+    def _compute(self) -> Any:
+        """Made at the first clip, in the process that computes: a session can't be sent to another."""
+        if self.graph is not None:
+            return GraphRunner(self.graph)
+        from emotone.features import registry
 
-_worker: Worker | None = None
-
-
-def _start(job: Job) -> None:
-    global _worker  # one a process: a session costs more to make than a clip to compute
-    if job.graph is None:
-        import torch
-
-        torch.set_num_threads(1)  # there is a process for each core
-    _worker = Worker(job)
-
-
-def _run(clip: Clip) -> Result:
-    if _worker is None:  # the pool's initializer has run before any clip
-        raise FeatureError("the worker was not started")
-    return _worker(clip)
+        return registry.get(self.extractor).compute

@@ -1,4 +1,4 @@
-"""How the sound of two emotions differs: mean log-mel spectra over relative time, and matched clips far apart."""
+"""Compare the sound of two emotions: mean log-mel spectra over relative time, and matched clips that differ most."""
 
 import os
 from collections.abc import Sequence
@@ -17,24 +17,11 @@ from emotone.explore.sound import Image, log_mel
 from emotone.preprocessing import DEFAULT as PREPROCESSING
 from emotone.progress import Progress
 
-__all__ = [
-    "STEPS",
-    "Difference",
-    "Match",
-    "Spectra",
-    "difference",
-    "differing_speakers",
-    "image_of",
-    "matched",
-    "over_relative_time",
-    "read",
-]
-
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-STEPS = 50  # of relative time: a fiftieth of a clip is some 30 to 60 ms
-_MOST_CLIPS = 400  # of an emotion: means of more hardly move, and each must be read
+STEPS = 50  # of relative time: a step of a clip is about 30 to 60 ms
+_MOST_CLIPS = 400  # per emotion: more hardly change the means, and each must be read
 _MATCH = ("speaker", "statement", "intensity", "channel", "corpus", "language")
 
 
@@ -45,9 +32,9 @@ class Spectra:
     Attributes
     ----------
     clips
-        Table of the m clips, as the corpus has it.
+        Table of the m clips, as in the corpus.
     is_first
-        (m,) whether of the first emotion.
+        (m,) true for clips of the first emotion.
     values
         (m, r, 50) dB relative to full scale.
     rows_hz
@@ -62,7 +49,7 @@ class Spectra:
 
 @dataclass(frozen=True, eq=False)
 class Difference:
-    """Mean spectrum of the first emotion less that of the second, each speaker counting the same.
+    """Mean spectrum of the first emotion minus that of the second, each speaker with the same weight.
 
     Attributes
     ----------
@@ -73,7 +60,7 @@ class Difference:
     bands, bands_low, bands_high
         (r,) mean over time with its 95 % interval (Student's t over speakers; NaN with fewer than two).
     n_speakers
-        With clips of both emotions; 0 where there is none, and all clips are compared.
+        Speakers with both emotions; if 0, all clips are compared.
     """
 
     mean: Floats
@@ -86,10 +73,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Match:
-    """Two clips of one speaker that differ in emotion, as rows of `Spectra`.
-
-    ``rms_db`` is the root mean square of the difference of their log-mel spectra over relative time.
-    """
+    """Two clips of a speaker that differ in emotion, as rows of `Spectra`, and the RMS difference of their spectra."""
 
     first: int
     second: int
@@ -97,7 +81,7 @@ class Match:
 
 
 def read(clips: pd.DataFrame, is_first: Bools, *, seed: int, progress: Progress | None = None) -> Spectra:
-    """Read clips and compute their log-mel spectra over relative time; of over 400 an emotion, 400 drawn by seed.
+    """Read clips and compute their log-mel spectra over relative time; at most 400 per emotion, drawn by ``seed``.
 
     Raises
     ------
@@ -112,7 +96,7 @@ def read(clips: pd.DataFrame, is_first: Bools, *, seed: int, progress: Progress 
     table = clips.iloc[rows].reset_index(drop=True)
     values = []
     frequencies = np.empty(0)
-    # Threads: decoding and torch let go of Python's lock.
+    # threads, since decoding and torch release Python's lock
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for row, image in enumerate(pool.map(lambda row: image_of(table, row), range(len(table)))):
             if progress is not None:
@@ -123,14 +107,14 @@ def read(clips: pd.DataFrame, is_first: Bools, *, seed: int, progress: Progress 
 
 
 def image_of(clips: pd.DataFrame, row: int) -> Image:
-    """The log-mel spectrogram of a clip, silence at its ends left out."""
+    """Return the log-mel spectrogram of a clip, without the silence at both ends."""
     path, start_s, end_s = clips.loc[clips.index[row], ["path", "start_s", "end_s"]]
     end = None if pd.isna(end_s) else float(end_s)
     return log_mel(PREPROCESSING.apply(audio.read(str(path), start_s=float(start_s), end_s=end)))
 
 
 def over_relative_time(values: NDArray[np.float32], *, steps: int = STEPS) -> NDArray[np.float32]:
-    """Mean of each of ``steps`` equal parts of the time, frames being cut where parts meet: (r, t) -> (r, steps).
+    """Return the mean of each of ``steps`` equal parts of the time, which may cut frames: (r, t) -> (r, steps).
 
     Examples
     --------
@@ -146,19 +130,13 @@ def over_relative_time(values: NDArray[np.float32], *, steps: int = STEPS) -> ND
 
 
 def difference(spectra: Spectra) -> Difference:
-    """Compare mean spectra speaker by speaker, so that who speaks does not tell; see `Difference`.
-
-    Raises
-    ------
-    FeatureError
-        There is no clip of one of the two.
-    """
+    """Compare mean spectra speaker by speaker, so that speakers cancel out; FeatureError for clips of one emotion."""
     if spectra.is_first.all() or not spectra.is_first.any():
         raise FeatureError("all clips are of one emotion; expected clips of two to compare")
     owner, names = codes(spectra.clips["speaker"].to_numpy(str))
     each = []
-    for one in range(len(names)):
-        first, second = ((owner == one) & spectra.is_first), ((owner == one) & ~spectra.is_first)
+    for speaker in range(len(names)):
+        first, second = ((owner == speaker) & spectra.is_first), ((owner == speaker) & ~spectra.is_first)
         if first.any() and second.any():
             each.append(_mean(spectra.values, first) - _mean(spectra.values, second))
     if len(each) < 2:
@@ -174,24 +152,24 @@ def difference(spectra: Spectra) -> Difference:
 
 
 def matched(spectra: Spectra) -> list[Match]:
-    """Pairs of clips that differ in emotion alone, as far as the table says, the furthest apart first.
+    """Return pairs of clips that differ only in emotion by their labels, the furthest apart first.
 
-    Both have the same speaker, statement, intensity, channel and corpus; where there are several of a kind, the first
-    of one is put beside the first of the other, and so on in the order of the table.
+    Both have the same speaker, statement, intensity, channel, corpus and language.  If there are several, the first of
+    an emotion is paired with the first of the other, and so on in the order of the table.
     """
     kinds = spectra.clips[list(_MATCH)].fillna("").astype(str).agg("\x1f".join, axis=1).to_numpy()
-    found = []
+    matches = []
     for kind in dict.fromkeys(kinds):
         firsts = np.flatnonzero((kinds == kind) & spectra.is_first)
         seconds = np.flatnonzero((kinds == kind) & ~spectra.is_first)
         for first, second in zip(firsts, seconds, strict=False):
             away = spectra.values[first].astype(np.float64) - spectra.values[second]
-            found.append(Match(int(first), int(second), float(np.sqrt((away**2).mean()))))
-    return sorted(found, key=lambda match: -match.rms_db)
+            matches.append(Match(int(first), int(second), float(np.sqrt((away**2).mean()))))
+    return sorted(matches, key=lambda match: -match.rms_db)
 
 
 def differing_speakers(matches: Sequence[Match], spectra: Spectra, *, count: int) -> list[Match]:
-    """The matches furthest apart, one a speaker."""
+    """Return the first matches of different speakers."""
     speakers = spectra.clips["speaker"].to_numpy(str)
     taken: dict[str, Match] = {}
     for match in matches:

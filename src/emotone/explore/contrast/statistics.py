@@ -1,6 +1,7 @@
-"""How far two emotions lie apart in each feature: effect sizes with intervals, and how well the feature alone decides.
+"""Effect sizes of two emotions in each feature, with intervals, and the accuracy of each feature alone.
 
-Pure functions of arrays; ``is_first`` says which clips are of the first emotion, all others being of the second.
+Pure functions of features ``values`` (n, d), ``is_first`` (n,), true for clips of the first emotion and false for those
+of the second, and ``speakers`` (n,).
 """
 
 from typing import NamedTuple
@@ -11,14 +12,12 @@ from scipy import stats
 
 from emotone.explore.feature_analysis.statistics import centred, codes, standardised
 
-__all__ = ["Effects", "alone", "area_under_curve", "effects", "within_area"]
-
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-_CHUNK = 512  # features of which all resamples are held at once
+_CHUNK = 512  # features whose resamples are in memory at once
 _MOST_FOLDS = 40  # more speakers than this are left out in groups
-_ROUNDING = 1e-12  # of standardised features: less variation than this share is none
+_ROUNDING = 1e-12  # of standardised features: a smaller share of variation is rounding
 
 
 class Effects(NamedTuple):
@@ -43,28 +42,16 @@ class Effects(NamedTuple):
 def effects(
     values: ArrayLike, is_first: Bools, speakers: ArrayLike, *, n_resamples: int = 1000, seed: int = 0
 ) -> Effects:
-    """Hedges' g of each feature, over all clips and within speakers.
+    """Return Hedges' g of each feature, over all clips and within speakers.
 
     Over all clips g = J(df) (mean_1 - mean_2) / s with the pooled standard deviation s and df = n - 2; J(df) =
-    1 - 3 / (4 df - 1) takes the bias of small samples away (Hedges, Journal of Educational Statistics 1981).  Within
-    speakers, each speaker has a level of their own: the difference is that of a regression with a constant for each
-    speaker, s the standard deviation of what it leaves, and df = n - speakers - 1.  Intervals are percentiles of
+    1 - 3 / (4 df - 1) removes the bias of small samples (Hedges, Journal of Educational Statistics 1981).  Within
+    speakers, the difference is that of a regression with a constant for each speaker, s is the standard deviation of
+    its residuals, and df = n - speakers - 1.  Intervals are percentiles of
     resamples of whole speakers (Davison and Hinkley, "Bootstrap Methods and their Application", 1997, 3.8).
 
-    Parameters
-    ----------
-    values
-        (n, d).
-    is_first
-        (n,), clips of both emotions among them.
-    speakers
-        (n,).
-
-    Returns
-    -------
-    Effects
-        Intervals are NaN with fewer than two speakers, ``within`` where no speaker has both emotions.  Of a feature
-        that does not vary all are 0.
+    Intervals are NaN with fewer than two speakers, ``within`` if no speaker has both emotions.  All are 0 for a feature
+    that does not vary.
     """
     owner, names = codes(speakers)
     x = np.asarray(values, dtype=np.float64)
@@ -80,16 +67,16 @@ def effects(
 
 
 def _effects(x: Floats, is_first: Bools, owner: NDArray[np.int64], weights: Floats) -> tuple[Floats, ...]:
-    """Compute what `Effects` holds of standardised features, from sums of each speaker that resamples only weigh."""
+    """Return `Effects` of standardised features, from sums of each speaker that resamples only weigh."""
     s = weights.shape[1]
     sums, squares = np.empty((2, s, x.shape[1])), np.empty((2, s, x.shape[1]))
     counts = np.empty((2, s))
-    for emotion, one in np.ndindex(2, s):
-        chosen = x[(owner == one) & (is_first == (emotion == 0))]
-        counts[emotion, one] = len(chosen)
-        sums[emotion, one], squares[emotion, one] = chosen.sum(axis=0), (chosen**2).sum(axis=0)
+    for emotion, speaker in np.ndindex(2, s):
+        chosen = x[(owner == speaker) & (is_first == (emotion == 0))]
+        counts[emotion, speaker] = len(chosen)
+        sums[emotion, speaker], squares[emotion, speaker] = chosen.sum(axis=0), (chosen**2).sum(axis=0)
     together = counts.sum(axis=0)
-    # within a speaker: of the indicator of the first emotion, of its product with the feature, of the feature
+    # sums of squares within a speaker: of the indicator of the first emotion, its product with the feature, the feature
     indicator = counts[0] * counts[1] / together
     product = sums[0] - (counts[0] / together)[:, None] * sums.sum(axis=0)
     moved = squares.sum(axis=0) - sums.sum(axis=0) ** 2 / together[:, None]
@@ -114,29 +101,29 @@ def _effects(x: Floats, is_first: Bools, owner: NDArray[np.int64], weights: Floa
 
 
 def _standardised_difference(difference: Floats, left: Floats, *, df: Floats) -> Floats:
-    """Hedges' g of each resample and feature, (b, d), from the sum of squares that is left."""
+    """Return Hedges' g of each resample and feature, (b, d), from the residual sum of squares."""
     df = np.maximum(df, 1.0)[:, None]
     correction = 1 - 3 / (4 * df - 1)
     spread = np.sqrt(np.where(left > _ROUNDING * df, left, 0.0) / df)
     flat = np.where(np.abs(difference) > np.sqrt(_ROUNDING), np.copysign(np.inf, difference), 0.0)
-    found = np.where(spread > 0, correction * difference / np.where(spread > 0, spread, 1.0), flat)
-    return np.asarray(found, dtype=np.float64)
+    g = np.where(spread > 0, correction * difference / np.where(spread > 0, spread, 1.0), flat)
+    return np.asarray(g, dtype=np.float64)
 
 
-def _with_interval(found: Floats, n_speakers: int) -> tuple[Floats, Floats, Floats]:
-    """The value of the corpus itself, in the first row, and the percentiles of the others."""
-    if n_speakers < 2 or len(found) < 2:
-        none = np.full(found.shape[1], np.nan)
-        return found[0], none, none
-    low, high = np.quantile(found[1:], [0.025, 0.975], axis=0, method="inverted_cdf")
-    return found[0], low, high
+def _with_interval(g: Floats, n_speakers: int) -> tuple[Floats, Floats, Floats]:
+    """Return the first row, which is of the corpus, and the percentiles of the others, which are of resamples."""
+    if n_speakers < 2 or len(g) < 2:
+        unknown = np.full(g.shape[1], np.nan)
+        return g[0], unknown, unknown
+    low, high = np.quantile(g[1:], [0.025, 0.975], axis=0, method="inverted_cdf")
+    return g[0], low, high
 
 
 def area_under_curve(values: ArrayLike, is_first: Bools) -> Floats:
-    """Probability that a clip of the first emotion has the larger value, ties counting half: (n, d) -> (d,) in [0, 1].
+    """Return the probability that a clip of the first emotion has the larger value, ties counting half: (d,) in [0, 1].
 
-    The area under the receiver operating characteristic, by ranks (Hanley and McNeil, Radiology 1982).  0.5 is nothing;
-    0 tells the emotions apart as well as 1.
+    The area under the receiver operating characteristic, by ranks (Hanley and McNeil, Radiology 1982).  0.5 is chance;
+    0 separates the emotions as well as 1.
     """
     ranks = stats.rankdata(np.asarray(values, dtype=np.float64), axis=0)
     first, second = int(is_first.sum()), int((~is_first).sum())
@@ -145,20 +132,12 @@ def area_under_curve(values: ArrayLike, is_first: Bools) -> Floats:
 
 
 def alone(values: ArrayLike, is_first: Bools, speakers: ArrayLike) -> Floats:
-    """Balanced accuracy of each feature alone, on speakers whom its threshold has not seen, (d,) in [0, 1].
+    """Return the balanced accuracy of each feature alone, on speakers that its threshold has not seen, (d,) in [0, 1].
 
-    One speaker after the other is left out; threshold and direction are those with the best balanced accuracy on the
-    clips of all others, half-way between two of their values; all decisions together give the score.  With more than
-    40 speakers, 40 groups of speakers are left out.
-
-    Parameters
-    ----------
-    values
-        (n, d), not centred: nothing is known of a new speaker.
-
-    Returns
-    -------
-    NaN with fewer than two speakers, or where the others lack an emotion.
+    Each speaker is left out in turn.  Threshold and direction have the best balanced accuracy on the clips of all
+    others; the threshold is half-way between two of their values.  All decisions together give the score.  More than
+    40 speakers are left out in 40 groups.  ``values`` are not centred, since the mean of a new speaker is unknown.  NaN
+    with fewer than two speakers, or if the others lack an emotion.
     """
     x = np.asarray(values, dtype=np.float64)
     owner, names = codes(speakers)
@@ -179,18 +158,18 @@ def alone(values: ArrayLike, is_first: Bools, speakers: ArrayLike) -> Floats:
 
 
 def _thresholds(x: Floats, is_first: Bools, rows: NDArray[np.int64]) -> tuple[Floats, Bools]:
-    """The best threshold of each feature on some rows, which come sorted by the feature, (d, m)."""
+    """Return the best threshold of each feature, and its direction, from rows (d, m) sorted by the feature."""
     ordered, labels = np.take_along_axis(x.T, rows, axis=1), is_first[rows]
     n_first = int(labels[0].sum())
-    below = np.cumsum(labels[:, :-1], axis=1)  # of the first emotion, under each cut
+    below = np.cumsum(labels[:, :-1], axis=1)  # clips of the first emotion below each cut
     others = np.arange(1, rows.shape[1]) - below
-    gain = below * (rows.shape[1] - n_first) - others * n_first  # of balanced accuracy, in whole numbers: ties stay
-    gain[ordered[:, 1:] == ordered[:, :-1]] = 0  # there is no cut between equal values
+    gain = below * (rows.shape[1] - n_first) - others * n_first  # of balanced accuracy, as an integer: exact ties
+    gain[ordered[:, 1:] == ordered[:, :-1]] = 0  # no cut between equal values
     best = np.abs(gain).argmax(axis=1)
     feature = np.arange(len(rows))
     return (ordered[feature, best] + ordered[feature, best + 1]) / 2, gain[feature, best] > 0
 
 
 def within_area(values: ArrayLike, is_first: Bools, speakers: ArrayLike) -> Floats:
-    """`area_under_curve` of features less their speaker's mean over clips of the two emotions, (d,)."""
+    """Return `area_under_curve` of features minus their speaker's mean over clips of the two emotions, (d,)."""
     return area_under_curve(centred(values, speakers), is_first)

@@ -1,8 +1,8 @@
-"""What the numbers of a feature table say of emotions: variance, information, redundancy; pure functions of arrays.
+"""Variance, information and redundancy of features; pure functions of arrays.
 
-Clips of one speaker resemble each other, and speakers differ more than emotions do in most features.  So each effect is
-computed twice: over all clips, and within speakers, which is the analysis of variance with the speaker as a block
-(Fisher, "The Design of Experiments", 1935).
+Clips of a speaker resemble each other, and in most features speakers differ more than emotions.  So each effect is
+computed twice: over all clips, and within speakers, with the speaker as a block (Fisher, "The Design of Experiments",
+1935).
 """
 
 from collections.abc import Sequence
@@ -12,38 +12,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-__all__ = [
-    "Anova",
-    "agreement",
-    "anova",
-    "bootstrap_effects",
-    "centred",
-    "codes",
-    "false_discovery",
-    "holm",
-    "mutual_information",
-    "speaker_share",
-    "standardised",
-    "without_copies",
-]
+from emotone import metrics
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 N_BINS = 8  # of the estimate of mutual information
-_ROUNDING = 1e-24  # variation smaller than this share of the sum of squares is rounding of float64 and no variation
+_ROUNDING = 1e-24  # a smaller share of the sum of squares is rounding of float64 and no variation
 
 
 class Anova(NamedTuple):
-    """An analysis of variance of each of d features.
+    """The analysis of variance of d features.
 
     Attributes
     ----------
     f, p
-        (d,) the F ratio, and the probability of one as large if the emotion had no effect.
+        (d,) F ratio and p-value.
     omega2, eta2
         (d,) shares in [0, 1] of the variance (within blocks) that the emotion accounts for: estimated for the
-        population, and as found in these clips, which is too high with few clips.
+        population, and of these clips, which is too high with few clips.
     df
         Degrees of freedom of the emotion and of the rest.
     """
@@ -69,7 +56,7 @@ def codes(labels: ArrayLike) -> tuple[Ints, list[str]]:
 
 
 def centred(values: ArrayLike, groups: ArrayLike) -> Floats:
-    """Take each group's mean from its rows: (n, d), (n,) -> (n, d).
+    """Subtract each group's mean from its rows: (n, d), (n,) -> (n, d).
 
     Examples
     --------
@@ -85,7 +72,7 @@ def centred(values: ArrayLike, groups: ArrayLike) -> Floats:
 
 
 def standardised(values: ArrayLike) -> Floats:
-    """Give each column the mean 0 and the standard deviation 1; one that does not vary is 0 throughout: (n, d)."""
+    """Scale each column to mean 0 and standard deviation 1; a constant column becomes 0: (n, d)."""
     x = np.asarray(values, dtype=np.float64)
     away = x - x.mean(axis=0)
     squares = np.einsum("nd,nd->d", away, away)
@@ -97,9 +84,9 @@ def standardised(values: ArrayLike) -> Floats:
 def anova(values: ArrayLike, labels: ArrayLike, *, blocks: ArrayLike | None = None) -> Anova:
     """Analyse the variance of each feature by emotion, over all clips or within blocks.
 
-    F = (SS_emotion / df_1) / (SS_rest / df_2); within blocks, both feature and emotion have the block's mean taken away
-    (Frisch and Waugh, Econometrica 1933), so that the result is also right where emotions are not spread evenly over
-    speakers; df_2 is lessened by the number of blocks.  omega^2 = (SS_emotion - df_1 MS_rest) / (SS_all + MS_rest)
+    F = (SS_emotion / df_1) / (SS_rest / df_2).  Within blocks, the block's mean is subtracted from feature and emotion
+    (Frisch and Waugh, Econometrica 1933), so that the result is also right if emotions are not spread evenly over
+    speakers; df_2 is reduced by the number of blocks.  omega^2 = (SS_emotion - df_1 MS_rest) / (SS_all + MS_rest)
     (Hays, "Statistics", 1963), eta^2 = SS_emotion / SS_all, SS_all being the variation within blocks.
 
     Parameters
@@ -131,19 +118,9 @@ def anova(values: ArrayLike, labels: ArrayLike, *, blocks: ArrayLike | None = No
 def bootstrap_effects(
     values: ArrayLike, labels: ArrayLike, speakers: ArrayLike, *, n_resamples: int = 500, seed: int = 0
 ) -> tuple[Floats, Floats]:
-    """95 % intervals of omega^2 within speakers, speakers being drawn with replacement.
+    """Return the ends (d,) of 95 % intervals of omega^2 within speakers, by resampling speakers; NaN for one speaker.
 
     The percentile bootstrap of clusters: Davison and Hinkley, "Bootstrap Methods and their Application", 1997, 3.8.
-
-    Parameters
-    ----------
-    values
-        (n, d) features; few, since each resample is analysed anew.
-
-    Returns
-    -------
-    low, high
-        (d,); NaN with fewer than two speakers, of whom nothing can be drawn.
     """
     x = np.asarray(values, dtype=np.float64)
     owner, names = codes(speakers)
@@ -154,11 +131,12 @@ def bootstrap_effects(
     k, s = len(emotions), len(names)
     away, indicators = centred(x, owner), centred(np.eye(k)[numbers], owner)
     crossed, moved, total, clips = np.empty((s, k, k)), np.empty((s, k, d)), np.empty((s, d)), np.empty(s)
-    for one in range(s):
-        z, y = indicators[owner == one], away[owner == one]
-        crossed[one], moved[one], total[one], clips[one] = z.T @ z, z.T @ y, np.einsum("nd,nd->d", y, y), len(y)
+    for number in range(s):
+        z, y = indicators[owner == number], away[owner == number]
+        crossed[number], moved[number] = z.T @ z, z.T @ y
+        total[number], clips[number] = np.einsum("nd,nd->d", y, y), len(y)
     rng = np.random.default_rng(seed)
-    found = np.empty((n_resamples, d))
+    omega2 = np.empty((n_resamples, d))
     for draw in range(n_resamples):
         weights = np.bincount(rng.integers(s, size=s), minlength=s).astype(np.float64)
         matrix = np.tensordot(weights, crossed, axes=1)
@@ -166,22 +144,22 @@ def bootstrap_effects(
         df_emotion = int(np.linalg.matrix_rank(matrix, tol=1e-8, hermitian=True))
         everything = weights @ total
         df = (df_emotion, int(weights @ clips) - s - df_emotion)
-        found[draw] = _anova(np.minimum(between, everything), everything, df=df).omega2
-    low, high = np.quantile(found, [0.025, 0.975], axis=0)
+        omega2[draw] = _anova(np.minimum(between, everything), everything, df=df).omega2
+    low, high = np.quantile(omega2, [0.025, 0.975], axis=0)
     return low, high
 
 
 def agreement(values: ArrayLike, labels: ArrayLike, speakers: ArrayLike) -> tuple[Ints, Ints]:
-    """Count for how many speakers the emotions lie as they do for the others.
+    """Count the speakers whose emotions are in the same order as the others'.
 
-    A speaker's profile is the mean of each emotion; it agrees if its Pearson correlation with the mean profile of all
-    other speakers is above 0.  Of a feature that says nothing about half of the speakers do.
+    A speaker's profile is the mean of each emotion.  It agrees if its Pearson correlation with the mean profile of all
+    other speakers is above 0; for a feature without information about half of the speakers agree.
 
     Returns
     -------
     agreeing, counted
-        (d,) speakers that agree, and speakers that can be asked: those with two emotions or more, of each feature that
-        varies; 0 where nobody is left to compare with.
+        (d,) speakers that agree, and speakers that can be compared: those with two emotions or more, if the feature
+        varies and other speakers have these emotions.
     """
     x = np.asarray(values, dtype=np.float64)
     owner, names = codes(speakers)
@@ -191,30 +169,29 @@ def agreement(values: ArrayLike, labels: ArrayLike, speakers: ArrayLike) -> tupl
     profiles = np.zeros((len(names), len(emotions), x.shape[1]))
     clips = np.zeros((len(names), len(emotions), 1))
     np.add.at(clips, (owner, numbers), 1)
-    for one, emotion in np.argwhere(clips[..., 0] > 0):
-        profiles[one, emotion] = away[(owner == one) & (numbers == emotion)].mean(axis=0)
+    for speaker, emotion in np.argwhere(clips[..., 0] > 0):
+        profiles[speaker, emotion] = away[(owner == speaker) & (numbers == emotion)].mean(axis=0)
     known = clips > 0
-    everybody, how_many = profiles.sum(axis=0), known.sum(axis=0)
+    summed, n_speakers = profiles.sum(axis=0), known.sum(axis=0)
     agreeing, counted = np.zeros(x.shape[1], dtype=np.int64), np.zeros(x.shape[1], dtype=np.int64)
-    for one in range(len(names)):
-        others = how_many - known[one]
-        both = known[one] & (others > 0)  # (emotions, 1)
+    for profile, has in zip(profiles, known, strict=True):
+        others = n_speakers - has
+        both = has & (others > 0)  # (emotions, 1)
         if both.sum() < 2:
             continue
-        own = np.where(both, profiles[one] - profiles[one][both[:, 0]].mean(axis=0), 0.0)
-        rest = np.where(both, (everybody - profiles[one]) / np.maximum(others, 1), 0.0)
+        own = np.where(both, profile - profile[both[:, 0]].mean(axis=0), 0.0)
+        rest = np.where(both, (summed - profile) / np.maximum(others, 1), 0.0)
         usable = np.ptp(own, axis=0) > 0
-        agreeing += usable & ((own * rest).sum(axis=0) > 0)  # own has the mean 0, so that this is a covariance
+        agreeing += usable & ((own * rest).sum(axis=0) > 0)  # a covariance, since the mean of own is 0
         counted += usable
     return agreeing, counted
 
 
 def speaker_share(values: ArrayLike, speakers: ArrayLike) -> Floats:
-    """Share of each feature's variance that lies between speakers, (d,) in [0, 1].
+    """Return the share of each feature's variance between speakers, (d,) in [0, 1]; 0 for one speaker.
 
     The intraclass correlation ICC(1) = (MS_between - MS_within) / (MS_between + (n_0 - 1) MS_within) of Shrout and
-    Fleiss, Psychological Bulletin 1979, with n_0 the mean number of clips a speaker corrected for unequal numbers;
-    0 for one speaker alone.
+    Fleiss, Psychological Bulletin 1979, with n_0 the mean number of clips per speaker, corrected for unequal numbers.
     """
     counts = np.bincount(codes(speakers)[0])
     n, s = int(counts.sum()), len(counts)
@@ -234,66 +211,42 @@ def speaker_share(values: ArrayLike, speakers: ArrayLike) -> Floats:
 
 
 def mutual_information(values: ArrayLike, labels: ArrayLike, *, n_bins: int = N_BINS) -> Floats:
-    """Bits that each feature tells of the emotion, (d,) >= 0.
+    """Return the mutual information of each feature with the emotion, (d,) >= 0, in bits.
 
-    I = H(feature) + H(emotion) - H(both), over bins with equally many clips, with Miller's correction of the bias of
-    counted entropies, (cells in use - 1) / 2n nats each (Miller, "Note on the bias of information estimates", 1955).
-    Equal values share a bin.  Nothing is drawn, unlike in estimates by nearest neighbours.
+    I = H(feature) + H(emotion) - H(both), over bins with equal numbers of clips, with Miller's correction of the bias
+    of counted entropies, (cells in use - 1) / 2n nats each (Miller, "Note on the bias of information estimates", 1955).
+    Equal values share a bin.  It is not random, unlike estimates by nearest neighbours.
     """
     x = np.asarray(values, dtype=np.float64)
     numbers, names = codes(labels)
     n, k = len(x), len(names)
     label_entropy = _entropies(np.bincount(numbers, minlength=k)[None], n)[0]
     shares = np.arange(1, n_bins) / n_bins
-    found = np.empty(x.shape[1])
-    for column in range(x.shape[1]):
-        one = x[:, column]
-        bins = np.searchsorted(np.quantile(one, shares), one, side="left")
+    information = np.empty(x.shape[1])
+    for column, feature in enumerate(x.T):
+        bins = np.searchsorted(np.quantile(feature, shares), feature, side="left")
         cells = np.bincount(bins * k + numbers, minlength=n_bins * k)
         own = cells.reshape(n_bins, k).sum(axis=1)
-        found[column] = _entropies(own[None], n)[0] + label_entropy - _entropies(cells[None], n)[0]
-    return np.maximum(found, 0.0)
+        information[column] = _entropies(own[None], n)[0] + label_entropy - _entropies(cells[None], n)[0]
+    return np.maximum(information, 0.0)
 
 
-def false_discovery(p: ArrayLike) -> Floats:
-    """Correct p-values for their number by Benjamini and Hochberg (J. R. Stat. Soc. B 1995): (d,) -> (d,) q-values.
+def corrected(p: ArrayLike) -> tuple[Floats, Floats]:
+    """Correct p-values (d,) for their number, by Benjamini and Hochberg and by Holm (`emotone.metrics.holm`).
 
-    Taking all features with q < 0.05 is wrong in 5 % of them on average, if features are independent or rise together.
-    """
-    return np.asarray(stats.false_discovery_control(np.asarray(p, dtype=np.float64)), dtype=np.float64)
-
-
-def holm(p: ArrayLike) -> Floats:
-    """Correct p-values by Holm (Scand. J. Stat. 1979): (d,) -> (d,); below 0.05, not one is wrong in 95 % of cases.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
-    [0.03, 0.06, 0.06]
+    The first (J. R. Stat. Soc. B 1995) limits the mean share of wrong features among those below a level, if features
+    are independent or rise together; the second limits the probability of any wrong feature.
     """
     values = np.asarray(p, dtype=np.float64)
-    order = np.argsort(values, kind="stable")
-    stepped = np.maximum.accumulate((len(values) - np.arange(len(values))) * values[order])
-    corrected = np.empty_like(values)
-    corrected[order] = np.minimum(stepped, 1.0)
-    return corrected
+    holm = metrics.holm({str(place): value for place, value in enumerate(values.tolist())})
+    q = np.asarray(stats.false_discovery_control(values), dtype=np.float64)
+    return q, np.asarray([holm[str(place)] for place in range(len(values))])
 
 
 def without_copies(values: ArrayLike, order: Sequence[int] | Ints, *, top: int, limit: float = 0.9) -> list[int]:
-    """The first ``top`` columns of an order, leaving out each that is nearly the copy of an earlier one.
+    """Return the first ``top`` columns of (n, d) features in an order, without near copies of earlier columns.
 
-    Parameters
-    ----------
-    values
-        (n, d) features.
-    order
-        Columns, best first.
-    limit
-        |r| above which (Pearson) the later one is a copy.
-
-    Returns
-    -------
-    Columns, best first; fewer than ``top`` where no more are left.
+    A column is a copy if its Pearson |r| with an earlier column is above ``limit``.
     """
     x = np.asarray(values)
     kept: list[int] = []
@@ -301,28 +254,28 @@ def without_copies(values: ArrayLike, order: Sequence[int] | Ints, *, top: int, 
     for column in order:
         if len(kept) == top:
             break
-        one = standardised(x[:, [column]])[:, 0] / np.sqrt(len(x))
-        if not kept or np.abs(scaled[:, : len(kept)].T @ one).max() <= limit:
-            scaled[:, len(kept)] = one
+        feature = standardised(x[:, [column]])[:, 0] / np.sqrt(len(x))
+        if not kept or np.abs(scaled[:, : len(kept)].T @ feature).max() <= limit:
+            scaled[:, len(kept)] = feature
             kept.append(int(column))
     return kept
 
 
 def _explained(crossed: Floats, moved: Floats) -> Floats:
-    """Sum of squares that the emotions explain: b' A^+ b of each column, (k, k), (k, d) -> (d,)."""
+    """Return the sum of squares that the emotions explain: b' A^+ b of each column, (k, k), (k, d) -> (d,)."""
     solved = np.linalg.pinv(crossed, rcond=1e-10, hermitian=True) @ moved
     return np.asarray(np.maximum(np.einsum("kd,kd->d", moved, solved), 0.0), dtype=np.float64)
 
 
 def _anova(between: Floats, total: Floats, *, df: tuple[int, int]) -> Anova:
-    """From sums of squares, (d,) each, to what `anova` gives."""
+    """Return the analysis of variance from its sums of squares, (d,) each."""
     first, second = df
     none = np.zeros_like(total)
     if first < 1 or second < 1:
         return Anova(none, none + 1.0, none, none, df)
     varies = total > 0
     mean_rest = np.where(varies, total - between, 1.0) / second
-    with np.errstate(divide="ignore"):  # of emotions that are told apart without a rest, F is infinite
+    with np.errstate(divide="ignore"):  # F is infinite if nothing is left to explain
         f = np.where(varies, between / first / mean_rest, 0.0)
     below = np.where(varies, total + mean_rest, 1.0)
     omega2 = np.where(varies, np.clip((between - first * mean_rest) / below, 0.0, 1.0), 0.0)
@@ -331,7 +284,7 @@ def _anova(between: Floats, total: Floats, *, df: tuple[int, int]) -> Anova:
 
 
 def _entropies(counts: NDArray[np.int64], n: int) -> Floats:
-    """Entropy of each row of counts in bits, with Miller's correction, (rows, cells) -> (rows,)."""
+    """Return the entropy of each row of counts in bits, with Miller's correction, (rows, cells) -> (rows,)."""
     shares = counts / n
     plain = -(shares * np.log2(np.where(counts > 0, shares, 1.0))).sum(axis=-1)
     return np.asarray(plain + ((counts > 0).sum(axis=-1) - 1) / (2 * n * np.log(2)), dtype=np.float64)

@@ -1,7 +1,5 @@
-"""What is measured of one recording, decoded once: format, length, levels, clipping, silence, mean spectrum."""
+"""Measure a recording, decoded once: format, length, levels, clipping, silence, mean spectrum."""
 
-import hashlib
-import inspect
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,41 +9,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotone import audio
-from emotone.audio import SAMPLE_RATE
-from emotone.audio import resampling as _mono
+from emotone.audio import SAMPLE_RATE, resampling
 from emotone.audio.decoding import Reader, Waveform, open_reader
+from emotone.explore import sound
+from emotone.preprocessing import DEFAULT as PREPROCESSING
 
-__all__ = ["CLIPPED_AT", "Measures", "code_digest", "measure"]
-
-#: A sample at this or more of full scale counts as clipped; the largest of 16 bits, 32767 / 32768, is above it.
+#: A sample counts as clipped from this share of full scale on; the largest of 16 bits, 32767 / 32768, is above it.
 CLIPPED_AT = 0.9995
-SILENCE_DB = 40.0  # as in emotone.audio.trim_silence
 _CELL = 160  # samples: 10 ms
 _LEAST_LEVEL = 1e-6  # amplitude: -120 dB, so that a level is a number
 
 
 @dataclass(frozen=True)
 class Measures:
-    """What was measured of one clip; levels in dB relative to full scale (a value of 1 is 0 dB).
+    """Measures of a clip; levels are in dB relative to full scale (a value of 1 is 0 dB).
 
     Attributes
     ----------
     duration_s
-        Of the clip, at its own rate.
+        Duration of the clip, before resampling.
     sample_rate, channels, container, codec
-        Of the file, as in `emotone.audio.AudioInfo`.
+        As in `emotone.audio.AudioInfo`.
     peak_db
         Largest absolute sample of any channel.
     rms_db
         Root mean square over all samples and channels.
     active_db
-        Root mean square of what is not silent, at 16 kHz mono.
+        Root mean square of the cells that are not silent, at 16 kHz mono.
     dc_offset
         Mean of the channel whose mean is farthest from 0, in [-1, 1].
     clipped_share
         Share of samples at `CLIPPED_AT` or more, in [0, 1].
     silence_share
-        Share of 10 ms cells over 40 dB under the loudest one, in [0, 1].
+        Share of silent cells, in [0, 1]: 10 ms below the loudest cell by the default ``trim_db`` or more.
     lead_s, trail_s
         Silence before the first and after the last cell that is not silent.
     digest
@@ -68,58 +64,38 @@ class Measures:
     digest: str
 
 
-_KIND = ("sample_rate", "channels", "container", "codec")
+_FORMAT = ("sample_rate", "channels", "container", "codec")
 
 
-def measure(path: str, *, start_s: float = 0.0, end_s: float | None = None) -> tuple[Measures, NDArray[np.float32]]:
-    """Measure a clip, reading it once.
-
-    Parameters
-    ----------
-    path
-        Of the recording.
-    start_s, end_s
-        The clip in it, s; None is the end.
+def measure_clip(
+    path: str, *, start_s: float = 0.0, end_s: float | None = None
+) -> tuple[Measures, NDArray[np.float32]]:
+    """Measure a clip, from ``start_s`` to ``end_s`` seconds (None: to the end) of a recording.
 
     Returns
     -------
-    measures
-        Numbers.
-    log_mel
-        (128,) mean over time of `emotone.explore.sound.log_mel`, dB, of the clip without the silence at both ends.
+    measures, log_mel
+        log_mel: (128,) mean over time of `emotone.explore.sound.log_mel`, dB, without the silence at both ends.
 
     Raises
     ------
     AudioError
         As `emotone.audio.read`.
     """
-    from emotone.explore.sound import log_mel  # brings torch
-
     begin, end = round(start_s * SAMPLE_RATE), None if end_s is None else round(end_s * SAMPLE_RATE)
     with open_reader(path) as reader:
         tap = _Tap(reader, start_s=start_s, end_s=end_s)
-        pieces = list(_mono.to_16k_mono(tap, begin, end))
-        heard = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-        told: dict[str, Any] = {name: getattr(reader, name) for name in _KIND} | tap.summary()
-    # Nothing is resampled again: this refuses what is too short or silent, as whatever reads the clip would.
-    samples = audio.read((heard, SAMPLE_RATE))
-    mean = log_mel(audio.trim_silence(samples)).values.mean(axis=1)
-    told |= _silence(samples)
-    return Measures(**told, digest=audio.content_digest(samples)), mean
-
-
-def code_digest() -> str:
-    """SHA-256 over the code that decides the numbers: another value means that they may differ."""
-    from emotone.explore import sound
-    from emotone.features import descriptors, spectral
-
-    modules = (inspect.getmodule(measure), sound, audio, _mono, spectral, descriptors)
-    text = "".join(inspect.getsource(module) for module in modules if module is not None)
-    return hashlib.sha256(text.encode()).hexdigest()
+        pieces = list(resampling.to_16k_mono(tap, begin, end))
+        values: dict[str, Any] = {name: getattr(reader, name) for name in _FORMAT} | tap.summary()
+    resampled = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+    samples = audio.read((resampled, SAMPLE_RATE))  # refuses what is too short or silent
+    values |= _silence(samples)
+    mean = sound.log_mel(PREPROCESSING.apply(samples)).values.mean(axis=1)
+    return Measures(**values, digest=audio.content_digest(samples)), mean
 
 
 def level_db(amplitude: float) -> float:
-    """Amplitude, 1 being full scale, in dB, at least -120.
+    """Return the level of an amplitude in dB relative to full scale, at least -120.
 
     Examples
     --------
@@ -130,9 +106,9 @@ def level_db(amplitude: float) -> float:
 
 
 class _Tap:
-    """A reader that sums up the samples which go through it, at the recording's own rate and with all its channels.
+    """A reader that sums up the samples that it passes on, before resampling and with all channels.
 
-    Resampling a segment takes a little of what is before and after it; the sums are over the segment alone.
+    Resampling also reads a little before and after a segment; the sums are over the segment alone.
     """
 
     def __init__(self, reader: Reader, *, start_s: float, end_s: float | None) -> None:
@@ -172,7 +148,7 @@ class _Tap:
         self._squares += float(np.einsum("ij,ij->", chunk, chunk, dtype=np.float64))
 
     def summary(self) -> dict[str, Any]:
-        """Give the measures that are of the recording as it is."""
+        """Return the measures of the recording as decoded."""
         means = self._sum / max(self._n, 1)
         n_values = max(self._n * self.channels, 1)
         return {
@@ -185,10 +161,11 @@ class _Tap:
 
 
 def _silence(samples: Waveform) -> dict[str, float]:
-    """Levels of 10 ms cells, (n,) at 16 kHz: what is silent, where, and how loud the rest is."""
+    """Measure the silence of a clip, (n,) at 16 kHz, in cells of 10 ms."""
     cells = samples[: len(samples) // _CELL * _CELL].reshape(-1, _CELL)
     power = np.einsum("ij,ij->i", cells, cells, dtype=np.float64) / _CELL
-    sounding = np.flatnonzero(power > power.max() * 10 ** (-SILENCE_DB / 10))
+    below_db = math.inf if PREPROCESSING.trim_db is None else PREPROCESSING.trim_db
+    sounding = np.flatnonzero(power > power.max() * 10 ** (-below_db / 10))
     cell_s = _CELL / SAMPLE_RATE
     return {
         "active_db": level_db(math.sqrt(float(power[sounding].mean()))),

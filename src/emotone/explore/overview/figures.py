@@ -1,76 +1,57 @@
-"""Pictures of counts and of distributions by emotion: the same layout wherever they occur."""
+"""Pictures of counts and of distributions by emotion."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib import colormaps, rc_context
+from matplotlib import colormaps
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from emotone.explore.figure_parts import IMAGE, box, emotion_axis, grid_behind, picture
 from emotone.palette import colour_of
-from emotone.report.figures.style import GRID, INK, STYLE, canvas, headline
-
-__all__ = ["bars", "count_grids", "headline", "spreads", "summary_by_emotion"]
+from emotone.report.figures.style import INK
 
 _ROW_INCH, _LEAST_ROW_INCH = 0.26, 0.085
-_MOST_ROWS = 90  # of a grid at the least height of a row
-_PALER = 1.7  # the largest count is drawn as if there were one so many times as large, so that numbers stay legible
+_MOST_ROWS = 90  # of a grid with the least height of a row
+_PALER = 1.7  # colours end at the largest count times this, so that numbers stay legible
 _MOST_NAMED = 40  # rows that each get a name and numbers
-_BOX, _DOTS = -0.18, (0.02, 0.36)  # where in an emotion's row they lie, the row being 1 high
+_BOX, _DOTS = -0.18, (0.02, 0.36)  # positions in an emotion's row, which is 1 high
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def bars(counts: Mapping[str, int], *, text: str) -> Figure:
     """Draw the number of clips of each emotion as a bar with its number."""
-    with rc_context(STYLE):
-        figure = canvas(width_inch=7.0, height_inch=1.1 + 0.3 * len(counts))
+    emotions = list(counts)
+    with picture(7.0, 1.1 + 0.3 * len(counts), text=text) as figure:
         axes = figure.add_subplot()
-        emotions = list(counts)
         axes.barh(range(len(emotions)), list(counts.values()), height=0.7, color=[colour_of(e) for e in emotions])
         for y, count in enumerate(counts.values()):
             axes.annotate(f"{count:,}", (count, y), (4, 0), textcoords="offset points", va="center")
-        _emotion_axis(axes, emotions)
+        emotion_axis(axes, emotions)
         axes.set_xlim(0, 1.1 * max(counts.values()))
         axes.set_xlabel("clips")
-        axes.grid(axis="x", color=GRID, linewidth=0.8)
-        axes.set_axisbelow(True)
-        headline(figure, text)
+        grid_behind(axes)
     return figure
 
 
 def count_grids(grids: Mapping[str, pd.DataFrame], *, text: str) -> Figure:
-    """Draw counts as shaded cells, one grid under the other, the emotions being the columns of each.
-
-    Parameters
-    ----------
-    grids
-        Name of a kind -> (levels, emotions) counts.
-    text
-        The line above.
-    """
+    """Draw counts as shaded cells, one grid (levels, emotions) below the other; ``grids``: name of a kind -> grid."""
     rows = [min(len(grid), _MOST_ROWS) for grid in grids.values()]
     n_emotions = next(iter(grids.values())).shape[1]
-    heights = [max(_row_inch(n) * n, 0.5) for n in rows]
-    with rc_context(STYLE):
-        figure = canvas(width_inch=2.4 + 0.82 * n_emotions, height_inch=1.0 + sum(heights) + 0.35 * len(grids))
+    heights = [max((_ROW_INCH if n <= _MOST_NAMED else _LEAST_ROW_INCH) * n, 0.5) for n in rows]
+    with picture(2.4 + 0.82 * n_emotions, 1.0 + sum(heights) + 0.35 * len(grids), text=text) as figure:
         panels: Any = figure.subplots(len(grids), 1, height_ratios=heights, squeeze=False)
         for place, (kind, grid) in enumerate(grids.items()):
-            _count_grid(panels[place, 0], grid, kind=kind, named=place == 0)
-        headline(figure, text)
+            _count_grid(panels[place, 0], grid, kind=kind, with_emotions=place == 0)
     return figure
 
 
-def _row_inch(n_rows: int) -> float:
-    return _ROW_INCH if n_rows <= _MOST_NAMED else _LEAST_ROW_INCH
-
-
-def _count_grid(axes: Any, grid: pd.DataFrame, *, kind: str, named: bool) -> None:
-    """Draw one grid; ``named``: with the emotions above it."""
+def _count_grid(axes: Any, grid: pd.DataFrame, *, kind: str, with_emotions: bool) -> None:
     counts = grid.to_numpy()
     top = max(int(counts.max()), 1)
-    shades: Any = axes.imshow(counts, cmap="Blues", vmin=0, vmax=top * _PALER, aspect="auto", interpolation="nearest")
-    axes.set_xticks(range(grid.shape[1]), list(grid.columns) if named else [""] * grid.shape[1])
+    shades: Any = axes.imshow(counts, cmap="Blues", vmin=0, vmax=top * _PALER, **IMAGE)
+    axes.set_xticks(range(grid.shape[1]), list(grid.columns) if with_emotions else [""] * grid.shape[1])
     axes.set_xticks(np.arange(grid.shape[1] - 1) + 0.5, minor=True)
     axes.grid(axis="x", which="minor", color="white", linewidth=1.5)
     axes.xaxis.tick_top()
@@ -92,67 +73,23 @@ def _count_grid(axes: Any, grid: pd.DataFrame, *, kind: str, named: bool) -> Non
 
 
 def spreads(clips: pd.DataFrame, columns: Mapping[str, str], *, emotions: Sequence[str], text: str) -> Figure:
-    """Draw each clip's value as a dot beside a box, by emotion, one panel a column.
+    """Draw each clip's value as a dot below a box, by emotion, one panel per column.
 
-    The box spans the middle half of the clips and is cut by their median; whiskers end at the 5th and 95th percentile.
-
-    Parameters
-    ----------
-    clips
-        Has ``emotion`` and the columns.
-    columns
-        Column -> the label of its axis, with the unit.
+    The box spans the middle half of the clips; the line in it is their median; whiskers end at the 5th and 95th
+    percentile.  ``columns``: column of ``clips`` -> label of its axis, with the unit.
     """
-    rng = np.random.default_rng(0)  # of the dots' places across, which mean nothing
-    with rc_context(STYLE):
-        figure = canvas(width_inch=1.2 + 3.9 * len(columns), height_inch=1.2 + 0.44 * len(emotions))
+    rng = np.random.default_rng(0)  # of the dots' vertical positions, which have no meaning
+    with picture(1.2 + 3.9 * len(columns), 1.2 + 0.44 * len(emotions), text=text) as figure:
         panels: Any = figure.subplots(1, len(columns), squeeze=False, sharey=True)
         for axes, (column, label) in zip(panels[0], columns.items(), strict=True):
             for y, emotion in enumerate(emotions):
                 values = clips.loc[clips["emotion"] == emotion, column].to_numpy(float)
-                _dots_and_box(axes, values, y, colour=colour_of(emotion), rng=rng)
+                places, colour = y + rng.uniform(*_DOTS, values.size), colour_of(emotion)
+                dots = {"markersize": 3.4, "alpha": 0.65, "markeredgewidth": 0, "rasterized": True}
+                axes.plot(values, places, ".", color=colour, **dots)
+                quantiles = np.quantile(values, _QUANTILES)
+                box(axes, quantiles, y + _BOX, colour=colour, height=0.26, widths=(0.9, 4.5, 2))
             axes.set_xlabel(label)
-            axes.grid(axis="x", color=GRID, linewidth=0.8)
-            axes.set_axisbelow(True)
-            _emotion_axis(axes, emotions)
-        headline(figure, text)
+            grid_behind(axes)
+            emotion_axis(axes, emotions)
     return figure
-
-
-def _dots_and_box(axes: Any, values: NDArray[np.float64], y: int, *, colour: str, rng: np.random.Generator) -> None:
-    """Draw the box in the upper part of an emotion's row, a dot for each clip in the lower one."""
-    places = y + rng.uniform(_DOTS[0], _DOTS[1], values.size)
-    axes.plot(values, places, ".", color=colour, markersize=3.4, alpha=0.65, markeredgewidth=0, rasterized=True)
-    low, first, middle, third, high = np.quantile(values, [0.05, 0.25, 0.5, 0.75, 0.95])
-    axes.plot([low, high], [y + _BOX, y + _BOX], color=INK, linewidth=0.9, zorder=3)
-    axes.barh(y + _BOX, third - first, left=first, height=0.26, facecolor=colour, edgecolor=INK, lw=0.9, zorder=4)
-    ends = [y + _BOX - 0.13, y + _BOX + 0.13]
-    axes.plot([middle, middle], ends, color="white", linewidth=4.5, solid_capstyle="butt", zorder=5)
-    axes.plot([middle, middle], ends, color=INK, linewidth=2, solid_capstyle="butt", zorder=6)
-
-
-def _emotion_axis(axes: Any, emotions: Sequence[str]) -> None:
-    """Name the emotions at the left, the first on top."""
-    axes.set_yticks(range(len(emotions)), list(emotions))
-    axes.set_ylim(len(emotions) - 0.45, -0.55)
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-
-
-def summary_by_emotion(clips: pd.DataFrame, columns: Sequence[str], *, emotions: Sequence[str]) -> pd.DataFrame:
-    """Sum up columns by emotion, and over all clips.
-
-    Returns
-    -------
-    A row for each column and emotion: ``measure, emotion, clips, min, p05, p25, median, p75, p95, max, mean``.
-    """
-    shares = {"min": 0.0, "p05": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
-    rows = []
-    for column in columns:
-        for emotion in (*emotions, "all"):
-            chosen = clips if emotion == "all" else clips[clips["emotion"] == emotion]
-            values = chosen[column].to_numpy(float)
-            numbers = dict(zip(shares, np.quantile(values, list(shares.values())).round(4), strict=True))
-            row = {"measure": column, "emotion": emotion, "clips": values.size}
-            rows.append({**row, **numbers, "mean": round(float(values.mean()), 4)})
-    return pd.DataFrame(rows)

@@ -1,8 +1,7 @@
-"""Pictures with one panel an emotion, all on the same scales, so that emotions can be compared by eye."""
+"""Pictures with one panel per emotion, all on the same scales, so that emotions can be compared by eye."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,52 +10,33 @@ from matplotlib.colors import Normalize, SymLogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from emotone.explore.figure_parts import IMAGE, grid_behind, picture
+from emotone.explore.signal.statistics import Band
 from emotone.explore.sound import HOP_S, Image
 from emotone.palette import colour_of
-from emotone.report.figures.style import FAINT, GRID, STYLE, canvas, headline
-
-__all__ = ["Band", "contours", "images", "mel_ticks", "spectra", "waveforms"]
+from emotone.report.figures.style import FAINT, STYLE
 
 FloatArray = NDArray[np.float64]
 Ticks = tuple[Sequence[float], Sequence[str]]
 
-_PAPER = "#F3F3F3"  # of a panel where its clip has ended
+_PAPER = "#F3F3F3"  # of a panel after the end of its clip
 _OTHERS = "#C9C9C9"
-_LEAP_OCTAVES = 0.4  # in 10 ms: no voice does that, a mistaken octave does
+_LEAP_OCTAVES = 0.4  # in 10 ms: a voice does not leap that far, a wrong octave does
 _MEL_TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000)
-
-
-@dataclass(frozen=True)
-class Band:
-    """A line with its spread, each (d,): the mean, and between which values most clips lie."""
-
-    middle: FloatArray
-    low: FloatArray
-    high: FloatArray
+_PITCH_TICKS_HZ = (75, 100, 150, 200, 300, 400, 600)
 
 
 def waveforms(cells: Mapping[str, tuple[FloatArray, FloatArray, FloatArray]], *, text: str) -> Figure:
-    """Draw each emotion's waveform.
-
-    Parameters
-    ----------
-    cells
-        Emotion -> times (t,) in s, smallest and largest sample around each, (t,), 1 being full scale.
-    """
+    """Draw each emotion's waveform: times in s, and smallest and largest sample around each time, (t,)."""
     top = max(float(np.abs([low, high]).max()) for _, low, high in cells.values())
 
     def draw(axes: Any, emotion: str) -> None:
         times, low, high = cells[emotion]
         axes.fill_between(times, low, high, color=colour_of(emotion), linewidth=0.4)
 
-    return _panels(
-        list(cells),
-        draw,
-        text=text,
-        span_s=max(float(times[-1]) for times, _, _ in cells.values()),
-        y_label="amplitude (full scale: 1)",
-        y_limits=(-1.05 * top, 1.05 * top),
-    )
+    end_s = max(float(times[-1]) for times, _, _ in cells.values())
+    limits: dict[str, Any] = {"xlim": (0, end_s), "ylim": (-1.05 * top, 1.05 * top)}
+    return _panels(list(cells), draw, text=text, y_label="amplitude (full scale: 1)", **limits)
 
 
 def images(
@@ -64,64 +44,37 @@ def images(
     *,
     text: str,
     y_label: str,
-    bar_label: str,
-    colours: str,
+    ticks: Ticks,
     limits: tuple[float, float],
-    even_to: float | None = None,
-    ticks: Ticks | None = None,
+    bar_label: str = "dB relative to full scale",
+    colours: str = "magma",
+    linear_to: float | None = None,
 ) -> Figure:
-    """Draw each emotion's image, with one scale of colours for all.
+    """Draw each emotion's image with one colour scale; all images have the same rows.
 
-    Parameters
-    ----------
-    shown
-        Emotion -> image; all have the same rows.
-    colours
-        Name of matplotlib's colour map.
-    limits
-        Values of its two ends; what is beyond has their colours.
-    even_to
-        Up to this absolute value colours are even, beyond by powers of ten; None: even throughout.
-    ticks
-        Places on the axis of rows, counted in rows, and what is written there.
+    ``limits`` are the values at the ends of the colour scale.  Up to the absolute value ``linear_to`` colours are
+    linear, above it by powers of ten; None: linear.
     """
     low, high = limits
-    scale: Any = Normalize(low, high) if even_to is None else SymLogNorm(even_to, vmin=low, vmax=high, base=10)
-    last: list[Any] = []
+    scale: Any = Normalize(low, high) if linear_to is None else SymLogNorm(linear_to, vmin=low, vmax=high, base=10)
 
     def draw(axes: Any, emotion: str) -> None:
         image = shown[emotion]
-        step = float(image.times_s[1] - image.times_s[0])
-        ends = (-step / 2, float(image.times_s[-1]) + step / 2, -0.5, len(image.rows) - 0.5)
+        half = float(image.times_s[1] - image.times_s[0]) / 2
+        extent = (-half, float(image.times_s[-1]) + half, -0.5, len(image.rows) - 0.5)
         axes.set_facecolor(_PAPER)
-        last.append(
-            axes.imshow(
-                image.values,
-                origin="lower",
-                aspect="auto",
-                extent=ends,
-                cmap=colours,
-                norm=scale,
-                interpolation="nearest",
-            )
-        )
+        axes.imshow(image.values, origin="lower", extent=extent, cmap=colours, norm=scale, **IMAGE)
 
-    rows = len(next(iter(shown.values())).rows)
-    figure = _panels(
-        list(shown),
-        draw,
-        text=text,
-        span_s=max(float(image.times_s[-1]) for image in shown.values()) + HOP_S,
-        y_label=y_label,
-        y_limits=(-0.5, rows - 0.5),
-        y_ticks=ticks,
-        grid=False,
-        row_inch=2.1,
-    )
+    span_s = max(float(image.times_s[-1]) for image in shown.values()) + HOP_S
+    n_rows = len(next(iter(shown.values())).rows)
+    look: dict[str, Any] = {"xlim": (0, span_s), "ylim": (-0.5, n_rows - 0.5)}
+    look |= {"yticks": ticks[0], "yticklabels": ticks[1]}
+    figure = _panels(list(shown), draw, text=text, y_label=y_label, grid=False, row_inch=2.1, **look)
     with rc_context(STYLE):
-        bar = figure.colorbar(last[-1], ax=figure.axes, fraction=0.025, pad=0.015, aspect=30, label=bar_label)
-        if even_to is not None:
-            places = [place for place in (-100, -even_to, 0, even_to, 100) if low <= place <= high]
+        last = figure.axes[len(shown) - 1].get_images()[0]
+        bar = figure.colorbar(last, ax=figure.axes, fraction=0.025, pad=0.015, aspect=30, label=bar_label)
+        if linear_to is not None:
+            places = [place for place in (-100, -linear_to, 0, linear_to, 100) if low <= place <= high]
             bar.set_ticks(places, labels=[f"{place:g}" for place in places])
             bar.minorticks_off()
         bar.outline.set_visible(False)
@@ -136,12 +89,9 @@ def contours(
     limits: tuple[float, float],
     hertz: bool = False,
 ) -> Figure:
-    """Draw each emotion's line over time before all others in grey: (t,) s and (t,) values, NaN where there is none.
+    """Draw each emotion's line over time in front of the others in grey: times (t,) in s, values (t,), NaN for gaps.
 
-    Parameters
-    ----------
-    hertz
-        Whether the values are frequencies, on a scale on which equal intervals are as wide.
+    ``hertz``: values are frequencies, on a logarithmic axis.
     """
     broken = {emotion: (times, _broken(values) if hertz else values) for emotion, (times, values) in lines.items()}
 
@@ -156,22 +106,17 @@ def contours(
             axes.set_yscale("log", base=2)
             axes.minorticks_off()
 
-    places = [hz for hz in (75, 100, 150, 200, 300, 400, 600) if limits[0] <= hz <= limits[1]]
-    return _panels(
-        list(lines),
-        draw,
-        text=text,
-        span_s=max(float(times[-1]) for times, _ in lines.values()),
-        y_label=y_label,
-        y_limits=limits,
-        y_ticks=(places, [str(hz) for hz in places]) if hertz else None,
-    )
+    look: dict[str, Any] = {"xlim": (0, max(float(times[-1]) for times, _ in lines.values())), "ylim": limits}
+    if hertz:
+        places = [hz for hz in _PITCH_TICKS_HZ if limits[0] <= hz <= limits[1]]
+        look |= {"yticks": places, "yticklabels": [str(hz) for hz in places]}
+    return _panels(list(lines), draw, text=text, y_label=y_label, **look)
 
 
 def spectra(
     bands: Mapping[str, Band], everyone: FloatArray, *, text: str, x_label: str, y_label: str, ticks: Ticks
 ) -> Figure:
-    """Draw each emotion's mean over a row of bands or coefficients with its spread, and that of all clips in grey."""
+    """Draw each emotion's mean over bands or coefficients with its spread, and the mean of all clips in grey."""
     low = min(float(band.low.min()) for band in bands.values())
     high = max(float(band.high.max()) for band in bands.values())
     place = np.arange(everyone.size)
@@ -184,28 +129,20 @@ def spectra(
         axes.plot(place, band.middle, color=colour, linewidth=2)
 
     room = 0.04 * (high - low)
-    return _panels(
-        list(bands),
-        draw,
-        text=text,
-        span_s=None,
-        x_label=x_label,
-        x_ticks=ticks,
-        y_label=y_label,
-        y_limits=(low - room, high + room),
-    )
+    look: dict[str, Any] = {"ylim": (low - room, high + room), "xticks": ticks[0], "xticklabels": ticks[1]}
+    return _panels(list(bands), draw, text=text, x_label=x_label, y_label=y_label, **look)
 
 
 def _broken(hertz: FloatArray) -> FloatArray:
-    """Take out a frame after which, or before which, the pitch leaps: no line is drawn across."""
-    leaps = np.abs(np.diff(np.log2(hertz))) > _LEAP_OCTAVES  # NaN, not voiced, compares false
-    found = hertz.copy()
-    found[1:][leaps] = np.nan
-    return found
+    """Remove the frame after each leap of the pitch, so that no line is drawn across it."""
+    leaps = np.abs(np.diff(np.log2(hertz))) > _LEAP_OCTAVES  # false for NaN, which is not voiced
+    broken = hertz.copy()
+    broken[1:][leaps] = np.nan
+    return broken
 
 
 def mel_ticks(frequencies_hz: FloatArray, *, lowest_hz: float = 0) -> Ticks:
-    """Places of round frequencies among mel bands, counted in bands from 0, and their names."""
+    """Return positions of round frequencies among mel bands, counted in bands from 0, and their labels."""
     inside = [hz for hz in _MEL_TICKS_HZ if lowest_hz <= hz <= 1.05 * frequencies_hz[-1]]
     places = np.interp(inside, frequencies_hz, np.arange(frequencies_hz.size))
     return list(places), [f"{hz // 1000} k" if hz >= 1000 else str(hz) for hz in inside]
@@ -216,22 +153,18 @@ def _panels(
     draw: Callable[[Any, str], None],
     *,
     text: str,
-    span_s: float | None,
     y_label: str,
-    y_limits: tuple[float, float],
     x_label: str = "time, s",
-    x_ticks: Ticks | None = None,
-    y_ticks: Ticks | None = None,
     grid: bool = True,
     row_inch: float = 1.8,
+    **look: Any,
 ) -> Figure:
-    """Lay out one panel an emotion, named, under a bar of its colour, with shared axes."""
+    """Draw one panel per emotion, with its name and a bar of its colour; ``look``: properties of the shared axes."""
     n_columns = _columns(len(emotions))
     n_rows = math.ceil(len(emotions) / n_columns)
-    with rc_context(STYLE):
-        figure = canvas(width_inch=11.0 if n_columns > 2 else 7.0, height_inch=0.9 + row_inch * n_rows)
-        grid_of_axes: Any = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True)
-        for place, axes in enumerate(grid_of_axes.flat):
+    with picture(11.0 if n_columns > 2 else 7.0, 0.9 + row_inch * n_rows, text=text) as figure:
+        panels: Any = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=True)
+        for place, axes in enumerate(panels.flat):
             if place >= len(emotions):
                 axes.set_visible(False)
                 continue
@@ -239,24 +172,15 @@ def _panels(
             axes.set_title(emotions[place], pad=5)
             axes.spines["top"].set(visible=True, color=colour_of(emotions[place]), linewidth=5, capstyle="butt")
             if grid:
-                axes.grid(color=GRID, linewidth=0.7)
-                axes.set_axisbelow(True)
-            if place + n_columns >= len(emotions):  # nothing is under it
+                grid_behind(axes, "both", linewidth=0.7)
+            if place + n_columns >= len(emotions):  # no panel is below it
                 axes.tick_params(labelbottom=True)
-        first = grid_of_axes.flat[0]
-        first.set_ylim(*y_limits)
-        if span_s is not None:
-            first.set_xlim(0, span_s)
-        if x_ticks is not None:
-            first.set_xticks(*x_ticks)
-        if y_ticks is not None:
-            first.set_yticks(*y_ticks)
+        panels.flat[0].set(**look)
         figure.supxlabel(x_label, fontsize=9)
         figure.supylabel(y_label, fontsize=9)
-        headline(figure, text)
     return figure
 
 
 def _columns(n_panels: int) -> int:
-    """Choose how many panels lie side by side: at most four, and few empty places."""
+    """Choose how many panels are in a row: at most four, with few empty places."""
     return n_panels if n_panels <= 3 else 3 if n_panels in (5, 6, 9) else 2 if n_panels == 4 else 4

@@ -1,33 +1,25 @@
-"""The folder and the page that explore writes."""
+"""The page that explore writes, from a corpus of generated voices."""
 
 import json
 import re
 import shutil
 import struct
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from html.parser import HTMLParser
 
-import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from emotone import audio, explore
+from emotone import audio
 from emotone.cli.main import app
-from emotone.errors import ConfigError, CorpusError, EmotoneError, FeatureError
-from emotone.explore import folder, html
-from emotone.explore.contrast import findings as pair
-from emotone.explore.feature_analysis import findings as features
-from emotone.explore.feature_analysis import projection as feature_map
-from emotone.explore.feature_analysis import umap_worker as aside
+from emotone.errors import ConfigError, CorpusError, FeatureError
+from emotone.explore import contrast, explore, feature_analysis, folder, overview, signal
+from emotone.explore.feature_analysis import plane
 from emotone.explore.finding import Finding
-from emotone.explore.measure import clip as measure_clip
-from emotone.explore.overview import findings as checked
-from emotone.explore.signal import findings as signals
+from emotone.explore.measure import clip
 from emotone.features import registry
 from emotone.report.figures.style import canvas
 from support import toy_experiment as toy
+from support.exploring import Page
 
 SMALL = {"width_inch": 1.0, "height_inch": 0.5}
 SECTIONS = ["The corpus", "The signal", "The features"]
@@ -38,7 +30,7 @@ def quick(monkeypatch):
     """An extractor of 48 features, one process, and no UMAP, which compiles for ten seconds."""
     toy.install(monkeypatch)
     monkeypatch.setattr(registry, "DEFAULT", "bands")
-    monkeypatch.setattr(feature_map, "has_umap", lambda: False)
+    monkeypatch.setattr(plane, "has_umap", lambda: False)
 
 
 @pytest.fixture
@@ -48,10 +40,10 @@ def light(monkeypatch):
     def one(name):
         return [Finding(name, name.capitalize(), f"Of {name}.", pd.DataFrame({"a": [1.5]}), canvas(**SMALL))]
 
-    monkeypatch.setattr(checked, "findings", lambda measured: [checked.counts_by_emotion(measured)])
-    monkeypatch.setattr(signals, "findings", lambda measured: one("signal"))
-    monkeypatch.setattr(features, "findings", lambda table, *, seed, with_umap, progress: one("features"))
-    monkeypatch.setattr(pair, "findings", lambda table, first, second, **settings: one(f"{first}-{second}"))
+    monkeypatch.setattr(overview, "all_findings", lambda measured: [overview.counts_by_emotion(measured)])
+    monkeypatch.setattr(signal, "all_findings", lambda measured: one("signal"))
+    monkeypatch.setattr(feature_analysis, "all_findings", lambda table, *, seed, with_umap, progress: one("features"))
+    monkeypatch.setattr(contrast, "all_findings", lambda table, first, second, **settings: one(f"{first}-{second}"))
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +58,8 @@ def written(corpus, tmp_path_factory, request):
     with pytest.MonkeyPatch.context() as patch:
         toy.install(patch)
         patch.setattr(registry, "DEFAULT", "bands")
-        patch.setattr(feature_map, "has_umap", lambda: False)
-        return explore.explore(
+        patch.setattr(plane, "has_umap", lambda: False)
+        return explore(
             [str(corpus)],
             corpus.parent,
             out=tmp_path_factory.mktemp("out"),
@@ -77,24 +69,10 @@ def written(corpus, tmp_path_factory, request):
 
 
 def again(corpus, out, **settings):
-    return explore.explore([str(corpus)], corpus.parent, out=out, cache=corpus.parent / "cache", **settings)
+    return explore([str(corpus)], corpus.parent, out=out, cache=corpus.parent / "cache", **settings)
 
 
-class Page(HTMLParser):
-    """Tags with their attributes, in order, and the text between."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.words = [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-
+@pytest.mark.slow
 def test_page_is_one_file_without_script_or_outside_reference(written):
     text = written.read_text(encoding="utf-8")
     page = Page(text)
@@ -111,6 +89,7 @@ def test_page_is_one_file_without_script_or_outside_reference(written):
     assert not re.search(r"https?://", text)
 
 
+@pytest.mark.slow
 def test_contents_lead_to_every_finding_and_names_are_unique(written):
     page = Page(written.read_text(encoding="utf-8"))
     names = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
@@ -122,6 +101,7 @@ def test_contents_lead_to_every_finding_and_names_are_unique(written):
     assert list(dict.fromkeys(finding["section"] for finding in told["findings"])) == [*SECTIONS, "Happy against angry"]
 
 
+@pytest.mark.slow
 def test_pictures_have_words_and_sizes(written):
     page = Page(written.read_text(encoding="utf-8"))
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]
@@ -134,6 +114,7 @@ def test_pictures_have_words_and_sizes(written):
     assert sizes == {(int(picture["width"]), int(picture["height"])) for picture in pictures}
 
 
+@pytest.mark.slow
 def test_every_file_is_listed_and_every_table_is_whole(written):
     told = json.loads((written.parent / "findings.json").read_text(encoding="utf-8"))
     listed = {name for finding in told["findings"] for name in finding["files"]}
@@ -146,10 +127,11 @@ def test_every_file_is_listed_and_every_table_is_whole(written):
     assert str(written.parent.parent) not in written.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_files_and_warm_reads_one_clip_an_emotion(written, corpus, tmp_path, monkeypatch):
     read, real = [], audio.read
     monkeypatch.setattr(audio, "read", lambda *args, **kwargs: read.append(args) or real(*args, **kwargs))
-    monkeypatch.setattr(measure_clip, "open_reader", lambda path: pytest.fail("a clip is measured again"))
+    monkeypatch.setattr(clip, "open_reader", lambda path: pytest.fail("a clip is measured again"))
     figures = written.parent / "figures"
 
     def copied(figure, path):  # drawing takes seconds, and the numbers are in the tables
@@ -189,22 +171,14 @@ def test_folder_of_somebody_else_is_left_alone(corpus, tmp_path):
         again(corpus, tmp_path / "thesis.txt")
 
 
-def test_only_own_files_are_ever_removed(corpus, tmp_path):
-    outside = tmp_path / "precious.csv"
-    outside.write_text("a,b", encoding="utf-8")
-    out = tmp_path / "out"
-    out.mkdir()
-    files = ["tables/../../precious.csv", "../precious.csv", str(outside), "tables/gone.csv"]
-    (out / "findings.json").write_text(json.dumps({"findings": [{"files": files}]}), encoding="utf-8")
-    with folder.staged(out) as stage:
-        stage.publish("<html>", {"findings": []})
-    assert outside.read_text(encoding="utf-8") == "a,b"
-
-
 def test_failure_leaves_what_was_there(light, corpus, tmp_path, monkeypatch):
     page = again(corpus, tmp_path / "out")
     before = page.read_bytes()
-    monkeypatch.setattr(features, "findings", lambda *args, **kwargs: (_ for _ in ()).throw(FeatureError("no")))
+
+    def fail(*_, **__):
+        raise FeatureError("no")
+
+    monkeypatch.setattr(feature_analysis, "all_findings", fail)
     with pytest.raises(FeatureError):
         again(corpus, tmp_path / "out", seed=5)
     assert page.read_bytes() == before
@@ -220,7 +194,7 @@ def test_failure_leaves_what_was_there(light, corpus, tmp_path, monkeypatch):
     ],
 )
 def test_pair_that_is_none_is_refused_before_anything_is_read(corpus, tmp_path, monkeypatch, named, expected):
-    monkeypatch.setattr(measure_clip, "measure", lambda *args, **kwargs: pytest.fail("audio is read"))
+    monkeypatch.setattr(clip, "measure_clip", lambda *args, **kwargs: pytest.fail("audio is read"))
     with pytest.raises(ConfigError, match=re.escape(expected)):
         again(corpus, tmp_path / "out", pair=named)
     assert not (tmp_path / "out").exists()
@@ -229,29 +203,29 @@ def test_pair_that_is_none_is_refused_before_anything_is_read(corpus, tmp_path, 
 def test_one_emotion_has_a_page_that_says_what_is_missing(light, corpus, tmp_path):
     page = again(corpus, tmp_path / "out", emotions=["happy"])
     words = " ".join(Page(page.read_text(encoding="utf-8")).words)
-    assert "there is nothing that features could tell apart" in words
-    assert "With one emotion there is nothing to tell apart." in words
+    assert "features can be compared with 3 clips or more of two emotions" in words
+    assert "There is only one emotion, so there is nothing to distinguish." in words
     told = json.loads((page.parent / "findings.json").read_text(encoding="utf-8"))
     assert told["clips"] == 18
     assert {finding["section"] for finding in told["findings"]} == set(SECTIONS[:2])
 
 
 def test_words_of_a_corpus_are_text_and_no_markup(light, monkeypatch, tmp_path, make_voice):
-    monkeypatch.setattr(checked, "findings", lambda measured: [checked.counts_by_kind(measured)])
+    monkeypatch.setattr(overview, "all_findings", lambda measured: [overview.counts_by_kind(measured)])
     rows = []
     for number in range(8):
         audio.write_wav(tmp_path / f"{number}.wav", make_voice(seconds=0.4, seed=number, pitch_hz=100 + 40 * number))
         emotion = ("happy", "sad")[number % 2]
         rows.append({"file": f"{number}.wav", "emotion": emotion, "statement": "<script>alert(1)</script>"})
     pd.DataFrame(rows).to_csv(tmp_path / "toy.csv", index=False)
-    page = explore.explore([str(tmp_path / "toy.csv")], tmp_path, out=tmp_path / "out", cache=tmp_path / "cache")
+    page = explore([str(tmp_path / "toy.csv")], tmp_path, out=tmp_path / "out", cache=tmp_path / "cache")
     text = page.read_text(encoding="utf-8")
     assert "<script" not in text and "&lt;script&gt;" in text
 
 
 def test_missing_corpus_leaves_no_folder(tmp_path):
     with pytest.raises(CorpusError):
-        explore.explore(["ravdess"], tmp_path / "nothing", out=tmp_path / "out")
+        explore(["ravdess"], tmp_path / "nothing", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -271,86 +245,3 @@ def test_command_prints_the_page(light, corpus, tmp_path):
     assert str(tmp_path / "out" / "explore.html") in done.output
     refused = CliRunner().invoke(app, [*arguments, "--compare", "happy", "angry"])
     assert refused.exit_code != 0
-
-
-def test_table_is_folded_and_cut_to_what_a_page_can_hold():
-    wide = pd.DataFrame(np.arange(60 * 20).reshape(60, 20) / 8, columns=[f"c{number}" for number in range(20)])
-    section = html.Section("One", [Finding("wide", "Wide", "Many numbers.", wide)])
-    text = html.page([section], title="t", summary="s", emotions=["sad"], pictures={}, made="m")
-    page = Page(text)
-    assert [tag for tag, _ in page.tags].count("details") == 1
-    assert "the first 50 of 60 rows, the first 14 of 20 columns" in text
-    assert [tag for tag, _ in page.tags].count("tr") == 51
-    assert [tag for tag, _ in page.tags].count("td") == 50 * 14
-    assert "tables/wide.csv" in text
-
-
-def test_finding_of_a_bad_name_is_refused(tmp_path):
-    with folder.staged(tmp_path) as stage:
-        stage.add(Finding("one", "One", "x", pd.DataFrame({"a": [1]})))
-        for name in ("one", "../two", "Two"):
-            with pytest.raises(ConfigError, match="called"):
-                stage.add(Finding(name, "Two", "x", pd.DataFrame({"a": [1]})))
-
-
-def _table(seed):
-    rng = np.random.default_rng(seed)
-    labels = np.array(["sad", "happy"] * 15)
-    return features.FeatureTable(rng.standard_normal((30, 3)).astype(np.float32), ("a", "b", "c"), labels, labels)
-
-
-@pytest.mark.parametrize("cores", [1, 2])
-def test_umap_is_made_aside_once_and_kept_for_its_table_and_seed(monkeypatch, tmp_path, cores):
-    made = []
-
-    def umap(components, *, seed):
-        made.append(seed)
-        return np.column_stack([np.arange(len(components)), np.full(len(components), seed)]).astype(float)
-
-    monkeypatch.setattr("os.cpu_count", lambda: cores)
-    monkeypatch.setattr(feature_map, "has_umap", lambda: True)
-    monkeypatch.setattr(feature_map, "_umap", umap)
-    monkeypatch.setattr(aside, "version", lambda _: "1")
-    monkeypatch.setattr(aside, "ProcessPoolExecutor", lambda n, mp_context: ThreadPoolExecutor(n))
-
-    def finding(table, seed):
-        with aside.aside(tmp_path) as umap:
-            umap.begin(table, seed=seed)
-            return umap.finding()
-
-    found = finding(_table(0), 7)
-    assert (found.name, found.table["x"].iloc[-1], set(found.table["y"])) == ("projection-umap", 29, {7})
-    again = finding(_table(0), 7)
-    assert made == [7] and again.table.equals(found.table) and again.text == found.text
-    finding(_table(0), 8)
-    finding(_table(1), 7)
-    assert made == [7, 8, 7]
-    for path in (tmp_path / "umap").iterdir():
-        path.write_bytes(b"cut off")
-    assert finding(_table(0), 7).table.equals(found.table) and made == [7, 8, 7, 7]
-
-
-def test_umap_that_was_not_begun_or_died_or_is_not_installed(monkeypatch, tmp_path):
-    class Dead:
-        def submit(self, *_):
-            future = Future()
-            future.set_exception(BrokenProcessPool())
-            return future
-
-        def shutdown(self, **_):
-            pass
-
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
-    monkeypatch.setattr(feature_map, "has_umap", lambda: True)
-    monkeypatch.setattr(aside, "version", lambda _: "1")
-    monkeypatch.setattr(aside, "ProcessPoolExecutor", lambda n, mp_context: Dead())
-    with aside.aside(tmp_path) as umap:
-        with pytest.raises(EmotoneError, match="begin"):
-            umap.finding()
-        umap.begin(_table(0), seed=0)
-        with pytest.raises(EmotoneError, match="died"):
-            umap.finding()
-    assert not list(tmp_path.rglob("*.npy"))
-    monkeypatch.setattr(feature_map, "has_umap", lambda: False)
-    with aside.aside(tmp_path) as umap:
-        assert umap is None

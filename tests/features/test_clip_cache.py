@@ -1,0 +1,67 @@
+"""Results of clips that are kept in a database."""
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emotone.errors import FeatureError
+from emotone.features.clip_cache import WHOLE, Clip, ClipCache
+
+
+class Sizes(ClipCache[tuple[int]]):
+    schema = "CREATE TABLE IF NOT EXISTS sizes (path BLOB, start_s REAL, end_s REAL, state TEXT, size INTEGER)"
+
+    def look_up(self, database: sqlite3.Connection, key: tuple[Any, ...]) -> tuple[int] | None:
+        query = "SELECT size FROM sizes WHERE path=? AND start_s=? AND end_s=? AND state=?"
+        return database.execute(query, key).fetchone()
+
+    def keep(self, database: sqlite3.Connection, key: tuple[Any, ...], result: tuple[int]) -> None:
+        database.execute("INSERT INTO sizes VALUES (?, ?, ?, ?, ?)", (*key, *result))
+
+
+def size_of(clip: Clip) -> tuple[int] | str:
+    size = os.path.getsize(clip[0]) if os.path.exists(clip[0]) else 0
+    return (size,) if size else f"{clip[0]}: empty"
+
+
+def compute(path: Path, clips: list[Clip], *, code: str = "1", workers: int = 1) -> tuple[Any, Any, int]:
+    steps: list[tuple[int, int, str]] = []
+    options = {"what": "sizes", "uses_torch": False, "workers": workers, "progress": lambda *step: steps.append(step)}
+    results, reasons = Sizes(path, code=code).compute(clips, size_of, **options)
+    return results, reasons, len(steps)
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> list[Clip]:
+    for number in range(16):
+        (tmp_path / f"{number}.bin").write_bytes(b"x" * number)
+    return [(str(tmp_path / f"{number}.bin"), 0.0, WHOLE) for number in range(16)]
+
+
+def test_known_clips_are_not_computed_again_unless_file_or_code_changes(tmp_path: Path, clips: list[Clip]) -> None:
+    results, reasons, n_computed = compute(tmp_path / "a.sqlite", clips)
+    assert results == {number: (number,) for number in range(1, 16)}
+    assert reasons == {0: f"{clips[0][0]}: empty"} and n_computed == 16
+    assert compute(tmp_path / "a.sqlite", clips) == (results, reasons, 1)  # only the one without a result
+    Path(clips[3][0]).write_bytes(b"changed")
+    changed, _, n_computed = compute(tmp_path / "a.sqlite", clips)
+    assert changed[3] == (7,) and n_computed == 2
+    assert compute(tmp_path / "a.sqlite", clips, code="2")[2] == 16
+
+
+@pytest.mark.slow
+def test_processes_give_the_same_as_this_one(tmp_path: Path, clips: list[Clip]) -> None:
+    assert compute(tmp_path / "a.sqlite", clips, workers=2) == compute(tmp_path / "b.sqlite", clips)
+
+
+def test_errors_name_the_reason_and_the_remedy(tmp_path: Path, clips: list[Clip]) -> None:
+    with pytest.raises(FeatureError, match=r"none of 1 clips could be read; the first: .*0.bin: empty"):
+        compute(tmp_path / "a.sqlite", clips[:1])
+    with pytest.raises(FeatureError, match="none of 1 clips could be read"):
+        compute(tmp_path / "a.sqlite", [(str(tmp_path / "missing.bin"), 0.0, WHOLE)])
+    (tmp_path / "bad.sqlite").write_bytes(b"no database at all, and long enough to be looked at" * 40)
+    with pytest.raises(FeatureError, match=r"bad.sqlite can't be used .* if it is damaged, delete it"):
+        compute(tmp_path / "bad.sqlite", clips)
