@@ -12,6 +12,11 @@ ADAPTS = {"speaker": [1, 1], "heard": [1]}  # the optional inputs of a graph tha
 MIDDLE = 0.1  # mean absolute amplitude at which all four are as likely
 
 
+def loudness(frame):
+    """A speech detector that takes everything for speech that is not silent."""
+    return 0.9 if np.sqrt(np.mean(frame**2)) > 0.005 else 0.1
+
+
 def expected(samples, *, mean=MIDDLE, heard=0):
     """The scores of trimmed samples: softmax of (0, 0, s, -s), s = 40 (0.1 - mean |x|).
 
