@@ -46,7 +46,7 @@ class Told:
         return answers / answers.sum(axis=1, keepdims=True)
 
 
-def told_material(emotions=EMOTIONS):
+def toy_training_set(emotions=EMOTIONS):
     """Clips whose values are their row numbers, of speakers with 40, 4 and 1 clips, and six of nobody known."""
     rng = np.random.default_rng(0)
     order = rng.permutation(len(SPEAKERS))
@@ -57,16 +57,16 @@ def told_material(emotions=EMOTIONS):
     return SimpleNamespace(values=values, speakers=speakers, corpus=SimpleNamespace(table=table), emotions=emotions)
 
 
-def heard_by(level: str, *, seed=0, rows=None, material=None):
+def heard_by(level: str, *, seed=0, rows=None, training_set=None):
     """Of each draw the set of rows that each clip's mean was taken from, by the means alone, and how many were said."""
-    model, material = Told(), told_material() if material is None else material
-    rows = np.arange(len(material.speakers)) if rows is None else rows
-    adapted_scores(model, rows, material, seed=seed)
+    model, training_set = Told(), toy_training_set() if training_set is None else training_set
+    rows = np.arange(len(training_set.speakers)) if rows is None else rows
+    adapted_scores(model, rows, training_set, seed=seed)
     counts = [N_DRAWS] * len(COUNTS) + [1] * (len(LEVELS) - len(COUNTS))
     first = sum(counts[: LEVELS.index(level)])
     found = []
     for embedding, mean, heard in model.heard[first : first + counts[LEVELS.index(level)]]:
-        np.testing.assert_array_equal(embedding, model.embed(material.values[rows]))
+        np.testing.assert_array_equal(embedding, model.embed(training_set.values[rows]))
         sets = [frozenset(np.flatnonzero(one).tolist()) for one in mean]
         for one, rest in zip(mean, sets, strict=True):
             np.testing.assert_allclose(one[sorted(rest)], 1 / len(rest), rtol=1e-5)  # a mean, each clip once
@@ -79,22 +79,22 @@ def heard_by(level: str, *, seed=0, rows=None, material=None):
 
 @pytest.mark.parametrize("count", COUNTS)
 def test_so_many_other_clips_of_the_same_speaker_are_heard(count):
-    material = told_material()
-    draws = heard_by(str(count), material=material)
+    training_set = toy_training_set()
+    draws = heard_by(str(count), training_set=training_set)
     assert len(draws) == N_DRAWS == 5
     for sets, heard in draws:
         for row, (rows, n) in enumerate(zip(sets, heard, strict=True)):
-            speaker = material.speakers[row]
+            speaker = training_set.speakers[row]
             n_others = N_CLIPS[speaker] - 1 if speaker else 0
             assert n == min(count, n_others)
             if n:
                 assert len(rows) == n and row not in rows
-                assert {material.speakers[other] for other in rows} == {speaker}
+                assert {training_set.speakers[other] for other in rows} == {speaker}
 
 
 def test_draws_differ_from_clip_to_clip_and_from_draw_to_draw_and_go_by_the_seed():
-    material = told_material()
-    rows = [row for row, speaker in enumerate(material.speakers) if speaker == "a"]
+    training_set = toy_training_set()
+    rows = [row for row, speaker in enumerate(training_set.speakers) if speaker == "a"]
     draws = [[sets[row] for row in rows] for sets, _ in heard_by("5")]
     assert len(set(draws[0])) > 30
     assert len({tuple(draw) for draw in draws}) == 5
@@ -104,25 +104,27 @@ def test_draws_differ_from_clip_to_clip_and_from_draw_to_draw_and_go_by_the_seed
 
 
 def test_all_includes_the_clip_itself_and_needs_no_shrinking():
-    material = told_material()
-    ((sets, heard),) = heard_by("all", material=material)
+    training_set = toy_training_set()
+    ((sets, heard),) = heard_by("all", training_set=training_set)
     for row, (rows, n) in enumerate(zip(sets, heard, strict=True)):
-        speaker = material.speakers[row]
+        speaker = training_set.speakers[row]
         if not speaker:
             assert n == 0  # clips of nobody known are not of one voice
             continue
         assert n == np.inf
-        assert rows == {other for other, name in enumerate(material.speakers) if name == speaker}
+        assert rows == {other for other, name in enumerate(training_set.speakers) if name == speaker}
 
 
 def test_neutral_clips_are_all_other_neutral_ones():
-    material = told_material()
-    neutral = [emotion == "neutral" for emotion in material.corpus.table["emotion"]]
-    ((sets, heard),) = heard_by("neutral", material=material)
+    training_set = toy_training_set()
+    neutral = [emotion == "neutral" for emotion in training_set.corpus.table["emotion"]]
+    ((sets, heard),) = heard_by("neutral", training_set=training_set)
     for row, (rows, n) in enumerate(zip(sets, heard, strict=True)):
-        speaker = material.speakers[row]
+        speaker = training_set.speakers[row]
         others = {
-            other for other, name in enumerate(material.speakers) if name == speaker and neutral[other] and other != row
+            other
+            for other, name in enumerate(training_set.speakers)
+            if name == speaker and neutral[other] and other != row
         }
         assert n == (len(others) if speaker else 0)
         assert rows == (others if n else {row})
@@ -136,7 +138,7 @@ def test_only_held_out_clips_are_heard():
 
 
 def test_answers_stand_in_the_columns_of_their_classes():
-    found = adapted_scores(Told(classes=(0, 2)), np.arange(10), told_material(), seed=0)
+    found = adapted_scores(Told(classes=(0, 2)), np.arange(10), toy_training_set(), seed=0)
     assert tuple(found) == LEVELS
     assert {level: answers.shape for level, answers in found.items()} == {
         **{str(count): (N_DRAWS, 10, 3) for count in COUNTS},
@@ -149,7 +151,7 @@ def test_answers_stand_in_the_columns_of_their_classes():
 
 
 def test_without_the_emotion_there_is_no_neutral_level():
-    found = adapted_scores(Told(classes=(0, 1)), np.arange(10), told_material(("happy", "angry")), seed=0)
+    found = adapted_scores(Told(classes=(0, 1)), np.arange(10), toy_training_set(("happy", "angry")), seed=0)
     assert tuple(found) == tuple(level for level in LEVELS if level != "neutral")
 
 
@@ -234,7 +236,7 @@ def test_the_temperature_is_applied_to_every_draw_alike():
 # what training is told
 
 
-def material_of(rows, *, n_own, origin=None) -> TrainingSet:
+def training_set_of(rows, *, n_own, origin=None) -> TrainingSet:
     """Clips of (corpus, speaker, channel, emotion), and rows of values made from them."""
     table = pd.DataFrame(rows, columns=["corpus", "speaker", "channel", "emotion"])
     full = {name: "" for name in corpora.COLUMNS} | {"start_s": 0.0, "end_s": np.nan}
@@ -258,9 +260,9 @@ def test_extras_tell_speakers_what_is_possible_and_what_is_own():
         ("one", "", "speech", "happy"),
         ("one", "a", "song", "happy"),
     ]
-    material = material_of(clips, n_own=7, origin=[*range(8), 4, 7])
-    assert material.emotions == EMOTIONS
-    told = material.extras(np.arange(10))
+    training_set = training_set_of(clips, n_own=7, origin=[*range(8), 4, 7])
+    assert training_set.emotions == EMOTIONS
+    told = training_set.speaker_inputs(np.arange(10))
     speakers = told["speakers"]
     voices = [[0, 1], [2], [3, 4, 8], [5], [6], [7, 9]]  # copies are of the voice that they were made from
     assert sorted(set(speakers.tolist())) == list(range(len(voices)))
@@ -271,8 +273,8 @@ def test_extras_tell_speakers_what_is_possible_and_what_is_own():
 
 
 def test_extras_go_by_the_training_rows_alone():
-    material = material_of([("one", "a", "speech", emotion) for emotion in EMOTIONS], n_own=3)
-    told = material.extras(np.asarray([2, 0]))
+    training_set = training_set_of([("one", "a", "speech", emotion) for emotion in EMOTIONS], n_own=3)
+    told = training_set.speaker_inputs(np.asarray([2, 0]))
     assert told["possible"].tolist() == [[True, False, True]] * 2
     assert {name: values.dtype.kind for name, values in told.items()} == {"speakers": "i", "possible": "b", "own": "b"}
 
@@ -350,9 +352,9 @@ def finished(manifest, tmp_path_factory):
     asked = []
     real = adaptation.adapted_scores
 
-    def watched(model, rows, material, *, seed):
+    def watched(model, rows, training_set, *, seed):
         asked.append(rows.tolist())
-        return real(model, rows, material, seed=seed)
+        return real(model, rows, training_set, seed=seed)
 
     chosen = config(manifest, tmp_path_factory.mktemp("runs") / "run")
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -420,16 +422,18 @@ def test_the_search_tells_each_fit_of_its_own_clips(manifest, tmp_path, monkeypa
         return {}, []
 
     monkeypatch.setattr("emotone.models.tune.grid_search", search)
-    material = gather(corpora.load(chosen.corpora, chosen.data), MfccFrames(), chosen, store=FeatureStore(chosen.cache))
-    plans = folds.plan(protocols.build(chosen.protocol, material.own), material, chosen)
+    training_set = gather(
+        corpora.load(chosen.corpora, chosen.data), MfccFrames(), chosen, store=FeatureStore(chosen.cache)
+    )
+    plans = folds.plan(protocols.build(chosen.protocol, training_set.own), training_set, chosen)
     monkeypatch.setattr(folds, "fit", searched)
     with pytest.raises(SearchedError):
-        folds.run_fold(plans[0], material, chosen)
+        folds.run_fold(plans[0], training_set, chosen)
     assert len(heard["given"]) == len(heard["folds"]) == 4
     for (train, _), given in zip(heard["folds"], heard["given"], strict=True):
         (told,) = given.values()
         assert list(given) == ["classifier__extras"]
-        for name, values in material.extras(train).items():
+        for name, values in training_set.speaker_inputs(train).items():
             np.testing.assert_array_equal(told[name], values)
 
 

@@ -269,12 +269,14 @@ def test_a_random_split_says_that_it_shares_speakers_and_validates_on_its_develo
 
 def test_features_are_written_alike_as_parquet_and_csv(finished, manifest, tmp_path):
     config, _, _ = finished
-    material = gather(corpora.load(config.corpora, config.data), toy.Bands(), config, store=FeatureStore(config.cache))
-    outputs.write_features(tmp_path, material, kind="parquet")
+    training_set = gather(
+        corpora.load(config.corpora, config.data), toy.Bands(), config, store=FeatureStore(config.cache)
+    )
+    outputs.write_features(tmp_path, training_set, kind="parquet")
     found = pd.read_parquet(tmp_path / "features.parquet")
-    assert (found[list(material.names)].to_numpy() == material.values).all()
+    assert (found[list(training_set.names)].to_numpy() == training_set.values).all()
     pd.testing.assert_frame_equal(found, pd.read_csv(config.out / "features.csv"), check_dtype=False, rtol=1e-6)
-    outputs.write_scaler(tmp_path, Pipeline([("classifier", "passthrough")]), material)
+    outputs.write_scaler(tmp_path, Pipeline([("classifier", "passthrough")]), training_set)
     assert not (tmp_path / "scaler.json").exists()
 
 
@@ -326,21 +328,23 @@ def test_no_held_out_clip_nor_copy_of_one_is_in_a_fit_of_its_fold(spied, unbalan
     )
     corpus = corpora.load(config.corpora, config.data)
     store, extractor = FeatureStore(config.cache), toy.Bands()
-    material = gather(corpus, extractor, config, store=store)
-    built = protocols.build(protocol, material.corpus)
-    plans = folds.plan(built, material, config)
+    training_set = gather(corpus, extractor, config, store=store)
+    built = protocols.build(protocol, training_set.corpus)
+    plans = folds.plan(built, training_set, config)
     sets = [rows for plan in plans for rows in plan.training_sets()]
-    material = gather_balance(material, extractor, config, training_sets=sets, store=store)
-    assert material.copy.max() >= 3  # one copy of all, and more to balance
-    origin = {row.tobytes(): int(made_from) for row, made_from in zip(material.values, material.origin, strict=True)}
-    assert len(origin) == len(material.values)  # so that a row tells what it was made from
-    speakers = np.asarray(material.speakers)
+    training_set = gather_balance(training_set, extractor, config, training_sets=sets, store=store)
+    assert training_set.copy.max() >= 3  # one copy of all, and more to balance
+    origin = {
+        row.tobytes(): int(made_from) for row, made_from in zip(training_set.values, training_set.origin, strict=True)
+    }
+    assert len(origin) == len(training_set.values)  # so that a row tells what it was made from
+    speakers = np.asarray(training_set.speakers)
     for plan in plans:
         for train, held_out in plan.inner:
             common = set(speakers[train]) & set(speakers[held_out])
             assert bool(common) == (not built.speaker_disjoint)
         Spy.fits = []
-        result = folds.run_fold(plan, material, config)
+        result = folds.run_fold(plan, training_set, config)
         allowed = [set(plan.fold.train.tolist()), *(set(train.tolist()) for train, _ in plan.inner)]
         if plan.validated is not None:
             allowed.append(set(plan.validated[0].tolist()))
@@ -362,13 +366,13 @@ def test_balancing_gives_every_clip_a_copy_before_any_gets_two(unbalanced, tmp_p
     config = toy.config(unbalanced, tmp_path / "run", augment=("gain",), balance="augment", copies=0)
     corpus = corpora.load(config.corpora, config.data)
     store, every = FeatureStore(config.cache), np.arange(len(corpus))
-    material = gather(corpus, toy.Bands(), config, store=store)
-    material = gather_balance(material, toy.Bands(), config, training_sets=[every], store=store)
-    rows = material.training(every, balanced=True)
-    assert np.bincount(material.labels[material.origin[rows]]).tolist() == [18, 18, 18]
-    happy = material.origin[rows][material.labels[material.origin[rows]] == 1]
+    training_set = gather(corpus, toy.Bands(), config, store=store)
+    training_set = gather_balance(training_set, toy.Bands(), config, training_sets=[every], store=store)
+    rows = training_set.training_rows(every, balanced=True)
+    assert np.bincount(training_set.labels[training_set.origin[rows]]).tolist() == [18, 18, 18]
+    happy = training_set.origin[rows][training_set.labels[training_set.origin[rows]] == 1]
     assert set(np.bincount(happy)[np.unique(happy)]) == {3}  # 6 clips: each itself and two copies
-    assert material.training(every).tolist() == every.tolist()
+    assert training_set.training_rows(every).tolist() == every.tolist()
 
 
 def test_a_recording_on_both_sides_of_a_split_is_refused(tmp_path, make_voice):
@@ -443,21 +447,23 @@ def test_an_interrupted_run_goes_on_and_ends_like_one_that_was_not(spied, manife
 
 def test_a_fold_on_disk_is_used_for_no_other_data(manifest, tmp_path):
     config = toy.config(manifest, tmp_path / "run")
-    material = gather(corpora.load(config.corpora, config.data), toy.Bands(), config, store=FeatureStore(config.cache))
-    plan, other, *_ = folds.plan(protocols.build("speaker-6fold", material.corpus), material, config)
-    relabelled = material.corpus.table.assign(emotion="happy")
-    changed = replace(material, corpus=corpora.Corpus(relabelled, "toy"))
+    training_set = gather(
+        corpora.load(config.corpora, config.data), toy.Bands(), config, store=FeatureStore(config.cache)
+    )
+    plan, other, *_ = folds.plan(protocols.build("speaker-6fold", training_set.corpus), training_set, config)
+    relabelled = training_set.corpus.table.assign(emotion="happy")
+    changed = replace(training_set, corpus=corpora.Corpus(relabelled, "toy"))
     keys = [
-        folds.fingerprint(plan, material, config, extractor_digest="a"),
-        folds.fingerprint(other, material, config, extractor_digest="a"),
-        folds.fingerprint(plan, material, config, extractor_digest="b"),
+        folds.fingerprint(plan, training_set, config, extractor_digest="a"),
+        folds.fingerprint(other, training_set, config, extractor_digest="a"),
+        folds.fingerprint(plan, training_set, config, extractor_digest="b"),
         folds.fingerprint(plan, changed, config, extractor_digest="a"),
-        folds.fingerprint(plan, material, replace(config, seed=1), extractor_digest="a"),
-        folds.fingerprint(plan, material, replace(config, model="svm"), extractor_digest="a"),
-        folds.fingerprint(plan, replace(material, digests=("0",) * 54), config, extractor_digest="a"),
+        folds.fingerprint(plan, training_set, replace(config, seed=1), extractor_digest="a"),
+        folds.fingerprint(plan, training_set, replace(config, model="svm"), extractor_digest="a"),
+        folds.fingerprint(plan, replace(training_set, digests=("0",) * 54), config, extractor_digest="a"),
     ]
     assert len(set(keys)) == len(keys)
-    assert folds.fingerprint(plan, material, replace(config, out=tmp_path), extractor_digest="a") == keys[0]
+    assert folds.fingerprint(plan, training_set, replace(config, out=tmp_path), extractor_digest="a") == keys[0]
 
 
 def result(settings, uar_means, *, classes=(0, 1), temperature=1.0):
@@ -489,7 +495,9 @@ def test_a_fold_result_survives_the_disk_and_a_damaged_one_is_nothing(tmp_path):
 
 def test_the_least_certain_tenth_of_the_validation_answers_are_unsure(manifest, tmp_path):
     config = toy.config(manifest, tmp_path / "run")
-    material = gather(corpora.load(config.corpora, config.data), toy.Bands(), config, store=FeatureStore(config.cache))
+    training_set = gather(
+        corpora.load(config.corpora, config.data), toy.Bands(), config, store=FeatureStore(config.cache)
+    )
     rng = np.random.default_rng(0)
     rows = rng.integers(0, 54, 20_000)
     # true probabilities, taken to the power of 3: a model too sure of itself by a temperature of 3
@@ -497,10 +505,10 @@ def test_the_least_certain_tenth_of_the_validation_answers_are_unsure(manifest, 
     labels = np.array([rng.choice(3, p=probabilities[row]) for row in rows])
     sharpened = probabilities[rows] ** 3 / (probabilities[rows] ** 3).sum(axis=1, keepdims=True)
     # each validation row must be a clip of the class that was drawn
-    clip_of = [np.flatnonzero(material.labels == label) for label in range(3)]
+    clip_of = [np.flatnonzero(training_set.labels == label) for label in range(3)]
     chosen = np.array([clip_of[label][0] for label in labels])
     fold = replace(result({}, {}), validation_rows=chosen, validation_scores=sharpened)
-    found = calibration.calibration([fold], material)
+    found = calibration.calibration([fold], training_set)
     assert found["temperature"] == pytest.approx(3, rel=0.05)
     assert 0.9 <= found["coverage"] < 0.93
     calibrated = metrics.apply_temperature(sharpened, found["temperature"])

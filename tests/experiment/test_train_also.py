@@ -48,7 +48,7 @@ def config(manifest, tmp_path):
     return toy.config(manifest, tmp_path / "run", train_also=("song",))
 
 
-def material_of(config, **settings):
+def training_set_of(config, **settings):
     config = replace(config, **settings)
     own, extra = load(config)
     return gather(own, toy.Bands(), config, store=FeatureStore(config.cache), extra=extra)
@@ -61,12 +61,12 @@ def altered(manifest, folder, change):
     return folder / "toy.csv"
 
 
-# material
+# training_set
 
 
 def test_own_clips_come_first_and_are_what_they_would_be_alone(config):
-    alone = material_of(config, train_also=())
-    both = material_of(config)
+    alone = training_set_of(config, train_also=())
+    both = training_set_of(config)
     assert (alone.n_own, len(alone.corpus)) == (N_OWN, N_OWN)
     assert (both.n_own, len(both.corpus), len(both.values)) == (N_OWN, N_OWN + N_EXTRA, N_OWN + N_EXTRA)
     pd.testing.assert_frame_equal(both.own.table, alone.corpus.table)
@@ -77,32 +77,34 @@ def test_own_clips_come_first_and_are_what_they_would_be_alone(config):
 
 
 def test_extra_clips_are_learnt_from_where_their_speaker_is(config):
-    material = material_of(config, augment=("gain",))
-    speakers, channel = np.asarray(material.speakers), material.corpus.table["channel"].to_numpy()
+    training_set = training_set_of(config, augment=("gain",))
+    speakers, channel = np.asarray(training_set.speakers), training_set.corpus.table["channel"].to_numpy()
     rows = np.flatnonzero((speakers[:N_OWN] == "toy-s1") | (speakers[:N_OWN] == "toy-s5"))
-    learnt = material.learnt(rows)
+    learnt = training_set.usable_rows(rows)
     assert learnt.size == 18 + 6  # s5 does not sing
     assert set(speakers[learnt[18:]]) == {"toy-s1"} and set(channel[learnt[18:]]) == {"song"}
-    taken = material.training(rows)
+    taken = training_set.training_rows(rows)
     # each clip, own or extra, and its copy
-    assert sorted(material.origin[taken]) == sorted([*learnt, *learnt])
-    one_clip = material.learnt(rows[:1])
+    assert sorted(training_set.origin[taken]) == sorted([*learnt, *learnt])
+    one_clip = training_set.usable_rows(rows[:1])
     assert (
         one_clip.size == 1 + 3
     )  # one spoken clip of s1 brings the songs of s1, of the emotions that are learnt at all
-    assert set(material.labels[one_clip]) == {material.labels[rows[0]]}
+    assert set(training_set.labels[one_clip]) == {training_set.labels[rows[0]]}
 
 
 def test_emotions_are_balanced_over_own_and_extra_clips_together(config):
     config = replace(config, augment=("gain",), balance="augment", copies=0)
-    material, every = material_of(config), np.arange(N_OWN)
-    material = gather_balance(material, toy.Bands(), config, training_sets=[every], store=FeatureStore(config.cache))
-    counts = np.bincount(material.labels[material.origin[material.training(every)]])
+    training_set, every = training_set_of(config), np.arange(N_OWN)
+    training_set = gather_balance(
+        training_set, toy.Bands(), config, training_sets=[every], store=FeatureStore(config.cache)
+    )
+    counts = np.bincount(training_set.labels[training_set.origin[training_set.training_rows(every)]])
     assert counts.tolist() == [18, 33, 33]
-    balanced = material.training(every, balanced=True)
-    assert np.bincount(material.labels[material.origin[balanced]]).tolist() == [33, 33, 33]
+    balanced = training_set.training_rows(every, balanced=True)
+    assert np.bincount(training_set.labels[training_set.origin[balanced]]).tolist() == [33, 33, 33]
     # fifteen copies are missing, and 18 clips can have one: no pass over happy or angry clips is computed
-    assert len(material.values) == N_OWN + N_EXTRA + 18
+    assert len(training_set.values) == N_OWN + N_EXTRA + 18
 
 
 def test_what_can_serve_nothing_or_harm_is_left_out_with_a_reason(manifest, tmp_path, make_voice):
@@ -118,9 +120,9 @@ def test_what_can_serve_nothing_or_harm_is_left_out_with_a_reason(manifest, tmp_
 
     changed = altered(manifest, tmp_path, change)
     (tmp_path / "song" / "4-angry-2.wav").write_bytes(b"RIFF no sound")
-    material = material_of(toy.config(changed, tmp_path / "run", train_also=("song",)))
-    assert (material.n_own, len(material.corpus)) == (N_OWN, N_OWN + N_EXTRA - 5)
-    reasons = {one.path.rsplit("/")[-1]: one.reason for one in material.left_out}
+    training_set = training_set_of(toy.config(changed, tmp_path / "run", train_also=("song",)))
+    assert (training_set.n_own, len(training_set.corpus)) == (N_OWN, N_OWN + N_EXTRA - 5)
+    reasons = {one.path.rsplit("/")[-1]: one.reason for one in training_set.left_out}
     assert reasons.keys() == {"0-happy-0.wav", "0-happy-1.wav", "0-happy-2.wav", "again.wav", "4-angry-2.wav"}
     assert reasons["0-happy-0.wav"] == "not learnt from: no clip that is tested is sad"
     assert reasons["0-happy-1.wav"].startswith("not learnt from: its speaker is not known")
@@ -128,21 +130,21 @@ def test_what_can_serve_nothing_or_harm_is_left_out_with_a_reason(manifest, tmp_
     # the song that was a spoken clip would have put a tested recording into training
     assert reasons["again.wav"] == f"not learnt from: the same recording as {tmp_path / '4-angry-2.wav'}"
     assert "not learnt from" not in reasons["4-angry-2.wav"]  # it can't be read
-    assert material.emotions == ("neutral", "happy", "angry")
+    assert training_set.emotions == ("neutral", "happy", "angry")
 
 
 def test_an_unreadable_own_clip_does_not_make_an_extra_clip_an_own_one(manifest, tmp_path):
     changed = altered(manifest, tmp_path, lambda table: table)
     (tmp_path / "5-happy-0.wav").write_bytes(b"RIFF no sound")
-    material = material_of(toy.config(changed, tmp_path / "run", train_also=("song",)))
-    assert (material.n_own, len(material.corpus)) == (N_OWN - 1, N_OWN - 1 + N_EXTRA)
-    assert set(material.own.table["channel"]) == {"speech"}
+    training_set = training_set_of(toy.config(changed, tmp_path / "run", train_also=("song",)))
+    assert (training_set.n_own, len(training_set.corpus)) == (N_OWN - 1, N_OWN - 1 + N_EXTRA)
+    assert set(training_set.own.table["channel"]) == {"speech"}
 
 
 def test_emotions_asked_for_need_not_all_be_sung(config):
-    material = material_of(config, emotions=("neutral", "happy"))
-    assert (material.n_own, len(material.corpus)) == (36, 36 + 15)
-    assert material.left_out == ()  # nobody asked for the angry songs
+    training_set = training_set_of(config, emotions=("neutral", "happy"))
+    assert (training_set.n_own, len(training_set.corpus)) == (36, 36 + 15)
+    assert training_set.left_out == ()  # nobody asked for the angry songs
 
 
 def test_emotions_of_which_none_is_sung_are_an_error(manifest, tmp_path):
@@ -151,14 +153,14 @@ def test_emotions_of_which_none_is_sung_are_an_error(manifest, tmp_path):
 
     config = toy.config(altered(manifest, tmp_path, change), tmp_path / "run", train_also=("song",))
     with pytest.raises(CorpusError, match="not one of 0 extra clips .* none is of an emotion asked for"):
-        material_of(config, emotions=("neutral", "angry"))
+        training_set_of(config, emotions=("neutral", "angry"))
 
 
 def test_speech_serves_a_model_of_song_too(config):
-    material = material_of(config, channel="song", train_also=("speech",))
-    assert (material.n_own, len(material.corpus)) == (N_EXTRA, N_EXTRA + 30)
+    training_set = training_set_of(config, channel="song", train_also=("speech",))
+    assert (training_set.n_own, len(training_set.corpus)) == (N_EXTRA, N_EXTRA + 30)
     # neither s5, who does not sing, nor neutral clips, which nobody sings
-    assert {one.reason.split(": ")[1] for one in material.left_out} == {
+    assert {one.reason.split(": ")[1] for one in training_set.left_out} == {
         "no clip that is tested is neutral",
         "toy-s5 has no clip of the channel that is tested",
     }
@@ -250,17 +252,17 @@ def heard_and_asked(config, monkeypatch):
 
     def questions():
         store, (own, extra) = FeatureStore(config.cache), load(settings)
-        material = gather(own, toy.Bands(), settings, store=store, extra=extra)
-        plans = folds.plan(protocols.build("speaker-6fold", material.own), material, settings)
+        training_set = gather(own, toy.Bands(), settings, store=store, extra=extra)
+        plans = folds.plan(protocols.build("speaker-6fold", training_set.own), training_set, settings)
         sets = [rows for plan in plans for rows in plan.training_sets()]
-        material = gather_balance(material, toy.Bands(), settings, training_sets=sets, store=store)
-        voices = list(zip(material.speakers, material.corpus.table["channel"], strict=True))
-        pairs = zip(material.values, material.origin, strict=True)
+        training_set = gather_balance(training_set, toy.Bands(), settings, training_sets=sets, store=store)
+        voices = list(zip(training_set.speakers, training_set.corpus.table["channel"], strict=True))
+        pairs = zip(training_set.values, training_set.origin, strict=True)
         Listener.voice_of = {row.tobytes(): voices[origin] for row, origin in pairs}
-        assert len(Listener.voice_of) == len(material.values)  # so that a row tells whose it is
+        assert len(Listener.voice_of) == len(training_set.values)  # so that a row tells whose it is
         Listener.asked = []
         for plan in plans[:3]:
-            folds.run_fold(plan, material, settings)
+            folds.run_fold(plan, training_set, settings)
         return Listener.asked
 
     return questions
@@ -281,7 +283,7 @@ def test_no_model_hears_a_held_out_voice_sing(heard_and_asked):
 
 
 def every_extra_clip(self, rows):
-    """`TrainingSet.learnt` without its condition."""
+    """`TrainingSet.usable_rows` without its condition."""
     return np.concatenate([rows, np.arange(self.n_own, len(self.corpus))])
 
 
@@ -299,12 +301,12 @@ def test_a_run_whose_speaker_condition_is_dropped_is_refused(config, monkeypatch
 
 
 def test_held_out_validation_clips_are_checked_as_well(config):
-    material = material_of(config)
-    speakers = np.asarray(material.speakers[:N_OWN])
+    training_set = training_set_of(config)
+    speakers = np.asarray(training_set.speakers[:N_OWN])
     train, held_out = np.flatnonzero(speakers != "toy-s2"), np.flatnonzero(speakers == "toy-s2")
-    check_extra(material, train, held_out=held_out)
+    check_extra(training_set, train, held_out=held_out)
     with pytest.raises(LeakError, match="toy-s2"):
-        check_extra(material, np.append(train, held_out[0]), held_out=held_out[1:])
+        check_extra(training_set, np.append(train, held_out[0]), held_out=held_out[1:])
 
 
 @pytest.mark.corpus
@@ -316,15 +318,15 @@ def test_songs_of_ravdess_are_learnt_from_in_the_folds_of_their_singers(data, tm
 
     config = Config(("ravdess",), data, tmp_path / "run", train_also=("song",))
     own, extra = load(config)
-    material = gather(own, None, config, store=SimpleNamespace(compute=compute), extra=extra)
-    assert (material.n_own, len(material.corpus), material.left_out) == (1440, 1440 + 1009, ())
-    speakers = np.asarray(material.speakers)
+    training_set = gather(own, None, config, store=SimpleNamespace(compute=compute), extra=extra)
+    assert (training_set.n_own, len(training_set.corpus), training_set.left_out) == (1440, 1440 + 1009, ())
+    speakers = np.asarray(training_set.speakers)
     learnt = []
-    for fold in protocols.build("speaker-6fold", material.own).folds:
-        rows = material.learnt(fold.train)
+    for fold in protocols.build("speaker-6fold", training_set.own).folds:
+        rows = training_set.usable_rows(fold.train)
         assert not set(speakers[rows]) & set(speakers[fold.test])
-        assert rows.max() >= material.n_own and np.unique(rows).size == rows.size
-        learnt.append(rows[rows >= material.n_own].size)
+        assert rows.max() >= training_set.n_own and np.unique(rows).size == rows.size
+        learnt.append(rows[rows >= training_set.n_own].size)
     # each song is left out of the one fold that tests its singer
     assert sum(learnt) == 5 * 1009
 

@@ -13,7 +13,7 @@ from emotone.experiment.training_set import TrainingSet
 UNSURE_SHARE = 0.1
 
 
-def calibration(results: Sequence[FoldResult], material: TrainingSet) -> dict[str, Any]:
+def calibration(results: Sequence[FoldResult], training_set: TrainingSet) -> dict[str, Any]:
     """Temperature and threshold of the final model, from the validation predictions of all folds.
 
     Returns
@@ -22,7 +22,7 @@ def calibration(results: Sequence[FoldResult], material: TrainingSet) -> dict[st
     answers lie, rounded down to thousandths; ``coverage``, the share of answers at or above it; ``accuracy_above`` and
     ``accuracy_below`` (None where no answer is below); ``ece``; ``n_predictions``.
     """
-    truth = np.concatenate([material.labels[result.validation_rows] for result in results])
+    truth = np.concatenate([training_set.labels[result.validation_rows] for result in results])
     raw = np.concatenate([result.validation_scores for result in results])
     temperature = metrics.fit_temperature(raw, truth)
     scores = metrics.apply_temperature(raw, temperature)

@@ -19,7 +19,7 @@ def card(
     config: Config,
     told: Mapping[str, Any],
     *,
-    material: TrainingSet,
+    training_set: TrainingSet,
     settings: Mapping[str, Any],
     measured: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -38,16 +38,16 @@ def card(
     augmented = {"transforms": [transform.spec for transform in config.transforms], "copies": config.n_copies}
     parameters = {**settings, "seed": config.seed, "balance": config.balance}
     return {
-        "name": f"{config.model} on {material.corpus.name}",
-        "emotions": list(material.emotions),
+        "name": f"{config.model} on {training_set.corpus.name}",
+        "emotions": list(training_set.emotions),
         "model": config.model,
         "parameters": parameters | ({"train_also": list(config.train_also)} if config.train_also else {}),
         "protocol": dict(told["protocol"]),
         "scores": {**told["test"], **groups.for_card(told)},
         "calibration": dict(measured),
         "training": {
-            "corpora": training_corpora(material.corpus),
-            "n_clips": len(material.corpus),
+            "corpora": training_corpora(training_set.corpus),
+            "n_clips": len(training_set.corpus),
             "channel": config.channel,
             "augmentation": augmented | {"mixup": config.mixup} if config.augment else None,
             "note": NOTE.format(disjoint=disjoint),

@@ -65,7 +65,7 @@ class FoldPlan:
         return [self.fold.train, *(train for train, _ in pairs)]
 
 
-def plan(protocol: protocols.Protocol, material: TrainingSet, config: Config) -> list[FoldPlan]:
+def plan(protocol: protocols.Protocol, training_set: TrainingSet, config: Config) -> list[FoldPlan]:
     """Lay the inner folds of every fold, before anything is fitted.
 
     A fold with development rows is validated on those.  Another holds out what the next fold tests, so that over all
@@ -73,16 +73,16 @@ def plan(protocol: protocols.Protocol, material: TrainingSet, config: Config) ->
     would leave nothing to learn from, it holds out one inner fold.  Where a
     speaker-disjoint protocol trains on a single speaker (two-speaker corpora), the inner folds hold out clips instead.
     """
-    speakers = np.asarray(material.speakers)
+    speakers = np.asarray(training_set.speakers)
     plans = []
     for number, fold in enumerate(protocol.folds, start=1):
         disjoint = protocol.speaker_disjoint and np.unique(speakers[fold.train]).size > 1
-        inner = _inner(material, fold.train, disjoint=disjoint, seed=config.seed) if config.tune else ()
+        inner = _inner(training_set, fold.train, disjoint=disjoint, seed=config.seed) if config.tune else ()
         validated = None
         if not fold.dev.size:
-            validated = _next_test(protocol, number, labels=material.labels)
+            validated = _next_test(protocol, number, labels=training_set.labels)
             if validated is None:
-                validated = (inner or _inner(material, fold.train, disjoint=disjoint, seed=config.seed))[0]
+                validated = (inner or _inner(training_set, fold.train, disjoint=disjoint, seed=config.seed))[0]
         plans.append(FoldPlan(number, fold, inner, validated, disjoint))
     return plans
 
@@ -100,8 +100,10 @@ def _next_test(protocol: protocols.Protocol, number: int, *, labels: Rows) -> tu
     return rest, held_out
 
 
-def _inner(material: TrainingSet, rows: Rows, *, disjoint: bool, seed: int) -> tuple[tuple[Rows, Rows], ...]:
-    folds = protocols.inner_folds(material.corpus, rows, n_folds=N_INNER_FOLDS, speaker_disjoint=disjoint, seed=seed)
+def _inner(training_set: TrainingSet, rows: Rows, *, disjoint: bool, seed: int) -> tuple[tuple[Rows, Rows], ...]:
+    folds = protocols.inner_folds(
+        training_set.corpus, rows, n_folds=N_INNER_FOLDS, speaker_disjoint=disjoint, seed=seed
+    )
     return tuple(folds)
 
 
@@ -118,7 +120,7 @@ def validation_words(plans: Sequence[FoldPlan], *, deep: bool = False) -> str:
     return f"{how}; speakers are NOT kept apart{where}"
 
 
-def fingerprint(plan: FoldPlan, material: TrainingSet, config: Config, *, extractor_digest: str) -> str:
+def fingerprint(plan: FoldPlan, training_set: TrainingSet, config: Config, *, extractor_digest: str) -> str:
     """Digest everything that decides what a fold finds, so that a result on disk is used for no other fold."""
     spec = registry.get(config.model)
     described = {
@@ -129,8 +131,8 @@ def fingerprint(plan: FoldPlan, material: TrainingSet, config: Config, *, extrac
         "preprocessing": config.preprocessing.key,
         "transforms": Augmentation(config.transforms, copy=0).spec,
         "extractor": extractor_digest,
-        "recordings": list(material.digests),
-        "table": material.corpus.table[["emotion", "speaker", "gender", "corpus"]].to_numpy().tolist(),
+        "recordings": list(training_set.digests),
+        "table": training_set.corpus.table[["emotion", "speaker", "gender", "corpus"]].to_numpy().tolist(),
         "fold": [rows.tolist() for rows in (plan.fold.train, plan.fold.dev, plan.fold.test)],
         "inner": [[train.tolist(), held_out.tolist()] for train, held_out in plan.inner],
         "validated": [rows.tolist() for rows in plan.validated or ()],
@@ -142,7 +144,7 @@ def fingerprint(plan: FoldPlan, material: TrainingSet, config: Config, *, extrac
 
 def run_fold(
     plan: FoldPlan,
-    material: TrainingSet,
+    training_set: TrainingSet,
     config: Config,
     *,
     checkpoint: Path | None = None,
@@ -158,39 +160,41 @@ def run_fold(
     settings: dict[str, Any] = {}
     search: list[dict[str, Any]] = []
     if config.tune:
-        settings, search = _search(plan, material, config, progress=part(progress, 0, 0.7))
+        settings, search = _search(plan, training_set, config, progress=part(progress, 0, 0.7))
     stage = named(part(progress, 0.7 if config.tune else 0, 1), what)
     halves = [part(stage, start, start + 0.5) for start in (0, 0.5)]
     keep = [None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}-{fit}") for fit in FITS]
     if plan.validated is None:
         rows = plan.fold.dev
         fitted = fit(
-            plan.fold.train, material, config, settings=settings, held_out=rows, checkpoint=keep[1], progress=stage
+            plan.fold.train, training_set, config, settings=settings, held_out=rows, checkpoint=keep[1], progress=stage
         )
-        held_out_scores = scores(fitted.model, rows, material)
-        held_out_adapted = _adapted(fitted.model, rows, material, config)
+        held_out_scores = scores(fitted.model, rows, training_set)
+        held_out_adapted = _adapted(fitted.model, rows, training_set, config)
         history = fitted.history("test")
     else:
         train, rows = plan.validated
-        first = fit(train, material, config, settings=settings, held_out=rows, checkpoint=keep[0], progress=halves[0])
-        held_out_scores = scores(first.model, rows, material)
-        held_out_adapted = _adapted(first.model, rows, material, config)
+        first = fit(
+            train, training_set, config, settings=settings, held_out=rows, checkpoint=keep[0], progress=halves[0]
+        )
+        held_out_scores = scores(first.model, rows, training_set)
+        held_out_adapted = _adapted(first.model, rows, training_set, config)
         halves[0](1, 1, "validated")
         fitted = fit(
             plan.fold.train,
-            material,
+            training_set,
             config,
             settings=settings | epochs_setting(first.epochs),
             checkpoint=keep[1],
             progress=halves[1],
         )
         history = first.history("validation") + fitted.history("test")
-    test_scores = scores(fitted.model, plan.fold.test, material)
-    test_adapted = _adapted(fitted.model, plan.fold.test, material, config)
+    test_scores = scores(fitted.model, plan.fold.test, training_set)
+    test_adapted = _adapted(fitted.model, plan.fold.test, training_set, config)
     stage(1, 1, "done")
-    classes = np.unique(material.labels[plan.fold.train])
-    known = np.isin(material.labels[rows], classes)
-    number = np.searchsorted(classes, material.labels[rows[known]])
+    classes = np.unique(training_set.labels[plan.fold.train])
+    known = np.isin(training_set.labels[rows], classes)
+    number = np.searchsorted(classes, training_set.labels[rows[known]])
     temperature = metrics.fit_temperature(_over(held_out_scores[known], classes), number)
     return FoldResult(
         test_rows=plan.fold.test,
@@ -207,23 +211,25 @@ def run_fold(
         validation_adapted=held_out_adapted,
         test_adapted=test_adapted,
         test_conditions={
-            name: _scores_of(fitted.model, features(plan.fold.test), material)
-            for name, features in material.conditions.items()
+            name: _scores_of(fitted.model, features(plan.fold.test), training_set)
+            for name, features in training_set.conditions.items()
         },
-        importance=_importance(fitted.model, plan.fold.test, material, config),
+        importance=_importance(fitted.model, plan.fold.test, training_set, config),
     )
 
 
-def _importance(model: registry.Estimator, rows: Rows, material: TrainingSet, config: Config) -> list[dict[str, Any]]:
+def _importance(
+    model: registry.Estimator, rows: Rows, training_set: TrainingSet, config: Config
+) -> list[dict[str, Any]]:
     """What a classic model goes by on these held-out clips; empty of a network."""
     if registry.get(config.model).family == "deep":
         return []
-    values, labels = material.values[rows], material.labels[rows]
-    return importance(model, values, labels, columns=material.columns, seed=config.seed)
+    values, labels = training_set.values[rows], training_set.labels[rows]
+    return importance(model, values, labels, columns=training_set.columns, seed=config.seed)
 
 
-def _adapted(model: registry.Estimator, rows: Rows, material: TrainingSet, config: Config) -> Adapted:
-    return adapted_scores(model, rows, material, seed=config.seed) if registry.get(config.model).adaptive else {}
+def _adapted(model: registry.Estimator, rows: Rows, training_set: TrainingSet, config: Config) -> Adapted:
+    return adapted_scores(model, rows, training_set, seed=config.seed) if registry.get(config.model).adaptive else {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,7 +260,7 @@ def epochs_setting(epochs: Sequence[int]) -> dict[str, Any]:
 
 def fit(
     rows: Rows,
-    material: TrainingSet,
+    training_set: TrainingSet,
     config: Config,
     *,
     settings: dict[str, Any],
@@ -271,27 +277,27 @@ def fit(
     checkpoint
         Where a deep model keeps its state after each epoch, and goes on from.
     """
-    taken = material.training(rows, balanced=config.balance == "augment", seed=config.seed)
+    taken = training_set.training_rows(rows, balanced=config.balance == "augment", seed=config.seed)
     weighted = config.balance == "weights"
     spec = registry.get(config.model)
     model = spec.build(seed=config.seed, n_jobs=_N_CORES, class_weight=weighted)
     if spec.family == "deep":
         settings = config.of_networks | settings  # those of this fit come first
     model.set_params(**settings)
-    X, y = material.values[taken], material.labels[material.origin[taken]]
+    X, y = training_set.values[taken], training_set.labels[training_set.origin[taken]]
     given: dict[str, Any] = {}
     if spec.family == "deep":
         # an epoch shows as many rows as there are clips, whatever copies they have
-        n_clips = int((material.copy[taken] == 0).sum())
+        n_clips = int((training_set.copy[taken] == 0).sum())
         given = {
             "classifier__epoch_size": n_clips,
             "classifier__checkpoint": checkpoint,
             "classifier__progress": progress,
         }
         if spec.adaptive:
-            given["classifier__extras"] = material.extras(taken)
+            given["classifier__extras"] = training_set.speaker_inputs(taken)
         if held_out is not None:
-            given["classifier__held_out"] = (material.values[held_out], material.labels[held_out])
+            given["classifier__held_out"] = (training_set.values[held_out], training_set.labels[held_out])
     elif config.mixup:
         X, y = _with_mixed(X, y, seed=config.seed)
     started = time.perf_counter()
@@ -305,13 +311,13 @@ def _with_mixed(X: NDArray[np.float32], y: Rows, *, seed: int) -> tuple[NDArray[
     return np.concatenate([X, mixed]), np.concatenate([y, labels])
 
 
-def scores(model: registry.Estimator, rows: Rows, material: TrainingSet) -> Scores:
+def scores(model: registry.Estimator, rows: Rows, training_set: TrainingSet) -> Scores:
     """Probabilities (r, k) of the clips themselves, not of copies; a class that the model never met has 0."""
-    return _scores_of(model, material.values[rows], material)
+    return _scores_of(model, training_set.values[rows], training_set)
 
 
-def _scores_of(model: registry.Estimator, values: NDArray[Any], material: TrainingSet) -> Scores:
-    result = np.zeros((len(values), len(material.emotions)))
+def _scores_of(model: registry.Estimator, values: NDArray[Any], training_set: TrainingSet) -> Scores:
+    result = np.zeros((len(values), len(training_set.emotions)))
     result[:, model.classes_] = model.predict_proba(values)
     return result
 
@@ -323,21 +329,22 @@ def _over(values: Scores, classes: Rows) -> Scores:
 
 
 def _search(
-    plan: FoldPlan, material: TrainingSet, config: Config, *, progress: Progress
+    plan: FoldPlan, training_set: TrainingSet, config: Config, *, progress: Progress
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Search the model's grid on the inner folds; a held-out clip's copies are in no fit that is scored on it."""
     from emotone.models.tune import grid_search
 
     balanced = config.balance == "augment"
     inner = [
-        (material.training(train, balanced=balanced, seed=config.seed), held_out) for train, held_out in plan.inner
+        (training_set.training_rows(train, balanced=balanced, seed=config.seed), held_out)
+        for train, held_out in plan.inner
     ]
     spec = registry.get(config.model)
-    told = [{"classifier__extras": material.extras(train)} for train, _ in inner] if spec.adaptive else None
+    told = [{"classifier__extras": training_set.speaker_inputs(train)} for train, _ in inner] if spec.adaptive else None
     return grid_search(
         spec,
-        material.values,
-        material.labels[material.origin],
+        training_set.values,
+        training_set.labels[training_set.origin],
         folds=inner,
         seed=config.seed,
         n_jobs=_N_CORES,

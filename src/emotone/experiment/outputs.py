@@ -16,7 +16,7 @@ from emotone.models import registry
 from emotone.runs.folder import truth_and_scores
 
 
-def predictions(plans: Sequence[FoldPlan], results: Sequence[FoldResult], material: TrainingSet) -> pd.DataFrame:
+def predictions(plans: Sequence[FoldPlan], results: Sequence[FoldResult], training_set: TrainingSet) -> pd.DataFrame:
     """Table of all predictions: validation and test of each fold, calibrated by the fold's own temperature.
 
     Columns ``row, path, corpus, speaker, emotion, fold, subset, predicted, confidence`` and one ``score_<emotion>``
@@ -30,13 +30,13 @@ def predictions(plans: Sequence[FoldPlan], results: Sequence[FoldResult], materi
             else:
                 rows, scores = result.validation_rows, result.calibrated(result.validation_scores)
             order = np.argsort(rows, kind="stable")
-            parts.append(_part(rows[order], scores[order], material, fold=plan.number, subset=subset))
+            parts.append(_part(rows[order], scores[order], training_set, fold=plan.number, subset=subset))
     return pd.concat(parts, ignore_index=True)
 
 
-def _part(rows: Rows, scores: Scores, material: TrainingSet, *, fold: int, subset: str) -> pd.DataFrame:
-    clips = material.corpus.table.iloc[rows].reset_index(drop=True)
-    emotions = np.asarray(material.emotions)
+def _part(rows: Rows, scores: Scores, training_set: TrainingSet, *, fold: int, subset: str) -> pd.DataFrame:
+    clips = training_set.corpus.table.iloc[rows].reset_index(drop=True)
+    emotions = np.asarray(training_set.emotions)
     told: dict[str, Any] = {"row": rows}
     told |= {name: clips[name] for name in ("path", "corpus", "speaker", "emotion")}
     told |= {"fold": fold, "subset": subset, "predicted": emotions[scores.argmax(axis=1)]}
@@ -50,18 +50,18 @@ def summarise(
     *,
     protocol: protocols.Protocol,
     plans: Sequence[FoldPlan],
-    material: TrainingSet,
+    training_set: TrainingSet,
     config: Config,
 ) -> dict[str, Any]:
     """Compute what ``metrics.json`` holds, from the predictions."""
-    emotions = material.emotions
+    emotions = training_set.emotions
     told: dict[str, Any] = {"protocol": _protocol(protocol, plans, config)}
     for subset in SUBSETS:
         part = table[table["subset"] == subset]
         truth, scores = truth_and_scores(part, emotions)
         speakers = list(part["speaker"])
         told[subset] = metrics.summary(truth, scores, emotions=emotions, speakers=speakers, seed=config.seed)
-    told["folds"] = [_fold(table, plan, material) for plan in plans]
+    told["folds"] = [_fold(table, plan, training_set) for plan in plans]
     return told
 
 
@@ -77,16 +77,16 @@ def _protocol(protocol: protocols.Protocol, plans: Sequence[FoldPlan], config: C
     return {**header, "words": header["description"], "validation": words, **more}
 
 
-def _fold(table: pd.DataFrame, plan: FoldPlan, material: TrainingSet) -> dict[str, Any]:
+def _fold(table: pd.DataFrame, plan: FoldPlan, training_set: TrainingSet) -> dict[str, Any]:
     """Scores of one fold; without intervals, since a fold has too few speakers for any."""
     part = table[(table["subset"] == "test") & (table["fold"] == plan.number)]
-    truth, scores = truth_and_scores(part, material.emotions)
-    found = metrics.summary(truth, scores, emotions=material.emotions, speakers=None, n_resamples=1)
+    truth, scores = truth_and_scores(part, training_set.emotions)
+    found = metrics.summary(truth, scores, emotions=training_set.emotions, speakers=None, n_resamples=1)
     return {
         "fold": plan.number,
         "test_speakers": list(plan.fold.test_speakers),
         "shared_speakers": list(plan.fold.shared),
-        "n_train_clips": int(material.learnt(plan.fold.train).size),
+        "n_train_clips": int(training_set.usable_rows(plan.fold.train).size),
         **{name: value for name, value in found.items() if name not in ("interval", "intervals")},
     }
 
@@ -106,30 +106,30 @@ def write_figures(folder: Path, told: Mapping[str, Any]) -> None:
     files.write_text(folder / "classification_report.txt", "\n".join(reports))
 
 
-def write_scaler(folder: Path, model: registry.Estimator, material: TrainingSet) -> None:
+def write_scaler(folder: Path, model: registry.Estimator, training_set: TrainingSet) -> None:
     """Write mean and scale of every feature, where the model scales at all."""
     scaler = getattr(model, "named_steps", {}).get("scaler")
     if scaler is not None:
-        told = {"features": list(material.names), "mean": scaler.mean_.tolist(), "scale": scaler.scale_.tolist()}
+        told = {"features": list(training_set.names), "mean": scaler.mean_.tolist(), "scale": scaler.scale_.tolist()}
         files.write_json(folder / "scaler.json", told)
 
 
-def write_features(folder: Path, material: TrainingSet, *, kind: str) -> None:
+def write_features(folder: Path, training_set: TrainingSet, *, kind: str) -> None:
     """Write the features of the clips, extra ones last, but not of copies; kind csv or parquet.
 
     Path, speaker and emotion come first.
     """
-    clips = material.corpus.table[["path", "speaker", "emotion"]]
-    values = pd.DataFrame(material.values[: len(material.corpus)], columns=list(material.names))
+    clips = training_set.corpus.table[["path", "speaker", "emotion"]]
+    values = pd.DataFrame(training_set.values[: len(training_set.corpus)], columns=list(training_set.names))
     files.write_table(folder / f"features.{kind}", pd.concat([clips, values], axis=1))
 
 
-def write_left_out(folder: Path, material: TrainingSet) -> None:
+def write_left_out(folder: Path, training_set: TrainingSet) -> None:
     """Write what was left out and why, and which recordings are there twice; no file where there is nothing to say."""
-    if material.left_out:
-        rows = [(one.path, one.reason) for one in material.left_out]
+    if training_set.left_out:
+        rows = [(one.path, one.reason) for one in training_set.left_out]
         files.write_table(folder / "rejected.csv", pd.DataFrame(rows, columns=["path", "reason"]))
-    twins = [(group, path) for group, paths in enumerate(material.duplicates(), start=1) for path in paths]
+    twins = [(group, path) for group, paths in enumerate(training_set.duplicates(), start=1) for path in paths]
     if twins:
         files.write_table(folder / "duplicates.csv", pd.DataFrame(twins, columns=["group", "path"]))
 

@@ -89,25 +89,27 @@ def run(config: Config, progress: Progress | None = None) -> RunSummary:
     extractor = extractors.get(config.extractor_name)
     store = FeatureStore(config.cache)
     corpus, extra = load(config)
-    material = gather(corpus, extractor, config, store=store, extra=extra, progress=part(progress, 0.0, 0.4))
-    protocol = protocols.build(config.protocol, material.own, seed=config.seed, digests=material.own_digests)
-    protocols.check_leaks(protocol, material.own, digests=material.own_digests)
-    plans = folds.plan(protocol, material, config)
-    _check_extra(protocol, plans, material)
-    every = np.arange(material.n_own, dtype=np.int64)
+    training_set = gather(corpus, extractor, config, store=store, extra=extra, progress=part(progress, 0.0, 0.4))
+    protocol = protocols.build(config.protocol, training_set.own, seed=config.seed, digests=training_set.own_digests)
+    protocols.check_leaks(protocol, training_set.own, digests=training_set.own_digests)
+    plans = folds.plan(protocol, training_set, config)
+    _check_extra(protocol, plans, training_set)
+    every = np.arange(training_set.n_own, dtype=np.int64)
     training_sets = [every, *(rows for plan in plans for rows in plan.training_sets())]
-    material = gather_balance(
-        material, extractor, config, training_sets=training_sets, store=store, progress=part(progress, 0.4, 0.45)
+    training_set = gather_balance(
+        training_set, extractor, config, training_sets=training_sets, store=store, progress=part(progress, 0.4, 0.45)
     )
-    material = gather_conditions(material, extractor, config, store=store, progress=part(progress, 0.45, 0.5))
+    training_set = gather_conditions(training_set, extractor, config, store=store, progress=part(progress, 0.45, 0.5))
     files.write_text(folder / layout.CONFIG, config.to_toml())
     files.write_json(folder / "folds.json", protocol.to_dict())
-    outputs.write_left_out(folder, material)
-    results = _all_folds(plans, material, config, extractor_digest=extractor.digest, progress=part(progress, 0.5, 0.9))
-    measured = calibration.calibration(results, material)
-    told = _write_scores(config, protocol, plans, results, material, threshold=measured["threshold"])
+    outputs.write_left_out(folder, training_set)
+    results = _all_folds(
+        plans, training_set, config, extractor_digest=extractor.digest, progress=part(progress, 0.5, 0.9)
+    )
+    measured = calibration.calibration(results, training_set)
+    told = _write_scores(config, protocol, plans, results, training_set, threshold=measured["threshold"])
     last = part(progress, 0.9, 1.0)
-    _export(config, extractor, told, results, material, measured=measured, store=store, progress=last)
+    _export(config, extractor, told, results, training_set, measured=measured, store=store, progress=last)
     files.write_json(folder / layout.METRICS, told)
     shutil.rmtree(folder / layout.WORK, ignore_errors=True)
     _page(folder)
@@ -137,28 +139,28 @@ def _page(folder: Path) -> None:
         warnings.warn(told, stacklevel=2)
 
 
-def _check_extra(protocol: protocols.Protocol, plans: Sequence[FoldPlan], material: TrainingSet) -> None:
+def _check_extra(protocol: protocols.Protocol, plans: Sequence[FoldPlan], training_set: TrainingSet) -> None:
     """Check every pair of training and held-out clips that share no speaker: no extra clip may bring one back."""
     for plan in plans:
         if protocol.speaker_disjoint:
-            check_extra(material, plan.fold.train, held_out=plan.fold.test)
+            check_extra(training_set, plan.fold.train, held_out=plan.fold.test)
         if plan.speaker_disjoint:
             for train, held_out in (*plan.inner, *([plan.validated] if plan.validated else [])):
-                check_extra(material, train, held_out=held_out)
+                check_extra(training_set, train, held_out=held_out)
 
 
 def _all_folds(
-    plans: Sequence[FoldPlan], material: TrainingSet, config: Config, *, extractor_digest: str, progress: Progress
+    plans: Sequence[FoldPlan], training_set: TrainingSet, config: Config, *, extractor_digest: str, progress: Progress
 ) -> list[FoldResult]:
     """Run the folds that are not on disk yet, each kept there as soon as it is done."""
     results = []
     for done, plan in enumerate(plans):
-        key = folds.fingerprint(plan, material, config, extractor_digest=extractor_digest)
+        key = folds.fingerprint(plan, training_set, config, extractor_digest=extractor_digest)
         path = config.out / layout.WORK / f"fold-{plan.number:02d}-{key[:32]}.npz"
         result = FoldResult.load(path)
         if result is None:
             stage = part(progress, done / len(plans), (done + 1) / len(plans))
-            result = _run_fold(plan, material, config, checkpoint=path.with_suffix(""), progress=stage)
+            result = _run_fold(plan, training_set, config, checkpoint=path.with_suffix(""), progress=stage)
             result.save(path)
         results.append(result)
         progress(done + 1, len(plans), f"fold {plan.number} of {len(plans)} done")
@@ -166,15 +168,15 @@ def _all_folds(
 
 
 def _run_fold(
-    plan: FoldPlan, material: TrainingSet, config: Config, *, checkpoint: Path, progress: Progress
+    plan: FoldPlan, training_set: TrainingSet, config: Config, *, checkpoint: Path, progress: Progress
 ) -> FoldResult:
     """Run a fold; what scikit-learn has against the clips (too few neighbours, a single clip) is told as such."""
     try:
-        return folds.run_fold(plan, material, config, checkpoint=checkpoint, progress=progress)
+        return folds.run_fold(plan, training_set, config, checkpoint=checkpoint, progress=progress)
     except EmotoneError:
         raise
     except ValueError as error:
-        n_clips = material.learnt(plan.fold.train).size
+        n_clips = training_set.usable_rows(plan.fold.train).size
         raise CorpusError(
             f"the model {config.model!r} can't learn fold {plan.number} from {n_clips} clips: {error}; "
             "add clips, or choose another model"
@@ -186,33 +188,33 @@ def _write_scores(
     protocol: protocols.Protocol,
     plans: Sequence[FoldPlan],
     results: Sequence[FoldResult],
-    material: TrainingSet,
+    training_set: TrainingSet,
     *,
     threshold: float,
 ) -> dict[str, Any]:
     """Pool the folds and write all that they tell, but for ``metrics.json``, whose content is returned."""
     folder = config.out
-    table = outputs.predictions(plans, results, material)
-    told = outputs.summarise(table, protocol=protocol, plans=plans, material=material, config=config)
+    table = outputs.predictions(plans, results, training_set)
+    told = outputs.summarise(table, protocol=protocol, plans=plans, training_set=training_set, config=config)
     for fold, result in zip(told["folds"], results, strict=True):
         fold["temperature"] = result.temperature
     files.write_table(folder / layout.PREDICTIONS, table)
     header = told["protocol"]
-    told["unsure"] = rejection.write(folder, table, material=material, threshold=threshold, protocol=header)
-    told["groups"] = groups.write(folder, table, material=material, protocol=header, seed=config.seed)
+    told["unsure"] = rejection.write(folder, table, training_set=training_set, threshold=threshold, protocol=header)
+    told["groups"] = groups.write(folder, table, training_set=training_set, protocol=header, seed=config.seed)
     adapted = adaptation.write_adaptation(
-        folder, results, material, title=f"{config.model}, {protocol.name}: test clips of speakers heard before"
+        folder, results, training_set, title=f"{config.model}, {protocol.name}: test clips of speakers heard before"
     )
     if adapted:
         told["adapted"] = adapted
     if config.conditions:
-        told["conditions"] = conditions.write_conditions(folder, results, material)
+        told["conditions"] = conditions.write_conditions(folder, results, training_set)
     outputs.write_search(folder, results)
     permutation_importance.write(folder, results)
-    worst_errors.write(folder, table, material)
+    worst_errors.write(folder, table, training_set)
     outputs.write_figures(folder, told)
     if config.features != "none":
-        outputs.write_features(folder, material, kind=config.features)
+        outputs.write_features(folder, training_set, kind=config.features)
     return told
 
 
@@ -221,7 +223,7 @@ def _export(
     extractor: "Extractor",
     told: dict[str, Any],
     results: Sequence[FoldResult],
-    material: TrainingSet,
+    training_set: TrainingSet,
     *,
     measured: Mapping[str, Any],
     store: FeatureStore,
@@ -234,30 +236,30 @@ def _export(
     epochs = folds.epochs_setting([epoch for result in results for epoch in result.epochs])
     own = config.of_networks if registry.get(config.model).family == "deep" else {}
     settings = own | folds.best_settings(results) | epochs
-    every = np.arange(material.n_own, dtype=np.int64)
+    every = np.arange(training_set.n_own, dtype=np.int64)
     fitted = folds.fit(
         every,
-        material,
+        training_set,
         config,
         settings=settings,
-        checkpoint=config.out / layout.WORK / f"final-{_identity(config, material)}",
+        checkpoint=config.out / layout.WORK / f"final-{_identity(config, training_set)}",
         progress=part(progress, 0, 0.5),
     )
     model = fitted.model
     outputs.write_curves(config.out, results, final=fitted, title=f"{config.model}: training")
-    outputs.write_scaler(config.out, model, material)
+    outputs.write_scaler(config.out, model, training_set)
     if extractor.is_graph and registry.get(config.model).adaptive:
-        _set_gate(model, material, store.graph(extractor), config, progress=part(progress, 0.4, 0.5))
+        _set_gate(model, training_set, store.graph(extractor), config, progress=part(progress, 0.4, 0.5))
     part(progress, 0.5, 0.6)(0, 1, "exporting the final model")
     export.bundle(
         cast("Pipeline", model),
         extractor,
-        card=card.card(config, told, material=material, settings=settings, measured=measured),
+        card=card.card(config, told, training_set=training_set, settings=settings, measured=measured),
         out=config.out / MODEL,
         temperature=measured["temperature"],
         threshold=measured["threshold"],
         preprocessing=config.preprocessing,
-        check_waveforms=waveforms(material.corpus, n_clips=N_CHECKED_CLIPS),
+        check_waveforms=waveforms(training_set.corpus, n_clips=N_CHECKED_CLIPS),
         graph=store.graph(extractor) if extractor.is_graph else None,
     )
     if extractor.is_graph and registry.get(config.model).family == "deep":
@@ -265,7 +267,7 @@ def _export(
         occlusion.write(
             config.out,
             final,
-            material.own,
+            training_set.own,
             preprocessing=config.preprocessing,
             seed=config.seed,
             progress=stage,
@@ -274,19 +276,19 @@ def _export(
 
 
 def _set_gate(
-    model: registry.Estimator, material: TrainingSet, graph: bytes, config: Config, *, progress: Progress
+    model: registry.Estimator, training_set: TrainingSet, graph: bytes, config: Config, *, progress: Progress
 ) -> None:
     """Let an adaptive model tell whether there is speech at all."""
     from emotone.models.deep.speech_gate import fit_gate
 
-    clips = [config.preprocessing.apply(clip) for clip in waveforms(material.corpus, n_clips=N_GATE_CLIPS)]
+    clips = [config.preprocessing.apply(clip) for clip in waveforms(training_set.corpus, n_clips=N_GATE_CLIPS)]
     cast("Pipeline", model)[-1].gate = fit_gate(*speech_and_other(clips, graph, seed=config.seed, progress=progress))
 
 
-def _identity(config: Config, material: TrainingSet) -> str:
+def _identity(config: Config, training_set: TrainingSet) -> str:
     """Digest what the final model is fitted on, so that no other model's checkpoint is taken for its own."""
     waveforms = [config.preprocessing.key, Augmentation(config.transforms, copy=0, seed=config.seed).spec]
-    described = [config.to_toml(), *waveforms, *material.digests, *material.corpus.table["emotion"]]
+    described = [config.to_toml(), *waveforms, *training_set.digests, *training_set.corpus.table["emotion"]]
     return hashlib.sha256("|".join(described).encode()).hexdigest()[:32]
 
 

@@ -99,7 +99,7 @@ class TrainingSet:
         """(n,) speaker of each clip."""
         return [str(name) for name in self.corpus.table["speaker"]]
 
-    def learnt(self, rows: Rows) -> Rows:
+    def usable_rows(self, rows: Rows) -> Rows:
         """Rows of the corpus that serve a model which may see these own clips: they, and their speakers' extra clips.
 
         A speaker of whom ``rows`` has no clip, since all are held out, has no extra clip in the result either; nor does
@@ -110,7 +110,7 @@ class TrainingSet:
         heard &= np.isin(self.labels[self.n_own :], self.labels[rows])
         return np.concatenate([rows, self.n_own + np.flatnonzero(heard)])
 
-    def training(self, rows: Rows, *, balanced: bool = False, seed: int = 0) -> Rows:
+    def training_rows(self, rows: Rows, *, balanced: bool = False, seed: int = 0) -> Rows:
         """Choose what a model learns from that may see these own clips and no others.
 
         Parameters
@@ -127,7 +127,7 @@ class TrainingSet:
         Rows of ``values``, ascending: the clips, the extra clips of their speakers, the copies of both, and no row made
         from any other clip.
         """
-        learnt = np.isin(self.origin, self.learnt(rows))
+        learnt = np.isin(self.origin, self.usable_rows(rows))
         base = np.flatnonzero(learnt & (self.copy <= self.copies))
         if not balanced:
             return base
@@ -143,7 +143,7 @@ class TrainingSet:
             chosen.append(candidates[order[: missing[emotion]]])
         return np.sort(np.concatenate(chosen))
 
-    def extras(self, taken: Rows) -> dict[str, NDArray[Any]]:
+    def speaker_inputs(self, taken: Rows) -> dict[str, NDArray[Any]]:
         """What an adaptive model is told of training rows, see `emotone.models.deep.adaptive.AdaptiveClassifier`.
 
         Parameters
@@ -166,12 +166,12 @@ class TrainingSet:
         holds[source, self.labels[rows]] = True
         return {"speakers": speakers.astype(np.int64), "possible": holds[source], "own": rows < self.n_own}
 
-    def passes(self, training_sets: Iterable[Rows]) -> Rows:
+    def copies_to_balance(self, training_sets: Iterable[Rows]) -> Rows:
         """(k,) how many further copies of a clip of each emotion balance the most unbalanced of the training sets."""
         k, most = len(self.emotions), np.zeros(len(self.emotions), dtype=np.int64)
         for rows in training_sets:
-            clips = np.bincount(self.labels[self.learnt(rows)], minlength=k)
-            missing = _missing(self.labels[self.origin[self.training(rows)]], n_classes=k)
+            clips = np.bincount(self.labels[self.usable_rows(rows)], minlength=k)
+            missing = _missing(self.labels[self.origin[self.training_rows(rows)]], n_classes=k)
             most = np.maximum(most, -(-missing // np.maximum(clips, 1)))
         return most
 
@@ -251,7 +251,7 @@ def gather(
         why = f"the first: {unfit[len(corpus)]}" if len(extra) else "none is of an emotion asked for"
         raise CorpusError(f"not one of {len(extra)} extra clips can be learnt from; {why}. Train without --train-also")
     left_out = [*corpus.rejected, *(Rejected(str(paths[row]), unfit[row]) for row in sorted(unfit))]
-    material = TrainingSet(
+    training_set = TrainingSet(
         corpus=Corpus(both.table.iloc[kept], corpus.name, left_out),
         n_own=n_own,
         columns=found.columns,
@@ -265,7 +265,7 @@ def gather(
     every = np.arange(kept.size, dtype=np.int64)
     wanted = [(number, every) for number in range(1, n_copies + 1)]
     return _with_copies(
-        material, extractor, config, wanted, store=store, progress=part(progress, 1 / (1 + n_copies), 1)
+        training_set, extractor, config, wanted, store=store, progress=part(progress, 1 / (1 + n_copies), 1)
     )
 
 
@@ -300,10 +300,10 @@ def _unfit(both: Corpus, found: Features, *, n_own: int) -> dict[int, str]:
     return unfit
 
 
-def check_extra(material: TrainingSet, train: Rows, *, held_out: Rows) -> None:
+def check_extra(training_set: TrainingSet, train: Rows, *, held_out: Rows) -> None:
     """Refuse training rows that bring an extra clip of a held-out voice.
 
-    `TrainingSet.learnt` ensures this; its result is checked all the same, since a score with a leak looks good.
+    `TrainingSet.usable_rows` ensures this; its result is checked all the same, since a score with a leak looks good.
 
     Parameters
     ----------
@@ -315,9 +315,9 @@ def check_extra(material: TrainingSet, train: Rows, *, held_out: Rows) -> None:
     LeakError
         A model of ``train`` would learn from an extra clip of a speaker in ``held_out``.
     """
-    speakers = np.asarray(material.speakers)
-    rows = material.origin[material.training(train)]
-    extra = np.unique(rows[rows >= material.n_own])
+    speakers = np.asarray(training_set.speakers)
+    rows = training_set.origin[training_set.training_rows(train)]
+    extra = np.unique(rows[rows >= training_set.n_own])
     shared = sorted(set(speakers[extra]) & set(speakers[held_out]))
     if shared:
         raise LeakError(
@@ -327,7 +327,7 @@ def check_extra(material: TrainingSet, train: Rows, *, held_out: Rows) -> None:
 
 
 def gather_balance(
-    material: TrainingSet,
+    training_set: TrainingSet,
     extractor: "Extractor",
     config: Config,
     *,
@@ -337,17 +337,17 @@ def gather_balance(
 ) -> TrainingSet:
     """Add the further copies of rarer emotions that balancing each of these training sets takes."""
     if config.balance != "augment":
-        return material
-    passes, labels = material.passes(training_sets), material.labels
+        return training_set
+    passes, labels = training_set.copies_to_balance(training_sets), training_set.labels
     wanted = [
-        (material.copies + number, np.flatnonzero(passes[labels] >= number))
+        (training_set.copies + number, np.flatnonzero(passes[labels] >= number))
         for number in range(1, int(passes.max()) + 1)
     ]
-    return _with_copies(material, extractor, config, wanted, store=store, progress=progress)
+    return _with_copies(training_set, extractor, config, wanted, store=store, progress=progress)
 
 
 def _with_copies(
-    material: TrainingSet,
+    training_set: TrainingSet,
     extractor: "Extractor",
     config: Config,
     wanted: Sequence[tuple[int, Rows]],
@@ -356,13 +356,13 @@ def _with_copies(
     progress: Progress | None,
 ) -> TrainingSet:
     """Append augmented copies: pairs of a copy's number and the rows of the corpus to copy."""
-    values, origin, copy = [material.values], [material.origin], [material.copy]
-    left_out, paths = list(material.left_out), material.corpus.table["path"]
+    values, origin, copy = [training_set.values], [training_set.origin], [training_set.copy]
+    left_out, paths = list(training_set.left_out), training_set.corpus.table["path"]
     for step, (number, rows) in enumerate(wanted):
         augmentation = Augmentation(config.transforms, copy=number, seed=config.seed)
         stage = part(progress, step / len(wanted), (step + 1) / len(wanted))
         found = store.compute(
-            material.corpus,
+            training_set.corpus,
             extractor,
             preprocessing=config.preprocessing,
             augmentation=augmentation,
@@ -378,7 +378,7 @@ def _with_copies(
             for place, why in found.rejected.items()
         ]
     return replace(
-        material,
+        training_set,
         values=np.concatenate(values),
         origin=np.concatenate(origin),
         copy=np.concatenate(copy),

@@ -32,7 +32,7 @@ LEVELS = (*map(str, COUNTS), NEUTRAL, ALL)
 _Heard = tuple[NDArray[np.float32], NDArray[np.float64]]  # (r, e) mean embedding of a speaker's clips, (r,) how many
 
 
-def adapted_scores(model: Any, rows: "Rows", material: "TrainingSet", *, seed: int) -> Adapted:
+def adapted_scores(model: Any, rows: "Rows", training_set: "TrainingSet", *, seed: int) -> Adapted:
     """Answer clips whose speakers have been heard.
 
     Parameters
@@ -41,7 +41,7 @@ def adapted_scores(model: Any, rows: "Rows", material: "TrainingSet", *, seed: i
         A fitted pipeline whose last step is an `AdaptiveClassifier`.
     rows
         (r,) own clips that it has not learnt from.
-    material
+    training_set
         The clips.
     seed
         Of the draws.
@@ -53,19 +53,19 @@ def adapted_scores(model: Any, rows: "Rows", material: "TrainingSet", *, seed: i
     no such level.
     """
     classifier = cast("AdaptiveClassifier", model.named_steps["classifier"])
-    embedding = classifier.embed(list(material.values[rows]))
-    speakers = _numbered(np.asarray(material.speakers)[rows])
-    neutral = np.asarray(material.corpus.table["emotion"])[rows] == NEUTRAL
+    embedding = classifier.embed(list(training_set.values[rows]))
+    speakers = _numbered(np.asarray(training_set.speakers)[rows])
+    neutral = np.asarray(training_set.corpus.table["emotion"])[rows] == NEUTRAL
     rng = np.random.default_rng([seed, len(rows)])
     heard: dict[str, list[_Heard]] = {
         str(count): [_of_others(embedding, speakers, count=count, rng=rng) for _ in range(N_DRAWS)] for count in COUNTS
     }
-    if NEUTRAL in material.emotions:
+    if NEUTRAL in training_set.emotions:
         heard[NEUTRAL] = [_of_others(embedding, speakers, among=neutral)]
     heard[ALL] = [_of_all(embedding, speakers)]
     result = {}
     for level, draws in heard.items():
-        answers = np.zeros((len(draws), len(rows), len(material.emotions)))
+        answers = np.zeros((len(draws), len(rows), len(training_set.emotions)))
         for number, (mean, n_clips) in enumerate(draws):
             answers[number][:, model.classes_] = classifier.adapted_proba(embedding, mean=mean, heard=n_clips)
         result[level] = answers
@@ -152,7 +152,7 @@ def as_table(told: Mapping[str, Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
 
 
 def write_adaptation(
-    folder: Path, results: Sequence[FoldResult], material: TrainingSet, *, title: str
+    folder: Path, results: Sequence[FoldResult], training_set: TrainingSet, *, title: str
 ) -> dict[str, Any]:
     """Write ``adaptation.csv`` and its picture: the scores of an adaptive model against the clips of a speaker heard.
 
@@ -167,14 +167,14 @@ def write_adaptation(
         subset: curve(
             [(rows, adapted) for rows, _, adapted in folds],
             plain=np.concatenate([plain for _, plain, _ in folds]),
-            labels=material.labels,
+            labels=training_set.labels,
         )
         for subset, folds in answers.items()
     }
     files.write_table(folder / "adaptation.csv", as_table(told))
     # folds of several corpora are of different difficulty, and are looked at one by one
     told["folds"] = [
-        curve([(rows, adapted)], plain=plain, labels=material.labels) for rows, plain, adapted in answers["test"]
+        curve([(rows, adapted)], plain=plain, labels=training_set.labels) for rows, plain, adapted in answers["test"]
     ]
     from emotone.report.figures import style
     from emotone.report.figures.adaptation import adaptation_picture

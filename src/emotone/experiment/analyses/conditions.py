@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def gather_conditions(
-    material: TrainingSet,
+    training_set: TrainingSet,
     extractor: "Extractor",
     config: Config,
     *,
@@ -39,13 +39,13 @@ def gather_conditions(
     FeatureError
         A clip can't be read once it was changed.
     """
-    every, found = np.arange(material.n_own, dtype=np.int64), {}
+    every, found = np.arange(training_set.n_own, dtype=np.int64), {}
     for step, name in enumerate(config.conditions):
         stage = part(progress, step / len(config.conditions), (step + 1) / len(config.conditions))
-        under = _Under(name, material.own, extractor, store, config)
+        under = _Under(name, training_set.own, extractor, store, config)
         under(every, progress=stage)
         found[name] = under
-    return replace(material, conditions=found)
+    return replace(training_set, conditions=found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,16 +81,16 @@ class _Under:
         return found.values
 
 
-def write_conditions(folder: Path, results: Sequence[FoldResult], material: TrainingSet) -> list[dict[str, Any]]:
+def write_conditions(folder: Path, results: Sequence[FoldResult], training_set: TrainingSet) -> list[dict[str, Any]]:
     """Write ``conditions.csv``: the test scores as recorded ("none") and under every condition.
 
     Returns
     -------
     One row a condition: condition, accuracy, uar, ece.
     """
-    truth = material.labels[np.concatenate([result.test_rows for result in results])]
+    truth = training_set.labels[np.concatenate([result.test_rows for result in results])]
     heard = {"none": [result.test_scores for result in results]}
-    heard |= {name: [result.test_conditions[name] for result in results] for name in material.conditions}
+    heard |= {name: [result.test_conditions[name] for result in results] for name in training_set.conditions}
     rows = []
     for name, scores in heard.items():
         pooled = np.concatenate([result.calibrated(one) for result, one in zip(results, scores, strict=True)])

@@ -23,7 +23,7 @@ Groups = dict[str, dict[str, dict[str, Any]]]
 
 
 def write(
-    folder: Path, table: pd.DataFrame, *, material: TrainingSet, protocol: Mapping[str, Any], seed: int = 0
+    folder: Path, table: pd.DataFrame, *, training_set: TrainingSet, protocol: Mapping[str, Any], seed: int = 0
 ) -> Groups:
     """Score the groups of the test clips, and write them as a table and a picture.
 
@@ -44,10 +44,10 @@ def write(
     from emotone.report.figures import style
 
     tested = table[table["subset"] == "test"]
-    rows, number = tested["row"].to_numpy(), {emotion: index for index, emotion in enumerate(material.emotions)}
-    truth = material.labels[rows]
+    rows, number = tested["row"].to_numpy(), {emotion: index for index, emotion in enumerate(training_set.emotions)}
+    truth = training_set.labels[rows]
     predicted = np.asarray([number[emotion] for emotion in tested["predicted"]], dtype=np.int64)
-    told = by_group(material.corpus.table.iloc[rows], truth, predicted=predicted, seed=seed)
+    told = by_group(training_set.corpus.table.iloc[rows], truth, predicted=predicted, seed=seed)
     files.write_table(folder / TABLE, as_table(told))
     uar = metrics.unweighted_average_recall(truth, predicted)
     style.save(drawn.groups_picture(told, uar=uar, protocol=protocol), folder / "figures" / FIGURE)

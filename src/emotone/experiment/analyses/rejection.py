@@ -22,7 +22,7 @@ def write(
     folder: Path,
     table: pd.DataFrame,
     *,
-    material: TrainingSet,
+    training_set: TrainingSet,
     threshold: float,
     protocol: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def write(
 
     found = {
         subset: metrics.risk_coverage(
-            *outputs_folder.truth_and_scores(table[table["subset"] == subset], material.emotions)
+            *outputs_folder.truth_and_scores(table[table["subset"] == subset], training_set.emotions)
         )
         for subset in fold_result.SUBSETS
     }

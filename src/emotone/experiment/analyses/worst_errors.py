@@ -38,7 +38,7 @@ def worst(table: pd.DataFrame, *, n_most: int = N_ERRORS) -> pd.DataFrame:
     return wrong.iloc[order[:n_most]].reset_index(drop=True)
 
 
-def write(folder: Path, table: pd.DataFrame, material: TrainingSet) -> pd.DataFrame:
+def write(folder: Path, table: pd.DataFrame, training_set: TrainingSet) -> pd.DataFrame:
     """Write ``errors/``: the recordings of the worst errors as MP3, mono at 16 kHz, and ``errors.csv``.
 
     Parameters
@@ -55,7 +55,7 @@ def write(folder: Path, table: pd.DataFrame, material: TrainingSet) -> pd.DataFr
     """
     rows = []
     for rank, (_, one) in enumerate(worst(table).iterrows(), start=1):
-        clip = material.corpus.table.iloc[int(one["row"])]
+        clip = training_set.corpus.table.iloc[int(one["row"])]
         name = f"{rank:02d}.mp3"
         seconds = _keep(folder / FOLDER / name, clip)
         rows.append(
