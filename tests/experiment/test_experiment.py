@@ -237,7 +237,7 @@ def test_other_settings_are_refused_by_name_and_nothing_is_touched(finished):
 
 def test_a_folder_of_something_else_is_refused(manifest, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(ConfigError, match=r"'thesis.txt', and no config.toml"):
+    with pytest.raises(ConfigError, match=r"'thesis.txt' and no config.toml"):
         run(toy.config(manifest, tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
