@@ -124,12 +124,12 @@ def test_what_can_serve_nothing_or_harm_is_left_out_with_a_reason(manifest, tmp_
     assert (training_set.n_own, len(training_set.corpus)) == (N_OWN, N_OWN + N_EXTRA - 5)
     reasons = {one.path.rsplit("/")[-1]: one.reason for one in training_set.left_out}
     assert reasons.keys() == {"0-happy-0.wav", "0-happy-1.wav", "0-happy-2.wav", "again.wav", "4-angry-2.wav"}
-    assert reasons["0-happy-0.wav"] == "not learnt from: no clip that is tested is sad"
-    assert reasons["0-happy-1.wav"].startswith("not learnt from: its speaker is not known")
-    assert reasons["0-happy-2.wav"] == "not learnt from: toy-s9 has no clip of the channel that is tested"
+    assert reasons["0-happy-0.wav"] == "not used for training: no clip that is tested is sad"
+    assert reasons["0-happy-1.wav"].startswith("not used for training: its speaker is unknown")
+    assert reasons["0-happy-2.wav"] == "not used for training: toy-s9 has no clip of the channel that is tested"
     # the song that was a spoken clip would have put a tested recording into training
-    assert reasons["again.wav"] == f"not learnt from: the same recording as {tmp_path / '4-angry-2.wav'}"
-    assert "not learnt from" not in reasons["4-angry-2.wav"]  # it can't be read
+    assert reasons["again.wav"] == f"not used for training: the same recording as {tmp_path / '4-angry-2.wav'}"
+    assert "not used for training" not in reasons["4-angry-2.wav"]  # it can't be read
     assert training_set.emotions == ("neutral", "happy", "angry")
 
 
@@ -152,7 +152,7 @@ def test_emotions_of_which_none_is_sung_are_an_error(manifest, tmp_path):
         return table[(table["channel"] == "speech") | (table["emotion"] == "happy")]
 
     config = toy.config(altered(manifest, tmp_path, change), tmp_path / "run", train_also=("song",))
-    with pytest.raises(CorpusError, match="not one of 0 extra clips .* none is of an emotion asked for"):
+    with pytest.raises(CorpusError, match="none of 0 extra clips .* none has a selected emotion"):
         training_set_of(config, emotions=("neutral", "angry"))
 
 
@@ -170,7 +170,7 @@ def test_speech_serves_a_model_of_song_too(config):
     ("keep", "message"),
     [
         (lambda table: table[table["channel"] == "speech"], "toy has no clip of channel 'song'"),
-        (lambda table: table.assign(speaker=table["speaker"].where(table["channel"] == "speech")), "not one of 30 ext"),
+        (lambda table: table.assign(speaker=table["speaker"].where(table["channel"] == "speech")), "none of 30 ext"),
     ],
 )
 def test_no_clip_to_learn_from_too_is_an_error(manifest, tmp_path, keep, message):
@@ -295,7 +295,7 @@ def test_the_test_above_fails_where_the_speaker_condition_is_dropped(heard_and_a
 @pytest.mark.parametrize("tune", [False, True])
 def test_a_run_whose_speaker_condition_is_dropped_is_refused(config, monkeypatch, tune):
     monkeypatch.setattr(TrainingSet, "learnt", every_extra_clip)
-    with pytest.raises(LeakError, match=r"extra clips of toy-s\d are learnt from, and toy-s\d is held out"):
+    with pytest.raises(LeakError, match=r"extra clips of toy-s\d are used for training, and toy-s\d is held out"):
         run(replace(config, tune=tune))
     assert not config.out.exists()
 
