@@ -288,13 +288,13 @@ def every_extra_clip(self, rows):
 
 
 def test_the_test_above_fails_where_the_speaker_condition_is_dropped(heard_and_asked, monkeypatch):
-    monkeypatch.setattr(TrainingSet, "learnt", every_extra_clip)
+    monkeypatch.setattr(TrainingSet, "usable_rows", every_extra_clip)
     assert leaks(heard_and_asked())
 
 
 @pytest.mark.parametrize("tune", [False, True])
 def test_a_run_whose_speaker_condition_is_dropped_is_refused(config, monkeypatch, tune):
-    monkeypatch.setattr(TrainingSet, "learnt", every_extra_clip)
+    monkeypatch.setattr(TrainingSet, "usable_rows", every_extra_clip)
     with pytest.raises(LeakError, match=r"extra clips of toy-s\d are used for training, and toy-s\d is held out"):
         run(replace(config, tune=tune))
     assert not config.out.exists()
