@@ -7,8 +7,9 @@ from typing import Any, Self
 
 from emotone.experiment.config import Config
 from emotone.experiment.evaluate import evaluate as evaluate_bundle
-from emotone.experiment.run import MODEL, run
+from emotone.experiment.run import run
 from emotone.progress import Progress
+from emotone.runs import layout
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def train(
     summary = run(config, progress=progress)
     return TrainedRun(
         folder=summary.folder,
-        bundle=summary.folder / MODEL,
+        bundle=summary.folder / layout.MODEL,
         protocol=summary.metrics["protocol"],
         validation=Scores.from_dict(summary.metrics["validation"]),
         test=Scores.from_dict(summary.metrics["test"]),
