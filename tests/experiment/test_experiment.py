@@ -215,7 +215,7 @@ def test_the_bundle_is_the_final_model_and_its_card_says_how_it_was_scored(finis
     (corpus,) = card["training"]["corpora"]
     assert (corpus["name"], corpus["clips"], corpus["speakers"], corpus["commercial_use"]) == ("toy", 54, 6, False)
     assert "fitted on all clips" in card["training"]["note"]
-    assert "nor their speakers" in card["training"]["note"]
+    assert "or on clips of their speakers" in card["training"]["note"]
     assert card["calibration"]["n_predictions"] == 54
     assert recognizer.predict(manifest.parent / clips["file"][0]).emotion == "neutral"  # and not unsure
     assert recognizer.threshold == card["calibration"]["threshold"]

@@ -59,7 +59,7 @@ def compare(
     ------
     ConfigError
         A model or protocol is unknown, a model can't use ``config.extractor``, two protocols have the same name, or a
-        folder holds something else; see also `emotone.experiment.run`.
+        folder contains something else; see also `emotone.experiment.run`.
     ProtocolError
         The corpus lacks what a protocol needs; nothing was trained.
     """
@@ -89,7 +89,7 @@ def _from_scratch() -> list[str]:
 
 
 def open_folder(config: Config, *, marker: str, free: Sequence[str]) -> None:
-    """Check that ``config.out`` is free or ours, and write the settings into it as ``marker``, without ``free``."""
+    """Check that ``config.out`` may be written, and write the settings into it as ``marker``, without ``free``."""
     settings = {name: value for name, value in config.to_dict().items() if name not in free}
     resume.is_finished(config.out, settings, marker=marker, ignored=free)
     lines = config.to_toml().splitlines(keepends=True)

@@ -62,14 +62,25 @@ def evaluate(
     ConfigError
         ``out`` contains something other than this evaluation, or the bundle can't adapt.
     """
-    recognizer = Recognizer(bundle)
+    recognizer, folder = Recognizer(bundle), None if out is None else Path(out)
     if adapt:
         recognizer.new_profile()  # raises ConfigError if the model can't
     settings = {"bundle": recognizer.card["sha256"], "corpora": list(corpora), "channel": channel}
     settings |= {"adapt": True} if adapt else {}
-    if out is not None:
-        _claim(Path(out), settings)
-    corpus, shared, unknown = _shared_clips(recognizer, load(corpora, Path(data), channel=channel))
+    if folder is not None:
+        _claim(folder, settings)
+    corpus = load(corpora, Path(data), channel=channel)
+    result, table = _evaluated(recognizer, corpus, adapt=adapt, progress=progress)
+    if folder is not None:
+        _write(folder, result, table, settings)
+    return result
+
+
+def _evaluated(
+    recognizer: Recognizer, corpus: Corpus, *, adapt: bool, progress: Progress | None
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Return the contents of ``metrics.json``, and the predictions."""
+    corpus, shared, unknown = _shared_clips(recognizer, corpus)
     profiles = _profiles(recognizer, corpus, progress=part(progress, 0, 0.5)) if adapt else {}
     stage = part(progress, 0.5, 1) if adapt else progress
     table, rejected = _predictions(recognizer, corpus, shared, profiles=profiles, progress=stage)
@@ -83,9 +94,7 @@ def evaluate(
         "unsure": float(table["unsure"].mean()),
         "warning": _warning(recognizer, corpus),
     }
-    if out is not None:
-        _write(Path(out), result, table, settings)
-    return result
+    return result, table
 
 
 def _claim(out: Path, settings: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a run writes: its predictions as a table, scores, figures, and the card of its model."""
+"""Write the files of a run: predictions, scores, features, and pictures."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,10 +17,10 @@ from emotone.runs.folder import truth_and_scores
 
 
 def predictions(plans: Sequence[FoldPlan], results: Sequence[FoldResult], training_set: TrainingSet) -> pd.DataFrame:
-    """Table of all predictions: validation and test of each fold, calibrated by the fold's own temperature.
+    """Return a table of the validation and test predictions, calibrated with the temperature of their fold.
 
-    Columns ``row, path, corpus, speaker, emotion, fold, subset, predicted, confidence`` and one ``score_<emotion>``
-    for each emotion; sorted by subset (validation first), fold and row.
+    Columns ``row, path, corpus, speaker, emotion, fold, subset, predicted, confidence`` and a ``score_<emotion>`` for
+    each emotion; sorted by subset (validation first), fold and row.
     """
     parts = []
     for subset in SUBSETS:
@@ -37,12 +37,16 @@ def predictions(plans: Sequence[FoldPlan], results: Sequence[FoldResult], traini
 def _part(rows: Rows, scores: Scores, training_set: TrainingSet, *, fold: int, subset: str) -> pd.DataFrame:
     clips = training_set.corpus.table.iloc[rows].reset_index(drop=True)
     emotions = np.asarray(training_set.emotions)
-    told: dict[str, Any] = {"row": rows}
-    told |= {name: clips[name] for name in ("path", "corpus", "speaker", "emotion")}
-    told |= {"fold": fold, "subset": subset, "predicted": emotions[scores.argmax(axis=1)]}
-    told |= {"confidence": scores.max(axis=1)}
-    told |= {f"score_{emotion}": scores[:, column] for column, emotion in enumerate(emotions)}
-    return pd.DataFrame(told)
+    columns = {
+        "row": rows,
+        **{name: clips[name] for name in ("path", "corpus", "speaker", "emotion")},
+        "fold": fold,
+        "subset": subset,
+        "predicted": emotions[scores.argmax(axis=1)],
+        "confidence": scores.max(axis=1),
+        **{f"score_{emotion}": scores[:, column] for column, emotion in enumerate(emotions)},
+    }
+    return pd.DataFrame(columns)
 
 
 def summarise(
@@ -53,20 +57,20 @@ def summarise(
     training_set: TrainingSet,
     config: Config,
 ) -> dict[str, Any]:
-    """Compute what ``metrics.json`` holds, from the predictions."""
+    """Compute the contents of ``metrics.json`` from the predictions."""
     emotions = training_set.emotions
-    told: dict[str, Any] = {"protocol": _protocol(protocol, plans, config)}
+    summary: dict[str, Any] = {"protocol": _protocol(protocol, plans, config)}
     for subset in SUBSETS:
         part = table[table["subset"] == subset]
         truth, scores = truth_and_scores(part, emotions)
         speakers = list(part["speaker"])
-        told[subset] = metrics.summary(truth, scores, emotions=emotions, speakers=speakers, seed=config.seed)
-    told["folds"] = [_fold(table, plan, training_set) for plan in plans]
-    return told
+        summary[subset] = metrics.summary(truth, scores, emotions=emotions, speakers=speakers, seed=config.seed)
+    summary["folds"] = [_fold(table, plan, training_set) for plan in plans]
+    return summary
 
 
 def _protocol(protocol: protocols.Protocol, plans: Sequence[FoldPlan], config: Config) -> dict[str, Any]:
-    """Say how the scores came about; ``train_also`` is named only where there is such a channel."""
+    """Describe how the scores were computed; ``train_also`` is a key only if it is set."""
     header = protocol.header()
     words = validation_words(plans, deep=registry.get(config.model).family == "deep")
     more: dict[str, Any] = {}
@@ -78,56 +82,53 @@ def _protocol(protocol: protocols.Protocol, plans: Sequence[FoldPlan], config: C
 
 
 def _fold(table: pd.DataFrame, plan: FoldPlan, training_set: TrainingSet) -> dict[str, Any]:
-    """Scores of one fold; without intervals, since a fold has too few speakers for any."""
+    """Return the scores of a fold, without intervals, for which a fold has too few speakers."""
     part = table[(table["subset"] == "test") & (table["fold"] == plan.number)]
     truth, scores = truth_and_scores(part, training_set.emotions)
-    found = metrics.summary(truth, scores, emotions=training_set.emotions, speakers=None, n_resamples=1)
+    summary = metrics.summary(truth, scores, emotions=training_set.emotions, speakers=None, n_resamples=1)
     return {
         "fold": plan.number,
         "test_speakers": list(plan.fold.test_speakers),
         "shared_speakers": list(plan.fold.shared),
         "n_train_clips": int(training_set.usable_rows(plan.fold.train).size),
-        **{name: value for name, value in found.items() if name not in ("interval", "intervals")},
+        **{name: value for name, value in summary.items() if name not in ("interval", "intervals")},
     }
 
 
-def write_figures(folder: Path, told: Mapping[str, Any]) -> None:
-    """Write the two confusion matrices, and the report as text."""
+def write_figures(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Write the confusion matrices of validation and test, and the classification report as text."""
     from emotone.report import text
     from emotone.report.figures import confusion, style
 
     reports = []
     for subset in SUBSETS:
-        picture = confusion.confusion_picture(told[subset], protocol=told["protocol"], subset=subset)
+        picture = confusion.confusion_picture(summary[subset], protocol=summary["protocol"], subset=subset)
         style.save(picture, folder / "figures" / f"confusion_{subset}.png")
-        report = text.classification_report(told[subset], protocol=told["protocol"])
-        how = f"What these clips are: {told['protocol']['validation']}.\n\n" if subset == "validation" else ""
+        report = text.classification_report(summary[subset], protocol=summary["protocol"])
+        how = f"What these clips are: {summary['protocol']['validation']}.\n\n" if subset == "validation" else ""
         reports.append(f"{subset.capitalize()}\n{'=' * len(subset)}\n\n{how}{report}")
     files.write_text(folder / "classification_report.txt", "\n".join(reports))
 
 
 def write_scaler(folder: Path, model: registry.Estimator, training_set: TrainingSet) -> None:
-    """Write mean and scale of every feature, where the model scales at all."""
+    """Write mean and scale of every feature if the model has a scaler."""
     scaler = getattr(model, "named_steps", {}).get("scaler")
     if scaler is not None:
-        told = {"features": list(training_set.names), "mean": scaler.mean_.tolist(), "scale": scaler.scale_.tolist()}
-        files.write_json(folder / "scaler.json", told)
+        values = {"mean": scaler.mean_.tolist(), "scale": scaler.scale_.tolist()}
+        files.write_json(folder / "scaler.json", {"features": list(training_set.names), **values})
 
 
 def write_features(folder: Path, training_set: TrainingSet, *, kind: str) -> None:
-    """Write the features of the clips, extra ones last, but not of copies; kind csv or parquet.
-
-    Path, speaker and emotion come first.
-    """
+    """Write path, speaker, emotion and features of the clips, extra ones last, without copies; kind csv or parquet."""
     clips = training_set.corpus.table[["path", "speaker", "emotion"]]
     values = pd.DataFrame(training_set.values[: len(training_set.corpus)], columns=list(training_set.names))
     files.write_table(folder / f"features.{kind}", pd.concat([clips, values], axis=1))
 
 
 def write_left_out(folder: Path, training_set: TrainingSet) -> None:
-    """Write what was left out and why, and which recordings are there twice; no file where there is nothing to say."""
+    """Write ``rejected.csv`` and ``duplicates.csv``; no file if no clip was left out or no recording occurs twice."""
     if training_set.left_out:
-        rows = [(one.path, one.reason) for one in training_set.left_out]
+        rows = [(clip.path, clip.reason) for clip in training_set.left_out]
         files.write_table(folder / "rejected.csv", pd.DataFrame(rows, columns=["path", "reason"]))
     twins = [(group, path) for group, paths in enumerate(training_set.duplicates(), start=1) for path in paths]
     if twins:
@@ -135,23 +136,23 @@ def write_left_out(folder: Path, training_set: TrainingSet) -> None:
 
 
 def write_search(folder: Path, results: Sequence[FoldResult]) -> None:
-    """Write how long each fold's fit took, apart from the scores since it never comes out the same, and the search."""
+    """Write the seconds of each fold's fit, apart from the reproducible scores, and the results of the search."""
     seconds = [(number, result.fit_s) for number, result in enumerate(results, start=1)]
     files.write_table(folder / "timing.csv", pd.DataFrame(seconds, columns=["fold", "fit_s"]))
-    found = [
+    rows = [
         {"fold": number, **row, "chosen": all(row[name] == value for name, value in result.settings.items())}
         for number, result in enumerate(results, start=1)
         for row in result.search
     ]
-    if found:
-        files.write_table(folder / "tuning.csv", pd.DataFrame(found))
+    if rows:
+        files.write_table(folder / "tuning.csv", pd.DataFrame(rows))
 
 
 def write_curves(folder: Path, results: Sequence[FoldResult], *, final: Fitted, title: str) -> None:
-    """Write how every network of a deep model was trained, a row an epoch and a picture; nothing of a classic model.
+    """Write the training curves of a deep model as a picture and a table, one row per epoch and network.
 
-    Columns ``fold`` (0: the final model), ``fit`` ("validation", "test" or "final"), and what
-    `emotone.models.deep.neural.NeuralClassifier.history_` holds.
+    Columns ``fold`` (0: the final model), ``fit`` ("validation", "test" or "final"), and those of
+    `emotone.models.deep.neural.NeuralClassifier.history_`.
     """
     rows = [{"fold": number, **row} for number, result in enumerate(results, start=1) for row in result.history]
     if not rows:
