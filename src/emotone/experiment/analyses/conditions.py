@@ -1,4 +1,4 @@
-"""The test clips as conditions change them: computed before the folds, and read again fold by fold."""
+"""Test clips under conditions, such as noise: features are computed before the folds, and read again by each fold."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,25 +32,25 @@ def gather_conditions(
     store: FeatureStore,
     progress: Progress | None = None,
 ) -> TrainingSet:
-    """Compute the features of the own clips under every condition that they are tested under, and keep them at hand.
+    """Compute the features of the own clips under every condition, and return a training set that can read them.
 
     Raises
     ------
     FeatureError
-        A clip can't be read once it was changed.
+        A clip can't be read under a condition.
     """
-    every, found = np.arange(training_set.n_own, dtype=np.int64), {}
+    readers = {}
     for step, name in enumerate(config.conditions):
         stage = part(progress, step / len(config.conditions), (step + 1) / len(config.conditions))
         under = _Under(name, training_set.own, extractor, store, config)
-        under(every, progress=stage)
-        found[name] = under
-    return replace(training_set, conditions=found)
+        under(training_set.own_rows, progress=stage)
+        readers[name] = under
+    return replace(training_set, conditions=readers)
 
 
 @dataclass(frozen=True, eq=False)
 class _Under:
-    """Gives features of clips under one condition; computed once, and from then on in the store."""
+    """Return the features of clips under a condition; the store keeps them."""
 
     name: str
     corpus: Corpus
@@ -59,26 +59,26 @@ class _Under:
     config: Config
 
     def __call__(self, rows: Rows, *, progress: Progress | None = None) -> NDArray[Any]:
-        def told(done: int, total: int, what: str, /) -> None:
+        def report(done: int, total: int, what: str, /) -> None:
             if progress is not None:
                 progress(done, total, f"features under {self.name}")
 
         change = Augmentation((CONDITIONS[self.name],), copy=1, seed=self.config.seed)
-        found = self.store.compute(
+        features = self.store.compute(
             self.corpus,
             self.extractor,
             preprocessing=self.config.preprocessing,
             augmentation=change,
             rows=rows.tolist(),
-            progress=told,
+            progress=report,
         )
-        if found.rejected:
-            place, why = next(iter(found.rejected.items()))
+        if features.rejected:
+            place, reason = next(iter(features.rejected.items()))
             path = self.corpus.table["path"][rows[place]]
             raise FeatureError(
-                f"{path} can't be tested under {self.name!r}: {why}; leave the condition or the file out"
+                f"{path} can't be tested under {self.name!r}: {reason}; leave the condition or the file out"
             )
-        return found.values
+        return features.values
 
 
 def write_conditions(folder: Path, results: Sequence[FoldResult], training_set: TrainingSet) -> list[dict[str, Any]]:
@@ -86,14 +86,14 @@ def write_conditions(folder: Path, results: Sequence[FoldResult], training_set: 
 
     Returns
     -------
-    One row a condition: condition, accuracy, uar, ece.
+    One row per condition: condition, accuracy, uar, ece.
     """
     truth = training_set.labels[np.concatenate([result.test_rows for result in results])]
-    heard = {"none": [result.test_scores for result in results]}
-    heard |= {name: [result.test_conditions[name] for result in results] for name in training_set.conditions}
+    under = {"none": [result.test_scores for result in results]}
+    under |= {name: [result.test_conditions[name] for result in results] for name in training_set.conditions}
     rows = []
-    for name, scores in heard.items():
-        pooled = np.concatenate([result.calibrated(one) for result, one in zip(results, scores, strict=True)])
+    for name, scores in under.items():
+        pooled = np.concatenate([result.calibrated(raw) for result, raw in zip(results, scores, strict=True)])
         predicted = pooled.argmax(axis=1)
         rows.append(
             {
