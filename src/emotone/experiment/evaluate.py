@@ -22,7 +22,8 @@ from emotone.runs.folder import truth_and_scores
 
 N_THREADS = 2  # only the decoder and the model release the interpreter lock
 SETTINGS = "evaluation.json"
-_Item, _Result = TypeVar("_Item"), TypeVar("_Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 def evaluate(
