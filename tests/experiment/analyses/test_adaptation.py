@@ -1,4 +1,4 @@
-"""What hearing a speaker's clips is worth: which clips are heard, the curve, and what a run writes of it."""
+"""Adaptation to speakers: which clips are used, the curve, and the files of a run."""
 
 import json
 from dataclasses import replace
@@ -10,24 +10,24 @@ import pandas as pd
 import pytest
 
 from emotone import corpora, protocols
-from emotone.corpora import Corpus
 from emotone.errors import ConfigError
 from emotone.experiment import folds, run
 from emotone.experiment.analyses import adaptation
 from emotone.experiment.analyses.adaptation import COUNTS, LEVELS, N_DRAWS, adapted_scores, as_table, curve
-from emotone.experiment.fold_result import FoldResult
-from emotone.experiment.training_set import TrainingSet, gather
+from emotone.experiment.training_set import gather
 from emotone.export.networks import SPEAKER_INPUTS
 from emotone.features.frames import MfccFrames
 from emotone.features.graph import extractor_graph
 from emotone.features.store import FeatureStore
 from emotone.models import registry
-from emotone.models.tune import grid_search
-from emotone.report.figures.adaptation import adaptation_picture
 from support import toy_experiment as toy
 
 N_CLIPS = {"a": 40, "b": 4, "c": 1, "": 6}
+
+
 SPEAKERS = [name for name, n in N_CLIPS.items() for _ in range(n)]
+
+
 EMOTIONS = ("neutral", "happy", "angry")
 
 
@@ -72,9 +72,6 @@ def heard_by(level: str, *, seed=0, rows=None, training_set=None):
             np.testing.assert_allclose(one[sorted(rest)], 1 / len(rest), rtol=1e-5)  # a mean, each clip once
         found.append((sets, heard))
     return found
-
-
-# who is heard
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -155,9 +152,6 @@ def test_without_the_emotion_there_is_no_neutral_level():
     assert tuple(found) == tuple(level for level in LEVELS if level != "neutral")
 
 
-# the curve
-
-
 def sure(*predicted, confidence=1.0):
     """(n, 2) probabilities of these answers."""
     rest = 1 - confidence
@@ -189,125 +183,6 @@ def test_curve_by_hand():
     table = as_table({"validation": rows[:2], "test": rows})
     assert list(table["subset"]) == ["validation"] * 2 + ["test"] * 3
     assert list(table.columns) == ["subset", "level", "draws", "accuracy", "uar", "uar_low", "uar_high", "ece"]
-
-
-def fold_result(**changes) -> FoldResult:
-    rng = np.random.default_rng(0)
-    scores = rng.dirichlet(np.ones(3), size=4)
-    settings = {
-        "test_rows": np.arange(4),
-        "test_scores": scores,
-        "validation_rows": np.arange(4, 7),
-        "validation_scores": scores[:3],
-        "classes": np.arange(3),
-        "temperature": 1.7,
-    }
-    return FoldResult(**settings | changes)
-
-
-def test_adapted_answers_survive_the_disk(tmp_path):
-    rng = np.random.default_rng(1)
-    test = {level: rng.dirichlet(np.ones(3), size=(2, 4)) for level in LEVELS}
-    validation = {level: rng.dirichlet(np.ones(3), size=(1, 3)) for level in ("1", "all")}
-    fold_result(test_adapted=test, validation_adapted=validation).save(tmp_path / "fold.npz")
-    found = FoldResult.load(tmp_path / "fold.npz")
-    assert (list(found.test_adapted), list(found.validation_adapted)) == (list(test), list(validation))
-    for kept, given in ((found.test_adapted, test), (found.validation_adapted, validation)):
-        for level, answers in given.items():
-            np.testing.assert_array_equal(kept[level], answers)
-    fold_result().save(tmp_path / "plain.npz")
-    plain = FoldResult.load(tmp_path / "plain.npz")
-    assert plain.test_adapted == plain.validation_adapted == {}
-
-
-def test_the_temperature_is_applied_to_every_draw_alike():
-    result = fold_result(classes=np.asarray([0, 2]), temperature=2.0)
-    draws = np.random.default_rng(2).dirichlet(np.ones(2), size=(5, 4))
-    scores = np.zeros((5, 4, 3))
-    scores[..., [0, 2]] = draws
-    found = result.calibrated(scores)
-    softened = np.sqrt(draws)
-    np.testing.assert_allclose(found[..., [0, 2]], softened / softened.sum(axis=-1, keepdims=True), rtol=1e-6)
-    assert (found[..., 1] == 0).all()
-    for number in range(5):
-        np.testing.assert_allclose(found[number], result.calibrated(scores[number]), rtol=1e-12)
-
-
-# what training is told
-
-
-def training_set_of(rows, *, n_own, origin=None) -> TrainingSet:
-    """Clips of (corpus, speaker, channel, emotion), and rows of values made from them."""
-    table = pd.DataFrame(rows, columns=["corpus", "speaker", "channel", "emotion"])
-    full = {name: "" for name in corpora.COLUMNS} | {"start_s": 0.0, "end_s": np.nan}
-    corpus = Corpus(
-        table.assign(**{name: full[name] for name in corpora.COLUMNS if name not in table})[list(corpora.COLUMNS)],
-        "made",
-    )
-    origin = np.arange(len(rows)) if origin is None else np.asarray(origin)
-    zeros = np.zeros(origin.size)
-    return TrainingSet(corpus, n_own, ("x",), ("",) * len(rows), zeros[:, None], origin, zeros.astype(int), 0, ())
-
-
-def test_extras_tell_speakers_what_is_possible_and_what_is_own():
-    clips = [
-        ("one", "a", "speech", "neutral"),
-        ("one", "a", "speech", "happy"),
-        ("one", "b", "speech", "angry"),
-        ("two", "c", "speech", "happy"),
-        ("two", "c", "speech", "angry"),
-        ("two", "", "speech", "happy"),
-        ("one", "", "speech", "happy"),
-        ("one", "a", "song", "happy"),
-    ]
-    training_set = training_set_of(clips, n_own=7, origin=[*range(8), 4, 7])
-    assert training_set.emotions == EMOTIONS
-    told = training_set.speaker_inputs(np.arange(10))
-    speakers = told["speakers"]
-    voices = [[0, 1], [2], [3, 4, 8], [5], [6], [7, 9]]  # copies are of the voice that they were made from
-    assert sorted(set(speakers.tolist())) == list(range(len(voices)))
-    assert [sorted(np.flatnonzero(speakers == speakers[rows[0]])) for rows in voices] == voices
-    one, two, song = [True, True, True], [False, True, True], [False, True, False]
-    assert told["possible"].tolist() == [one, one, one, two, two, two, one, song, two, song]
-    assert told["own"].tolist() == [True] * 7 + [False, True, False]
-
-
-def test_extras_go_by_the_training_rows_alone():
-    training_set = training_set_of([("one", "a", "speech", emotion) for emotion in EMOTIONS], n_own=3)
-    told = training_set.speaker_inputs(np.asarray([2, 0]))
-    assert told["possible"].tolist() == [[True, False, True]] * 2
-    assert {name: values.dtype.kind for name, values in told.items()} == {"speakers": "i", "possible": "b", "own": "b"}
-
-
-class Recording:
-    """An estimator that keeps what its fits are told."""
-
-    fits: list = []
-
-    def set_params(self, **settings):
-        return self
-
-    def fit(self, X, y, **given):
-        self.classes_ = np.unique(y)
-        self.fits.append((X.tolist(), given))
-
-    def predict_proba(self, X):
-        return np.full((len(X), self.classes_.size), 0.5)
-
-
-def test_the_search_hands_each_fold_its_own(monkeypatch):
-    monkeypatch.setattr(Recording, "fits", [])
-    spec = registry.ModelSpec("recording", lambda **given: Recording(), "none", grid={"C": (1, 2)})
-    rows, y = np.arange(4), np.asarray([0, 1, 0, 1])
-    pairs = [(rows[:2], rows[2:]), (rows[2:], rows[:2])]
-    grid_search(spec, rows, y, folds=pairs, given=[{"who": "first"}, {"who": "second"}])
-    assert Recording.fits == 2 * [([0, 1], {"who": "first"}), ([2, 3], {"who": "second"})]
-    Recording.fits.clear()
-    grid_search(spec, rows, y, folds=pairs)
-    assert [given for _, given in Recording.fits] == [{}] * 4
-
-
-# a whole experiment
 
 
 @pytest.fixture(scope="module")
@@ -441,54 +316,3 @@ def test_mixed_voices_are_refused_before_any_work(manifest, tmp_path):
     with pytest.raises(ConfigError, match="augment names 'mixup', and the model 'adaptive' learns how each voice"):
         config(manifest, tmp_path / "run", augment=("mixup",))
     assert config(manifest, tmp_path / "run", augment=("noise",)).mixup is False
-
-
-# the picture
-
-
-def points(**changes):
-    uar = {"0": 0.50, "1": 0.52, "3": 0.55, "5": 0.60, "10": 0.62, "30": 0.70, "neutral": 0.58, "all": 0.75}
-    width = {"0": 0.0, "neutral": 0.0, "all": 0.0}
-    return [
-        {
-            "level": level,
-            "uar": value,
-            "uar_low": value - width.get(level, 0.01),
-            "uar_high": value + width.get(level, 0.02),
-        }
-        for level, value in (uar | changes).items()
-    ]
-
-
-def test_picture_shows_every_level_at_its_place():
-    (axes,) = adaptation_picture(points(), title="adaptive, speaker-6fold").axes
-    assert axes.get_title(loc="left") == "adaptive, speaker-6fold"
-    labels = [label.get_text() for label in axes.get_xticklabels()]
-    assert labels == ["0", "1", "3", "5", "10", "30", "all, with the\nclip itself"]
-    assert axes.get_xticks().tolist() == list(range(7))
-    lines = {line.get_label(): line for line in axes.get_lines()}
-    curve_line = lines["mean over the draws"]
-    np.testing.assert_allclose(curve_line.get_ydata(), [50, 52, 55, 60, 62, 70])
-    assert list(curve_line.get_xdata()) == list(range(6))
-    across = lines["all neutral clips of the speaker: 58.0"]
-    np.testing.assert_allclose(across.get_ydata(), 58)
-    (last,) = [line for name, line in lines.items() if name.startswith("_")]
-    np.testing.assert_allclose(last.get_xydata(), [[6, 75]])
-    assert last.get_linestyle() == "None"  # what includes the clip itself is no part of the line
-    assert [text.get_text() for text in axes.texts] == ["50.0", "52.0", "55.0", "60.0", "62.0", "70.0", "75.0"]
-    (band,) = axes.collections
-    corners = band.get_paths()[0].vertices
-    assert (corners[:, 1].min(), corners[:, 1].max()) == pytest.approx((50, 72))
-    assert sorted(corners[corners[:, 0] == 3][:, 1].round(6)) == pytest.approx([59, 62])
-    low, high = axes.get_ylim()
-    assert low < 50 and high > 75
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("unlabelled clips of the speaker", "UAR, %")
-
-
-def test_picture_without_neutral_clips_has_no_line_for_them():
-    rows = [row for row in points() if row["level"] != "neutral"]
-    (axes,) = adaptation_picture(rows, title="any").axes
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
-        "lowest to highest of the draws",
-        "mean over the draws",
-    ]

@@ -1,4 +1,4 @@
-"""Clips of another channel: learnt from where their speaker is, and never a way in for a held-out voice."""
+"""Training sets: extra clips are used only with their speakers, and never bring in a held-out voice."""
 
 import json
 import shutil
@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from sklearn.pipeline import Pipeline
 
-from emotone import protocols
+from emotone import corpora, protocols
+from emotone.corpora import Corpus
 from emotone.errors import CorpusError, LeakError
 from emotone.experiment import Config, folds, run
 from emotone.experiment.config import differing
@@ -62,8 +63,6 @@ def altered(manifest, folder, change):
 
 
 # training_set
-
-
 def test_own_clips_come_first_and_are_what_they_would_be_alone(config):
     alone = training_set_of(config, train_also=())
     both = training_set_of(config)
@@ -180,9 +179,6 @@ def test_no_clip_to_learn_from_too_is_an_error(manifest, tmp_path, keep, message
     assert not config.out.exists()
 
 
-# a whole run
-
-
 def test_scores_are_of_own_clips_and_say_what_else_was_learnt_from(config):
     told = run(config).metrics
     assert told["test"]["n_clips"] == told["validation"]["n_clips"] == N_OWN
@@ -219,9 +215,6 @@ def test_a_random_protocol_never_tests_an_extra_clip(config):
     assert table["row"].max() < N_OWN
     (fold,) = told["folds"]
     assert fold["n_train_clips"] == N_OWN - len(table) + N_EXTRA
-
-
-# leaks
 
 
 class Listener(Pipeline):
@@ -331,9 +324,6 @@ def test_songs_of_ravdess_are_learnt_from_in_the_folds_of_their_singers(data, tm
     assert sum(learnt) == 5 * 1009
 
 
-# settings of runs that are there already
-
-
 def test_a_run_from_before_these_settings_is_the_same_experiment(config):
     settings = replace(config, model="svm", extractor="auto", train_also=()).to_dict()
     before = {name: value for name, value in settings.items() if name != "train_also"} | {"extractor": "functionals"}
@@ -345,3 +335,49 @@ def test_a_run_from_before_these_settings_is_the_same_experiment(config):
     assert differing(deep, deep | {"extractor": "log-mel"}) == ["extractor"]
     comparison = {name: value for name, value in before.items() if name != "model"}
     assert differing(comparison, settings, ignored=frozenset({"model", "out"})) == []
+
+
+CLASSES = ("neutral", "happy", "angry")
+
+
+def training_set_from(rows, *, n_own, origin=None) -> TrainingSet:
+    """Clips of (corpus, speaker, channel, emotion), and rows of values made from them."""
+    table = pd.DataFrame(rows, columns=["corpus", "speaker", "channel", "emotion"])
+    full = {name: "" for name in corpora.COLUMNS} | {"start_s": 0.0, "end_s": np.nan}
+    corpus = Corpus(
+        table.assign(**{name: full[name] for name in corpora.COLUMNS if name not in table})[list(corpora.COLUMNS)],
+        "made",
+    )
+    origin = np.arange(len(rows)) if origin is None else np.asarray(origin)
+    zeros = np.zeros(origin.size)
+    return TrainingSet(corpus, n_own, ("x",), ("",) * len(rows), zeros[:, None], origin, zeros.astype(int), 0, ())
+
+
+def test_extras_tell_speakers_what_is_possible_and_what_is_own():
+    clips = [
+        ("one", "a", "speech", "neutral"),
+        ("one", "a", "speech", "happy"),
+        ("one", "b", "speech", "angry"),
+        ("two", "c", "speech", "happy"),
+        ("two", "c", "speech", "angry"),
+        ("two", "", "speech", "happy"),
+        ("one", "", "speech", "happy"),
+        ("one", "a", "song", "happy"),
+    ]
+    training_set = training_set_from(clips, n_own=7, origin=[*range(8), 4, 7])
+    assert training_set.emotions == CLASSES
+    told = training_set.speaker_inputs(np.arange(10))
+    speakers = told["speakers"]
+    voices = [[0, 1], [2], [3, 4, 8], [5], [6], [7, 9]]  # copies are of the voice that they were made from
+    assert sorted(set(speakers.tolist())) == list(range(len(voices)))
+    assert [sorted(np.flatnonzero(speakers == speakers[rows[0]])) for rows in voices] == voices
+    one, two, song = [True, True, True], [False, True, True], [False, True, False]
+    assert told["possible"].tolist() == [one, one, one, two, two, two, one, song, two, song]
+    assert told["own"].tolist() == [True] * 7 + [False, True, False]
+
+
+def test_extras_go_by_the_training_rows_alone():
+    training_set = training_set_from([("one", "a", "speech", emotion) for emotion in CLASSES], n_own=3)
+    told = training_set.speaker_inputs(np.asarray([2, 0]))
+    assert told["possible"].tolist() == [[True, False, True]] * 2
+    assert {name: values.dtype.kind for name, values in told.items()} == {"speakers": "i", "possible": "b", "own": "b"}
