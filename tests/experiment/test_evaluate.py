@@ -12,6 +12,8 @@ from emotone.experiment import compare, evaluate
 from emotone.recognition.recognizer import Recognizer
 from support import toy_experiment as toy
 
+pytestmark = pytest.mark.slow
+
 MODELS = ("knn", "linear-svm")
 
 

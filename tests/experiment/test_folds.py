@@ -111,6 +111,7 @@ class PowerCutError(Exception):
     """Stands for what ends a process."""
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_and_ends_like_one_that_was_not(spied, manifest, tmp_path):
     settings = {"model": "spy", "tune": True}
     whole = run(toy.config(manifest, tmp_path / "whole", **settings))

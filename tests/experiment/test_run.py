@@ -150,6 +150,7 @@ def test_a_folder_of_something_else_is_refused(manifest, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.slow
 def test_shuffled_labels_are_at_chance(tmp_path, make_voice):
     """A score above chance here would be a leak: a neighbour of a held-out clip is that clip."""
     manifest = toy.write_corpus(tmp_path, make_voice, shuffled=True)
@@ -197,6 +198,7 @@ def test_a_recording_on_both_sides_of_a_split_is_refused(tmp_path, make_voice):
     assert not config.out.exists()
 
 
+@pytest.mark.slow
 def test_what_is_left_out_or_there_twice_is_listed(tmp_path, make_voice):
     manifest = toy.write_corpus(tmp_path, make_voice)
     shutil.copy(tmp_path / "0-happy-0.wav", tmp_path / "0-happy-1.wav")  # of one speaker: on one side always

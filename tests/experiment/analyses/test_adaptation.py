@@ -190,15 +190,15 @@ def graph() -> bytes:
     return extractor_graph(MfccFrames()).SerializeToString()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _quick(graph):
+@pytest.fixture(scope="module")
+def quick(graph):
     """A model of few epochs over MFCCs, and the extractor's graph exported once."""
     spec = registry.MODELS["adaptive"]
-    quick = {"max_epochs": 4, "batch_size": 16, "learning_rate": 0.01, "averaging": 0.5, "precision": "float32"}
+    settings = {"max_epochs": 4, "batch_size": 16, "learning_rate": 0.01, "averaging": 0.5, "precision": "float32"}
 
     def build(*, seed, n_jobs, class_weight):
-        settings = {f"classifier__{name}": value for name, value in quick.items()}
-        return spec.build(seed=seed, n_jobs=1, class_weight=class_weight).set_params(**settings)
+        named = {f"classifier__{name}": value for name, value in settings.items()}
+        return spec.build(seed=seed, n_jobs=1, class_weight=class_weight).set_params(**named)
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         toy.install(monkeypatch)
@@ -222,7 +222,7 @@ def config(manifest, out, **settings):
 
 
 @pytest.fixture(scope="module")
-def finished(manifest, tmp_path_factory):
+def finished(manifest, tmp_path_factory, quick):
     """A run, and of each model that answers: the rows of the corpus that it is asked about."""
     asked = []
     real = adaptation.adapted_scores
@@ -238,7 +238,8 @@ def finished(manifest, tmp_path_factory):
     return chosen, asked
 
 
-def test_a_run_tells_what_every_level_scores(finished):
+@pytest.mark.slow
+def test_a_run_scores_every_level(finished):
     chosen, asked = finished
     told = json.loads((chosen.out / "metrics.json").read_text())
     assert list(told["adapted"]) == ["validation", "test", "folds"]
@@ -264,7 +265,8 @@ def test_a_run_tells_what_every_level_scores(finished):
     assert [sorted(sum(asked[start::2], [])) for start in (0, 1)] == [list(range(54))] * 2
 
 
-def test_the_bundles_graph_can_be_told_of_the_speaker(finished):
+@pytest.mark.slow
+def test_the_bundles_graph_takes_a_speaker(finished):
     path = finished[0].out / "model" / "model.onnx"
     session = onnxruntime.InferenceSession(path.read_bytes())
     assert [value.name for value in session.get_inputs()] == ["waveform"]
@@ -274,7 +276,8 @@ def test_the_bundles_graph_can_be_told_of_the_speaker(finished):
     assert (card["model"], card["embedding"]) == ("adaptive", 256)
 
 
-def test_development_clips_and_two_emotions_are_enough(manifest, tmp_path):
+@pytest.mark.slow
+def test_development_clips_and_two_emotions_are_enough(quick, manifest, tmp_path):
     chosen = config(manifest, tmp_path / "run", protocol="random-70-15-15", emotions=("happy", "angry"))
     told = run(chosen).metrics["adapted"]
     for rows in (told["validation"], told["test"], *told["folds"]):
@@ -289,7 +292,8 @@ def searched(*rows, **settings):
     raise SearchedError
 
 
-def test_the_search_tells_each_fit_of_its_own_clips(manifest, tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_the_search_passes_each_fit_the_inputs_of_its_clips(quick, manifest, tmp_path, monkeypatch):
     chosen, heard = config(manifest, tmp_path / "run", tune=True), {}
 
     def search(spec, X, y, *, folds, given, **settings):

@@ -192,6 +192,7 @@ def finished(tmp_path_factory, make_voice):
         yield replace(config, out=config.out / "knn")
 
 
+@pytest.mark.slow
 def test_a_run_tells_groups_and_what_its_threshold_is_worth(finished):
     found = json.loads((finished.out / "metrics.json").read_text())
     table = pd.read_parquet(finished.out / "predictions.parquet")
