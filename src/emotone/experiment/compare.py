@@ -71,21 +71,14 @@ def compare(
 
 def configs(config: Config, models: Sequence[str]) -> dict[str, Config]:
     """Return the experiment of each model, by its name, each in a separate folder in ``config.out``."""
-    names = dict.fromkeys(
-        name
-        for model in ([models] if isinstance(models, str) else models)
-        for name in (_from_scratch() if model == ALL else [model])
-    )
+    free = [name for name, spec in registry.MODELS.items() if spec.from_scratch]  # without a pretrained encoder
+    chosen = [models] if isinstance(models, str) else models
+    names = dict.fromkeys(name for model in chosen for name in (free if model == ALL else [model]))
     if not names:
         raise ConfigError(f"no model is named; expected some of {', '.join(registry.MODELS)}, or 'all'")
     for name in names:
         registry.get(name)
     return {name: replace(config, model=name, out=config.out / name) for name in names}
-
-
-def _from_scratch() -> list[str]:
-    """Return every model that needs no pretrained encoder, since that would have to be downloaded."""
-    return [name for name, spec in registry.MODELS.items() if spec.from_scratch]
 
 
 def open_folder(config: Config, *, marker: str, free: Sequence[str]) -> None:

@@ -38,30 +38,13 @@ def evaluate(
 ) -> dict[str, Any]:
     """Evaluate a bundle on corpora, over the emotions that both have; their scores are normalised to sum to 1.
 
-    Parameters
-    ----------
-    bundle
-        A folder, or ``"default"``.
-    corpora, data, channel
-        See `emotone.corpora.load`.
-    adapt
-        Whether to adapt to all clips of each known speaker first, without their labels, as `Recognizer.adapt` does.
-    out
-        The folder for ``metrics.json``, ``predictions.parquet`` and ``figures/confusion_test.png``, or None; the
-        picture needs the extra ``train``.
+    Arguments and errors are those of `emotone.evaluate`; with ``out``, the extra ``train`` is needed for the picture.
 
     Returns
     -------
     The result of `emotone.metrics.summary`, and ``protocol``, ``emotions`` (those that both have), ``unknown`` (each
     other emotion of the corpora -> number of its clips), ``rejected`` (paths and reasons), ``unsure`` (share of clips
     that the bundle calls unsure) and ``warning``, a sentence or empty.
-
-    Raises
-    ------
-    CorpusError
-        A corpus can't be read, fewer than two emotions are shared, or no clip can be read.
-    ConfigError
-        ``out`` contains something other than this evaluation, or the bundle can't adapt.
     """
     recognizer, folder = Recognizer(bundle), None if out is None else Path(out)
     if adapt:

@@ -25,10 +25,8 @@ def predictions(plans: Sequence[FoldPlan], results: Sequence[FoldResult], traini
     parts = []
     for subset in SUBSETS:
         for plan, result in zip(plans, results, strict=True):
-            if subset == "test":
-                rows, scores = result.test_rows, result.calibrated(result.test_scores)
-            else:
-                rows, scores = result.validation_rows, result.calibrated(result.validation_scores)
+            rows = getattr(result, f"{subset}_rows")
+            scores = result.calibrated(getattr(result, f"{subset}_scores"))
             order = np.argsort(rows, kind="stable")
             parts.append(_part(rows[order], scores[order], training_set, fold=plan.number, subset=subset))
     return pd.concat(parts, ignore_index=True)

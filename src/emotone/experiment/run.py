@@ -163,27 +163,20 @@ def _all_folds(
         result = FoldResult.load(path)
         if result is None:
             stage = part(progress, done / len(plans), (done + 1) / len(plans))
-            result = _run_fold(plan, training_set, config, checkpoint=path.with_suffix(""), progress=stage)
+            try:
+                result = folds.run_fold(plan, training_set, config, checkpoint=path.with_suffix(""), progress=stage)
+            except EmotoneError:
+                raise
+            except ValueError as error:  # of scikit-learn, such as fewer clips than neighbours
+                n_clips = training_set.usable_rows(plan.fold.train).size
+                raise CorpusError(
+                    f"the model {config.model!r} can't learn fold {plan.number} from {n_clips} clips: {error}; "
+                    "add clips, or choose another model"
+                ) from error
             result.save(path)
         results.append(result)
         progress(done + 1, len(plans), f"fold {plan.number} of {len(plans)} done")
     return results
-
-
-def _run_fold(
-    plan: FoldPlan, training_set: TrainingSet, config: Config, *, checkpoint: Path, progress: Progress
-) -> FoldResult:
-    """Run a fold; raise CorpusError if scikit-learn rejects the clips, such as too few for the neighbours."""
-    try:
-        return folds.run_fold(plan, training_set, config, checkpoint=checkpoint, progress=progress)
-    except EmotoneError:
-        raise
-    except ValueError as error:
-        n_clips = training_set.usable_rows(plan.fold.train).size
-        raise CorpusError(
-            f"the model {config.model!r} can't learn fold {plan.number} from {n_clips} clips: {error}; "
-            "add clips, or choose another model"
-        ) from error
 
 
 def _write_scores(

@@ -1,7 +1,8 @@
 """Test clips under conditions, such as noise: features are computed before the folds, and read again by each fold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,43 +43,41 @@ def gather_conditions(
     readers = {}
     for step, name in enumerate(config.conditions):
         stage = part(progress, step / len(config.conditions), (step + 1) / len(config.conditions))
-        under = _Under(name, training_set.own, extractor, store, config)
-        under(training_set.own_rows, progress=stage)
-        readers[name] = under
+        corpus = training_set.own
+        readers[name] = partial(_features, name=name, corpus=corpus, extractor=extractor, store=store, config=config)
+        readers[name](training_set.own_rows, progress=stage)
     return replace(training_set, conditions=readers)
 
 
-@dataclass(frozen=True, eq=False)
-class _Under:
+def _features(
+    rows: Rows,
+    *,
+    name: str,
+    corpus: Corpus,
+    extractor: "Extractor",
+    store: FeatureStore,
+    config: Config,
+    progress: Progress | None = None,
+) -> NDArray[Any]:
     """Return the features of clips under a condition; the store keeps them."""
 
-    name: str
-    corpus: Corpus
-    extractor: "Extractor"
-    store: FeatureStore
-    config: Config
+    def report(done: int, total: int, what: str, /) -> None:
+        if progress is not None:
+            progress(done, total, f"features under {name}")
 
-    def __call__(self, rows: Rows, *, progress: Progress | None = None) -> NDArray[Any]:
-        def report(done: int, total: int, what: str, /) -> None:
-            if progress is not None:
-                progress(done, total, f"features under {self.name}")
-
-        change = Augmentation((CONDITIONS[self.name],), copy=1, seed=self.config.seed)
-        features = self.store.compute(
-            self.corpus,
-            self.extractor,
-            preprocessing=self.config.preprocessing,
-            augmentation=change,
-            rows=rows.tolist(),
-            progress=report,
-        )
-        if features.rejected:
-            place, reason = next(iter(features.rejected.items()))
-            path = self.corpus.table["path"][rows[place]]
-            raise FeatureError(
-                f"{path} can't be tested under {self.name!r}: {reason}; leave the condition or the file out"
-            )
-        return features.values
+    features = store.compute(
+        corpus,
+        extractor,
+        preprocessing=config.preprocessing,
+        augmentation=Augmentation((CONDITIONS[name],), copy=1, seed=config.seed),
+        rows=rows.tolist(),
+        progress=report,
+    )
+    if features.rejected:
+        place, reason = next(iter(features.rejected.items()))
+        path = corpus.table["path"][rows[place]]
+        raise FeatureError(f"{path} can't be tested under {name!r}: {reason}; leave the condition or the file out")
+    return features.values
 
 
 def write_conditions(folder: Path, results: Sequence[FoldResult], training_set: TrainingSet) -> list[dict[str, Any]]:

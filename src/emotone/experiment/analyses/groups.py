@@ -25,20 +25,9 @@ Groups = dict[str, dict[str, dict[str, Any]]]
 def write(
     folder: Path, table: pd.DataFrame, *, training_set: TrainingSet, protocol: Mapping[str, Any], seed: int = 0
 ) -> Groups:
-    """Score the groups of the test clips, and write a table and a picture.
+    """Score the groups of the test clips, write a table and a picture, and return the result of `by_group`.
 
-    Parameters
-    ----------
-    table
-        Result of `outputs.predictions`.
-    protocol
-        The ``protocol`` of ``metrics.json``.
-    seed
-        Random seed of the intervals.
-
-    Returns
-    -------
-    Result of `by_group`.
+    ``table``: result of `outputs.predictions`; ``protocol``: that of ``metrics.json``; ``seed``: for the intervals.
     """
     from emotone.report.figures import groups as drawn
     from emotone.report.figures import style

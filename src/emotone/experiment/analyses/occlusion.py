@@ -64,27 +64,7 @@ def write(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """Write ``relevance.npz``: maps of a few correctly predicted clips of each emotion.
-
-    Parameters
-    ----------
-    folder
-        The run directory.
-    model
-        The final model.
-    corpus
-        Clips, from which some are drawn.
-    preprocessing
-        That of the model.
-    seed
-        Random seed of the draw.
-
-    Returns
-    -------
-    The arrays in the file: ``maps`` (m, bands, slots), see `occluded`; ``emotion`` (m,), ``row`` (m,) of the corpus,
-    ``confidence`` (m,) and ``seconds`` (m,) of each; ``edges_hz`` (bands + 1,).  m is 0 if even the least effort would
-    take longer than `BUDGET_S`, or if no clip is predicted correctly.
-    """
+    """Write ``relevance.npz``, the result of `measured`."""
     arrays = measured(model, corpus, preprocessing=preprocessing, seed=seed, progress=progress)
     files.write_arrays(folder / ARRAYS, arrays)
     return arrays
@@ -99,7 +79,14 @@ def measured(
     budget_s: float = BUDGET_S,
     progress: Progress | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """Compute the arrays that `write` writes."""
+    """Compute maps of a few correctly predicted clips of each emotion, which are drawn with ``seed``.
+
+    Returns
+    -------
+    ``maps`` (m, bands, slots), see `occluded`; ``emotion`` (m,), ``row`` (m,) of the corpus, ``confidence`` (m,) and
+    ``seconds`` (m,) of each; ``edges_hz`` (bands + 1,).  m is 0 if even the least effort would take longer than
+    ``budget_s``, or if no clip is predicted correctly.
+    """
     emotions = [emotion for emotion in model.emotions if emotion in set(corpus.table["emotion"])]
     most = EFFORTS[0].clips
     clips = {

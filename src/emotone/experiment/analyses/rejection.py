@@ -26,20 +26,10 @@ def write(
     threshold: float,
     protocol: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write the risk-coverage curves of validation and test, as a table and a picture.
+    """Write the risk-coverage curves of validation and test, and return the result of `selective_metrics` for the test.
 
-    Parameters
-    ----------
-    table
-        Result of `outputs.predictions`.
-    threshold
-        Result of `calibration.calibration`.
-    protocol
-        The ``protocol`` of ``metrics.json``.
-
-    Returns
-    -------
-    Result of `selective_metrics` for the test clips.
+    ``table``: result of `outputs.predictions`; ``threshold``: that of the final model; ``protocol``: that of
+    ``metrics.json``.
     """
     from emotone.report.figures import risk_coverage, style
 

@@ -39,19 +39,19 @@ def speech_and_other(
     """
     runner, rng = GraphRunner(graph), np.random.default_rng([seed, 1])
     total = len(clips) * (1 + len(DEGRADED)) + len(KINDS) * N_SOUNDS
-    speech: list[Means] = []
-    other: list[Means] = []
+    means: list[Means] = []
 
-    def add(to: list[Means], samples: Waveform) -> None:
-        to.append(runner(samples).mean(axis=0))
+    def add(samples: Waveform) -> None:
+        means.append(runner(samples).mean(axis=0))
         if progress is not None:
-            progress(len(speech) + len(other), total, "computing frames of speech and other sounds")
+            progress(len(means), total, "computing frames of speech and other sounds")
 
     for clip in clips:
-        add(speech, clip)
+        add(clip)
         for name in DEGRADED:
-            add(speech, CONDITIONS[name](clip, rng=rng))
+            add(CONDITIONS[name](clip, rng=rng))
+    n_speech = len(means)
     for kind in KINDS:
         for _ in range(N_SOUNDS):
-            add(other, synthesised(kind, duration_s=float(rng.uniform(*LENGTHS_S)), rng=rng))
-    return np.stack(speech), np.stack(other)
+            add(synthesised(kind, duration_s=float(rng.uniform(*LENGTHS_S)), rng=rng))
+    return np.stack(means[:n_speech]), np.stack(means[n_speech:])

@@ -23,38 +23,18 @@ COLUMNS = (
 )
 
 
-def worst(table: pd.DataFrame, *, n_most: int = N_ERRORS) -> pd.DataFrame:
-    """Select the most confident wrong test predictions, most confident first, ties by row.
+def write(folder: Path, table: pd.DataFrame, training_set: TrainingSet) -> pd.DataFrame:
+    """Write the recordings of the worst errors as MP3, mono at 16 kHz, and ``errors.csv``, which is returned.
 
-    Parameters
-    ----------
-    table
-        Result of `emotone.experiment.outputs.predictions`.
-    n_most
-        Their greatest number.
+    ``table``: result of `emotone.experiment.outputs.predictions`.  Errors of equal confidence are sorted by row.
+
+    ``file`` is the name in ``errors/``, and empty if the recording can't be read any more; ``seconds`` is the length
+    before the cut to `MOST_S`.
     """
     wrong = table[(table["subset"] == "test") & (table["predicted"] != table["emotion"])]
     order = np.lexsort((wrong["row"].to_numpy(), -wrong["confidence"].to_numpy()))
-    return wrong.iloc[order[:n_most]].reset_index(drop=True)
-
-
-def write(folder: Path, table: pd.DataFrame, training_set: TrainingSet) -> pd.DataFrame:
-    """Write ``errors/``: the recordings of the worst errors as MP3, mono at 16 kHz, and ``errors.csv``.
-
-    Parameters
-    ----------
-    folder
-        The run directory.
-    table
-        Result of `emotone.experiment.outputs.predictions`.
-
-    Returns
-    -------
-    The contents of ``errors.csv``, with `COLUMNS`.  ``file`` is in ``errors/``, and empty if the recording can't be
-    read any more; ``seconds`` is the length before the cut to `MOST_S`.
-    """
     rows = []
-    for rank, (_, error) in enumerate(worst(table).iterrows(), start=1):
+    for rank, (_, error) in enumerate(wrong.iloc[order[:N_ERRORS]].iterrows(), start=1):
         clip = training_set.corpus.table.iloc[int(error["row"])]
         name = f"{rank:02d}.mp3"
         seconds = _keep(folder / FOLDER / name, clip)
