@@ -23,18 +23,21 @@ COLUMNS = (
 )
 
 
+def worst(table: pd.DataFrame, *, n_most: int = N_ERRORS) -> pd.DataFrame:
+    """Select the most confident wrong test predictions from a table of `outputs.predictions`; ties by row."""
+    wrong = table[(table["subset"] == "test") & (table["predicted"] != table["emotion"])]
+    order = np.lexsort((wrong["row"].to_numpy(), -wrong["confidence"].to_numpy()))
+    return wrong.iloc[order[:n_most]].reset_index(drop=True)
+
+
 def write(folder: Path, table: pd.DataFrame, training_set: TrainingSet) -> pd.DataFrame:
     """Write the recordings of the worst errors as MP3, mono at 16 kHz, and ``errors.csv``, which is returned.
-
-    ``table``: result of `emotone.experiment.outputs.predictions`.  Errors of equal confidence are sorted by row.
 
     ``file`` is the name in ``errors/``, and empty if the recording can't be read any more; ``seconds`` is the length
     before the cut to `MOST_S`.
     """
-    wrong = table[(table["subset"] == "test") & (table["predicted"] != table["emotion"])]
-    order = np.lexsort((wrong["row"].to_numpy(), -wrong["confidence"].to_numpy()))
     rows = []
-    for rank, (_, error) in enumerate(wrong.iloc[order[:N_ERRORS]].iterrows(), start=1):
+    for rank, (_, error) in enumerate(worst(table).iterrows(), start=1):
         clip = training_set.corpus.table.iloc[int(error["row"])]
         name = f"{rank:02d}.mp3"
         seconds = _keep(folder / FOLDER / name, clip)
