@@ -183,7 +183,7 @@ def run_fold(
         validation_adapted=validation[1],
         test_adapted=test[1],
         test_conditions={
-            name: _scores_of(fitted.model, features(plan.fold.test), training_set)
+            name: _scores(fitted.model, features(plan.fold.test), training_set)
             for name, features in training_set.conditions.items()
         },
         importance=_importance(fitted.model, plan.fold.test, training_set, config),
@@ -220,11 +220,7 @@ def _predicted(fitted: "Fitted", rows: Rows, training_set: TrainingSet, config: 
     """Return the probabilities of clips, and those after adaptation, empty if the model does not adapt."""
     is_adaptive = registry.get(config.model).adaptive
     adapted = adapted_scores(fitted.model, rows, training_set, seed=config.seed) if is_adaptive else {}
-    return scores(fitted.model, rows, training_set), adapted
-
-
-def _under_conditions(model: registry.Estimator, rows: Rows, training_set: TrainingSet) -> dict[str, Scores]:
-    return {name: _scores_of(model, features(rows), training_set) for name, features in training_set.conditions.items()}
+    return _scores(fitted.model, training_set.values[rows], training_set), adapted
 
 
 def _importance(
@@ -316,12 +312,8 @@ def _with_mixed(X: NDArray[np.float32], y: Rows, *, seed: int) -> tuple[NDArray[
     return np.concatenate([X, mixed]), np.concatenate([y, labels])
 
 
-def scores(model: registry.Estimator, rows: Rows, training_set: TrainingSet) -> Scores:
-    """Return the probabilities (r, k) of clips; 0 for a class without training clips."""
-    return _scores_of(model, training_set.values[rows], training_set)
-
-
-def _scores_of(model: registry.Estimator, values: NDArray[Any], training_set: TrainingSet) -> Scores:
+def _scores(model: registry.Estimator, values: NDArray[Any], training_set: TrainingSet) -> Scores:
+    """Return the probabilities (r, k) of features; 0 for a class without training clips."""
     result = np.zeros((len(values), len(training_set.emotions)))
     result[:, model.classes_] = model.predict_proba(values)
     return result
@@ -367,12 +359,8 @@ def best_settings(results: Sequence[FoldResult]) -> dict[str, Any]:
         return {}
 
     def mean_uar(settings: dict[str, Any]) -> float:
-        rows = [row for result in results for row in result.search if _same(row, settings)]
-        return float(np.mean([row["uar_mean"] for row in rows]))
+        rows = [with_tuples(row) for result in results for row in result.search]
+        return float(np.mean([row["uar_mean"] for row in rows if settings.items() <= row.items()]))
 
     chosen = [result.settings for result in results]
     return max(chosen, key=lambda settings: (chosen.count(settings), mean_uar(settings)))
-
-
-def _same(row: dict[str, Any], settings: dict[str, Any]) -> bool:
-    return all(with_tuples(row)[name] == value for name, value in settings.items())
