@@ -281,7 +281,7 @@ def test_bundle_replaces_a_bundle_and_nothing_else(tiny, learned, tmp_path):
     assert cards.read(tmp_path / "b")["model"] == "linear-svm"
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
     (tmp_path / "b" / "thesis.txt").write_text("years of work")
-    with pytest.raises(ExportError, match="holds 'thesis.txt', which is no part of a bundle"):
+    with pytest.raises(ExportError, match="contains 'thesis.txt'; expected a new folder"):
         write("svm")
     assert (tmp_path / "b" / "thesis.txt").read_text() == "years of work"
     with pytest.raises(ExportError, match="is a file or a link"):

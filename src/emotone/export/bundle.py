@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from emotone import files
 from emotone._version import __version__
 from emotone.audio import SAMPLE_RATE
 from emotone.errors import BundleError, ExportError
@@ -96,7 +97,13 @@ def bundle(
     """
     _check_arguments(pipeline, card, temperature=temperature, threshold=threshold)
     target = Path(out).absolute()
-    _check_target(target)
+    files.claim_folder(
+        target,
+        parts=(cards.GRAPH, cards.CARD, cards.README),
+        kind="a bundle",
+        error=ExportError,
+        remedy="choose another folder",
+    )
     n_features = len(extractor.feature_names)
     front = None
     if extractor.is_graph:
@@ -278,19 +285,6 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _check_target(out: Path) -> None:
-    """Refuse to replace what is no bundle: the files of someone who named the wrong folder."""
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise ExportError(f"{str(out)!r} is a file or a link, expected a new folder or a bundle; choose another name")
-    others = (
-        sorted({path.name for path in out.iterdir()} - {cards.GRAPH, cards.CARD, cards.README}) if out.exists() else []
-    )
-    if others:
-        raise ExportError(
-            f"{str(out)!r} holds {others[0]!r}, which is no part of a bundle, and would be lost; choose another folder"
-        )
 
 
 def _write(out: Path, content: bytes, card: Mapping[str, Any]) -> None:
