@@ -1,7 +1,6 @@
 """A bundle's graph, checked against its card and opened with onnxruntime."""
 
 import hashlib
-import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -125,11 +124,12 @@ def speaker_width(session: Any, *, where: str | Path = "the graph") -> int:
 
 
 def extractor_of(described: dict[str, Any], folder: Path) -> Any:
-    """Give the function (n,) -> (d,) of an extractor that can't be a graph."""
+    """Return the function (n,) -> (d,) of an extractor that can't be a graph."""
     name, digest = described["extractor"]["name"], described["extractor"].get("digest")
     try:
-        # by name, since the training side's modules are none that a recognizer may need
-        extractor = importlib.import_module("emotone.features.registry").get(name)
+        from emotone.features.registry import get  # here: the package needs the training libraries
+
+        extractor = get(name)
     except MissingExtraError:
         raise
     except ImportError as error:
