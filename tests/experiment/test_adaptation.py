@@ -298,7 +298,7 @@ def test_the_search_hands_each_fold_its_own(monkeypatch):
     spec = registry.ModelSpec("recording", lambda **given: Recording(), "none", grid={"C": (1, 2)})
     rows, y = np.arange(4), np.asarray([0, 1, 0, 1])
     pairs = [(rows[:2], rows[2:]), (rows[2:], rows[:2])]
-    grid_search(spec, rows, y, folds=pairs, given=[{"who": "first"}, {"who": "second"}])
+    grid_search(spec, rows, y, folds=pairs, fit_arguments=[{"who": "first"}, {"who": "second"}])
     assert Recording.fits == 2 * [([0, 1], {"who": "first"}), ([2, 3], {"who": "second"})]
     Recording.fits.clear()
     grid_search(spec, rows, y, folds=pairs)
@@ -415,8 +415,8 @@ def searched(*rows, **settings):
 def test_the_search_tells_each_fit_of_its_own_clips(manifest, tmp_path, monkeypatch):
     chosen, heard = config(manifest, tmp_path / "run", tune=True), {}
 
-    def search(spec, X, y, *, folds, given, **settings):
-        heard.update(folds=folds, given=given)
+    def search(spec, X, y, *, folds, fit_arguments, **settings):
+        heard.update(folds=folds, given=fit_arguments)
         return {}, []
 
     monkeypatch.setattr("emotone.models.tune.grid_search", search)

@@ -16,7 +16,7 @@ from emotone.export.compose import compose
 from emotone.export.networks import SPEAKER_INPUTS, network_graph
 from emotone.export.pipelines import to_onnx
 from emotone.models import registry
-from emotone.models.deep import adaptive, networks, neural
+from emotone.models.deep import adaptive, networks
 from emotone.models.deep.adaptive import Adaptive, AdaptiveClassifier, AdaptiveNet, shrunk
 from emotone.models.deep.clips import padded
 from emotone.models.deep.training import Recipe
@@ -83,7 +83,7 @@ def network(*, seed=0, n_columns=5, n_classes=3, width=4) -> Adaptive:
 
 def given_of(mean, heard, n):
     """As many rows as clips: what `adapted_proba` takes."""
-    return {"mean": np.tile(mean, (n, 1)).astype(np.float32), "heard": np.full(n, heard)}
+    return {"mean": np.tile(mean, (n, 1)).astype(np.float32), "n_clips": np.full(n, heard)}
 
 
 # the network
@@ -201,9 +201,9 @@ def test_what_was_heard_counts_the_more_the_more_clips_it_was(pair, heard, share
 def test_each_clip_has_a_mean_and_a_number_of_its_own(pair):
     embedding = pair.embed(toy(6, seed=3)[0])
     mean, heard = embedding[::-1].copy(), np.asarray([0, 1, 3, 5, 30, INFINITE])
-    together = pair.adapted_proba(embedding, mean=mean, heard=heard)
+    together = pair.adapted_proba(embedding, mean=mean, n_clips=heard)
     for row in range(6):
-        alone = pair.adapted_proba(embedding[[row]], mean=mean[[row]], heard=heard[[row]])
+        alone = pair.adapted_proba(embedding[[row]], mean=mean[[row]], n_clips=heard[[row]])
         np.testing.assert_allclose(alone[0], together[row], atol=1e-6)
 
 
@@ -252,7 +252,7 @@ def test_adaptation_helps_where_voices_differ_more_than_emotions(unseen):
         mean[row], few[row] = embedding[others].mean(axis=0), embedding[rng.choice(others, 3)].mean(axis=0)
     n = len(y)
     right = {
-        heard: np.mean(model.adapted_proba(embedding, mean=told, heard=np.full(n, heard)).argmax(axis=1) == y)
+        heard: np.mean(model.adapted_proba(embedding, mean=told, n_clips=np.full(n, heard)).argmax(axis=1) == y)
         for heard, told in ((0, mean), (3, few), (29, mean), (INFINITE, mean))
     }
     assert right[29] > right[0] + 0.15
@@ -294,11 +294,11 @@ def test_the_loss_is_cross_entropy_among_the_possible_classes():
         own = weights[label] * log_p[list(chosen).index(label)]
         expected.append(-(1 - smoothing) * own - smoothing * log_p.mean())
     net, targets = made_net(network()), nn.functional.one_hot(torch.tensor(truth), 3).float()
-    found = net.weighed_loss(logits, targets, possible=torch.from_numpy(possible))
+    found = net.weighted_loss(logits, targets, possible=torch.from_numpy(possible))
     assert float(found) == pytest.approx(np.mean(expected), rel=1e-5)
     everything = torch.ones(3, 3, dtype=torch.bool)
-    plain = float(net.weighed_loss(logits, targets))
-    assert float(net.weighed_loss(logits, targets, possible=everything)) == pytest.approx(plain, rel=1e-6)
+    plain = float(net.weighted_loss(logits, targets))
+    assert float(net.weighted_loss(logits, targets, possible=everything)) == pytest.approx(plain, rel=1e-6)
     assert plain != pytest.approx(float(found), rel=0.05)
 
 
@@ -349,7 +349,7 @@ def test_classes_are_balanced_among_clips_that_can_be_of_the_same_ones(monkeypat
         seen.update(weights=clips.extras["weight"], classes=class_weights.tolist())
         return network, [{"epoch": 1}], 1
 
-    monkeypatch.setattr(neural, "train", train)
+    monkeypatch.setattr("emotone.models.deep.classifier.train", train)
     monkeypatch.setattr(AdaptiveClassifier, "_finish", lambda *given: None)
     classifier(class_weight="balanced").fit(X, y, extras={"possible": possible})
     first, second = {0: 18 / 3 / 12, 1: 18 / 3 / 4, 2: 18 / 3 / 2}, {0: 6 / 4, 1: 6 / 4, 2: 6 / 4, 3: 6 / 4 / 3}
@@ -387,13 +387,13 @@ def test_columns_of_possible_are_labels_also_where_some_have_no_clip(monkeypatch
     possible[np.arange(24), labels] = 1
     possible[:, 5] = 1
     seen = []
-    real = AdaptiveNet.weighed_loss
+    real = AdaptiveNet.weighted_loss
 
     def watched(self, logits, targets, *, possible=None):
         seen.append((targets.numpy(), possible.numpy()))
         return real(self, logits, targets, possible=possible)
 
-    monkeypatch.setattr(AdaptiveNet, "weighed_loss", watched)
+    monkeypatch.setattr(AdaptiveNet, "weighted_loss", watched)
     classifier(max_epochs=1).fit(X, labels, extras={"possible": possible})
     assert len(seen) == 2 * 2  # heads, steps
     for targets, masks in seen:
@@ -510,14 +510,14 @@ def test_extras_that_do_not_fit_are_refused(extras, words):
 
 def test_what_can_not_adapt_is_refused(pair):
     X, y, _ = toy(24)
-    with pytest.raises(ConfigError, match=r"mixup is 0.3, and a mixed clip would be of two voices"):
+    with pytest.raises(ConfigError, match=r"mixup is 0.3; expected 0, since a mixed clip has two voices"):
         classifier(mixup=0.3).fit(X, y)
     with pytest.raises(ConfigError, match="network is ResNet; expected Adaptive"):
         AdaptiveClassifier(networks.ResNet, **QUICK).fit(X, y)
     embedding = pair.embed(X[:2])
     for heard in ([1, -2], [1, np.nan]):
         with pytest.raises(ConfigError, match="expected numbers of clips, 0 or more"):
-            pair.adapted_proba(embedding, mean=embedding, heard=np.asarray(heard, dtype=float))
+            pair.adapted_proba(embedding, mean=embedding, n_clips=np.asarray(heard, dtype=float))
 
 
 def test_the_registry_says_which_models_adapt():
@@ -559,7 +559,7 @@ def test_the_graph_answers_as_the_classifier_with_and_without_a_speaker(pair, se
     for heard in (0, 1, 7, INFINITE):
         told = {"features": clip[None], "speaker": mean, "heard": np.asarray([heard], dtype=np.float32)}
         (scores,) = session.run(["scores"], told)
-        expected = pair.adapted_proba(embedding, mean=mean, heard=np.asarray([heard]))
+        expected = pair.adapted_proba(embedding, mean=mean, n_clips=np.asarray([heard]))
         np.testing.assert_allclose(scores, expected, atol=1e-4)
         assert np.abs(expected - plain).max() > 1e-3 or heard == 0
 

@@ -18,8 +18,8 @@ from emotone.features.columns import FeatureColumn, plain
 from emotone.features.encoders.names import SEQUENCES
 from emotone.features.graph import extractor_graph
 from emotone.models import registry
-from emotone.models.deep import networks, neural
-from emotone.models.deep.neural import NeuralClassifier
+from emotone.models.deep import networks
+from emotone.models.deep.classifier import NeuralClassifier
 from emotone.models.deep.training import Recipe
 from emotone.models.tune import grid_search
 from emotone.recognition.recognizer import Recognizer
@@ -91,7 +91,7 @@ def test_every_setting_reaches_the_training_or_the_network(monkeypatch):
         heard.update(recipe=recipe, network=network, **given)
         return network, [{"epoch": 1}], 1
 
-    monkeypatch.setattr(neural, "train", train)
+    monkeypatch.setattr("emotone.models.deep.classifier.train", train)
     settings = {
         "max_epochs": 9,
         "patience": 8,
@@ -128,7 +128,7 @@ def test_class_weights_are_those_of_scikit_learn(monkeypatch, class_weight, expe
         heard["weights"] = class_weights
         return network, [{"epoch": 1}], 1
 
-    monkeypatch.setattr(neural, "train", train)
+    monkeypatch.setattr("emotone.models.deep.classifier.train", train)
     y = np.repeat([2, 5, 7], [6, 4, 2])
     classifier(class_weight=class_weight).fit(toy(12)[0], y)
     np.testing.assert_allclose(heard["weights"].numpy(), expected, rtol=1e-6)
@@ -175,7 +175,7 @@ def test_clips_are_kept_as_they_came_and_batches_standardised(monkeypatch):
         heard.update(clips=clips, held_out=held_out)
         return network, [{"epoch": 1}], 1
 
-    monkeypatch.setattr(neural, "train", train)
+    monkeypatch.setattr("emotone.models.deep.classifier.train", train)
     (X, y), (others, truth) = toy(), toy(6, seed=1)
     extras = {"place": np.arange(48)}
     model = classifier().fit(X, y, held_out=(others, truth), extras=extras)
@@ -270,7 +270,7 @@ def test_each_member_and_each_seed_begins_with_weights_of_its_own_and_draws_its_
         begun.append((recipe.seed, next(network.parameters()).detach().numpy().tobytes()))
         return network, [{"epoch": 1}], 1
 
-    monkeypatch.setattr(neural, "train", train)
+    monkeypatch.setattr("emotone.models.deep.classifier.train", train)
     for seed in (0, 1, 2):
         classifier(n_members=3, seed=seed).fit(*toy())
     for draws in zip(*begun, strict=True):
@@ -468,7 +468,7 @@ def test_a_bundle_gives_the_pipelines_probabilities_for_any_length(
 ):
     extractor, graph = bands
     pipeline = built(name, n_members=n_members, averaging=0.5).fit(*voices)
-    out = export.bundle(
+    out = export.write_bundle(
         pipeline, extractor, card=told(model=name), out=tmp_path / "bundle", temperature=1.7, graph=graph
     )
     recognizer = Recognizer(out)
@@ -480,7 +480,7 @@ def test_a_bundle_gives_the_pipelines_probabilities_for_any_length(
         scores, embedding = recognizer.run(voice)
         np.testing.assert_allclose(scores, expected, atol=1e-4)
         with torch.inference_mode():
-            seen = pipeline[-1].deployed()(torch.from_numpy(frames)[None])[1][0].numpy()
+            seen = pipeline[-1].inference_module()(torch.from_numpy(frames)[None])[1][0].numpy()
         np.testing.assert_allclose(embedding, seen, atol=1e-3)
         answers.append(scores)
     assert np.ptp(answers, axis=0).max() > 1e-3

@@ -23,7 +23,7 @@ def card(
     settings: Mapping[str, Any],
     measured: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Compose what the bundle says of its training; `emotone.export.bundle.bundle` adds what it knows itself.
+    """Compose what the bundle says of its training; `emotone.export.bundle.write_bundle` adds what it knows itself.
 
     Parameters
     ----------

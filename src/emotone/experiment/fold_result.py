@@ -44,7 +44,7 @@ class FoldResult:
         For how many epochs a deep model was trained on the training part, one number a network of it; empty of others.
     history
         Of a deep model, one row an epoch of every fit: fit ("validation": on part of the training clips; "test": the
-        model that was tested), and what `emotone.models.deep.neural.NeuralClassifier.history_` holds.
+        model that was tested), and what `emotone.models.deep.classifier.NeuralClassifier.history_` holds.
     validation_adapted, test_adapted
         Of an adaptive model, what `emotone.experiment.analyses.adaptation.adapted_scores` gives; empty of others.
     test_conditions

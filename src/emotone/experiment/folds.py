@@ -342,7 +342,7 @@ def _search(
         seed=config.seed,
         n_jobs=_N_CORES,
         class_weight=config.balance == "weights",
-        given=told,
+        fit_arguments=told,
         progress=progress,
     )
 

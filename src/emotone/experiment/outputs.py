@@ -151,7 +151,7 @@ def write_curves(folder: Path, results: Sequence[FoldResult], *, final: Fitted, 
     """Write how every network of a deep model was trained, a row an epoch and a picture; nothing of a classic model.
 
     Columns ``fold`` (0: the final model), ``fit`` ("validation", "test" or "final"), and what
-    `emotone.models.deep.neural.NeuralClassifier.history_` holds.
+    `emotone.models.deep.classifier.NeuralClassifier.history_` holds.
     """
     rows = [{"fold": number, **row} for number, result in enumerate(results, start=1) for row in result.history]
     if not rows:

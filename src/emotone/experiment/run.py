@@ -249,7 +249,7 @@ def _export(
     if extractor.is_graph and registry.get(config.model).adaptive:
         _set_gate(model, material, store.graph(extractor), config, progress=part(progress, 0.4, 0.5))
     part(progress, 0.5, 0.6)(0, 1, "exporting the final model")
-    export.bundle(
+    export.write_bundle(
         cast("Pipeline", model),
         extractor,
         card=card.card(config, told, material=material, settings=settings, measured=measured),

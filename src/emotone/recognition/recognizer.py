@@ -37,7 +37,7 @@ class Recognizer:
     Parameters
     ----------
     bundle
-        A folder that `emotone train` or `emotone.export.bundle.bundle` wrote, or "default", the built-in one.
+        A folder that `emotone train` or `emotone.export.bundle.write_bundle` wrote, or "default", the built-in one.
     threshold
         The confidence under which the answer is "unsure", in [0, 1]; the bundle's calibrated one if not given.
     threads

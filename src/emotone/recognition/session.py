@@ -82,7 +82,7 @@ def _check_graph(session: Any, described: dict[str, Any], *, where: Path) -> Non
     if inputs != [wanted] or not {"scores", "embedding"} <= set(outputs):
         raise BundleError(
             f"{where} has inputs {inputs} and outputs {outputs}, expected {[wanted]} and ['scores', 'embedding']; "
-            "export it with emotone.export.bundle.bundle"
+            "export it with emotone.export.bundle.write_bundle"
         )
     shape = next(one.shape for one in session.get_outputs() if one.name == "scores")
     if shape != [1, len(described["emotions"])]:
@@ -118,7 +118,7 @@ def speaker_width(session: Any, *, where: str | Path = "the graph") -> int:
     if optional != wanted or [type(size) for size in shape] != [int, int]:
         raise BundleError(
             f"{where} has the optional inputs {optional}, expected none, or {SPEAKER!r} of the embedding's shape "
-            f"{shape} and {HEARD!r} of shape [1]; export it with emotone.export.bundle.bundle"
+            f"{shape} and {HEARD!r} of shape [1]; export it with emotone.export.bundle.write_bundle"
         )
     return int(shape[1])
 

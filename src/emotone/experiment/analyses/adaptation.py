@@ -67,7 +67,7 @@ def adapted_scores(model: Any, rows: "Rows", material: "TrainingSet", *, seed: i
     for level, draws in heard.items():
         answers = np.zeros((len(draws), len(rows), len(material.emotions)))
         for number, (mean, n_clips) in enumerate(draws):
-            answers[number][:, model.classes_] = classifier.adapted_proba(embedding, mean=mean, heard=n_clips)
+            answers[number][:, model.classes_] = classifier.adapted_proba(embedding, mean=mean, n_clips=n_clips)
         result[level] = answers
     return result
 
