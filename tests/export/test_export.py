@@ -27,6 +27,7 @@ from emotone.features.runner import GraphRunner
 from emotone.features.store import FeatureStore
 from emotone.models import registry
 from emotone.preprocessing import DEFAULT as PREPROCESSING
+from emotone.preprocessing import Preprocessing
 from emotone.recognition import card as cards
 from emotone.recognition import model_card
 from emotone.recognition.recognizer import Recognizer
@@ -265,6 +266,11 @@ def test_card_says_what_the_bundle_is(tiny, learned, tmp_path):
         ({"card": told(emotions=(*EMOTIONS[:3], "glee"))}, "the card can't be written.*'glee'"),
         ({"card": told(scores={"uar": float("nan")})}, "the card can't be written"),
         ({"card": told(training={"note": object()})}, "object is no JSON value"),
+        (
+            {"card": told(preprocessing={"trim_db": 20.0})},
+            r"preprocessing trim_db 20\.0, and the argument .* has 40\.0",
+        ),
+        ({"preprocessing": Preprocessing(trim_db=None), "card": told(preprocessing={"trim_db": 40.0})}, "has None"),
     ],
 )
 def test_wrong_arguments_are_refused_and_nothing_is_written(tiny, learned, tmp_path, changes, said):
@@ -352,6 +358,7 @@ def functionals(request):
     return extractor, FeatureStore(request.config.cache.mkdir("features")).graph(extractor)
 
 
+@pytest.mark.slow
 def test_standard_extractor(functionals, voices, fresh, tmp_path):
     extractor, graph = functionals
     X, y = table(voices[::3], GraphRunner(graph)), np.arange(0, 60, 3) % 4
@@ -362,6 +369,7 @@ def test_standard_extractor(functionals, voices, fresh, tmp_path):
     np.testing.assert_array_equal(embeddings, table(fresh, GraphRunner(graph)))
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 @pytest.mark.parametrize("name", ["logistic-regression", "random-forest"])
 def test_hundred_real_clips(name, functionals, data, tmp_path):

@@ -72,7 +72,7 @@ def write_bundle(
     temperature, threshold
         Scores are softmax(log p / temperature); below the confidence ``threshold``, in [0, 1], the answer is "unsure".
     preprocessing
-        What the waveforms went through before the extractor; the recognizer does the same.
+        Applied to the waveforms before the extractor, in training as by the recognizer.
     check_waveforms
         Clips as read, (n,) float32 at 16 kHz, n >= 3200: graph and pipeline are compared on them, by default on
         generated sounds.
@@ -90,17 +90,12 @@ def write_bundle(
     _check_target(target)
     graph = (graph if graph is not None else FeatureStore().graph(extractor)) if extractor.is_graph else None
     model = _composed(pipeline, extractor, card, graph=graph, temperature=temperature)
-    filled = _filled_card(card, extractor, model, preprocessing=preprocessing)
     content = _serialized(model)
     waveforms = [preprocessing.apply(waveform) for waveform in check_waveforms or _probes()]
     difference = _greatest_difference(content, pipeline, extractor, graph, temperature=temperature, waveforms=waveforms)
-    filled["calibration"] |= {
-        "temperature": float(temperature),
-        "threshold": float(threshold),
-        "greatest_difference": difference,
-    }
-    filled |= {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
-    _write(target, content, _checked_card(filled))
+    calibration = {"temperature": float(temperature), "threshold": float(threshold), "greatest_difference": difference}
+    filled = _filled_card(card, extractor, model, content=content, calibration=calibration, preprocessing=preprocessing)
+    _write(target, content, filled)
     return Path(out)
 
 
@@ -221,10 +216,16 @@ def _check_arguments(
 
 
 def _filled_card(
-    card: Mapping[str, Any], extractor: "Extractor", model: onnx.ModelProto, *, preprocessing: Preprocessing
+    card: Mapping[str, Any],
+    extractor: "Extractor",
+    model: onnx.ModelProto,
+    *,
+    content: bytes,
+    calibration: Mapping[str, float],
+    preprocessing: Preprocessing,
 ) -> dict[str, Any]:
-    """Return the card with the values that extractor, graph and this installation give."""
-    return {
+    """Return the card with the values that extractor, graph and this installation give, as plain JSON values."""
+    filled = {
         "format_version": cards.FORMAT_VERSION,
         "parameters": {},
         "versions": _versions(),
@@ -240,18 +241,16 @@ def _filled_card(
             "sequence": bool(extractor.is_sequence),
         },
         "features": len(extractor.feature_names),
-        "calibration": dict(card.get("calibration", {})),
+        "calibration": {**card.get("calibration", {}), **calibration},
         "preprocessing": {**card.get("preprocessing", {}), **preprocessing.to_dict()},
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size_bytes": len(content),
         "embedding": model.graph.output[1].type.tensor_type.shape.dim[1].dim_value,
         "adapts": len(model.graph.input) > 1,
         "checks_speech": cards.SPEECH in {output.name for output in model.graph.output},
     }
-
-
-def _checked_card(card: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the card as plain JSON values, in the order of `cards.KEYS`."""
     try:
-        ordered = {key: card[key] for key in (*cards.KEYS, *card)}
+        ordered = {key: filled[key] for key in (*cards.KEYS, *filled)}
         plain: dict[str, Any] = json.loads(json.dumps(ordered, default=_plain, allow_nan=False))
         cards.check(plain, where="the card")
     except (TypeError, ValueError) as error:  # a BundleError is a ValueError too

@@ -33,8 +33,6 @@ def compose(
         ``embedding`` and perhaps ``speech`` [N, 1].  Further inputs become optional inputs, zero by default.
     temperature
         T of softmax(log p / T).
-    n_features
-        d.
     properties
         Key -> text to store in the model.
 

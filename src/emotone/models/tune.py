@@ -31,50 +31,34 @@ def grid_search(
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Find the settings with the highest mean unweighted average recall (UAR) over the folds.
 
-    A task is a pair of settings and fold.  It runs in a separate process with one thread, so cores are never
-    oversubscribed and the result does not depend on their number.
+    Every fit has a single thread, so the result does not depend on ``n_jobs``.
 
     Parameters
     ----------
-    X, y
-        Features (n, d) float32 and labels (n,) int of the training clips.
-    folds
-        Row numbers (train, held out) in X, from `emotone.protocols.inner_folds`.
-    seed
-        Seed of every fit.
-    n_jobs
-        Number of tasks that run at the same time.
-    class_weight
-        Whether every emotion has the same weight in a fit.
+    X, y, folds
+        Features (n, d) float32 and labels (n,) int of the training clips; row numbers (train, held out) of each fold.
+    seed, class_weight
+        Of every fit, see `emotone.models.registry.ModelSpec`.
     fit_arguments
         Further keyword arguments of ``fit``, for each fold.
-    progress
-        Called after each task.
 
     Returns
     -------
-    best : dict
-        scikit-learn's name -> value, for ``set_params``; the first in the grid if several are equal.
-    table : list of dict
-        A row per setting, in the grid's order: the settings, ``uar_mean``, ``uar_std``, ``uar_1`` ... and ``fit_s``,
-        the mean time of a fit in seconds.
+    Settings for ``set_params``, the first of equals in the grid; and a row per setting, in the grid's order: settings,
+    ``uar_mean``, ``uar_std``, ``uar_1`` ... and ``fit_s``, the mean time of a fit in seconds.
 
     Raises
     ------
-    ConfigError
-        The model has no grid.
-    ProtocolError
-        There are no folds, or a fold has a held-out clip in training.
+    ConfigError, ProtocolError
+        The model has no grid; there are no folds, or a fold trains on held-out clips.
     """
-    if not spec.grid:
-        raise ConfigError(f"the model {spec.name!r} has no settings to search: leave --tune out")
-    _check(folds)
+    _check(spec, folds)
     settings = [dict(zip(spec.grid, values, strict=True)) for values in product(*spec.grid.values())]
+    score = delayed(partial(_score, spec, X, y, seed=seed, class_weight=class_weight))
     arguments = fit_arguments or [{}] * len(folds)
-    tasks = list(product(range(len(settings)), range(len(folds))))
-    score = partial(_score, spec, X, y, seed=seed, class_weight=class_weight)
+    tasks = list(product(enumerate(settings), range(len(folds))))
     results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-        delayed(score)(folds[fold], settings[row], arguments[fold], place=(row, fold)) for row, fold in tasks
+        score(folds[fold], setting, arguments[fold], place=(row, fold)) for (row, setting), fold in tasks
     )
     uar, fit_s = np.full((2, len(settings), len(folds)), np.nan)
     for done, (place, value, seconds) in enumerate(results, start=1):
@@ -85,7 +69,9 @@ def grid_search(
     return settings[int(uar.mean(axis=1).argmax())], table
 
 
-def _check(folds: Folds) -> None:
+def _check(spec: ModelSpec, folds: Folds) -> None:
+    if not spec.grid:
+        raise ConfigError(f"the model {spec.name!r} has no settings to search: leave --tune out")
     if not folds:
         raise ProtocolError("a search needs at least one fold, found none; make folds with protocols.inner_folds")
     for number, (train, held_out) in enumerate(folds, start=1):

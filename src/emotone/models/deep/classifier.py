@@ -145,8 +145,6 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             Name -> (n, ...), further data that the training of this kind of network needs, a row per clip.
         checkpoint
             File to write after each epoch and to resume from; each member appends its number.
-        progress
-            Called after each epoch.
 
         Raises
         ------

@@ -312,22 +312,16 @@ def train(
     progress: Progress | None = None,
     net_type: type[Net] = Net,
 ) -> tuple[FrameNetwork, list[dict[str, Any]], int]:
-    """Train a network.
+    """Train a network with initial weights, in place.
 
     Parameters
     ----------
-    network
-        With initial weights; it is changed in place.
-    clips
-        Training clips; batches hold them standardised.
     class_weights
         (k,) weight of each class in the loss.
     held_out
         Their loss decides which epoch's weights are kept and when to stop; without them the last weights are kept.
     checkpoint
         File to write after every epoch, and to resume from if it exists.
-    progress
-        Called after each epoch, with its scores.
     net_type
         Defines the loss of a step.
 
