@@ -104,6 +104,7 @@ def _deep(name: str, description: str, *, extractor: str) -> ModelSpec:
     return ModelSpec(name=name, build=builder, description=description, grid=grid, extractor=extractor, family="deep")
 
 
+_FOREST_GRID = {"axes__shrinkage": (0.3, 0.5, 0.7), "classifier__min_samples_leaf": (3, 10, 20)}
 #: Name -> entry, in the order of tables.
 MODELS: dict[str, ModelSpec] = {
     spec.name: spec
@@ -126,16 +127,8 @@ MODELS: dict[str, ModelSpec] = {
             "nearest neighbours in principal components, by closeness",
             {"classifier__n_neighbors": (3, 7, 15), "components__n_components": (0.8, 0.95)},
         ),
-        _classic(
-            "random-forest",
-            "random forest of 300 trees on discriminant axes",
-            {"axes__shrinkage": (0.3, 0.5, 0.7), "classifier__min_samples_leaf": (3, 10, 20)},
-        ),
-        _classic(
-            "extra-trees",
-            "300 extremely randomised trees on discriminant axes",
-            {"axes__shrinkage": (0.3, 0.5, 0.7), "classifier__min_samples_leaf": (3, 10, 20)},
-        ),
+        _classic("random-forest", "random forest of 300 trees on discriminant axes", _FOREST_GRID),
+        _classic("extra-trees", "300 extremely randomised trees on discriminant axes", _FOREST_GRID),
         _classic(
             "xgboost",
             "gradient-boosted trees (XGBoost)",
@@ -152,14 +145,7 @@ MODELS: dict[str, ModelSpec] = {
         _classic(
             "ensemble",
             "mean of svm, logistic-regression and extra-trees",
-            {
-                "classifier__weights": (
-                    (1.0, 1.0, 1.0),
-                    (0.0, 1.0, 1.0),
-                    (1.0, 0.0, 1.0),
-                    (1.0, 1.0, 0.0),
-                )
-            },
+            {"classifier__weights": ((1.0, 1.0, 1.0), (0.0, 1.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1.0, 0.0))},
         ),
         _deep("cnn-bilstm", "two 1-D convolutions, then a bidirectional LSTM, over MFCCs", extractor="mfcc-frames"),
         _deep("lstm", "two layers of LSTM over MFCCs", extractor="mfcc-frames"),
