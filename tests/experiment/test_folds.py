@@ -216,7 +216,7 @@ def test_the_search_hands_each_fold_its_own(monkeypatch):
     spec = registry.ModelSpec("recording", lambda **given: Recording(), "none", grid={"C": (1, 2)})
     rows, y = np.arange(4), np.asarray([0, 1, 0, 1])
     pairs = [(rows[:2], rows[2:]), (rows[2:], rows[:2])]
-    grid_search(spec, rows, y, folds=pairs, given=[{"who": "first"}, {"who": "second"}])
+    grid_search(spec, rows, y, folds=pairs, fit_arguments=[{"who": "first"}, {"who": "second"}])
     assert Recording.fits == 2 * [([0, 1], {"who": "first"}), ([2, 3], {"who": "second"})]
     Recording.fits.clear()
     grid_search(spec, rows, y, folds=pairs)

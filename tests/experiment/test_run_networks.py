@@ -17,7 +17,7 @@ from emotone.features.graph import extractor_graph
 from emotone.features.store import FeatureStore
 from emotone.models import registry
 from emotone.models.deep import training
-from emotone.models.deep.neural import NeuralClassifier
+from emotone.models.deep.classifier import NeuralClassifier
 from emotone.recognition.recognizer import Recognizer
 from support import toy_experiment as toy
 

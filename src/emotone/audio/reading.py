@@ -81,7 +81,7 @@ class Recording:
 
     @property
     def has_two_people(self) -> bool:
-        """Whether the two channels, as far as they were read, seem to hold different people."""
+        """Whether the two channels that were read so far seem to hold different people."""
         return self._contrast is not None and self._contrast.is_two_people
 
     def pieces(self, *, size_s: float = 30.0) -> Iterator[Waveform]:

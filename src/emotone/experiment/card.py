@@ -23,7 +23,7 @@ def card(
     settings: Mapping[str, Any],
     measured: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Compose the card; `emotone.export.bundle.bundle` adds facts about the graph.
+    """Compose the card; `emotone.export.bundle.write_bundle` adds facts about the graph.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ class FoldResult:
         Number of epochs on the training part for each network of a deep model; empty for a classic model.
     history
         Of a deep model, one row per epoch of every fit: ``fit`` ("validation": on part of the training clips; "test":
-        the model that was tested), and the columns of `emotone.models.deep.neural.NeuralClassifier.history_`.
+        the model that was tested), and the columns of `emotone.models.deep.classifier.NeuralClassifier.history_`.
     validation_adapted, test_adapted
         Of an adaptive model, the result of `emotone.experiment.analyses.adaptation.adapted_scores`; else empty.
     test_conditions

@@ -348,7 +348,7 @@ def _search(
         seed=config.seed,
         n_jobs=_N_CORES,
         class_weight=config.balance == "weights",
-        given=inputs,
+        fit_arguments=inputs,
         progress=progress,
     )
 

@@ -150,7 +150,7 @@ def write_curves(folder: Path, results: Sequence[FoldResult], *, final: Fitted, 
     """Write the training curves of a deep model as a picture and a table, one row per epoch and network.
 
     Columns ``fold`` (0: the final model), ``fit`` ("validation", "test" or "final"), and those of
-    `emotone.models.deep.neural.NeuralClassifier.history_`.
+    `emotone.models.deep.classifier.NeuralClassifier.history_`.
     """
     rows = [{"fold": number, **row} for number, result in enumerate(results, start=1) for row in result.history]
     if not rows:

@@ -244,7 +244,7 @@ def _export(
     if extractor.is_graph and spec.adaptive:
         _fit_gate(model, training_set, store.graph(extractor), config, progress=part(progress, 0.4, 0.5))
     part(progress, 0.5, 0.6)(0, 1, "exporting the final model")
-    export.bundle(
+    export.write_bundle(
         cast("Pipeline", model),
         extractor,
         card=card.card(config, scores, training_set=training_set, settings=settings, measured=measured),

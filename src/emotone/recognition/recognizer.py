@@ -44,7 +44,7 @@ class Recognizer:
     Parameters
     ----------
     bundle
-        A folder that `emotone train` or `emotone.export.bundle.bundle` wrote, or "default", the built-in bundle.
+        A folder that `emotone train` or `emotone.export.bundle.write_bundle` wrote, or "default", the built-in bundle.
     emotions
         Names of the emotions that can occur, two or more; the others get no probability, and the scores of these sum to
         one.  None: all of the bundle.

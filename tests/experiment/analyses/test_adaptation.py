@@ -296,8 +296,8 @@ def searched(*rows, **settings):
 def test_the_search_passes_each_fit_the_inputs_of_its_clips(quick, manifest, tmp_path, monkeypatch):
     chosen, heard = config(manifest, tmp_path / "run", tune=True), {}
 
-    def search(spec, X, y, *, folds, given, **settings):
-        heard.update(folds=folds, given=given)
+    def search(spec, X, y, *, folds, fit_arguments, **settings):
+        heard.update(folds=folds, given=fit_arguments)
         return {}, []
 
     monkeypatch.setattr("emotone.models.tune.grid_search", search)

@@ -63,7 +63,7 @@ def adapted_scores(model: Any, rows: Rows, training_set: TrainingSet, *, seed: i
     for level, draws in means.items():
         scores = np.zeros((len(draws), len(rows), len(training_set.emotions)))
         for number, (mean, n_clips) in enumerate(draws):
-            scores[number][:, model.classes_] = classifier.adapted_proba(embedding, mean=mean, heard=n_clips)
+            scores[number][:, model.classes_] = classifier.adapted_proba(embedding, mean=mean, n_clips=n_clips)
         result[level] = scores
     return result
 

@@ -97,6 +97,7 @@ class _Loudness:
         return np.abs(samples)[:, None]
 
 
+@pytest.mark.slow
 def test_clips_are_heard_clean_and_spoilt_and_every_kind_of_sound_is(monkeypatch, make_voice):
     monkeypatch.setattr(gathering, "GraphRunner", _Loudness)
     told = []
