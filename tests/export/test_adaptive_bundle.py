@@ -6,7 +6,7 @@ import pytest
 from emotone.errors import ExportError
 from emotone.export import bundle as export
 from emotone.export import pipelines as export_pipelines
-from emotone.export.bundle import bundle as write_bundle
+from emotone.export.bundle import write_bundle as write_bundle
 from emotone.features.frames import LogMel
 from emotone.features.runner import GraphRunner
 from emotone.features.store import FeatureStore
