@@ -8,7 +8,7 @@ import pytest
 from emotone import audio
 from emotone.errors import ConfigError
 from emotone.recognition.recognizer import Recognizer
-from emotone.recognition.windows import HOP_S, WINDOW_S, WINDOWED_FROM_S, cut, cut_stream
+from emotone.recognition.windows import HOP_S, WINDOW_S, WINDOWED_FROM_S, cut, parts, parts_of_stream
 from support import handmade
 
 RATE = 16_000
@@ -37,14 +37,35 @@ def test_windows_cover_a_recording_evenly() -> None:
         assert max(np.diff([window[0] for window in windows]), default=0) <= HOP_S * RATE + 1
 
 
+def spoken(*seconds: float) -> np.ndarray:
+    """Tones of these lengths; negative ones are pauses."""
+    return np.concatenate(
+        [0.3 * np.sin(np.arange(round(s * RATE)) * 0.2) if s > 0 else np.zeros(round(-s * RATE)) for s in seconds]
+    ).astype(np.float32)
+
+
+def lengths(samples: np.ndarray) -> list[float]:
+    return [round(len(part) / RATE, 1) for part in parts(samples)]
+
+
+def test_parts_are_utterances_between_pauses() -> None:
+    assert lengths(spoken(2, -0.5, 3, -1, 1.5)) == [2.1, 3.1, 1.6]
+    assert lengths(spoken(2, -0.1, 1.8)) == [3.9], "a pause within a sentence"
+    assert lengths(spoken(7, -0.5, 2)) == [3, 3, 3, 3, 2.1], "a long utterance is cut into windows"
+    assert lengths(spoken(0.5, -0.5, 0.6, -0.5, 0.4)) == [2.5], "short sounds are joined"
+    assert lengths(spoken(0.4, -3, 2, -3, 2)) == [2.1, 2.1], "a short sound alone is left out"
+
+
 @pytest.mark.parametrize("block", [7_000, 48_000, 480_000])
-def test_windows_of_blocks_cover_a_recording(block: int) -> None:
-    samples = np.arange(round(33.3 * RATE), dtype=np.float32)
-    windows = list(cut_stream(samples[at : at + block] for at in range(0, len(samples), block)))
-    assert windows[0][0] == 0 and windows[-1][-1] == samples[-1]
-    assert {len(window) for window in windows} == {round(WINDOW_S * RATE)}
-    assert 0 < min(np.diff([window[0] for window in windows]))
-    assert max(np.diff([window[0] for window in windows])) <= HOP_S * RATE + 1
+def test_parts_of_a_stream_are_those_of_the_recording(block: int) -> None:
+    samples = spoken(*([2, -0.8, 3, -0.6] * 12))
+    assert len(samples) > 70 * RATE
+    blocks = (samples[at : at + block] for at in range(0, len(samples), block))
+    assert [len(part) for part in parts_of_stream(blocks)] == pytest.approx(
+        [len(part) for part in parts(samples)], abs=400
+    )
+    endless = spoken(70)
+    assert sum(1 for _ in parts_of_stream(iter([endless]))) >= 40
 
 
 @pytest.mark.parametrize("times", [4, 8])

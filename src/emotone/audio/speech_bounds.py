@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotone.audio import trimming
+from emotone.audio.filters import high_pass
 from emotone.audio.reader import Waveform
 from emotone.audio.resampling import SAMPLE_RATE
 from emotone.audio.trimming import MIN_SAMPLES, frame_energy
@@ -25,6 +26,7 @@ _LEVEL_FRAMES, _CLICK_FRAMES = 12, 5
 #: Frames of silence that make sound an island, and most frames of an island that may be no speech.
 _GAP_FRAMES, _LONGEST_ISLAND = 20, 120
 _MARGIN_S = 0.1
+_HIGH_PASS_HZ = 70.0
 
 IsSpeech = Callable[[Waveform], bool]
 
@@ -49,18 +51,38 @@ def speech_bounds(
         0 <= begin < end <= n, with a margin of 0.1 s; (0, n) if nothing is louder than the noise.
     """
     energy = frame_energy(samples)
-    islands = _islands(energy)
-    if is_speech is not None and len(islands) > 1:
-        islands = _spoken(samples, islands, is_speech)
-    if not islands:
+    sounds = _islands(energy)
+    if is_speech is not None and len(sounds) > 1:
+        sounds = _spoken(samples, sounds, is_speech)
+    if not sounds:
         return 0, len(samples)
     hop, margin = SAMPLE_RATE // FRAMES_PER_S, round(_MARGIN_S * SAMPLE_RATE)
-    begin, end = islands[0][0] * hop - margin, (islands[-1][1] + 1) * hop + margin
+    begin, end = sounds[0][0] * hop - margin, (sounds[-1][1] + 1) * hop + margin
     return trimming.at_least(max(0, begin), min(len(samples), end), min_samples, len(samples))
 
 
-def _islands(energy: npt.NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Return first frame and frame after the last of each sound that silence sets apart, without clicks."""
+def islands(samples: Waveform, *, gap_s: float) -> list[tuple[int, int]]:
+    """Return first sample and sample after the last of each sound between silences of at least ``gap_s`` seconds.
+
+    Parameters
+    ----------
+    samples
+        (n,) at 16 kHz, any gain.
+
+    Returns
+    -------
+    In order of time, with a margin of 50 ms.
+    """
+    energy = frame_energy(high_pass(samples, _HIGH_PASS_HZ))
+    hop, margin = SAMPLE_RATE // FRAMES_PER_S, SAMPLE_RATE // 20
+    return [
+        (max(0, first * hop - margin), min(len(samples), (last + 1) * hop + margin))
+        for first, last in _islands(energy, gap=round(gap_s * FRAMES_PER_S))
+    ]
+
+
+def _islands(energy: npt.NDArray[np.float64], *, gap: int = _GAP_FRAMES) -> list[tuple[int, int]]:
+    """Return first frame and frame after the last of each sound between ``gap`` frames of silence, without clicks."""
     ordered = np.sort(energy)
     level = ordered[-min(len(ordered), _LEVEL_FRAMES)]
     noise = np.median(ordered[: max(1, len(ordered) // 10)])
@@ -70,24 +92,24 @@ def _islands(energy: npt.NDArray[np.float64]) -> list[tuple[int, int]]:
     )
     changes = np.flatnonzero(np.diff(np.concatenate([[False], energy >= threshold, [False]]).astype(np.int8)))
     runs = [(int(first), int(last)) for first, last in changes.reshape(-1, 2)]
-    islands: list[tuple[int, int]] = []
+    found: list[tuple[int, int]] = []
     for first, last in runs:
-        if islands and first - islands[-1][1] < _GAP_FRAMES:
-            islands[-1] = (islands[-1][0], last)
+        if found and first - found[-1][1] < gap:
+            found[-1] = (found[-1][0], last)
         else:
-            islands.append((first, last))
-    return [island for island in islands if island[1] - island[0] >= _CLICK_FRAMES] or islands
+            found.append((first, last))
+    return [island for island in found if island[1] - island[0] >= _CLICK_FRAMES] or found
 
 
-def _spoken(samples: Waveform, islands: list[tuple[int, int]], is_speech: IsSpeech) -> list[tuple[int, int]]:
-    """Leave out islands at both ends that are no speech; the longest one stays."""
-    longest = max(range(len(islands)), key=lambda n: islands[n][1] - islands[n][0])
-    first, last = 0, len(islands) - 1
-    while first < longest and not _is_spoken(samples, islands[first], is_speech):
+def _spoken(samples: Waveform, sounds: list[tuple[int, int]], is_speech: IsSpeech) -> list[tuple[int, int]]:
+    """Leave out sounds at both ends that are no speech; the longest one stays."""
+    longest = max(range(len(sounds)), key=lambda n: sounds[n][1] - sounds[n][0])
+    first, last = 0, len(sounds) - 1
+    while first < longest and not _is_spoken(samples, sounds[first], is_speech):
         first += 1
-    while last > longest and not _is_spoken(samples, islands[last], is_speech):
+    while last > longest and not _is_spoken(samples, sounds[last], is_speech):
         last -= 1
-    return islands[first : last + 1]
+    return sounds[first : last + 1]
 
 
 def _is_spoken(samples: Waveform, island: tuple[int, int], is_speech: IsSpeech) -> bool:

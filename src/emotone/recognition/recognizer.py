@@ -26,7 +26,7 @@ from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.session import DEFAULT, bundle_folder, checked_session, extractor_of, speaker_width
 from emotone.recognition.stream import Stream, StreamSettings
 from emotone.recognition.timeline import Timeline, TimelineSettings, timeline
-from emotone.recognition.windows import WINDOWED_FROM_S, cut, cut_stream
+from emotone.recognition.windows import WINDOWED_FROM_S, parts, parts_of_stream
 from emotone.validation import check_range
 
 #: Recordings up to this length are read as a whole before windows are cut.
@@ -140,7 +140,7 @@ class Recognizer:
     ) -> SpeakerProfile:
         """Compute the profile of a speaker from a few clips, without labels and of any emotions.
 
-        Of a recording with over six seconds of speech, each window of three seconds counts as a clip.
+        Of a recording over six seconds, each utterance counts as a clip.
 
         Parameters
         ----------
@@ -211,9 +211,9 @@ class Recognizer:
     ) -> Prediction:
         """Predict the emotion of a recording or of a segment of it.
 
-        Up to six seconds of speech are predicted as a single utterance.  Of longer ones, the scores are the mean over
-        windows of three seconds that hold speech, weighted by the sound in each: models are trained on clips of that
-        length.  For changes over time, use `timeline`.
+        Up to six seconds are predicted as a single utterance.  Of longer recordings, the scores are the mean over the
+        utterances between pauses that hold speech, weighted by their length; utterances over four seconds count as
+        windows of three.  Models are trained on clips of that length.  For changes over time, use `timeline`.
 
         Parameters
         ----------
@@ -384,7 +384,7 @@ class Recognizer:
         If any windows contain speech, only those count.
         """
         outputs = []
-        for sound, seconds in self._windows(recording, progress):
+        for sound, seconds in self._parts(recording, progress):
             scores, _, speech = self._outputs(sound, profile)
             outputs.append((scores, speech, seconds))
         counted = [output for output in outputs if output[1] >= SPEECH_THRESHOLD] or outputs
@@ -394,8 +394,8 @@ class Recognizer:
         notes += [_CHANNELS_NOTE] if recording.has_two_people else []
         return mean, float(np.average(all_speech, weights=weights)), tuple(notes)
 
-    def _windows(self, recording: Recording, progress: Progress | None) -> Iterator[tuple[Vector, float]]:
-        """Yield what the model predicts of a recording: all of a short one, or the windows of a longer one.
+    def _parts(self, recording: Recording, progress: Progress | None) -> Iterator[tuple[Vector, float]]:
+        """Yield what the model predicts of a recording: all of a short one, or the utterances of a longer one.
 
         Each comes with its weight: the seconds of sound in it.
 
@@ -404,20 +404,21 @@ class Recognizer:
         SilenceError
             The whole recording is silent.
         """
+        sound = None
         blocks = _with_progress(recording, progress)
         head = next(blocks)
         following = next(blocks, None)
         if following is None:
             sound = self.preprocessing.apply(audio.check_sound(head, recording.name))
             is_short = len(sound) <= WINDOWED_FROM_S * SAMPLE_RATE
-            windows: Iterable[Vector] = [sound] if is_short else cut(sound)
+            pieces: Iterable[Vector] = [sound] if is_short else parts(sound)
         else:
-            windows = cut_stream(itertools.chain([head, following], blocks))
+            pieces = parts_of_stream(itertools.chain([head, following], blocks))
         is_silent = True
-        for window in windows:
-            if len(window) >= audio.MIN_SAMPLES and peak_of(window) >= audio.SILENT_PEAK:
+        for part in pieces:
+            if len(part) >= audio.MIN_SAMPLES and peak_of(part) >= audio.SILENT_PEAK:
                 is_silent = False
-                trimmed = self.preprocessing.apply(window) if len(window) < len(head) else window
+                trimmed = part if part is sound else self.preprocessing.apply(part)
                 yield trimmed, len(trimmed) / SAMPLE_RATE
         if is_silent:
             audio.check_sound(np.zeros(recording.n_samples, np.float32), recording.name)
@@ -425,7 +426,7 @@ class Recognizer:
     def _embeddings(self, source: AudioSource) -> Iterator[Vector]:
         """Yield the embedding (e,) of a recording, or of each window of a long recording."""
         with audio.open_recording(source) as recording:
-            for sound, _ in self._windows(recording, None):
+            for sound, _ in self._parts(recording, None):
                 yield self.run(sound)[1]
 
     def _outputs(self, samples: Vector, profile: SpeakerProfile | None) -> tuple[Vector, Vector, float]:

@@ -6,23 +6,29 @@ import numpy as np
 import numpy.typing as npt
 
 from emotone.audio import SAMPLE_RATE
+from emotone.audio.speech_bounds import islands
 from emotone.audio.speech_detector import Edge, SpeechDetector
 
 Waveform = npt.NDArray[np.float32]
 
-#: From this length on, in seconds, a recording is predicted in windows, each about as long as the clips that models are
+#: From this length on, in seconds, a recording is predicted in parts, each about as long as the clips that models are
 #: trained on.
 WINDOWED_FROM_S = 6.0
-#: Length of a window, and seconds from one to the next; benchmarks/real_recordings.py compares others.
-WINDOW_S, HOP_S = 3.0, 1.5
+#: Longer utterances are cut into windows of this length, and seconds from one window to the next.
+#: benchmarks/real_recordings.py compares others; the choice was made on SAVEE, which the built-in model never met.
+LONGEST_S, WINDOW_S, HOP_S = 4.0, 3.0, 1.5
+#: Utterances are separated by this much silence.  Shorter ones than a second are joined up to five seconds.
+PAUSE_S, SHORTEST_S, _JOINED_S, _JOINED_PAUSE_S = 0.3, 1.0, 5.0, 1.0
 _WINDOW, _HOP = round(WINDOW_S * SAMPLE_RATE), round(HOP_S * SAMPLE_RATE)
+#: Samples of a stream that are split at once, and the least.
+_MOST, _LEAST = 30 * SAMPLE_RATE, 15 * SAMPLE_RATE
 #: Each value of the envelope is the peak of this many seconds.
 ENVELOPE_STEP_S = 0.05
 _ENVELOPE_STEP = round(ENVELOPE_STEP_S * SAMPLE_RATE)
 
 
 def cut(samples: Waveform) -> Iterator[Waveform]:
-    """Yield windows of a recording, all equally long, from its first sample to its last.
+    """Yield windows of an utterance, all equally long, from its first sample to its last.
 
     Examples
     --------
@@ -35,16 +41,45 @@ def cut(samples: Waveform) -> Iterator[Waveform]:
         yield samples[begin : begin + _WINDOW]
 
 
-def cut_stream(blocks: Iterable[Waveform]) -> Iterator[Waveform]:
-    """Yield windows of a recording that is read in blocks; the last one ends with the recording."""
+def parts(samples: Waveform) -> Iterator[Waveform]:
+    """Yield the utterances of a recording: sound between pauses, as whole ones of up to `LONGEST_S`, or as windows.
+
+    Sounds of under a second are left out if most of the recording is in longer ones: a model knows little from them.
+    """
+    utterances: list[tuple[int, int]] = []
+    for begin, end in islands(samples, gap_s=PAUSE_S):
+        first, last = utterances[-1] if utterances else (begin, begin)
+        is_short = min(last - first, end - begin) < SHORTEST_S * SAMPLE_RATE
+        is_near = begin - last < _JOINED_PAUSE_S * SAMPLE_RATE and end - first <= _JOINED_S * SAMPLE_RATE
+        if utterances and is_short and is_near:
+            utterances[-1] = first, end
+        else:
+            utterances.append((begin, end))
+    long = [(begin, end) for begin, end in utterances if end - begin >= 0.7 * SHORTEST_S * SAMPLE_RATE]
+    if 2 * _total(long) > _total(utterances):
+        utterances = long
+    for begin, end in utterances:
+        is_whole = end - begin <= LONGEST_S * SAMPLE_RATE
+        yield from [samples[begin:end]] if is_whole else cut(samples[begin:end])
+
+
+def _total(ranges: Iterable[tuple[int, int]]) -> int:
+    return sum(end - begin for begin, end in ranges)
+
+
+def parts_of_stream(blocks: Iterable[Waveform]) -> Iterator[Waveform]:
+    """Yield the utterances of a recording that is read in blocks, in bounded memory."""
     held = np.zeros(0, np.float32)
     for block in blocks:
         held = np.concatenate([held, block])
-        n_windows = max(0, (len(held) - _WINDOW) // _HOP)
-        for n in range(n_windows):
-            yield held[n * _HOP : n * _HOP + _WINDOW]
-        held = held[n_windows * _HOP :].copy()
-    yield from cut(held)
+        while len(held) >= _MOST:
+            sounds = islands(held[:_MOST], gap_s=PAUSE_S)
+            # The last sound may go on: it is kept, unless there is no pause before it.
+            at = sounds[-1][0] if len(sounds) > 1 and sounds[-1][0] >= _LEAST else _MOST
+            yield from parts(held[:at])
+            held = held[at:].copy()
+    if len(held):
+        yield from parts(held)
 
 
 class SpeechReader:
