@@ -28,6 +28,8 @@ def serve(
             show_default="none",
         ),
     ] = "",
+    emotions: options.Emotions = None,
+    threshold: options.Threshold = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Recordings predicted at the same time.")] = 2,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log each request to stderr.")] = False,
     page: Annotated[
@@ -39,7 +41,9 @@ def serve(
     from emotone.serve import ServeSettings
     from emotone.serve import serve as run  # imports fastapi and uvicorn
 
-    recognizer = Recognizer(model)
+    recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
+    for note in recognizer.notes:
+        output.note(f"note: {note}")
     settings = ServeSettings(workers=workers, key=key, origins=parse_names(origins))
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     content = "page and HTTP API" if page else "HTTP API"
