@@ -74,6 +74,7 @@ class Answers(Generic[T]):
             try:
                 answer = self._answer(file)
             except KeyboardInterrupt:
+                self._progress.hide()
                 self._print_notes()
                 raise KeyboardInterrupt(f"{number} of {len(self._files)} recordings are done") from None
             if answer.result is None:
@@ -82,7 +83,7 @@ class Answers(Generic[T]):
                 self._notes.update(answer.result.notes)
             self._progress.hide()
             yield answer
-            if self._counts:
+            if self._counts and number + 1 < len(self._files):
                 self._progress(number + 1, len(self._files), "predicting")
 
     def _answer(self, file: str | Answer[Any]) -> Answer[T]:
