@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import soundfile
 from typer.testing import CliRunner
 
-from emotone.audio import write_wav
+from emotone.audio import encode_mp3, write_wav
 from emotone.cli.main import app
 from support import handmade
 
@@ -92,3 +94,20 @@ def test_reader_that_closes_the_pipe_early_sees_no_complaint(bundle, clips, form
     command = f"{COMMAND[0]} -c '{COMMAND[2]}' predict {files} --model {bundle} --format {form} | head -n 1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert done.stderr == "" and done.stdout.count("\n") == 1
+
+
+def test_decoders_do_not_write_to_the_terminal(bundle, tmp_path):
+    content = encode_mp3(handmade.tone(0.02, seconds=3.0), kbit_s=32)
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        damaged = bytearray(content)
+        for at in rng.integers(0, len(damaged), 30):
+            damaged[at] ^= 1 << int(rng.integers(8))
+        (tmp_path / f"{number}.mp3").write_bytes(damaged)
+    soundfile.write(tmp_path / "cut.flac", handmade.tone(0.02, seconds=3.0), 16_000)
+    (tmp_path / "cut.flac").write_bytes((tmp_path / "cut.flac").read_bytes()[:3000])
+    words = ["predict", str(tmp_path), "--model", str(bundle)]
+    json_done = subprocess.run([*COMMAND, *words, "--format", "json"], capture_output=True)
+    assert json_done.stderr == b"" and len(json.loads(json_done.stdout)) == 7
+    done = subprocess.run([*COMMAND, *words], capture_output=True, text=True)
+    assert all(line.startswith("error: ") for line in done.stderr.splitlines()) and "cut.flac" in done.stderr

@@ -48,7 +48,7 @@ def test_content_decides_what_a_folder_holds_and_the_others_are_counted(tmp_path
     assert names(tmp_path) == ["CLIP.MPGA", "clip", "clip.data", "clip.ts"]
     note = capsys.readouterr().err
     assert note.startswith("passed over 7 files that can't be read as sound: 2 .txt, 1 ") and note.count("\n") == 1
-    assert note.endswith(", 1 others\n") and "hidden" not in note
+    assert note.endswith(", 1 of other kinds\n") and "hidden" not in note
 
 
 @pytest.mark.parametrize(("suffix", "format"), [(".au", "AU"), (".caf", "CAF"), (".w64", "W64"), (".xyz", "AIFF")])

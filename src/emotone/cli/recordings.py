@@ -61,9 +61,10 @@ def recordings(paths: Sequence[str], *, raw: RawFormat | None = None) -> list[st
         else:
             found += _in_folder(path, others) or [_empty_folder(path)]
     if others:
-        kinds = [f"{count} {kind}" for kind, count in others.most_common(_MAX_KINDS)]
+        most = others.most_common(_MAX_KINDS)
+        kinds = [f"{count} {kind}" for kind, count in most]
         if len(others) > _MAX_KINDS:
-            kinds.append(f"{others.total() - sum(count for _, count in others.most_common(_MAX_KINDS))} others")
+            kinds.append(f"{others.total() - sum(count for _, count in most)} of other kinds")
         n_files = "1 file" if others.total() == 1 else f"{others.total()} files"
         output.note(f"passed over {n_files} that can't be read as sound: {', '.join(kinds)}")
     return found
