@@ -1,4 +1,4 @@
-"""The answers of `predict` and `timeline`: one for each recording, as soon as it is done."""
+"""The answers of `predict` and `timeline`: predictions or errors, each given as soon as its recording is done."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typer
 from emotone.cli import console as output
 from emotone.errors import EmotoneError
 
-#: What a note of `emotone.recognition` calls something, and what it is called on the command line.
+#: What a note of `emotone.recognition` calls something, and its name on the command line.
 _IN_COMMANDS = (
     ('channel="left" and "right"', "--channel left and --channel right"),
     ("a timeline shows", "'emotone timeline' shows"),
@@ -43,14 +43,14 @@ class Answer(Generic[T]):
 
 
 class Answers(Generic[T]):
-    """The answers for recordings, in order; iterate once, and then call `finish`.
+    """Predict recordings, in order; iterate once, and then call `finish`.
 
     Parameters
     ----------
     files
         What `emotone.cli.recordings.recordings` returned.
     predict
-        Function from the name of a file to its result.  An `EmotoneError` becomes the answer for this file.
+        Function from the name of a file to its result.  An `EmotoneError` becomes the answer of this file.
     progress
         The bar that is hidden while an answer is printed.
     counts

@@ -100,11 +100,6 @@ def command(*examples: str) -> Callable[[Callable[..., None]], TyperCommand]:
     return build
 
 
-def parse_names(value: str) -> tuple[str, ...]:
-    """Split ``a,b,c``."""
-    return tuple(name.strip() for name in value.split(",") if name.strip())
-
-
 def _exit_usage(error: Any, *, command: str | None = None) -> typer.Exit:
     """Print what is wrong with the arguments; return the exit code 2."""
     path = error.ctx.command_path if error.ctx else f"emotone {command or ''}".strip()

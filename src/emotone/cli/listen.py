@@ -70,12 +70,7 @@ def microphone(device: str | int | None = None, *, channel: str = "mix") -> tupl
             callback=lambda chunk, *_: _put(waiting, _channel_of(bytes(chunk), number)),
         )
     except (sounddevice.PortAudioError, ValueError) as error:
-        which = "no microphone" if device is None else f"the microphone {device!r} can't be opened"
-        which += f" with {number} channels" if number > 1 else ""
-        raise AudioError(
-            f"{which} ({' '.join(str(error).split())}); connect one and allow its use, list them with --devices, and "
-            "name one with --device"
-        ) from error
+        raise AudioError(_device_problem(device, number, error)) from error
 
     def chunks() -> Generator[bytes, None, None]:
         with opened:
@@ -84,6 +79,15 @@ def microphone(device: str | int | None = None, *, channel: str = "mix") -> tupl
                     yield waiting.get(timeout=0.5)
 
     return rate, chunks()
+
+
+def _device_problem(device: str | int | None, n_channels: int, error: Exception) -> str:
+    which = "no microphone" if device is None else f"the microphone {device!r} can't be opened"
+    channels = f" with {n_channels} channels" if n_channels > 1 else ""
+    return (
+        f"{which}{channels} ({' '.join(str(error).split())}); connect one and allow its use, list them with --devices, "
+        "and name one with --device"
+    )
 
 
 def _channel_of(pcm: bytes, number: int) -> bytes:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from emotone.cli.app import parse_names
 from emotone.errors import AudioError
 
 if TYPE_CHECKING:
@@ -22,6 +21,11 @@ def _check_channel(value: str) -> str:
     except AudioError as error:
         raise typer.BadParameter(f"--{error}") from error
     return value
+
+
+def parse_names(value: str) -> tuple[str, ...]:
+    """Split ``a,b,c``."""
+    return tuple(name.strip() for name in value.split(",") if name.strip())
 
 
 def names(value: str | None) -> tuple[str, ...] | None:
@@ -42,7 +46,13 @@ def raw_format(value: str | None) -> RawFormat | None:
 
 
 Bundle = Annotated[
-    str, typer.Option("--model", metavar="BUNDLE", help="Folder of a model bundle, or 'default' (built in).")
+    str,
+    typer.Option(
+        "--model",
+        metavar="BUNDLE",
+        rich_help_panel="Model",
+        help="Folder of a model bundle, or 'default' (built in).",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bar.")]
 AdaptTo = Annotated[
@@ -81,7 +91,7 @@ Track = Annotated[
         min=1,
         rich_help_panel="Recording",
         help="Sound track, for files with several (videos).",
-        show_default="the default track of the file",
+        show_default="the file's default",
     ),
 ]
 Raw = Annotated[
@@ -91,7 +101,7 @@ Raw = Annotated[
         metavar="FORMAT",
         rich_help_panel="Recording",
         help="Read sound without a header: ENCODING:RATE:CHANNELS, such as s16le:8000:1 or mulaw:8000:1.",
-        show_default="the format of the file",
+        show_default="the file has a header",
     ),
 ]
 Threshold = Annotated[
@@ -102,7 +112,7 @@ Threshold = Annotated[
         max=1.0,
         rich_help_panel="Model",
         help="Below this confidence, 0 to 1, the answer is unsure.",
-        show_default="the threshold of the model",
+        show_default="the model's",
     ),
 ]
 Emotions = Annotated[
@@ -111,6 +121,6 @@ Emotions = Annotated[
         metavar="A,B,...",
         rich_help_panel="Model",
         help="Only these emotions can occur, such as happy,sad,angry; their scores sum to 1.",
-        show_default="all of the model",
+        show_default="all",
     ),
 ]

@@ -88,13 +88,13 @@ class Table:
 
     def print_legend(self, *, threshold: float, profile: SpeakerProfile | None) -> None:
         """Explain the labels without an emotion, and say whether the model was adapted."""
-        if profile is not None and self._labels:
-            clips = "1 clip" if profile.n_clips == 1 else f"{profile.n_clips} clips"
-            self._console.print(f"adapted to {clips} of the speaker", style="dim")
         if NO_SPEECH in self._labels:
             self._console.print("no speech: silence, noise or music, according to the model", style="dim")
         if UNSURE in self._labels:
             self._console.print(output.unsure_text(threshold), style="dim")
+        if profile is not None and self._labels:
+            clips = "1 clip" if profile.n_clips == 1 else f"{profile.n_clips} clips"
+            self._console.print(f"adapted to {clips} of the speaker", style="dim")
 
 
 def _print_table(
@@ -154,8 +154,8 @@ def predict(
 ) -> None:
     """Predict the emotion of recordings.
 
-    Each recording is one utterance; for long ones see 'emotone timeline'. If a file can't be read, the others are still
-    predicted, and the exit status is 1.
+    The scores of a long recording are the mean over its speech; 'emotone timeline' shows how the emotion changes. If a
+    file can't be read, the others are still predicted, and the exit status is 1.
     """
     from emotone.recognition.recognizer import Recognizer
 

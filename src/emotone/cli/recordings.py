@@ -51,15 +51,15 @@ def recordings(paths: Sequence[str], *, raw: RawFormat | None = None) -> list[st
     """
     if sum(path in STDIN for path in paths) > 1:
         raise typer.BadParameter("standard input can be read once, and FILE names it twice; give '-' once")
-    found: list[str | Answer[Any]] = []
+    files: list[str | Answer[Any]] = []
     others: Counter[str] = Counter()
     for path in paths:
         if not os.path.isdir(path):
-            found.append(path)
+            files.append(path)
         elif raw is not None:
-            found.append(Answer(path, error=f"{path}: --raw takes files and this is a folder; name the files in it"))
+            files.append(Answer(path, error=f"{path}: --raw takes files and this is a folder; name the files in it"))
         else:
-            found += _in_folder(path, others) or [_empty_folder(path)]
+            files += _in_folder(path, others) or [_empty_folder(path)]
     if others:
         most = others.most_common(_MAX_KINDS)
         kinds = [f"{count} {kind}" for kind, count in most]
@@ -67,7 +67,7 @@ def recordings(paths: Sequence[str], *, raw: RawFormat | None = None) -> list[st
             kinds.append(f"{others.total() - sum(count for _, count in most)} of other kinds")
         n_files = "1 file" if others.total() == 1 else f"{others.total()} files"
         output.note(f"passed over {n_files} that can't be read as sound: {', '.join(kinds)}")
-    return found
+    return files
 
 
 def source_of(path: str, *, raw: RawFormat | None = None) -> AudioSource:
@@ -111,7 +111,7 @@ def _in_folder(path: str, others: Counter[str]) -> list[str | Answer[Any]]:
         failed.append(Answer(str(error.filename), error=f"{error.filename}: {error.strerror}; check its permissions"))
 
     failed: list[str | Answer[Any]] = []
-    found: list[str | Answer[Any]] = []
+    files: list[str | Answer[Any]] = []
     entered = {_identity(path)}
     for folder, subfolders, names in os.walk(path, onerror=add_unreadable, followlinks=True):
         visible = sorted(name for name in subfolders if not name.startswith("."))
@@ -127,8 +127,8 @@ def _in_folder(path: str, others: Counter[str]) -> list[str | Answer[Any]]:
             if kind:
                 others[kind] += 1
             else:
-                found.append(file)
-    return found + failed
+                files.append(file)
+    return files + failed
 
 
 def _identity(path: str) -> tuple[int, int] | str:

@@ -6,7 +6,7 @@ import typer
 
 from emotone.cli import console as output
 from emotone.cli import options
-from emotone.cli.app import command, parse_names
+from emotone.cli.app import command
 
 
 @command("serve", "serve --host 0.0.0.0 --key SECRET --no-page")
@@ -44,7 +44,7 @@ def serve(
     recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
     for note in recognizer.notes:
         output.note(f"note: {note}")
-    settings = ServeSettings(workers=workers, key=key, origins=parse_names(origins))
+    settings = ServeSettings(workers=workers, key=key, origins=options.parse_names(origins))
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     content = "page and HTTP API" if page else "HTTP API"
     run(
