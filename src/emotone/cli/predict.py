@@ -57,7 +57,7 @@ class Table:
         name = max(len("file"), *(cell_len(output.displayed(name)) for name in names))
         fixed = self._label + self._bar + _GAP
         self._console = output.console(width=name + fixed + then)
-        self._has_then = self._console.width >= fixed + then + _SHORTEST_NAME
+        self._has_then = self._console.width >= fixed + then + min(name, _SHORTEST_NAME)
         room = self._console.width - fixed - (then if self._has_then else 0)
         self._name = min(name, max(_SHORTEST_NAME, room)) + _GAP
         self._labels: set[str] = set()

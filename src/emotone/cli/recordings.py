@@ -35,6 +35,11 @@ SUFFIXES = frozenset(
         *(".weba", ".mka", ".m4b", ".spx", ".flv", ".wv", ".mp2", ".ac3", ".sph", ".voc", ".mpga"),
     )
 )
+#: First bytes of common files without sound: JPEG, PNG, GIF, zip, gzip, PDF, ELF, NumPy, SQLite, HDF5.
+_NO_SOUND = (
+    *(b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"PK\x03\x04", b"\x1f\x8b", b"%PDF", b"\x7fELF", b"\x93NUMPY", b"SQLite"),
+    b"\x89HDF",
+)
 #: Kinds of files that are counted one by one in the note on what a folder holds besides.
 _MAX_KINDS = 5
 
@@ -159,8 +164,8 @@ def _has_sound(path: str) -> bool:
     except OSError:
         return False
     is_text = not any(byte < 32 and byte not in b"\t\r\n\f" for byte in head)
-    if is_text and not head.startswith(b"NIST_1A"):
-        return False  # most files that are no recordings; a decoder would be slow to say so
+    if head.startswith(_NO_SOUND) or is_text and not head.startswith(b"NIST_1A"):
+        return False  # a decoder would take 20 ms to say so
     from emotone.audio.decoding import open_reader
 
     try:
