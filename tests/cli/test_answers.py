@@ -11,10 +11,15 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+import typer
 from typer.testing import CliRunner
 
 from emotone.audio import encode_mp3, write_wav
+from emotone.cli import console as output
+from emotone.cli.answers import Answers
 from emotone.cli.main import app
+from emotone.errors import AudioError
+from emotone.recognition.prediction import Prediction
 from support import handmade
 
 COMMAND = [sys.executable, "-c", "from emotone.cli.main import main; main()"]
@@ -111,3 +116,25 @@ def test_decoders_do_not_write_to_the_terminal(bundle, tmp_path):
     assert json_done.stderr == b"" and len(json.loads(json_done.stdout)) == 7
     done = subprocess.run([*COMMAND, *words], capture_output=True, text=True)
     assert all(line.startswith("error: ") for line in done.stderr.splitlines()) and "cut.flac" in done.stderr
+
+
+def test_bar_counts_all_files_and_the_part_of_each_and_is_hidden_for_answers():
+    class Bar(output.ProgressBar):
+        def __call__(self, done, total, what, /):
+            calls.append(f"{done / total:.3f}")
+
+        def hide(self):
+            calls.append("hidden")
+
+    def predict(file, progress):
+        progress(1, 2, "listening")
+        if file == "bad":
+            raise AudioError("bad: no sound")
+        return Prediction("sad", 1.0, {"sad": 1.0}, 0.0, 1.0)
+
+    calls = []
+    answers = Answers(["a", "bad"], predict, progress=Bar())
+    assert [answer.error for answer in answers] == ["", "bad: no sound"]
+    assert calls == ["0.250", "hidden", "0.500", "0.750", "hidden"]
+    with pytest.raises(typer.Exit):
+        answers.finish()

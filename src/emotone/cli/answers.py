@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import typer
 
 from emotone.cli import console as output
 from emotone.errors import EmotoneError
+from emotone.progress import Progress
 
 #: What a note of `emotone.recognition` calls something, and its name on the command line.
 _IN_COMMANDS = (
     ('channel="left" and "right"', "--channel left and --channel right"),
     ("a timeline shows", "'emotone timeline' shows"),
 )
+#: Steps of the progress bar for each file.
+_STEPS = 1000
 
 
 class _Result(Protocol):
@@ -50,29 +54,27 @@ class Answers(Generic[T]):
     files
         What `emotone.cli.recordings.recordings` returned.
     predict
-        Function from the name of a file to its result.  An `EmotoneError` becomes the answer of this file.
+        Function from the name of a file, and a progress function for this file, to its result.  An `EmotoneError`
+        becomes the answer of this file.
     progress
-        The bar that is hidden while an answer is printed.
-    counts
-        Whether the bar counts the recordings.
+        The bar for all files; it is hidden while an answer is printed.
     """
 
     def __init__(
         self,
         files: Sequence[str | Answer[Any]],
-        predict: Callable[[str], T],
+        predict: Callable[[str, Progress], T],
         *,
         progress: output.ProgressBar,
-        counts: bool = False,
     ) -> None:
-        self._files, self._predict, self._progress, self._counts = files, predict, progress, counts
+        self._files, self._predict, self._progress = files, predict, progress
         self._notes: Counter[str] = Counter()
         self._failed = False
 
     def __iter__(self) -> Iterator[Answer[T]]:
         for number, file in enumerate(self._files):
             try:
-                answer = self._answer(file)
+                answer = self._answer(file, number)
             except KeyboardInterrupt:
                 self._progress.hide()
                 self._print_notes()
@@ -83,14 +85,19 @@ class Answers(Generic[T]):
                 self._notes.update(answer.result.notes)
             self._progress.hide()
             yield answer
-            if self._counts and number + 1 < len(self._files):
-                self._progress(number + 1, len(self._files), "predicting")
+            if number + 1 < len(self._files):
+                self._draw(number + 1, 0, 1, "predicting")
 
-    def _answer(self, file: str | Answer[Any]) -> Answer[T]:
+    def _draw(self, number: int, done: int, total: int, what: str) -> None:
+        """Draw the bar when ``done`` of ``total`` steps of a file are done, and all files before it."""
+        steps = _STEPS * number + _STEPS * done // max(total, 1)
+        self._progress(steps, _STEPS * len(self._files), what)
+
+    def _answer(self, file: str | Answer[Any], number: int) -> Answer[T]:
         if isinstance(file, Answer):
             return file
         try:
-            return Answer(file, self._predict(file))
+            return Answer(file, self._predict(file, partial(self._draw, number)))
         except EmotoneError as error:
             return Answer(file, error=str(error))
 

@@ -12,6 +12,7 @@ from emotone.cli import options
 from emotone.cli.answers import Answer, Answers
 from emotone.cli.app import command
 from emotone.cli.recordings import profile_of, recordings, source_of
+from emotone.progress import Progress
 from emotone.recognition.prediction import NO_SPEECH, UNSURE, Prediction
 from emotone.recognition.timeline_formats import CSV_COLUMNS
 
@@ -167,12 +168,11 @@ def predict(
         profile = profile_of(recognizer, adapt_to, save_to=save_profile, progress=progress)
         paths = recordings(files, raw=raw_format)
 
-        def predict_file(path: str) -> Prediction:
+        def predict_file(path: str, progress: Progress) -> Prediction:
             source = source_of(path, raw=raw_format)
-            seconds = progress if len(paths) == 1 else None
-            return recognizer.predict(source, channel=channel, track=track, profile=profile, progress=seconds)
+            return recognizer.predict(source, channel=channel, track=track, profile=profile, progress=progress)
 
-        answers = Answers(paths, predict_file, progress=progress, counts=len(paths) > 1)
+        answers = Answers(paths, predict_file, progress=progress)
         if format == "json":
             output.print_json(answer.to_dict() for answer in answers)
         elif format == "csv":

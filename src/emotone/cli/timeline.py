@@ -19,6 +19,7 @@ from emotone.cli.app import command
 from emotone.cli.recordings import profile_of, recordings, source_of
 from emotone.errors import ConfigError
 from emotone.formatting import clock
+from emotone.progress import Progress
 from emotone.recognition.prediction import UNSURE
 from emotone.recognition.timeline_formats import FORMATS, format_for
 
@@ -162,7 +163,7 @@ def timeline(
         paths = recordings(files, raw=raw_format)
         _check_number(paths, format=format, has_output=out is not None or picture is not None)
 
-        def predict_file(path: str) -> Timeline:
+        def predict_file(path: str, progress: Progress) -> Timeline:
             source = source_of(path, raw=raw_format)
             made = recognizer.timeline(source, channel=channel, track=track, profile=profile, progress=progress)
             _save(path, made, out=out, picture=picture)
