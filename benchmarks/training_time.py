@@ -44,10 +44,12 @@ def main() -> None:
         )
         store = FeatureStore(config.cache)
         corpus, _ = load(config)
-        material = gather(corpus, extractors.get(config.extractor_name), config, store=store)
-        train = protocols.build(config.protocol, material.own, seed=0, digests=material.own_digests).folds[0].train
+        training_set = gather(corpus, extractors.get(config.extractor_name), config, store=store)
+        train = (
+            protocols.build(config.protocol, training_set.own, seed=0, digests=training_set.own_digests).folds[0].train
+        )
         epochs = spec.build(seed=0).get_params()["classifier__max_epochs"]
-        fitted = folds.fit(train, material, config, settings={"classifier__max_epochs": N_EPOCHS})
+        fitted = folds.fit(train, training_set, config, settings={"classifier__max_epochs": N_EPOCHS})
         seconds = median(row["seconds"] for row in fitted.history("test")[1:])
         full = np.ceil(seconds * epochs * (N_FITS + 0.2) / 60)  # the final model has a fifth more clips
         print(f"| {name} | {seconds:.1f} | {epochs} | {full:.0f} |", flush=True)

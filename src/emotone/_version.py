@@ -1,4 +1,4 @@
-"""The version of this package, and the sentence that says what it is."""
+"""The version of this package, and the sentence that introduces it."""
 
 __version__ = "0.1.0"
 

@@ -1,27 +1,26 @@
-"""Write files whole or not at all, read them back, and digest source code for the keys of stored results."""
+"""Write files atomically, read them, check output folders, and digest source code for the keys of stored results."""
 
 import hashlib
 import inspect
 import json
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from emotone.errors import ConfigError
+from emotone.errors import ConfigError, EmotoneError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; when the block ends without an error it takes the place of ``path``."""
+    """Yield a temporary path in the same folder, and rename it to ``path`` if the block raises no error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
@@ -32,25 +31,27 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text as UTF-8, atomically."""
+    """Write a text file in UTF-8, atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON, indented, atomically; NaN is refused, since JSON has none."""
+    """Write indented JSON, atomically; raise ValueError for NaN, which JSON does not have."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
-    """Write a table as CSV or Parquet, as the suffix says, atomically."""
+    """Write a table as CSV or Parquet, according to the suffix, atomically."""
     write: Callable[..., Any] = table.to_parquet if path.suffix == ".parquet" else table.to_csv
     with replacing(path) as temporary:
         write(temporary, index=False)
 
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:
     """Write arrays as NPZ, atomically."""
+    import numpy as np
+
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # its stub takes the names for its options
 
@@ -63,11 +64,60 @@ def read_regular(path: Path) -> bytes:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON; ConfigError where a file is missing or was altered."""
+    """Read JSON; raise ConfigError if the file is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path} can't be read ({error}); delete the folder and run again") from error
+
+
+def claim_folder(
+    folder: Path,
+    *,
+    marker: str = "",
+    parts: Collection[str] = (),
+    kind: str,
+    difference: Callable[[Path], str] | None = None,
+    error: type[EmotoneError] = ConfigError,
+    remedy: str = "choose another folder with --out",
+) -> bool:
+    """Check that results may be written into a folder, so that other files in it are not overwritten.
+
+    Parameters
+    ----------
+    folder
+        It may be missing or empty.
+    marker
+        The file that marks a folder of such results; hidden files in a folder without it are ignored.
+    parts
+        Without a marker: all files that may be in the folder, which is replaced and so must not be a link.
+    kind
+        What the folder may contain, such as ``"a run"``; for the message.
+    difference
+        Called with the path of the marker: what else the folder contains, or an empty text if it may be used.
+
+    Returns
+    -------
+    bool
+        Whether the folder already contains results of this kind.
+
+    Raises
+    ------
+    ConfigError, or ``error``
+        It is a file, or contains something else.
+    """
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    others = [name for name in names if (name not in parts if parts else not name.startswith("."))]
+    finding = ""
+    if (folder.exists() and not folder.is_dir()) or (parts and folder.is_symlink()):
+        finding = "is a file or a link" if parts else "is a file"
+    elif marker in names:
+        finding = difference(folder / marker) if difference else ""
+    elif others:
+        finding = f"contains {others[0]!r}" + (f" and no {marker}" if marker else "")
+    if finding:
+        raise error(f"{str(folder)!r} {finding}; expected a new folder, an empty folder or {kind}: {remedy}")
+    return bool(others or set(names) & set(parts))
 
 
 @lru_cache(maxsize=64)

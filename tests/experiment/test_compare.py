@@ -17,6 +17,8 @@ from emotone.recognition.recognizer import Recognizer
 from support import toy_experiment as toy
 from support.html_page import Page
 
+pytestmark = pytest.mark.slow
+
 MODELS = ("knn", "logistic-regression", "linear-svm")
 
 

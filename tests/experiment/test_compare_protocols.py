@@ -15,6 +15,8 @@ from emotone.experiment.compare import _words
 from support import toy_experiment as toy
 from support.html_page import Page
 
+pytestmark = pytest.mark.slow
+
 MODELS = ("knn", "linear-svm")
 
 

@@ -112,11 +112,11 @@ def test_protocol_says_that_it_is_adapted(evaluated, bundle, corpus):
     assert json.loads((out / "metrics.json").read_text()) == told
 
 
-def test_progress_hears_the_speakers_then_evaluates_and_never_goes_back(evaluated):
+def test_progress_adapts_to_the_speakers_then_evaluates_and_never_goes_back(evaluated):
     _, _, _, steps = evaluated
     done = [step[0] for step in steps]
     assert done == sorted(done)
-    assert [step[2] for step in steps] == ["hearing the speakers"] * 2 + ["evaluating"] * 8
+    assert [step[2] for step in steps] == ["adapting to the speakers"] * 2 + ["evaluating"] * 8
     assert steps[1][:2] == (500, 1000) and steps[-1][:2] == (1000, 1000)
 
 
@@ -127,9 +127,9 @@ def test_a_folder_of_the_other_kind_of_evaluation_is_refused(evaluated, bundle, 
     settings = json.loads((tmp_path / "plain" / "evaluation.json").read_text())
     assert "adapt" not in settings  # as evaluations of before have it
     assert json.loads((out / "evaluation.json").read_text()) == settings | {"adapt": True}
-    with pytest.raises(ConfigError, match=r"plain holds another evaluation; choose another folder"):
+    with pytest.raises(ConfigError, match=r"plain. contains another evaluation; expected .*choose another folder"):
         evaluate(*common, adapt=True, out=tmp_path / "plain")
-    with pytest.raises(ConfigError, match="adapted holds another evaluation"):
+    with pytest.raises(ConfigError, match="adapted. contains another evaluation"):
         evaluate(*common, out=out)
     assert json.loads((tmp_path / "plain" / "metrics.json").read_text()) == before
 

@@ -6,7 +6,7 @@ import pytest
 from emotone.errors import ExportError
 from emotone.export import bundle as export
 from emotone.export import pipelines as export_pipelines
-from emotone.export.bundle import bundle as write_bundle
+from emotone.export.bundle import write_bundle as write_bundle
 from emotone.features.frames import LogMel
 from emotone.features.runner import GraphRunner
 from emotone.features.store import FeatureStore
@@ -85,7 +85,7 @@ def test_with_a_profile_the_graph_answers_as_the_fitted_network(network, pipelin
         embedding = classifier.embed([frames(samples)])
         for heard in (0, profile.n_clips):
             told = SpeakerProfile(mean=profile.mean, n_clips=heard, model=profile.model)
-            p = classifier.adapted_proba(embedding, mean=own.mean(axis=0)[None], heard=np.array([heard]))[0]
+            p = classifier.adapted_proba(embedding, mean=own.mean(axis=0)[None], n_clips=np.array([heard]))[0]
             expected = p ** (1 / 1.3) / (p ** (1 / 1.3)).sum()
             found = recognizer.predict((samples, RATE), profile=told)
             np.testing.assert_allclose(shares(found), expected, atol=1e-4)

@@ -16,7 +16,7 @@ from emotone import audio, corpora
 from emotone.errors import BundleError, ExportError, MissingExtraError
 from emotone.export import bundle as export
 from emotone.export import compose
-from emotone.export.bundle import bundle
+from emotone.export.bundle import write_bundle
 from emotone.export.pipelines import to_onnx
 from emotone.features import registry as extractors
 from emotone.features.base import Extractor
@@ -27,6 +27,7 @@ from emotone.features.runner import GraphRunner
 from emotone.features.store import FeatureStore
 from emotone.models import registry
 from emotone.preprocessing import DEFAULT as PREPROCESSING
+from emotone.preprocessing import Preprocessing
 from emotone.recognition import card as cards
 from emotone.recognition import model_card
 from emotone.recognition.recognizer import Recognizer
@@ -139,7 +140,7 @@ def answers(recognizer, samples):
 def test_graph_gives_the_pipelines_probabilities_on_clips_it_was_not_checked_on(name, tiny, learned, fresh, tmp_path):
     extractor, graph = tiny
     pipeline = learned(name)
-    out = bundle(pipeline, extractor, card=told(), out=tmp_path / "b", temperature=TEMPERATURE, graph=graph)
+    out = write_bundle(pipeline, extractor, card=told(), out=tmp_path / "b", temperature=TEMPERATURE, graph=graph)
     scores, embeddings = answers(Recognizer(out), fresh)
     X = table(fresh, GraphRunner(graph))
     np.testing.assert_array_equal(embeddings, X)
@@ -149,14 +150,14 @@ def test_graph_gives_the_pipelines_probabilities_on_clips_it_was_not_checked_on(
 
 def test_embedding_is_what_the_torch_module_gives(tiny, learned, fresh, tmp_path):
     extractor, graph = tiny
-    recognizer = Recognizer(bundle(learned("svm"), extractor, card=told(), out=tmp_path / "b", graph=graph))
+    recognizer = Recognizer(write_bundle(learned("svm"), extractor, card=told(), out=tmp_path / "b", graph=graph))
     for samples in fresh:
         direct = extractor.extract(torch.from_numpy(samples)).numpy()
         np.testing.assert_allclose(recognizer.run(samples)[1], direct, rtol=1e-4, atol=1e-4)
 
 
 def test_graph_carries_its_interface(tiny, learned, tmp_path):
-    out = bundle(learned("xgboost"), tiny[0], card=told(), out=tmp_path / "b", graph=tiny[1])
+    out = write_bundle(learned("xgboost"), tiny[0], card=told(), out=tmp_path / "b", graph=tiny[1])
     model = onnx.load(out / "model.onnx")
     onnx.checker.check_model(model, full_check=True)
 
@@ -189,7 +190,7 @@ def test_opensmile_bundle_starts_at_the_features(voices, fresh, tmp_path, monkey
     outside = Outside()
     X, y = table(voices, outside.compute), np.arange(60) % 4
     pipeline = registry.get("logistic-regression").build(seed=0, n_jobs=1, class_weight=True).fit(X, y)
-    out = bundle(pipeline, outside, card=told(), out=tmp_path / "b", temperature=TEMPERATURE)
+    out = write_bundle(pipeline, outside, card=told(), out=tmp_path / "b", temperature=TEMPERATURE)
     assert [one.name for one in onnx.load(out / "model.onnx").graph.input] == ["features"]
     monkeypatch.setitem(extractors.EXTRACTORS, "outside", Outside)
     scores, embeddings = answers(Recognizer(out), fresh)
@@ -214,7 +215,7 @@ def test_graph_that_gives_other_probabilities_is_not_written(tiny, learned, tmp_
     other = learned("logistic-regression")
     monkeypatch.setattr(export, "to_onnx", lambda pipeline, n_features: to_onnx(other, n_features))
     with pytest.raises(ExportError, match=r"differs by 0\.\d+, expected at most 0\.0001"):
-        bundle(learned("svm"), tiny[0], card=told(), out=tmp_path / "b", graph=tiny[1])
+        write_bundle(learned("svm"), tiny[0], card=told(), out=tmp_path / "b", graph=tiny[1])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -228,14 +229,16 @@ def test_every_check_waveform_counts(tiny, learned, voices, tmp_path, monkeypatc
 
     monkeypatch.setattr(export, "GraphRunner", lambda graph: wrong_at_the_end)
     with pytest.raises(ExportError, match="check clip 9 of 10"):
-        bundle(
+        write_bundle(
             learned("svm"), tiny[0], card=told(), out=tmp_path / "b", graph=tiny[1], check_waveforms=tuple(voices[:10])
         )
 
 
 def test_card_says_what_the_bundle_is(tiny, learned, tmp_path):
     given = told(calibration={"coverage": 0.9}, parameters={"C": np.float32(0.5)})
-    out = bundle(learned("svm"), tiny[0], card=given, out=tmp_path / "b", temperature=2, threshold=0.3, graph=tiny[1])
+    out = write_bundle(
+        learned("svm"), tiny[0], card=given, out=tmp_path / "b", temperature=2, threshold=0.3, graph=tiny[1]
+    )
     card = cards.read(out)
     content = (out / "model.onnx").read_bytes()
     assert sorted(path.name for path in out.iterdir()) == ["README.md", "card.json", "model.onnx"]
@@ -263,34 +266,39 @@ def test_card_says_what_the_bundle_is(tiny, learned, tmp_path):
         ({"card": told(emotions=(*EMOTIONS[:3], "glee"))}, "the card can't be written.*'glee'"),
         ({"card": told(scores={"uar": float("nan")})}, "the card can't be written"),
         ({"card": told(training={"note": object()})}, "object is no JSON value"),
+        (
+            {"card": told(preprocessing={"trim_db": 20.0})},
+            r"preprocessing trim_db 20\.0, and the argument .* has 40\.0",
+        ),
+        ({"preprocessing": Preprocessing(trim_db=None), "card": told(preprocessing={"trim_db": 40.0})}, "has None"),
     ],
 )
 def test_wrong_arguments_are_refused_and_nothing_is_written(tiny, learned, tmp_path, changes, said):
     arguments = {"card": told(), "out": tmp_path / "b", "graph": tiny[1], **changes}
     with pytest.raises(ExportError, match=said):
-        bundle(learned("svm"), tiny[0], **arguments)
+        write_bundle(learned("svm"), tiny[0], **arguments)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_bundle_replaces_a_bundle_and_nothing_else(tiny, learned, tmp_path):
     def write(name):
-        return bundle(learned(name), tiny[0], card=told(model=name), out=tmp_path / "b", graph=tiny[1])
+        return write_bundle(learned(name), tiny[0], card=told(model=name), out=tmp_path / "b", graph=tiny[1])
 
     write("svm")
     write("linear-svm")
     assert cards.read(tmp_path / "b")["model"] == "linear-svm"
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
     (tmp_path / "b" / "thesis.txt").write_text("years of work")
-    with pytest.raises(ExportError, match="holds 'thesis.txt', which is no part of a bundle"):
+    with pytest.raises(ExportError, match="contains 'thesis.txt'; expected a new folder"):
         write("svm")
     assert (tmp_path / "b" / "thesis.txt").read_text() == "years of work"
     with pytest.raises(ExportError, match="is a file or a link"):
-        bundle(learned("svm"), tiny[0], card=told(), out=tmp_path / "b" / "thesis.txt", graph=tiny[1])
+        write_bundle(learned("svm"), tiny[0], card=told(), out=tmp_path / "b" / "thesis.txt", graph=tiny[1])
 
 
 @pytest.mark.parametrize("failing", ["readme", "second move"])
 def test_failure_while_writing_keeps_the_old_bundle(tiny, learned, tmp_path, monkeypatch, failing):
-    out = bundle(learned("svm"), tiny[0], card=told(), out=tmp_path / "b", graph=tiny[1])
+    out = write_bundle(learned("svm"), tiny[0], card=told(), out=tmp_path / "b", graph=tiny[1])
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     real, moves = export.os.replace, []
 
@@ -306,13 +314,15 @@ def test_failure_while_writing_keeps_the_old_bundle(tiny, learned, tmp_path, mon
     else:
         monkeypatch.setattr(export.os, "replace", replace)
     with pytest.raises(ExportError, match="no space left"):
-        bundle(learned("linear-svm"), tiny[0], card=told(), out=out, graph=tiny[1])
+        write_bundle(learned("linear-svm"), tiny[0], card=told(), out=out, graph=tiny[1])
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
 
 def test_readme_warns_of_the_licence_before_anything_else(tiny, learned, tmp_path):
-    text = (bundle(learned("svm"), tiny[0], card=told(), out=tmp_path / "b", graph=tiny[1]) / "README.md").read_text()
+    text = (
+        write_bundle(learned("svm"), tiny[0], card=told(), out=tmp_path / "b", graph=tiny[1]) / "README.md"
+    ).read_text()
     sections = [line for line in text.splitlines() if line.startswith("#")]
     assert sections[:2] == ["# a test", "## Licence of the training recordings"]
     assert "> **No commercial use.** RAVDESS" in text
@@ -323,13 +333,15 @@ def test_readme_warns_of_the_licence_before_anything_else(tiny, learned, tmp_pat
 def test_readme_of_a_leaking_protocol_and_of_a_free_corpus(tiny, learned, tmp_path):
     corpus = {"name": "cremad", "title": "CREMA-D | all", "clips": 7, "licence": "ODbL", "commercial_use": True}
     card = told(protocol={"name": "random-80-20"}, training={"corpora": [corpus]})
-    text = (bundle(learned("svm"), tiny[0], card=card, out=tmp_path / "b", graph=tiny[1]) / "README.md").read_text()
+    text = (
+        write_bundle(learned("svm"), tiny[0], card=card, out=tmp_path / "b", graph=tiny[1]) / "README.md"
+    ).read_text()
     assert "No commercial use" not in text and "- CREMA-D \\| all: 7 clips; ODbL" in text
     assert "Not speaker-disjoint" in text
 
 
 def test_lines_of_the_readme_give_the_recognizers_scores(tiny, learned, make_voice, tmp_path):
-    out = bundle(learned("svm"), tiny[0], card=told(), out=tmp_path / "b", temperature=2.0, graph=tiny[1])
+    out = write_bundle(learned("svm"), tiny[0], card=told(), out=tmp_path / "b", temperature=2.0, graph=tiny[1])
     silence = np.zeros(7_777, np.float32)
     audio.write_wav(out / "clip.wav", np.concatenate([silence, make_voice(seconds=0.8), silence]))
     lines = (out / "README.md").read_text().split("```python\n")[1].split("```")[0]
@@ -346,16 +358,18 @@ def functionals(request):
     return extractor, FeatureStore(request.config.cache.mkdir("features")).graph(extractor)
 
 
+@pytest.mark.slow
 def test_standard_extractor(functionals, voices, fresh, tmp_path):
     extractor, graph = functionals
     X, y = table(voices[::3], GraphRunner(graph)), np.arange(0, 60, 3) % 4
     pipeline = registry.get("random-forest").build(seed=0, n_jobs=1, class_weight=True).fit(X, y)
-    out = bundle(pipeline, extractor, card=told(), out=tmp_path / "b", check_waveforms=fresh[:3], graph=graph)
+    out = write_bundle(pipeline, extractor, card=told(), out=tmp_path / "b", check_waveforms=fresh[:3], graph=graph)
     scores, embeddings = answers(Recognizer(out), fresh)
     np.testing.assert_allclose(scores, pipeline.predict_proba(embeddings), atol=1e-4)
     np.testing.assert_array_equal(embeddings, table(fresh, GraphRunner(graph)))
 
 
+@pytest.mark.slow
 @pytest.mark.corpus
 @pytest.mark.parametrize("name", ["logistic-regression", "random-forest"])
 def test_hundred_real_clips(name, functionals, data, tmp_path):
@@ -368,7 +382,7 @@ def test_hundred_real_clips(name, functionals, data, tmp_path):
     assert len({len(one) for one in samples}) > 50
     pipeline = registry.get(name).build(seed=0, n_jobs=1, class_weight=True).fit(X[:60], y[:60])
     card = told(emotions=emotions)
-    out = bundle(pipeline, extractor, card=card, out=tmp_path / "b", temperature=TEMPERATURE, graph=graph)
+    out = write_bundle(pipeline, extractor, card=card, out=tmp_path / "b", temperature=TEMPERATURE, graph=graph)
     recognizer = Recognizer(out)
     expected = scaled(pipeline.predict_proba(X), TEMPERATURE)
     for path, row in zip(clips["path"].iloc[::14][:100], expected, strict=True):

@@ -1,56 +1,19 @@
-"""The recogniser that can be told how a speaker sounds: its heads, what it learns of voices, and its graph."""
+"""The adaptive classifier: embedding, heads, adaptation to speakers, estimator interface."""
 
 from dataclasses import replace
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from torch import nn
 
 from emotone.errors import ConfigError
-from emotone.export.compose import compose
-from emotone.export.networks import SPEAKER_INPUTS, network_graph
-from emotone.export.pipelines import to_onnx
 from emotone.models import registry
-from emotone.models.deep import adaptive, networks, neural
-from emotone.models.deep.adaptive import Adaptive, AdaptiveClassifier, AdaptiveNet, shrunk
+from emotone.models.deep import networks
+from emotone.models.deep.adaptive import Adaptive, AdaptiveClassifier, shrunk
 from emotone.models.deep.clips import padded
-from emotone.models.deep.training import Recipe
-
-N_COLUMNS, N_CLASSES, N_SPEAKERS = 12, 4, 8
-QUICK = {
-    "max_epochs": 2,
-    "batch_size": 16,
-    "learning_rate": 1e-2,
-    "precision": "float32",
-    "device": "cpu",
-    "label_smoothing": 0.1,
-    "n_time_masks": 0,
-    "n_frequency_masks": 0,
-    "window": 1000,
-}
-INFINITE = float("inf")
-
-
-def toy(n=240, *, seed=0, speaker_spread=3.0):
-    """Clips of 9 to 40 frames; voices are further apart than classes: (n,) frames, classes, speakers."""
-    rng = np.random.default_rng(seed)
-    speakers, y = np.arange(n) % N_SPEAKERS, np.arange(n) // N_SPEAKERS % N_CLASSES
-    voice = speaker_spread * rng.standard_normal((N_SPEAKERS, N_COLUMNS))
-    emotion = 1.5 * rng.standard_normal((N_CLASSES, N_COLUMNS))
-    X = np.empty(n, dtype=object)
-    for number in range(n):
-        clip = rng.standard_normal((int(rng.integers(9, 41)), N_COLUMNS)) + voice[speakers[number]] + emotion[y[number]]
-        X[number] = clip.astype(np.float32)
-    return X, y, speakers
-
-
-def classifier(**settings) -> AdaptiveClassifier:
-    return AdaptiveClassifier(Adaptive, **QUICK | settings)
+from support.toy_speakers import INFINITE, N_SPEAKERS, QUICK, classifier, given_of, network, toy
 
 
 @pytest.fixture(scope="module")
@@ -67,23 +30,6 @@ def unseen():
     train = speakers < 5
     model = classifier(max_epochs=25, n_members=2).fit(X[train], y[train], extras={"speakers": speakers[train]})
     return model, model.embed(X[~train]), y[~train], speakers[~train]
-
-
-def network(*, seed=0, n_columns=5, n_classes=3, width=4) -> Adaptive:
-    """Weights that differ from one another, centre and batch norms too."""
-    torch.manual_seed(seed)
-    made = Adaptive(n_columns, n_classes, dropout=0.0, width=width).eval()
-    with torch.no_grad():
-        for values in (*made.head[0].buffers(), *made.adapted_head[0].buffers()):
-            if values.is_floating_point():
-                values.copy_(0.5 + torch.rand_like(values))
-        made.centre.copy_(torch.randn_like(made.centre))
-    return made
-
-
-def given_of(mean, heard, n):
-    """As many rows as clips: what `adapted_proba` takes."""
-    return {"mean": np.tile(mean, (n, 1)).astype(np.float32), "heard": np.full(n, heard)}
 
 
 # the network
@@ -201,9 +147,9 @@ def test_what_was_heard_counts_the_more_the_more_clips_it_was(pair, heard, share
 def test_each_clip_has_a_mean_and_a_number_of_its_own(pair):
     embedding = pair.embed(toy(6, seed=3)[0])
     mean, heard = embedding[::-1].copy(), np.asarray([0, 1, 3, 5, 30, INFINITE])
-    together = pair.adapted_proba(embedding, mean=mean, heard=heard)
+    together = pair.adapted_proba(embedding, mean=mean, n_clips=heard)
     for row in range(6):
-        alone = pair.adapted_proba(embedding[[row]], mean=mean[[row]], heard=heard[[row]])
+        alone = pair.adapted_proba(embedding[[row]], mean=mean[[row]], n_clips=heard[[row]])
         np.testing.assert_allclose(alone[0], together[row], atol=1e-6)
 
 
@@ -243,6 +189,7 @@ def test_own_clips_decide_the_centre_and_nothing_else():
     np.testing.assert_array_equal(some.predict_proba(X), every.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_adaptation_helps_where_voices_differ_more_than_emotions(unseen):
     model, embedding, y, speakers = unseen
     mean, few = np.zeros_like(embedding), np.zeros_like(embedding)
@@ -252,7 +199,7 @@ def test_adaptation_helps_where_voices_differ_more_than_emotions(unseen):
         mean[row], few[row] = embedding[others].mean(axis=0), embedding[rng.choice(others, 3)].mean(axis=0)
     n = len(y)
     right = {
-        heard: np.mean(model.adapted_proba(embedding, mean=told, heard=np.full(n, heard)).argmax(axis=1) == y)
+        heard: np.mean(model.adapted_proba(embedding, mean=told, n_clips=np.full(n, heard)).argmax(axis=1) == y)
         for heard, told in ((0, mean), (3, few), (29, mean), (INFINITE, mean))
     }
     assert right[29] > right[0] + 0.15
@@ -268,138 +215,6 @@ def test_speakers_make_a_difference_to_the_training():
     embedding, heard = silent.embed(X), given_of(np.zeros(256), INFINITE, 64)
     np.testing.assert_array_equal(silent.adapted_proba(embedding, **heard), one.adapted_proba(embedding, **heard))
     assert np.abs(told.adapted_proba(embedding, **heard) - silent.adapted_proba(embedding, **heard)).max() > 1e-3
-
-
-# classes that a clip can't be of
-
-
-def made_net(made: Adaptive, *, label_smoothing=0.1, class_weights=(1.0, 2.0, 0.5)) -> AdaptiveNet:
-    settings = {name: 0 for name in Recipe.__dataclass_fields__} | {"n_classes": 3, "device": "cpu"}
-    recipe = Recipe(**settings | {"label_smoothing": label_smoothing, "precision": "float32"})
-    net = AdaptiveNet(made, recipe=recipe, class_weights=torch.tensor(class_weights), criterion=nn.CrossEntropyLoss)
-    net.initialize()
-    net.step_rng = np.random.default_rng(0)
-    return net
-
-
-def test_the_loss_is_cross_entropy_among_the_possible_classes():
-    logits = torch.tensor([[0.5, -1.0, 2.0], [1.5, 0.2, -0.3], [0.0, 1.0, 5.0]])
-    possible = np.asarray([[True, True, False], [True, True, True], [False, True, True]])
-    truth, weights, smoothing = [1, 0, 2], np.asarray([1.0, 2.0, 0.5]), 0.1
-    expected = []
-    for row, label in enumerate(truth):
-        chosen = np.flatnonzero(possible[row])
-        values = logits[row].double().numpy()[chosen]
-        log_p = values - np.log(np.exp(values).sum())
-        own = weights[label] * log_p[list(chosen).index(label)]
-        expected.append(-(1 - smoothing) * own - smoothing * log_p.mean())
-    net, targets = made_net(network()), nn.functional.one_hot(torch.tensor(truth), 3).float()
-    found = net.weighed_loss(logits, targets, possible=torch.from_numpy(possible))
-    assert float(found) == pytest.approx(np.mean(expected), rel=1e-5)
-    everything = torch.ones(3, 3, dtype=torch.bool)
-    plain = float(net.weighed_loss(logits, targets))
-    assert float(net.weighed_loss(logits, targets, possible=everything)) == pytest.approx(plain, rel=1e-6)
-    assert plain != pytest.approx(float(found), rel=0.05)
-
-
-@pytest.mark.parametrize("impossible", [0, 2])
-def test_a_class_that_no_clip_of_a_batch_can_be_of_gets_no_gradient(impossible):
-    made, rng = network().train(), np.random.default_rng(0)
-    made.remember(2)
-    given = padded([rng.standard_normal((length, 5)).astype(np.float32) for length in (9, 12, 10, 20)])
-    possible = torch.ones(4, 3, dtype=torch.bool)
-    possible[:, impossible] = False
-    targets = nn.functional.one_hot(torch.tensor([1, 1, 2 - impossible, 1]), 3).float()
-    loss, logits = made_net(made).losses(
-        {**given, "speakers": torch.tensor([0, 1, 0, 1]), "possible": possible}, targets
-    )
-    loss.backward()
-    assert logits.shape == (4, 3)
-    for head in (made.head[2], made.adapted_head[2]):
-        assert head.weight.grad[impossible].abs().max() == 0 == head.bias.grad[impossible]
-        others = [label for label in range(3) if label != impossible]
-        assert head.weight.grad[others].abs().amax(dim=1).min() > 1e-3
-
-
-def test_a_corpus_without_a_class_does_not_unlearn_it():
-    """Half of the clips are of voices that have no class 3, and sound like it; told so, they do it no harm."""
-    X, y, speakers = toy(160, speaker_spread=0.0)
-    other = (speakers % 2 == 0) & (y == 3)
-    labels = np.where(other, 0, y)
-    possible = np.ones((160, N_CLASSES), dtype=bool)
-    possible[speakers % 2 == 0, 3] = False
-    fitted = [
-        classifier(max_epochs=6, class_weight=None).fit(X, labels, extras={"speakers": speakers, **extras})
-        for extras in ({}, {"possible": possible})
-    ]
-    rows = y == 3
-    without, told = (model.predict_proba(X[rows])[:, 3].mean() for model in fitted)
-    assert told > without + 0.05
-
-
-def test_classes_are_balanced_among_clips_that_can_be_of_the_same_ones(monkeypatch):
-    """Two corpora: class 3 is rare among all clips, and not rare in the small corpus that alone has it."""
-    X, _, _ = toy(24)
-    y = np.asarray([0] * 12 + [1] * 4 + [2] * 2 + [0, 1, 2, 3, 3, 3])
-    possible = np.ones((24, N_CLASSES), dtype=bool)
-    possible[:18, 3] = False
-    seen = {}
-
-    def train(network, clips, recipe, *, class_weights, **given):
-        seen.update(weights=clips.extras["weight"], classes=class_weights.tolist())
-        return network, [{"epoch": 1}], 1
-
-    monkeypatch.setattr(neural, "train", train)
-    monkeypatch.setattr(AdaptiveClassifier, "_finish", lambda *given: None)
-    classifier(class_weight="balanced").fit(X, y, extras={"possible": possible})
-    first, second = {0: 18 / 3 / 12, 1: 18 / 3 / 4, 2: 18 / 3 / 2}, {0: 6 / 4, 1: 6 / 4, 2: 6 / 4, 3: 6 / 4 / 3}
-    expected = [first[label] for label in y[:18]] + [second[label] for label in y[18:]]
-    np.testing.assert_allclose(seen["weights"], expected, rtol=1e-6)
-    assert seen["classes"] == [1, 1, 1, 1]  # not weighed a second time
-
-
-@pytest.mark.parametrize("share", [0.0, 2.0])
-def test_a_clip_counts_as_much_in_the_loss_as_its_weight(share):
-    generator = torch.Generator().manual_seed(1)
-    given = {"frames": torch.randn(4, 9, N_COLUMNS, generator=generator), "lengths": torch.tensor([9, 9, 9, 9])}
-    given["speakers"] = torch.tensor([0, 1, 0, 1])
-    targets = nn.functional.one_hot(torch.tensor([1, 1, 2, 0]), 3).float()
-
-    def loss(weights):
-        torch.manual_seed(0)
-        made = Adaptive(N_COLUMNS, 3, dropout=0.0)
-        made.remember(2)
-        net = made_net(made, label_smoothing=0.0)
-        told = {} if weights is None else {"weight": torch.tensor(weights)}
-        return float(net.losses({**given, **told}, targets)[0].detach())
-
-    plain = loss(None)
-    assert loss([1.0] * 4) == pytest.approx(plain, rel=1e-6)
-    parts = [loss([1.0 if row == one else 0.0 for row in range(4)]) for one in range(4)]
-    assert sum(parts) == pytest.approx(plain, rel=1e-5)
-    assert loss([share, 1.0, 1.0, 1.0]) == pytest.approx(plain + (share - 1) * parts[0], rel=1e-5)
-
-
-def test_columns_of_possible_are_labels_also_where_some_have_no_clip(monkeypatch):
-    X, y, _ = toy(24)
-    labels = np.asarray([1, 2, 5, 7])[y]
-    possible = np.zeros((24, 9), dtype=int)
-    possible[np.arange(24), labels] = 1
-    possible[:, 5] = 1
-    seen = []
-    real = AdaptiveNet.weighed_loss
-
-    def watched(self, logits, targets, *, possible=None):
-        seen.append((targets.numpy(), possible.numpy()))
-        return real(self, logits, targets, possible=possible)
-
-    monkeypatch.setattr(AdaptiveNet, "weighed_loss", watched)
-    classifier(max_epochs=1).fit(X, labels, extras={"possible": possible})
-    assert len(seen) == 2 * 2  # heads, steps
-    for targets, masks in seen:
-        expected = targets.astype(bool)
-        expected[:, 2] = True
-        np.testing.assert_array_equal(masks, expected)
 
 
 # as an estimator
@@ -510,14 +325,14 @@ def test_extras_that_do_not_fit_are_refused(extras, words):
 
 def test_what_can_not_adapt_is_refused(pair):
     X, y, _ = toy(24)
-    with pytest.raises(ConfigError, match=r"mixup is 0.3, and a mixed clip would be of two voices"):
+    with pytest.raises(ConfigError, match=r"mixup is 0.3; expected 0, since a mixed clip has two voices"):
         classifier(mixup=0.3).fit(X, y)
     with pytest.raises(ConfigError, match="network is ResNet; expected Adaptive"):
         AdaptiveClassifier(networks.ResNet, **QUICK).fit(X, y)
     embedding = pair.embed(X[:2])
     for heard in ([1, -2], [1, np.nan]):
         with pytest.raises(ConfigError, match="expected numbers of clips, 0 or more"):
-            pair.adapted_proba(embedding, mean=embedding, heard=np.asarray(heard, dtype=float))
+            pair.adapted_proba(embedding, mean=embedding, n_clips=np.asarray(heard, dtype=float))
 
 
 def test_the_registry_says_which_models_adapt():
@@ -528,93 +343,3 @@ def test_the_registry_says_which_models_adapt():
             assert isinstance(model, AdaptiveClassifier) == spec.adaptive, name
     assert not registry.get("adaptive").from_scratch
     assert replace(registry.get("adaptive"), extractor="log-mel").from_scratch
-
-
-# the graph
-
-
-@pytest.fixture(scope="module")
-def session(pair) -> onnxruntime.InferenceSession:
-    graph = to_onnx(Pipeline([("classifier", pair)]), N_COLUMNS)
-    whole = compose(None, graph, temperature=1.0, n_features=N_COLUMNS, properties={})
-    return onnxruntime.InferenceSession(whole.SerializeToString())
-
-
-def test_the_speaker_is_an_optional_input_of_the_graph(session):
-    assert [value.name for value in session.get_inputs()] == ["features"]
-    optional = {value.name: value.shape for value in session.get_overridable_initializers()}
-    assert optional == dict(zip(SPEAKER_INPUTS, ([1, 512], [1]), strict=True))
-
-
-@pytest.mark.parametrize("n_frames", [9, 10, 97, 300])
-def test_the_graph_answers_as_the_classifier_with_and_without_a_speaker(pair, session, n_frames):
-    rng = np.random.default_rng(n_frames)
-    clip = (2 * rng.standard_normal((n_frames, N_COLUMNS))).astype(np.float32)
-    embedding = pair.embed([clip])
-    scores, seen = session.run(["scores", "embedding"], {"features": clip[None]})
-    plain = pair.predict_proba([clip])
-    np.testing.assert_allclose(scores, plain, atol=1e-4)
-    np.testing.assert_allclose(seen, embedding, atol=1e-4)
-    mean = (embedding + rng.standard_normal(embedding.shape)).astype(np.float32)
-    for heard in (0, 1, 7, INFINITE):
-        told = {"features": clip[None], "speaker": mean, "heard": np.asarray([heard], dtype=np.float32)}
-        (scores,) = session.run(["scores"], told)
-        expected = pair.adapted_proba(embedding, mean=mean, heard=np.asarray([heard]))
-        np.testing.assert_allclose(scores, expected, atol=1e-4)
-        assert np.abs(expected - plain).max() > 1e-3 or heard == 0
-
-
-def test_an_optional_input_is_not_taken_for_a_constant_that_equals_its_zeros():
-    """Equal constants are merged, and an input whose default equals them must be neither kept for them nor lost."""
-    d = 3
-    zeros = [numpy_helper.from_array(np.zeros((1, d), dtype=np.float32), name) for name in ("first", "second")]
-    axis = numpy_helper.from_array(np.asarray([1], dtype=np.int64), "axis")
-    nodes = [
-        helper.make_node("ReduceMean", ["features", "axis"], ["mean"], name="mean", keepdims=0),
-        helper.make_node("Add", ["mean", "first"], ["shifted"], name="shift"),
-        helper.make_node("Add", ["shifted", "second"], ["embedding"], name="again"),
-        helper.make_node("Sub", ["embedding", "speaker"], ["away"], name="away"),
-        helper.make_node("Softmax", ["away"], ["probabilities"], name="softmax", axis=1),
-    ]
-    shapes = {"features": [1, "T", d], "speaker": [1, d], "probabilities": [1, d], "embedding": [1, d]}
-    values = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()}
-    graph = helper.make_graph(
-        nodes,
-        "toy",
-        [values["features"], values["speaker"]],
-        [values["probabilities"], values["embedding"]],
-        [*zeros, axis],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    whole = compose(None, model, temperature=1.0, n_features=d, properties={})
-    names = [constant.name for constant in whole.graph.initializer]
-    assert "speaker" in names and sum(name.endswith(("first", "second")) for name in names) == 1
-    session = onnxruntime.InferenceSession(whole.SerializeToString())
-    frames = np.asarray([[[1.0, 2.0, 3.0], [3.0, 2.0, 4.0]]], dtype=np.float32)
-    mean, speaker = np.asarray([2.0, 2.0, 3.5]), np.asarray([1.0, 5.0, -2.0])
-    for given, known in (({}, np.zeros(d)), ({"speaker": speaker[None].astype(np.float32)}, speaker)):
-        scores, embedding = session.run(["scores", "embedding"], {"features": frames, **given})
-        expected = np.exp(mean - known)
-        np.testing.assert_allclose(embedding[0], mean, atol=1e-6)
-        np.testing.assert_allclose(scores[0], expected / expected.sum(), atol=1e-5)
-
-
-def test_the_shares_are_those_of_three_and_two_clips():
-    assert (adaptive.PRIOR_CLIPS, adaptive.PRIOR_ANSWERS) == (3.0, 2.0)
-    heard = torch.tensor([0.0, 2.0, 6.0, INFINITE])
-    torch.testing.assert_close(adaptive.share(heard, 2.0), torch.tensor([0.0, 0.5, 0.75, 1.0]))
-
-
-def test_projection_is_stored_in_eight_bits_without_a_difference():
-    X, y, speakers = toy()
-    model = classifier(n_members=2, max_epochs=1).fit(X, y, extras={"speakers": speakers})
-    weights = [member.project.weight.detach().numpy() for member in model.members_]
-    graph = network_graph(model, X[0].shape[1]).graph
-    stored = [one for one in graph.initializer if one.data_type == TensorProto.INT8]
-    assert sorted(list(one.dims) for one in stored) == sorted([list(one.T.shape) for one in weights])
-    assert not any(
-        list(one.dims) in [list(w.T.shape) for w in weights] for one in graph.initializer if one not in stored
-    )
-    for weight in weights:
-        steps = weight / (np.abs(weight).max(axis=1, keepdims=True) / 127)
-        np.testing.assert_allclose(steps, np.round(steps), atol=1e-3)

@@ -12,6 +12,8 @@ from emotone.runs.comparison import different_settings
 from support import finished_runs
 from support.html_page import Page
 
+pytestmark = pytest.mark.slow
+
 
 def quiet(done, total, what):
     """Progress that no one reads."""

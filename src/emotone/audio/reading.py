@@ -7,6 +7,7 @@ remedy.
 
 import hashlib
 import math
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from emotone.audio import array_reader, av_reader, channels, decoding, layout, resampling, soundfile_reader
 from emotone.audio.channels import Channel, ChannelContrast, channel_number
 from emotone.audio.decoding import AudioSource, Reader, Waveform, open_reader
 from emotone.audio.resampling import SAMPLE_RATE, peak_of, to_16k_mono
@@ -24,6 +26,9 @@ from emotone.errors import AudioError, SilenceError
 SILENT_PEAK = 1e-5
 # Ends of annotations are often rounded: an end this much after the recording's end means the recording's end.
 _END_TOLERANCE_S = 0.05
+
+#: Modules that decide on the samples: what is stored of recordings is computed again when one of them changes.
+CODE = (array_reader, av_reader, channels, decoding, layout, resampling, soundfile_reader, sys.modules[__name__])
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Recording:
 
     @property
     def has_two_people(self) -> bool:
-        """Whether the two channels, as far as they were read, seem to hold different people."""
+        """Whether the two channels that were read so far seem to hold different people."""
         return self._contrast is not None and self._contrast.is_two_people
 
     def pieces(self, *, size_s: float = 30.0) -> Iterator[Waveform]:

@@ -1,6 +1,6 @@
 """Open a path, bytes or a binary file as a seekable binary file.
 
-Pipes are read to their end first, with a time limit: a reader of a pipe that nobody writes to would wait for ever.
+Pipes are read to their end first, with a time limit: a pipe without a writer would block for ever.
 """
 
 import io
@@ -84,7 +84,7 @@ def read_once(source: AudioSource) -> AudioSource:
 def _open_path(path: str | os.PathLike[str], stack: ExitStack) -> tuple[BinaryIO, str]:
     name = os.fspath(path)
     try:
-        # Without O_NONBLOCK, opening a named pipe waits until somebody writes to it.
+        # Without O_NONBLOCK, opening a named pipe waits for a writer.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         file = stack.enter_context(open(descriptor, "rb", buffering=0 if _is_pipe(descriptor) else -1))
     except FileNotFoundError:

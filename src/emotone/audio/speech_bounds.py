@@ -2,7 +2,7 @@
 
 `emotone.audio.trimming` measures from the loudest frame: a click makes everything else silence, steady noise makes
 nothing silence, and a beep counts as speech.  Here the reference is the level that speech reaches for a while, the
-threshold is above the noise, and sound apart from the rest is asked about.
+threshold is above the noise, and isolated sounds are checked for speech.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Experiments: a frozen configuration in, a run directory out.
 
 `run` evaluates and exports one model, `compare` several models on the same folds, under one protocol or several, and
-`evaluate` scores a bundle on other recordings.  The import needs neither torch nor scikit-learn; training does.
+`evaluate` a bundle on other recordings.  The import needs neither torch nor scikit-learn; training does.
 """
 
 from emotone.experiment.compare import compare

@@ -7,8 +7,9 @@ from typing import Any, Self
 
 from emotone.experiment.config import Config
 from emotone.experiment.evaluate import evaluate as evaluate_bundle
-from emotone.experiment.run import MODEL, run
+from emotone.experiment.run import run
 from emotone.progress import Progress
+from emotone.runs import layout
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,13 @@ class Scores:
     uar
         Unweighted average recall.
     accuracy, macro_f1
-        As usual.
+        Share of correct predictions, and mean F1 over the emotions.
     ece
         Expected calibration error.
     interval
         95 % interval of the UAR, by bootstrap over speakers: (low, high).
     details
-        Everything measured, as ``metrics.json`` holds it: ``per_class``, ``confusion``, ``intervals`` and more.
+        All scores, as ``metrics.json`` holds it: ``per_class``, ``confusion``, ``intervals`` and more.
     """
 
     uar: float
@@ -89,14 +90,14 @@ def train(
     model
         A name in `emotone.models.registry.MODELS`.
     progress
-        Called with steps done, steps in all, and what is being done.
+        Called with the steps done, the number of steps, and the name of the present step.
     settings
         Any other field of `emotone.experiment.Config`, such as ``protocol``, ``emotions``, ``augment`` or ``seed``.
 
     Raises
     ------
     ConfigError
-        A setting is unknown or out of range, or ``out`` holds something else.
+        A setting is unknown or out of range, or ``out`` contains something else.
     CorpusError, FeatureError, ProtocolError, LeakError
         The corpora can't be read or split.
     """
@@ -105,7 +106,7 @@ def train(
     summary = run(config, progress=progress)
     return TrainedRun(
         folder=summary.folder,
-        bundle=summary.folder / MODEL,
+        bundle=summary.folder / layout.MODEL,
         protocol=summary.metrics["protocol"],
         validation=Scores.from_dict(summary.metrics["validation"]),
         test=Scores.from_dict(summary.metrics["test"]),
@@ -148,7 +149,7 @@ def evaluate(
     CorpusError
         A corpus can't be read, or fewer than two emotions are shared.
     ConfigError
-        ``out`` holds something else, or the model can't adapt.
+        ``out`` contains something else, or the model can't adapt.
     """
     names = _names(corpora)
     folder = None if out is None else Path(out)

@@ -1,4 +1,4 @@
-"""Temperature and threshold of the final model, from the validation answers of all folds."""
+"""Temperature and threshold of the final model, from the validation predictions of all folds."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,25 +9,25 @@ from emotone import metrics
 from emotone.experiment.fold_result import FoldResult
 from emotone.experiment.training_set import TrainingSet
 
-#: The share of validation answers, the least certain ones, that the final model calls "unsure".
+#: The share of validation predictions, the least confident ones, that the final model calls "unsure".
 UNSURE_SHARE = 0.1
 
 
-def calibration(results: Sequence[FoldResult], material: TrainingSet) -> dict[str, Any]:
-    """Temperature and threshold of the final model, from the validation predictions of all folds.
+def calibration(results: Sequence[FoldResult], training_set: TrainingSet) -> dict[str, Any]:
+    """Choose temperature and threshold of the final model on the validation predictions of all folds.
 
     Returns
     -------
-    ``temperature``; ``threshold``, the confidence under which the least certain `UNSURE_SHARE` of the validation
-    answers lie, rounded down to thousandths; ``coverage``, the share of answers at or above it; ``accuracy_above`` and
-    ``accuracy_below`` (None where no answer is below); ``ece``; ``n_predictions``.
+    ``temperature``; ``threshold``, the quantile `UNSURE_SHARE` of the confidences, rounded down to thousandths;
+    ``coverage``, the share of predictions at or above it; ``accuracy_above`` and ``accuracy_below`` (None if no
+    prediction is below); ``ece``; ``n_predictions``.
     """
-    truth = np.concatenate([material.labels[result.validation_rows] for result in results])
+    truth = np.concatenate([training_set.labels[result.validation_rows] for result in results])
     raw = np.concatenate([result.validation_scores for result in results])
     temperature = metrics.fit_temperature(raw, truth)
     scores = metrics.apply_temperature(raw, temperature)
     confidence, right = scores.max(axis=1), scores.argmax(axis=1) == truth
-    # Rounded, so that an answer doesn't hang on the last bit where a model is always sure; down, so that 1 is none.
+    # rounded, so that the last bit does not decide if a model is always sure; down, so that it is below 1
     threshold = max(0.0, float(np.ceil(1000 * np.quantile(confidence, UNSURE_SHARE)) - 1) / 1000)
     above = confidence >= threshold
     return {

@@ -1,4 +1,4 @@
-"""What the model card of a run says: scores, training corpora, licences."""
+"""The model card of a run: scores, training corpora, licences."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,46 +8,46 @@ from emotone.experiment.analyses import groups
 from emotone.experiment.config import Config
 from emotone.experiment.training_set import TrainingSet
 
-#: Said by every bundle that `run` writes.
+#: In the card of every bundle that `run` writes.
 NOTE = (
-    "The model in this bundle was fitted on all clips. The scores are of models of the same kind that never "
-    "saw the clips they were asked about{disjoint}."
+    "The model in this bundle was trained on all clips. The scores are those of models of the same kind that were not "
+    "trained on their test clips{disjoint}."
 )
 
 
 def card(
     config: Config,
-    told: Mapping[str, Any],
+    metrics: Mapping[str, Any],
     *,
-    material: TrainingSet,
+    training_set: TrainingSet,
     settings: Mapping[str, Any],
     measured: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Compose what the bundle says of its training; `emotone.export.bundle.bundle` adds what it knows itself.
+    """Compose the card; `emotone.export.bundle.write_bundle` adds facts about the graph.
 
     Parameters
     ----------
-    told
-        What ``metrics.json`` holds.
+    metrics
+        Contents of ``metrics.json``.
     settings
-        What the search chose for the final model.
+        Settings of the final model.
     measured
-        What `calibration` returns.
+        Result of `calibration`.
     """
-    disjoint = ", nor their speakers" if told["protocol"]["speaker_disjoint"] else ""
+    disjoint = " or on clips of their speakers" if metrics["protocol"]["speaker_disjoint"] else ""
     augmented = {"transforms": [transform.spec for transform in config.transforms], "copies": config.n_copies}
     parameters = {**settings, "seed": config.seed, "balance": config.balance}
     return {
-        "name": f"{config.model} on {material.corpus.name}",
-        "emotions": list(material.emotions),
+        "name": f"{config.model} on {training_set.corpus.name}",
+        "emotions": list(training_set.emotions),
         "model": config.model,
         "parameters": parameters | ({"train_also": list(config.train_also)} if config.train_also else {}),
-        "protocol": dict(told["protocol"]),
-        "scores": {**told["test"], **groups.for_card(told)},
+        "protocol": dict(metrics["protocol"]),
+        "scores": {**metrics["test"], **groups.for_card(metrics)},
         "calibration": dict(measured),
         "training": {
-            "corpora": training_corpora(material.corpus),
-            "n_clips": len(material.corpus),
+            "corpora": training_corpora(training_set.corpus),
+            "n_clips": len(training_set.corpus),
             "channel": config.channel,
             "augmentation": augmented | {"mixup": config.mixup} if config.augment else None,
             "note": NOTE.format(disjoint=disjoint),
@@ -56,11 +56,11 @@ def card(
 
 
 def training_corpora(corpus: Corpus) -> list[dict[str, Any]]:
-    """Name each corpus with its size and licence; of an unknown one, no licence is known and none is presumed."""
-    told = []
+    """Describe each corpus with its size and licence, which is "not known" for other corpora than `CORPORA`."""
+    described = []
     for name, clips in corpus.table.groupby("corpus", sort=True):
         info = CORPORA.get(str(name))
-        told.append(
+        described.append(
             {
                 "name": str(name),
                 "title": info.title if info else str(name),
@@ -72,4 +72,4 @@ def training_corpora(corpus: Corpus) -> list[dict[str, Any]]:
                 "commercial_use": info.commercial_use if info else False,
             }
         )
-    return told
+    return described

@@ -59,7 +59,7 @@ def compare(
     ------
     ConfigError
         A model or protocol is unknown, a model can't use ``config.extractor``, two protocols have the same name, or a
-        folder holds something else; see also `emotone.experiment.run`.
+        folder contains something else; see also `emotone.experiment.run`.
     ProtocolError
         The corpus lacks what a protocol needs; nothing was trained.
     """
@@ -71,11 +71,9 @@ def compare(
 
 def configs(config: Config, models: Sequence[str]) -> dict[str, Config]:
     """Return the experiment of each model, by its name, each in a separate folder in ``config.out``."""
-    names = dict.fromkeys(
-        name
-        for model in ([models] if isinstance(models, str) else models)
-        for name in (_from_scratch() if model == ALL else [model])
-    )
+    free = [name for name, spec in registry.MODELS.items() if spec.from_scratch]  # without a pretrained encoder
+    chosen = [models] if isinstance(models, str) else models
+    names = dict.fromkeys(name for model in chosen for name in (free if model == ALL else [model]))
     if not names:
         raise ConfigError(f"no model is named; expected some of {', '.join(registry.MODELS)}, or 'all'")
     for name in names:
@@ -83,13 +81,8 @@ def configs(config: Config, models: Sequence[str]) -> dict[str, Config]:
     return {name: replace(config, model=name, out=config.out / name) for name in names}
 
 
-def _from_scratch() -> list[str]:
-    """Return every model that needs no pretrained encoder, since that would have to be downloaded."""
-    return [name for name, spec in registry.MODELS.items() if spec.from_scratch]
-
-
 def open_folder(config: Config, *, marker: str, free: Sequence[str]) -> None:
-    """Check that ``config.out`` is free or ours, and write the settings into it as ``marker``, without ``free``."""
+    """Check that ``config.out`` may be written, and write the settings into it as ``marker``, without ``free``."""
     settings = {name: value for name, value in config.to_dict().items() if name not in free}
     resume.is_finished(config.out, settings, marker=marker, ignored=free)
     lines = config.to_toml().splitlines(keepends=True)

@@ -1,18 +1,18 @@
-"""A bundle on recordings that it was not trained on, over the emotions that both know."""
+"""Evaluate a bundle on corpora that it was not trained on, over the emotions that both have."""
 
 import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from emotone import audio, files, metrics
 from emotone.corpora import Corpus, Rejected, load
-from emotone.errors import ConfigError, CorpusError, EmotoneError, MissingExtraError
+from emotone.errors import CorpusError, EmotoneError, MissingExtraError
 from emotone.progress import Progress, part
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import SpeakerProfile
@@ -20,8 +20,10 @@ from emotone.recognition.recognizer import Recognizer
 from emotone.runs import layout
 from emotone.runs.folder import truth_and_scores
 
-N_THREADS = 2  # decoder and model release the interpreter lock, the rest does not
+N_THREADS = 2  # only the decoder and the model release the interpreter lock
 SETTINGS = "evaluation.json"
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
 def evaluate(
@@ -34,55 +36,35 @@ def evaluate(
     out: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Score a bundle on corpora; scores are made to sum to one over the emotions that bundle and corpora share.
+    """Evaluate a bundle on corpora, over the emotions that both have; their scores are normalised to sum to 1.
 
-    Needs no training library but the one for pictures, and that only where ``out`` is given.
-
-    Parameters
-    ----------
-    bundle
-        A folder, or ``"default"``.
-    corpora, data, channel
-        The corpora, as `emotone.corpora.load` takes them.
-    adapt
-        Whether the bundle first hears all clips of each speaker that it is asked about, without their labels, as
-        `Recognizer.adapt` does.  A clip of no known speaker is answered without.
-    out
-        Where to write ``metrics.json``, ``predictions.parquet`` and ``figures/confusion_test.png``; None: nowhere.
+    Arguments and errors are those of `emotone.evaluate`; with ``out``, the extra ``train`` is needed for the picture.
 
     Returns
     -------
-    What `emotone.metrics.summary` gives, and ``protocol``, ``emotions`` (those that both know), ``unknown`` (emotions
-    of the corpora that the bundle lacks -> how many clips were left out for it), ``rejected`` (list of path and
-    reason), ``unsure`` (share of answers that the bundle would call unsure) and ``warning``, empty or a sentence.
-
-    Raises
-    ------
-    CorpusError
-        A corpus can't be read, fewer than two emotions are shared, or no clip can be read.
-    ConfigError
-        ``out`` holds something else than an evaluation of this bundle on these corpora, or ``adapt`` is asked of a
-        bundle that can't.
+    The result of `emotone.metrics.summary`, and ``protocol``, ``emotions`` (those that both have), ``unknown`` (each
+    other emotion of the corpora -> number of its clips), ``rejected`` (paths and reasons), ``unsure`` (share of clips
+    that the bundle calls unsure) and ``warning``, a sentence or empty.
     """
-    recognizer = Recognizer(bundle)
+    recognizer, folder = Recognizer(bundle), None if out is None else Path(out)
     if adapt:
-        recognizer.new_profile()  # says at once where the model can't
+        recognizer.new_profile()  # raises ConfigError if the model can't
     settings = {"bundle": recognizer.card["sha256"], "corpora": list(corpora), "channel": channel}
-    if adapt:
-        settings["adapt"] = True
-    if out is not None:
-        _check_folder(Path(out), settings)
-        _need_pictures()
+    settings |= {"adapt": True} if adapt else {}
+    if folder is not None:
+        _claim(folder, settings)
     corpus = load(corpora, Path(data), channel=channel)
-    shared = tuple(emotion for emotion in recognizer.emotions if emotion in corpus.emotions)
-    if len(shared) < 2:
-        raise CorpusError(
-            f"{corpus.name} has {', '.join(corpus.emotions)}, and the bundle knows {', '.join(recognizer.emotions)}; "
-            "expected at least two emotions that both have"
-        )
-    counts = corpus.table["emotion"].value_counts()
-    unknown = {emotion: int(counts[emotion]) for emotion in corpus.emotions if emotion not in shared}
-    corpus = corpus.only(emotions=shared)
+    result, table = _evaluated(recognizer, corpus, adapt=adapt, progress=progress)
+    if folder is not None:
+        _write(folder, result, table, settings)
+    return result
+
+
+def _evaluated(
+    recognizer: Recognizer, corpus: Corpus, *, adapt: bool, progress: Progress | None
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Return the contents of ``metrics.json``, and the predictions."""
+    corpus, shared, unknown = _shared_clips(recognizer, corpus)
     profiles = _profiles(recognizer, corpus, progress=part(progress, 0, 0.5)) if adapt else {}
     stage = part(progress, 0.5, 1) if adapt else progress
     table, rejected = _predictions(recognizer, corpus, shared, profiles=profiles, progress=stage)
@@ -92,42 +74,73 @@ def evaluate(
         **metrics.summary(truth, scores, emotions=shared, speakers=list(table["speaker"])),
         "emotions": list(shared),
         "unknown": unknown,
-        "rejected": [{"path": one.path, "reason": one.reason} for one in (*corpus.rejected, *rejected)],
+        "rejected": [{"path": clip.path, "reason": clip.reason} for clip in (*corpus.rejected, *rejected)],
         "unsure": float(table["unsure"].mean()),
         "warning": _warning(recognizer, corpus),
     }
-    if out is not None:
-        _write(Path(out), result, table, settings)
-    return result
+    return result, table
+
+
+def _claim(out: Path, settings: Mapping[str, Any]) -> None:
+    """Check, before any work, that the folder is free or holds this evaluation, and that pictures can be made."""
+
+    def difference(path: Path) -> str:
+        try:
+            same = json.loads(path.read_text(encoding="utf-8")) == settings
+        except (OSError, ValueError) as error:
+            return f"contains an {SETTINGS} that can't be read ({error})"
+        return "" if same else "contains another evaluation"
+
+    files.claim_folder(out, marker=SETTINGS, kind="the same evaluation", difference=difference)
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtraError("the picture of an evaluation", extra="train")
+
+
+def _shared_clips(recognizer: Recognizer, corpus: Corpus) -> tuple[Corpus, tuple[str, ...], dict[str, int]]:
+    """Return the clips of the shared emotions, these emotions, and the number of clips of each other emotion."""
+    shared = tuple(emotion for emotion in recognizer.emotions if emotion in corpus.emotions)
+    if len(shared) < 2:
+        raise CorpusError(
+            f"{corpus.name} has {', '.join(corpus.emotions)}, and the bundle knows {', '.join(recognizer.emotions)}; "
+            "expected at least two emotions that both have"
+        )
+    counts = corpus.table["emotion"].value_counts()
+    unknown = {emotion: int(counts[emotion]) for emotion in corpus.emotions if emotion not in shared}
+    return corpus.only(emotions=shared), shared, unknown
 
 
 def _profiles(recognizer: Recognizer, corpus: Corpus, *, progress: Progress | None) -> dict[str, SpeakerProfile]:
-    """Speaker -> what the recognizer knows after all of the speaker's clips that can be read."""
+    """Compute the profile of each known speaker from all clips of the speaker that can be read."""
     clips = corpus.table[corpus.table["speaker"] != ""]
 
-    def heard(segments: pd.DataFrame) -> SpeakerProfile:
+    def adapted(segments: pd.DataFrame) -> SpeakerProfile:
         profile = recognizer.new_profile()
         for path, start_s, end_s in zip(segments["path"], segments["start_s"], segments["end_s"], strict=True):
             try:
                 samples = audio.read(path, start_s=start_s, end_s=None if pd.isna(end_s) else end_s)
                 profile = recognizer.adapt([(samples, audio.SAMPLE_RATE)], profile=profile)
             except EmotoneError:
-                continue  # the prediction will tell of it
+                continue  # the prediction reports the error
         return profile
 
     profiles: dict[str, SpeakerProfile] = {}
     groups = [(str(speaker), segments) for speaker, segments in clips.groupby("speaker", sort=False)]
     done = 0
+    results = _parallel(adapted, [segments for _, segments in groups])
+    for (speaker, segments), profile in zip(groups, results, strict=True):
+        profiles[speaker], done = profile, done + len(segments)
+        if progress is not None:
+            progress(done, len(clips), "adapting to the speakers")
+    return profiles
+
+
+def _parallel(function: Callable[[_Item], _Result], items: Sequence[_Item]) -> Iterator[_Result]:
+    """Yield the results in order; after an error, the remaining items are not computed."""
     with ThreadPoolExecutor(N_THREADS) as pool:
         try:
-            found = pool.map(heard, [segments for _, segments in groups])
-            for (speaker, segments), profile in zip(groups, found, strict=True):
-                profiles[speaker], done = profile, done + len(segments)
-                if progress is not None:
-                    progress(done, len(clips), "hearing the speakers")
+            yield from pool.map(function, items)
         finally:
             pool.shutdown(cancel_futures=True)
-    return profiles
 
 
 def _predictions(
@@ -138,7 +151,7 @@ def _predictions(
     profiles: Mapping[str, SpeakerProfile],
     progress: Progress | None,
 ) -> tuple[pd.DataFrame, list[Rejected]]:
-    """Table of the clips that could be read, and a list of those that could not."""
+    """Return a table of the clips that could be read, and a list of the others."""
     clips = corpus.table
 
     def predict(clip: tuple[str, float, float, str]) -> Prediction | EmotoneError:
@@ -152,33 +165,29 @@ def _predictions(
     rows: list[dict[str, Any]] = []
     rejected = []
     segments = list(zip(clips["path"], clips["start_s"], clips["end_s"], clips["speaker"].astype(str), strict=True))
-    with ThreadPoolExecutor(N_THREADS) as pool:
-        try:
-            for row, answer in enumerate(pool.map(predict, segments)):
-                if isinstance(answer, EmotoneError):
-                    rejected.append(Rejected(str(clips["path"][row]), str(answer)))
-                else:
-                    told = {"row": row, **{name: clips[name][row] for name in ("path", "corpus", "speaker", "emotion")}}
-                    rows.append(told | _over(answer, shared))
-                if progress is not None:
-                    progress(row + 1, len(segments), "evaluating")
-        finally:
-            pool.shutdown(cancel_futures=True)  # after an error, do not predict the rest first
+    for row, result in enumerate(_parallel(predict, segments)):
+        if isinstance(result, EmotoneError):
+            rejected.append(Rejected(str(clips["path"][row]), str(result)))
+        else:
+            clip = {name: clips[name][row] for name in ("path", "corpus", "speaker", "emotion")}
+            rows.append({"row": row, **clip, **_over(result, shared)})
+        if progress is not None:
+            progress(row + 1, len(segments), "evaluating")
     if not rows:
-        raise CorpusError(f"not one of {len(segments)} clips could be read; the first: {rejected[0].reason}")
+        raise CorpusError(f"none of {len(segments)} clips could be read; the first: {rejected[0].reason}")
     return pd.DataFrame(rows), rejected
 
 
-def _over(answer: Prediction, shared: Sequence[str]) -> dict[str, Any]:
-    """Make an answer's scores sum to one over the shared emotions."""
-    values = np.asarray([answer.scores[emotion] for emotion in shared], dtype=np.float64)
+def _over(prediction: Prediction, shared: Sequence[str]) -> dict[str, Any]:
+    """Return a prediction with its scores normalised to sum to 1 over the shared emotions."""
+    values = np.asarray([prediction.scores[emotion] for emotion in shared], dtype=np.float64)
     total = values.sum()
     values = values / total if total > 0 else np.full(values.size, 1 / values.size)
     best = int(values.argmax())
     return {
         "predicted": shared[best],
         "confidence": float(values[best]),
-        "unsure": answer.emotion is None,
+        "unsure": prediction.emotion is None,
         **{f"score_{emotion}": float(value) for emotion, value in zip(shared, values, strict=True)},
     }
 
@@ -195,7 +204,7 @@ def _warning(recognizer: Recognizer, corpus: Corpus) -> str:
 
 
 def _protocol(recognizer: Recognizer, corpus: Corpus, *, adapted: bool = False) -> dict[str, Any]:
-    """What pictures and reports say of these scores, in the shape of `emotone.protocols.Protocol.header`."""
+    """Describe the evaluation, with the keys of `emotone.protocols.Protocol.header`."""
     warning = _warning(recognizer, corpus)
     trained = ", ".join(sorted(_trained_on(recognizer))) or "corpora that its card does not name"
     words = f"bundle of {recognizer.card['model']}, trained on {trained}, tested on {corpus.name}"
@@ -211,28 +220,6 @@ def _protocol(recognizer: Recognizer, corpus: Corpus, *, adapted: bool = False) 
         "source": "the bundle's card names what it was trained on",
         "seed": 0,
     }
-
-
-def _check_folder(out: Path, settings: dict[str, Any]) -> None:
-    """Refuse a folder that holds anything but this evaluation."""
-    there = sorted(one.name for one in out.iterdir() if not one.name.startswith(".")) if out.is_dir() else []
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out} is a file; expected a folder for the results: choose another with --out")
-    if not there:
-        return
-    try:
-        found = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        found = None
-    if found != settings:
-        held = "another evaluation" if found else f"{there[0]!r}, and no evaluation of Emotone's"
-        raise ConfigError(f"{out} holds {held}; choose another folder with --out, or delete that one")
-
-
-def _need_pictures() -> None:
-    """Say before the work, and not after it, that pictures can't be made."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise MissingExtraError("the picture of an evaluation", extra="train")
 
 
 def _write(out: Path, result: dict[str, Any], table: pd.DataFrame, settings: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a fold found, in memory and on disk."""
+"""The result of a fold, in memory and on disk."""
 
 import json
 import zipfile
@@ -13,42 +13,44 @@ from emotone import files, metrics
 from emotone.experiment.training_set import Rows
 
 Scores = NDArray[np.float64]
+SUBSETS = ("validation", "test")
+_ARRAYS = ("test_rows", "test_scores", "validation_rows", "validation_scores", "classes")
+_PLAIN = ("temperature", "settings", "search", "fit_s", "epochs", "history", "importance")
 _NAMED = ("validation_adapted", "test_adapted", "test_conditions")  # each name -> array
-
-
-#: Number of clips that were heard -> scores (n, k) or the like; see `emotone.experiment.analyses.adaptation`.
+_JSON = "plain"
+#: Level of adaptation -> probabilities (draws, n, k); see `emotone.experiment.analyses.adaptation`.
 Adapted = dict[str, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
 class FoldResult:
-    """What a fold found.
+    """The predictions of a fold, and how its models were fitted.
 
     Attributes
     ----------
     test_rows, test_scores
-        (t,) rows of the corpus and their probabilities (t, k), as the model gave them.
+        (t,) rows of the corpus and their probabilities (t, k), not calibrated.
     validation_rows, validation_scores
-        The same of clips held out within the training part.
+        The same for clips held out within the training part.
     classes
-        Numbers of the classes that the training part has; the scores of others are 0.
+        Numbers of the classes in the training part; the scores of others are 0.
     temperature
         Fitted on the validation predictions.
     settings
-        What the search chose; empty where there was none.
+        Result of the search; empty without a search.
     search
-        One row a setting.
+        One row per setting.
     fit_s
-        Seconds that the fit on the training part took.
+        Seconds of the fit on the training part.
     epochs
-        For how many epochs a deep model was trained on the training part, one number a network of it; empty of others.
+        Number of epochs on the training part for each network of a deep model; empty for a classic model.
     history
-        Of a deep model, one row an epoch of every fit: fit ("validation": on part of the training clips; "test": the
-        model that was tested), and what `emotone.models.deep.neural.NeuralClassifier.history_` holds.
+        Of a deep model, one row per epoch of every fit: ``fit`` ("validation": on part of the training clips; "test":
+        the model that was tested), and the columns of `emotone.models.deep.classifier.NeuralClassifier.history_`.
     validation_adapted, test_adapted
-        Of an adaptive model, what `emotone.experiment.analyses.adaptation.adapted_scores` gives; empty of others.
+        Of an adaptive model, the result of `emotone.experiment.analyses.adaptation.adapted_scores`; else empty.
     test_conditions
-        Condition -> probabilities (t, k) of the test clips as it changes them.
+        Condition -> probabilities (t, k) of the test clips under it.
     importance
         Rows of `permutation_importance.importance` for the test clips; empty for networks.
     """
@@ -70,7 +72,7 @@ class FoldResult:
     importance: list[dict[str, Any]] = field(default_factory=list)
 
     def calibrated(self, scores: Scores) -> Scores:
-        """Apply the temperature to the classes that the model knows: (..., k) -> (..., k)."""
+        """Apply the temperature to the scores of the known classes: (..., k) -> (..., k)."""
         known = scores[..., self.classes]
         result = np.zeros_like(scores)
         flat = metrics.apply_temperature(known.reshape(-1, known.shape[-1]), self.temperature)
@@ -78,34 +80,29 @@ class FoldResult:
         return result
 
     def save(self, path: Path) -> None:
-        """Write it, atomically."""
-        names = ("test_rows", "test_scores", "validation_rows", "validation_scores", "classes")
-        plain = ("temperature", "settings", "search", "fit_s", "epochs", "history", "importance")
-        told = {name: getattr(self, name) for name in plain}
-        arrays = {name: np.asarray(getattr(self, name)) for name in names}
+        """Write the result, atomically."""
+        arrays = {name: np.asarray(getattr(self, name)) for name in _ARRAYS}
         for name in _NAMED:
-            arrays |= {f"{name}-{level}": answers for level, answers in getattr(self, name).items()}
-        files.write_arrays(path, {**arrays, "told": np.asarray(json.dumps(told))})
+            arrays |= {f"{name}-{level}": scores for level, scores in getattr(self, name).items()}
+        plain = {name: getattr(self, name) for name in _PLAIN}
+        files.write_arrays(path, {**arrays, _JSON: np.asarray(json.dumps(plain))})
 
     @classmethod
     def load(cls, path: Path) -> "FoldResult | None":
-        """Read what `save` wrote; None where there is nothing, or nothing of use."""
+        """Read what `save` wrote; return None if the file is missing or damaged."""
         try:
-            with np.load(path, allow_pickle=False) as arrays:
-                told = json.loads(str(arrays["told"]))
-                found = {name: arrays[name] for name in arrays.files if name != "told"}
+            with np.load(path, allow_pickle=False) as content:
+                arrays = {name: content[name] for name in content.files}
+            plain = json.loads(str(arrays.pop(_JSON)))
             for name in _NAMED:
-                levels = [key for key in found if key.startswith(f"{name}-")]
-                told[name] = {key.removeprefix(f"{name}-"): found.pop(key) for key in levels}
-            told["settings"] = with_tuples(told["settings"])
-            return cls(**found, **told)
+                levels = [key for key in arrays if key.startswith(f"{name}-")]
+                plain[name] = {key.removeprefix(f"{name}-"): arrays.pop(key) for key in levels}
+            plain["settings"] = with_tuples(plain["settings"])
+            return cls(**arrays, **plain)
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-            return None  # it is computed again, and nothing is lost but time
+            return None  # the fold is run again
 
 
 def with_tuples(settings: dict[str, Any]) -> dict[str, Any]:
-    """Undo what JSON does to tuples."""
+    """Turn lists, as JSON stores tuples, into tuples."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
-
-
-SUBSETS = ("validation", "test")

@@ -1,4 +1,7 @@
-"""What an experiment learns from: clips with labels, their features, and those of their augmented copies."""
+"""The data of an experiment: clips with labels, their features, and the features of augmented copies.
+
+Features of a clip do not depend on other clips, so they may be computed before the split.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,33 +31,34 @@ Rows = NDArray[np.int64]
 class TrainingSet:
     """Clips and their augmented copies, as the rows of one array of features.
 
-    The experiment's own clips come first in the corpus; protocols know those alone.  Extra clips, of the channels that
-    ``Config.train_also`` names, follow, and are learnt from wherever their speaker is.
+    The corpus begins with the experiment's own clips; protocols split only these.  Extra clips follow: those of the
+    channels in ``Config.train_also``.  A model is trained on them only if it is also trained on own clips of their
+    speaker.
 
     Attributes
     ----------
     corpus
-        n clips, each of which could be read.
+        n readable clips.
     n_own
-        How many of them, the first ones, are the experiment's own.
+        The number of own clips.
     columns
         d columns of features.
     digests
         (n,) content digests of the recordings.
     values
-        (m, d) float32, or (m,) objects, each the (frames, d) float32 of a sequence: first the n clips in the order of
-        the corpus, then copies.
+        (m, d) float32, or for sequences (m,) objects, each (frames, d) float32: first the n clips in the order of the
+        corpus, then the copies.
     origin
-        (m,) row of the corpus that a row of ``values`` was made from.
+        (m,) row of the corpus from which a row of ``values`` was made.
     copy
         (m,) number of the augmented copy; 0 for the clip itself.
     copies
-        Copies up to this number belong to every training set; those above it serve to balance one.
+        Copies with numbers up to this are always used in training; the others are used only for balancing.
     left_out
-        Files, rows and copies that could not be used, with the reason.
+        Files, clips and copies that could not be used, with the reason.
     conditions
-        Condition -> function of (r,) rows of own clips that reads their features, as it changes them, from the store:
-        all of them at once may be more than the memory holds.
+        Condition -> function that reads the features of (r,) rows of own clips under this condition from the store.
+        They are not kept in memory, since those of all conditions may not fit.
     """
 
     corpus: Corpus
@@ -75,13 +79,18 @@ class TrainingSet:
 
     @cached_property
     def own(self) -> Corpus:
-        """The experiment's own clips: what protocols are laid over, and what is validated and tested on."""
+        """The experiment's own clips, which protocols split, and on which models are validated and tested."""
         return Corpus(self.corpus.table.iloc[: self.n_own], self.corpus.name, self.corpus.rejected)
 
     @property
     def own_digests(self) -> tuple[str, ...]:
         """(n_own,) content digests of the own clips."""
         return self.digests[: self.n_own]
+
+    @property
+    def own_rows(self) -> Rows:
+        """(n_own,) rows of all own clips."""
+        return np.arange(self.n_own, dtype=np.int64)
 
     @cached_property
     def emotions(self) -> tuple[str, ...]:
@@ -99,40 +108,38 @@ class TrainingSet:
         """(n,) speaker of each clip."""
         return [str(name) for name in self.corpus.table["speaker"]]
 
-    def learnt(self, rows: Rows) -> Rows:
-        """Rows of the corpus that serve a model which may see these own clips: they, and their speakers' extra clips.
+    def usable_rows(self, rows: Rows) -> Rows:
+        """Return these rows of own clips, and the rows of extra clips with the same speakers and emotions.
 
-        A speaker of whom ``rows`` has no clip, since all are held out, has no extra clip in the result either; nor does
-        an emotion that ``rows`` lacks, since the tested corpus doesn't know it.
+        If all own clips of a speaker are held out, so are the extra clips of the speaker.
         """
         speakers = np.asarray(self.speakers)
-        heard = np.isin(speakers[self.n_own :], speakers[rows])
-        heard &= np.isin(self.labels[self.n_own :], self.labels[rows])
-        return np.concatenate([rows, self.n_own + np.flatnonzero(heard)])
+        usable = np.isin(speakers[self.n_own :], speakers[rows])
+        usable &= np.isin(self.labels[self.n_own :], self.labels[rows])
+        return np.concatenate([rows, self.n_own + np.flatnonzero(usable)])
 
-    def training(self, rows: Rows, *, balanced: bool = False, seed: int = 0) -> Rows:
-        """Choose what a model learns from that may see these own clips and no others.
+    def training_rows(self, rows: Rows, *, balanced: bool = False, seed: int = 0) -> Rows:
+        """Select the rows of ``values`` on which a model is trained that may use only these own clips.
 
         Parameters
         ----------
         rows
             (r,) rows of own clips.
         balanced
-            Whether rarer emotions get further copies, until each is as frequent as the most frequent.
+            Whether to add copies of rarer emotions until each is as frequent as the most frequent one.
         seed
-            Draws which clips get one copy more than others.
+            Random seed for the choice of clips that get one copy more than others.
 
         Returns
         -------
-        Rows of ``values``, ascending: the clips, the extra clips of their speakers, the copies of both, and no row made
-        from any other clip.
+        Ascending rows of ``values``: the clips, the extra clips of their speakers, and copies of both.
         """
-        learnt = np.isin(self.origin, self.learnt(rows))
-        base = np.flatnonzero(learnt & (self.copy <= self.copies))
+        usable = np.isin(self.origin, self.usable_rows(rows))
+        base = np.flatnonzero(usable & (self.copy <= self.copies))
         if not balanced:
             return base
         labels = self.labels[self.origin]
-        spare = np.flatnonzero(learnt & (self.copy > self.copies))
+        spare = np.flatnonzero(usable & (self.copy > self.copies))
         missing = _missing(labels[base], n_classes=len(self.emotions))
         chosen = [base]
         for emotion in np.flatnonzero(missing):
@@ -143,57 +150,52 @@ class TrainingSet:
             chosen.append(candidates[order[: missing[emotion]]])
         return np.sort(np.concatenate(chosen))
 
-    def extras(self, taken: Rows) -> dict[str, NDArray[Any]]:
-        """What an adaptive model is told of training rows, see `emotone.models.deep.adaptive.AdaptiveClassifier`.
-
-        Parameters
-        ----------
-        taken
-            (t,) rows of ``values``.
+    def speaker_inputs(self, taken: Rows) -> dict[str, NDArray[Any]]:
+        """Return what an adaptive model needs of (t,) rows of ``values`` to train on them.
 
         Returns
         -------
-        ``speakers`` (t,), a number for each speaker and channel, those of a corpus who are not known being one;
-        ``possible`` (t, k), the emotions that the training clips of the same corpus and channel have; ``own`` (t,),
-        whether the row is of one of the experiment's own clips.
+        ``speakers`` (t,): a number per speaker and channel; all unknown speakers of a corpus share one.  ``possible``
+        (t, k): the emotions of the training clips of the same corpus and channel.  ``own`` (t,): whether the row was
+        made from an own clip.  See `emotone.models.deep.adaptive.AdaptiveClassifier`.
         """
         rows = self.origin[taken]
         table = self.corpus.table.iloc[rows]
         sources = table["corpus"] + "|" + table["channel"]
         _, source = np.unique(sources.to_numpy(str), return_inverse=True)
         _, speakers = np.unique((sources + "|" + table["speaker"]).to_numpy(str), return_inverse=True)
-        holds = np.zeros((int(source.max()) + 1, len(self.emotions)), dtype=bool)
-        holds[source, self.labels[rows]] = True
-        return {"speakers": speakers.astype(np.int64), "possible": holds[source], "own": rows < self.n_own}
+        possible = np.zeros((int(source.max()) + 1, len(self.emotions)), dtype=bool)
+        possible[source, self.labels[rows]] = True
+        return {"speakers": speakers.astype(np.int64), "possible": possible[source], "own": rows < self.n_own}
 
-    def passes(self, training_sets: Iterable[Rows]) -> Rows:
-        """(k,) how many further copies of a clip of each emotion balance the most unbalanced of the training sets."""
+    def copies_to_balance(self, training_sets: Iterable[Rows]) -> Rows:
+        """Return (k,) how many further copies per clip of each emotion balance the most unbalanced training set."""
         k, most = len(self.emotions), np.zeros(len(self.emotions), dtype=np.int64)
         for rows in training_sets:
-            clips = np.bincount(self.labels[self.learnt(rows)], minlength=k)
-            missing = _missing(self.labels[self.origin[self.training(rows)]], n_classes=k)
+            clips = np.bincount(self.labels[self.usable_rows(rows)], minlength=k)
+            missing = _missing(self.labels[self.origin[self.training_rows(rows)]], n_classes=k)
             most = np.maximum(most, -(-missing // np.maximum(clips, 1)))
         return most
 
     def duplicates(self) -> list[list[str]]:
-        """Groups of paths that hold the same recording."""
+        """Return groups of paths that contain the same recording."""
         paths = self.corpus.table["path"]
         return [[str(paths[row]) for row in group] for group in find_duplicates(self.corpus, self.digests)]
 
 
 def _missing(labels: Rows, *, n_classes: int) -> Rows:
-    """(k,) how many rows each class lacks to the most frequent one; 0 for a class that is not there at all."""
+    """Return (k,) how many rows fewer each class has than the most frequent one; 0 for a class without rows."""
     counts = np.bincount(labels, minlength=n_classes)
     return np.where(counts > 0, counts.max() - counts, 0)
 
 
 def load(config: Config) -> tuple[Corpus, Corpus | None]:
-    """Read the experiment's own clips, and the extra clips of ``config.train_also`` or None.
+    """Read the own clips, and the extra clips of ``config.train_also`` or None.
 
     Raises
     ------
     CorpusError
-        As `emotone.corpora.load`; also where no corpus has a clip of a channel to learn from too.
+        A corpus can't be read (see `emotone.corpora.load`), or no clip is of a channel in ``train_also``.
     """
     own = corpora.load(config.corpora, config.data, channel=config.channel, emotions=config.emotions)
     if not config.train_also:
@@ -205,7 +207,7 @@ def load(config: Config) -> tuple[Corpus, Corpus | None]:
             f"{own.name} has no clip of channel {' or '.join(map(repr, config.train_also))}, which --train-also names; "
             "train without it"
         )
-    # Not every emotion asked for need occur in that channel (surprise is not sung), so these are not asked for again.
+    # not by `corpora.load`, which requires every emotion: a channel may lack one (surprise is not sung)
     wanted = extra if config.emotions is None else extra[extra["emotion"].isin(config.emotions)]
     return own, Corpus(wanted, own.name)
 
@@ -221,113 +223,109 @@ def gather(
 ) -> TrainingSet:
     """Compute the features of the clips and of ``config.n_copies`` augmented copies of each.
 
-    Features learn nothing from other clips, so they may be computed before the split.
-
     Parameters
     ----------
     corpus
-        The experiment's own clips.
+        The own clips.
     extra
-        Clips of another channel to learn from too.  Those that could serve nothing, or harm, are left out: of an
-        emotion or a speaker that no own clip has, of an unknown speaker, and whose recording is an own clip's.
+        Clips of other channels for training.  A clip is left out if its emotion or speaker has no own clip, if its
+        speaker is unknown, or if an own clip is the same recording.
 
     Raises
     ------
     CorpusError
-        Fewer than two emotions are left once the clips that can't be read are out, or no extra clip.
+        The readable clips have fewer than two emotions, or no extra clip is left.
     FeatureError
         No clip can be read.
     """
-    n_copies = config.n_copies
-    both = corpus if extra is None else _joined(corpus, extra)
-    found = store.compute(
-        both, extractor, preprocessing=config.preprocessing, progress=part(progress, 0, 1 / (1 + n_copies))
-    )
-    paths = both.table["path"]
-    unfit = _unfit(both, found, n_own=len(corpus))
-    kept = np.asarray([row for row in range(len(both)) if row not in unfit], dtype=np.int64)
+    share = 1 / (1 + config.n_copies)
+    clips = corpus if extra is None else _joined(corpus, extra)
+    features = store.compute(clips, extractor, preprocessing=config.preprocessing, progress=part(progress, 0, share))
+    rejected = features.rejected | _rejected_extras(clips, features, n_own=len(corpus))
+    kept = np.asarray([row for row in range(len(clips)) if row not in rejected], dtype=np.int64)
     n_own = int((kept < len(corpus)).sum())
     if extra is not None and n_own == kept.size:
-        why = f"the first: {unfit[len(corpus)]}" if len(extra) else "none is of an emotion asked for"
-        raise CorpusError(f"not one of {len(extra)} extra clips can be learnt from; {why}. Train without --train-also")
-    left_out = [*corpus.rejected, *(Rejected(str(paths[row]), unfit[row]) for row in sorted(unfit))]
-    material = TrainingSet(
-        corpus=Corpus(both.table.iloc[kept], corpus.name, left_out),
+        reason = f"the first: {rejected[len(corpus)]}" if len(extra) else "none has a selected emotion"
+        raise CorpusError(f"none of {len(extra)} extra clips can be used; {reason}. Train without --train-also")
+    left_out = _left_out(corpus, clips, rejected)
+    every = np.arange(kept.size, dtype=np.int64)
+    training_set = TrainingSet(
+        corpus=Corpus(clips.table.iloc[kept], corpus.name, left_out),
         n_own=n_own,
-        columns=found.columns,
-        digests=tuple(found.digests[row] for row in kept),
-        values=found.values[kept],
-        origin=np.arange(kept.size, dtype=np.int64),
+        columns=features.columns,
+        digests=tuple(features.digests[row] for row in kept),
+        values=features.values[kept],
+        origin=every,
         copy=np.zeros(kept.size, dtype=np.int64),
-        copies=n_copies,
+        copies=config.n_copies,
         left_out=tuple(left_out),
     )
-    every = np.arange(kept.size, dtype=np.int64)
-    wanted = [(number, every) for number in range(1, n_copies + 1)]
-    return _with_copies(
-        material, extractor, config, wanted, store=store, progress=part(progress, 1 / (1 + n_copies), 1)
-    )
+    wanted = [(number, every) for number in range(1, config.n_copies + 1)]
+    return _with_copies(training_set, extractor, config, wanted, store=store, progress=part(progress, share, 1))
 
 
 def _joined(corpus: Corpus, extra: Corpus) -> Corpus:
-    """Put the extra clips behind the own ones, so that row numbers of own clips stay what they are."""
+    """Append the extra clips, so that the row numbers of own clips do not change."""
     return Corpus(pd.concat([corpus.table, extra.table], ignore_index=True), corpus.name, corpus.rejected)
 
 
-def _unfit(both: Corpus, found: Features, *, n_own: int) -> dict[int, str]:
-    """Row -> why a clip can't be used: it can't be read, or is an extra clip that nothing should be learnt from."""
-    unfit, table = dict(found.rejected), both.table
-    own = table.iloc[[row for row in range(n_own) if row not in unfit]]
+def _left_out(corpus: Corpus, clips: Corpus, rejected: Mapping[int, str]) -> list[Rejected]:
+    paths = clips.table["path"]
+    return [*corpus.rejected, *(Rejected(str(paths[row]), rejected[row]) for row in sorted(rejected))]
+
+
+def _rejected_extras(clips: Corpus, features: Features, *, n_own: int) -> dict[int, str]:
+    """Return row -> reason of the readable extra clips on which no model may be trained."""
+    table = clips.table
+    own = table.iloc[[row for row in range(n_own) if row not in features.rejected]]
     emotions, speakers = set(own["emotion"]), set(own["speaker"])
     if len(emotions) < 2:
         raise CorpusError(
-            f"the clips of {both.name} that can be read are of {', '.join(emotions) or 'no emotion'} only; expected "
-            "two emotions or more to tell apart"
+            f"the clips of {clips.name} that can be read are of {', '.join(emotions) or 'no emotion'} only; expected "
+            "at least two emotions"
         )
-    paths = {found.digests[row]: path for row, path in zip(own.index, own["path"], strict=True)}
-    extra = table.iloc[n_own:]
+    paths = {features.digests[row]: path for row, path in zip(own.index, own["path"], strict=True)}
+    rejected, extra = {}, table.iloc[n_own:]
     for row, emotion, speaker in zip(extra.index, extra["emotion"], extra["speaker"], strict=True):
-        if row in unfit:
+        if row in features.rejected:
             continue
         if emotion not in emotions:
-            unfit[row] = f"not learnt from: no clip that is tested is {emotion}"
+            rejected[row] = f"not used for training: no clip that is tested is {emotion}"
         elif not speaker:
-            unfit[row] = "not learnt from: its speaker is not known, and might be one who is tested"
+            rejected[row] = "not used for training: its speaker is unknown, and may be a test speaker"
         elif speaker not in speakers:
-            unfit[row] = f"not learnt from: {speaker} has no clip of the channel that is tested"
-        elif found.digests[row] in paths:
-            unfit[row] = f"not learnt from: the same recording as {paths[found.digests[row]]}"
-    return unfit
+            rejected[row] = f"not used for training: {speaker} has no clip of the channel that is tested"
+        elif features.digests[row] in paths:
+            rejected[row] = f"not used for training: the same recording as {paths[features.digests[row]]}"
+    return rejected
 
 
-def check_extra(material: TrainingSet, train: Rows, *, held_out: Rows) -> None:
-    """Refuse training rows that bring an extra clip of a held-out voice.
-
-    `TrainingSet.learnt` ensures this; its result is checked all the same, since a score with a leak looks good.
+def check_extra(training_set: TrainingSet, train: Rows, *, held_out: Rows) -> None:
+    """Check that no extra clip of a held-out speaker is used for training.
 
     Parameters
     ----------
     train, held_out
-        Rows of own clips that share no speaker.
+        Rows of own clips without common speakers.
 
     Raises
     ------
     LeakError
-        A model of ``train`` would learn from an extra clip of a speaker in ``held_out``.
+        A model of ``train`` would be trained on an extra clip of a speaker in ``held_out``.
     """
-    speakers = np.asarray(material.speakers)
-    rows = material.origin[material.training(train)]
-    extra = np.unique(rows[rows >= material.n_own])
+    speakers = np.asarray(training_set.speakers)
+    rows = training_set.origin[training_set.training_rows(train)]
+    extra = np.unique(rows[rows >= training_set.n_own])
     shared = sorted(set(speakers[extra]) & set(speakers[held_out]))
     if shared:
         raise LeakError(
-            f"extra clips of {', '.join(shared)} are learnt from, and {shared[0]} is held out; expected extra clips of "
-            "training speakers alone. This is a defect of the program: train without --train-also, and report it"
+            f"extra clips of {', '.join(shared)} are used for training, and {shared[0]} is held out; expected extra "
+            "clips of training speakers only. This is a defect of Emotone: train without --train-also, and report it"
         )
 
 
 def gather_balance(
-    material: TrainingSet,
+    training_set: TrainingSet,
     extractor: "Extractor",
     config: Config,
     *,
@@ -335,19 +333,19 @@ def gather_balance(
     store: FeatureStore,
     progress: Progress | None = None,
 ) -> TrainingSet:
-    """Add the further copies of rarer emotions that balancing each of these training sets takes."""
+    """Add the further copies of rarer emotions that are needed to balance each of these sets of own clips."""
     if config.balance != "augment":
-        return material
-    passes, labels = material.passes(training_sets), material.labels
+        return training_set
+    copies, labels = training_set.copies_to_balance(training_sets), training_set.labels
     wanted = [
-        (material.copies + number, np.flatnonzero(passes[labels] >= number))
-        for number in range(1, int(passes.max()) + 1)
+        (training_set.copies + number, np.flatnonzero(copies[labels] >= number))
+        for number in range(1, int(copies.max()) + 1)
     ]
-    return _with_copies(material, extractor, config, wanted, store=store, progress=progress)
+    return _with_copies(training_set, extractor, config, wanted, store=store, progress=progress)
 
 
 def _with_copies(
-    material: TrainingSet,
+    training_set: TrainingSet,
     extractor: "Extractor",
     config: Config,
     wanted: Sequence[tuple[int, Rows]],
@@ -355,30 +353,28 @@ def _with_copies(
     store: FeatureStore,
     progress: Progress | None,
 ) -> TrainingSet:
-    """Append augmented copies: pairs of a copy's number and the rows of the corpus to copy."""
-    values, origin, copy = [material.values], [material.origin], [material.copy]
-    left_out, paths = list(material.left_out), material.corpus.table["path"]
+    """Append augmented copies, given as pairs of the number of the copy and the rows of the corpus."""
+    values, origin, copy = [training_set.values], [training_set.origin], [training_set.copy]
+    left_out, paths = list(training_set.left_out), training_set.corpus.table["path"]
     for step, (number, rows) in enumerate(wanted):
-        augmentation = Augmentation(config.transforms, copy=number, seed=config.seed)
-        stage = part(progress, step / len(wanted), (step + 1) / len(wanted))
-        found = store.compute(
-            material.corpus,
+        features = store.compute(
+            training_set.corpus,
             extractor,
             preprocessing=config.preprocessing,
-            augmentation=augmentation,
+            augmentation=Augmentation(config.transforms, copy=number, seed=config.seed),
             rows=rows.tolist(),
-            progress=stage,
+            progress=part(progress, step / len(wanted), (step + 1) / len(wanted)),
         )
-        good = np.asarray([place for place in range(rows.size) if place not in found.rejected], dtype=np.int64)
-        values.append(found.values[good])
+        good = np.asarray([place for place in range(rows.size) if place not in features.rejected], dtype=np.int64)
+        values.append(features.values[good])
         origin.append(rows[good])
         copy.append(np.full(good.size, number, dtype=np.int64))
         left_out += [
-            Rejected(str(paths[rows[place]]), f"augmented copy {number}: {why}")
-            for place, why in found.rejected.items()
+            Rejected(str(paths[rows[place]]), f"augmented copy {number}: {reason}")
+            for place, reason in features.rejected.items()
         ]
     return replace(
-        material,
+        training_set,
         values=np.concatenate(values),
         origin=np.concatenate(origin),
         copy=np.concatenate(copy),

@@ -1,8 +1,9 @@
-"""A fitted pipeline and its extractor into a bundle: one ONNX graph from waveform to calibrated probabilities.
+"""Write a bundle: one ONNX graph from waveform to calibrated probabilities, with its card and README.
 
-A bundle is written only after its graph gave the same probabilities as the pipeline that it was made of.
+The bundle is written only if its graph gives the same probabilities as the fitted pipeline.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
+from emotone import files
 from emotone._version import __version__
 from emotone.audio import SAMPLE_RATE
 from emotone.errors import BundleError, ExportError
@@ -37,16 +39,16 @@ if TYPE_CHECKING:
 
     from emotone.features.base import Extractor
 
-#: How far a probability of the graph may be from the pipeline's.
+#: Largest allowed difference between a probability of the graph and of the pipeline.
 TOLERANCE = 1e-4
-#: Keys of the card that only the caller can know.
+#: Keys of the card that the caller must give.
 CALLERS_KEYS = ("name", "emotions", "model", "protocol", "scores", "training")
 _PACKAGES = ("numpy", "onnx", "onnxruntime", "scikit-learn", "skorch", "torch", "xgboost-cpu")
 
 Waveforms = Sequence[npt.NDArray[np.float32]]
 
 
-def bundle(
+def write_bundle(
     pipeline: "Pipeline",
     extractor: "Extractor",
     *,
@@ -58,85 +60,73 @@ def bundle(
     check_waveforms: Waveforms = (),
     graph: bytes | None = None,
 ) -> Path:
-    """Write the bundle of a fitted pipeline.
+    """Write the bundle of a fitted pipeline: ``model.onnx``, ``card.json`` and ``README.md``; return its folder.
 
     Parameters
     ----------
     pipeline
         Fitted on the extractor's features; its classes are the numbers 0 ... k - 1 of ``card["emotions"]``.
-    extractor
-        What computed the features.
     card
-        What the card says: `CALLERS_KEYS`, and whatever else it should; ``parameters``, ``versions``, ``created`` and
-        keys of ``calibration`` are kept, the rest is filled in here.
+        Content of the card: `CALLERS_KEYS` and any further key.  Keys that are missing are filled in.
     out
-        The folder to write.  A bundle that is there is replaced, when the new one is whole; anything else is not.
-    temperature
-        Scores are softmax(log p / temperature), see `emotone.metrics.fit_temperature`.
-    threshold
-        The confidence under which an answer is "unsure", in [0, 1].
+        Folder to write.  A bundle in it is replaced once the new one is complete.
+    temperature, threshold
+        Scores are softmax(log p / temperature); below the confidence ``threshold``, in [0, 1], the answer is "unsure".
     preprocessing
-        What happened to the waveforms before the extractor; the recognizer does the same.
+        Applied to the waveforms before the extractor, in training as by the recognizer.
     check_waveforms
-        Clips, (n,) float32 at 16 kHz, n >= 3200, as they were read; graph and pipeline are compared on them.  Without
-        any, generated sounds are used.
+        Clips as read, (n,) float32 at 16 kHz, n >= 3200: graph and pipeline are compared on them, by default on
+        generated sounds.
     graph
-        The extractor's graph, if at hand; else it is taken from the default `FeatureStore`.
-
-    Returns
-    -------
-    Path
-        ``out``, which holds ``model.onnx``, ``card.json`` and ``README.md``.
+        The extractor's graph; by default that of the default `FeatureStore`.
 
     Raises
     ------
     ExportError
-        The pipeline has no graph, the graph gives other probabilities, the card lacks a key, or ``out`` holds
-        something else than a bundle.
+        The pipeline has no graph, the graph gives other probabilities, the card lacks a key or has another
+        preprocessing, or ``out`` holds other files.
     """
-    _check_arguments(pipeline, card, temperature=temperature, threshold=threshold)
+    _check_arguments(pipeline, card, temperature=temperature, threshold=threshold, preprocessing=preprocessing)
     target = Path(out).absolute()
-    _check_target(target)
+    files.claim_folder(
+        target,
+        parts=(cards.GRAPH, cards.CARD, cards.README),
+        kind="a bundle",
+        error=ExportError,
+        remedy="choose another folder",
+    )
+    graph = (graph if graph is not None else FeatureStore().graph(extractor)) if extractor.is_graph else None
+    model = _composed(pipeline, extractor, card, graph=graph, temperature=temperature)
+    content = _serialized(model)
+    waveforms = [preprocessing.apply(waveform) for waveform in check_waveforms or _probes()]
+    difference = _greatest_difference(content, pipeline, extractor, graph, temperature=temperature, waveforms=waveforms)
+    calibration = {"temperature": float(temperature), "threshold": float(threshold), "greatest_difference": difference}
+    filled = _filled_card(card, extractor, model, content=content, calibration=calibration, preprocessing=preprocessing)
+    _write(target, content, filled)
+    return Path(out)
+
+
+def _composed(
+    pipeline: "Pipeline", extractor: "Extractor", card: Mapping[str, Any], *, graph: bytes | None, temperature: float
+) -> onnx.ModelProto:
     n_features = len(extractor.feature_names)
-    front = None
-    if extractor.is_graph:
-        front = graph if graph is not None else FeatureStore().graph(extractor)
-    properties = {
-        "emotions": json.dumps(list(card["emotions"])),
-        "sample_rate": json.dumps(SAMPLE_RATE),
-        "extractor": json.dumps(extractor.name),
-    }
-    model = compose(
-        None if front is None else onnx.load_from_string(front),
+    return compose(
+        None if graph is None else onnx.load_from_string(graph),
         to_onnx(pipeline, n_features),
         temperature=temperature,
         n_features=n_features,
-        properties=properties,
+        properties={
+            "emotions": json.dumps(list(card["emotions"])),
+            "sample_rate": json.dumps(SAMPLE_RATE),
+            "extractor": json.dumps(extractor.name),
+        },
     )
-    content = _serialized(model)
-    difference = _greatest_difference(
-        content,
-        pipeline,
-        extractor,
-        front=front,
-        temperature=temperature,
-        waveforms=[preprocessing.apply(waveform) for waveform in check_waveforms or _probes()],
-    )
-    filled = _filled_card(
-        card, extractor, preprocessing=preprocessing, content=content, temperature=temperature, threshold=threshold
-    )
-    filled["embedding"] = model.graph.output[1].type.tensor_type.shape.dim[1].dim_value
-    filled["adapts"] = len(model.graph.input) > 1
-    filled["checks_speech"] = cards.SPEECH in {output.name for output in model.graph.output}
-    filled["calibration"]["greatest_difference"] = difference
-    _write(target, content, filled)
-    return Path(out)
 
 
 def _serialized(model: onnx.ModelProto) -> bytes:
     try:
         content: bytes = model.SerializeToString()
-    except (ValueError, RuntimeError) as error:  # protobuf's limit of 2 GiB, under one name or the other
+    except (ValueError, RuntimeError) as error:  # protobuf's limit of 2 GiB; the kind of error depends on its version
         raise ExportError(f"the graph can't be written ({error}); train a smaller model") from error
     return content
 
@@ -145,42 +135,41 @@ def _greatest_difference(
     content: bytes,
     pipeline: "Pipeline",
     extractor: "Extractor",
+    graph: bytes | None,
     *,
-    front: bytes | None,
     temperature: float,
     waveforms: Waveforms,
 ) -> float:
-    """Compare graph and pipeline on every waveform; the greatest absolute difference of a probability.
+    """Compare the bundle's graph with the pipeline on every waveform; return the greatest difference of a probability.
 
-    Of a model that adapts also the answers for a speaker of whom three clips are known, and of one that checks for
-    speech the probability of it.
+    For an adaptive model, also compare the scores for a speaker with three known clips.  For a model with a speech
+    gate, also compare the probability of speech.
     """
     try:
         session = open_session(content)
     except BundleError as error:
         raise ExportError(str(error)) from error
-    # openSMILE's extractor has `compute`, numpy to numpy; a graph has its runner
-    features_of: Any = extractor.compute if front is None else GraphRunner(front)
+    # an extractor without a graph computes its features itself
+    features_of: Any = extractor.compute if graph is None else GraphRunner(graph)
     adapts = bool(session.get_overridable_initializers())
     greatest = 0.0
     for number, waveform in enumerate(waveforms):
         samples = np.asarray(waveform, dtype=np.float32)
         features = np.asarray(features_of(samples), dtype=np.float32)[None]
+        inputs = {"features": features} if graph is None else {"waveform": samples[None]}
         expected = apply_temperature(pipeline.predict_proba(features), temperature)
-        given = {"features": features} if front is None else {"waveform": samples[None]}
-        found, embedding = session.run(["scores", "embedding"], given)
+        actual, embedding = session.run(["scores", "embedding"], inputs)
         if adapts:
-            mean, heard = embedding / 2, np.array([3], dtype=np.float32)
-            (adapted,) = session.run(["scores"], {**given, cards.SPEAKER: mean, cards.HEARD: heard})
-            answer = pipeline[-1].adapted_proba(embedding, mean=mean, heard=heard)
-            found = np.concatenate([found, adapted])
-            expected = np.concatenate([expected, apply_temperature(answer, temperature)])
+            mean, n_clips = embedding / 2, np.array([3], dtype=np.float32)
+            (adapted,) = session.run(["scores"], {**inputs, cards.SPEAKER: mean, cards.HEARD: n_clips})
+            actual = np.concatenate([actual, adapted])
+            probabilities = pipeline[-1].adapted_proba(embedding, mean=mean, n_clips=n_clips)
+            expected = np.concatenate([expected, apply_temperature(probabilities, temperature)])
         gate = getattr(pipeline[-1], "gate", None)
         if gate is not None:
-            (speech,) = session.run([cards.SPEECH], given)
-            found = np.append(found, speech)
+            actual = np.append(actual, session.run([cards.SPEECH], inputs)[0])
             expected = np.append(expected, gate.probability(features.mean(axis=1)))
-        difference = float(np.abs(found - expected).max()) if np.isfinite(found).all() else np.inf
+        difference = float(np.abs(actual - expected).max()) if np.isfinite(actual).all() else np.inf
         if difference > TOLERANCE:
             raise ExportError(
                 f"the graph is not the model: on check clip {number} of {len(waveforms)} a probability differs by "
@@ -192,7 +181,7 @@ def _greatest_difference(
 
 
 def _probes() -> list[npt.NDArray[np.float32]]:
-    """Five voice-like sounds of 0.2 to 4 s: harmonics of a gliding pitch under syllables, and a little noise."""
+    """Generate five voice-like sounds of 0.2 to 4 s: harmonics of a gliding pitch, in syllables, with weak noise."""
     rng = np.random.default_rng(0)
     sounds = []
     for seconds, pitch_hz in ((0.2, 220.0), (0.7, 110.0), (1.5, 180.0), (2.7, 260.0), (4.0, 140.0)):
@@ -203,14 +192,28 @@ def _probes() -> list[npt.NDArray[np.float32]]:
     return sounds
 
 
-def _check_arguments(pipeline: "Pipeline", card: Mapping[str, Any], *, temperature: float, threshold: float) -> None:
+def _check_arguments(
+    pipeline: "Pipeline",
+    card: Mapping[str, Any],
+    *,
+    temperature: float,
+    threshold: float,
+    preprocessing: Preprocessing,
+) -> None:
     missing = [key for key in CALLERS_KEYS if key not in card]
     if missing:
-        raise ExportError(f"the card lacks {', '.join(missing)}; give them to bundle(card=...)")
+        raise ExportError(f"the card lacks {', '.join(missing)}; give them to write_bundle(card=...)")
     if not (np.isfinite(temperature) and temperature > 0):
         raise ExportError(f"temperature is {temperature}, expected a finite number above 0")
     if not 0 <= threshold <= 1:
         raise ExportError(f"threshold is {threshold}, expected a confidence from 0 to 1")
+    for name, value in preprocessing.to_dict().items():
+        if card.get("preprocessing", {}).get(name, value) != value:
+            raise ExportError(
+                f"the card says preprocessing {name} {card['preprocessing'][name]!r}, and the argument preprocessing "
+                f"has {value!r}: expected the same; leave it out of the card, or pass the preprocessing that the model "
+                "was trained with"
+            )
     classes = np.asarray(pipeline.classes_).tolist()
     if classes != list(range(len(card["emotions"]))):
         raise ExportError(
@@ -222,12 +225,13 @@ def _check_arguments(pipeline: "Pipeline", card: Mapping[str, Any], *, temperatu
 def _filled_card(
     card: Mapping[str, Any],
     extractor: "Extractor",
+    model: onnx.ModelProto,
     *,
-    preprocessing: Preprocessing,
     content: bytes,
-    temperature: float,
-    threshold: float,
+    calibration: Mapping[str, float],
+    preprocessing: Preprocessing,
 ) -> dict[str, Any]:
+    """Return the card with the values that extractor, graph and this installation give, as plain JSON values."""
     filled = {
         "format_version": cards.FORMAT_VERSION,
         "parameters": {},
@@ -244,17 +248,16 @@ def _filled_card(
             "sequence": bool(extractor.is_sequence),
         },
         "features": len(extractor.feature_names),
-        "calibration": {
-            **card.get("calibration", {}),
-            "temperature": float(temperature),
-            "threshold": float(threshold),
-        },
+        "calibration": {**card.get("calibration", {}), **calibration},
         "preprocessing": {**card.get("preprocessing", {}), **preprocessing.to_dict()},
         "sha256": hashlib.sha256(content).hexdigest(),
         "size_bytes": len(content),
+        "embedding": model.graph.output[1].type.tensor_type.shape.dim[1].dim_value,
+        "adapts": len(model.graph.input) > 1,
+        "checks_speech": cards.SPEECH in {output.name for output in model.graph.output},
     }
-    ordered = {key: filled[key] for key in (*cards.KEYS, *filled)}
     try:
+        ordered = {key: filled[key] for key in (*cards.KEYS, *filled)}
         plain: dict[str, Any] = json.loads(json.dumps(ordered, default=_plain, allow_nan=False))
         cards.check(plain, where="the card")
     except (TypeError, ValueError) as error:  # a BundleError is a ValueError too
@@ -271,30 +274,15 @@ def _plain(value: object) -> Any:
 
 
 def _versions() -> dict[str, str]:
-    found = {"emotone": __version__, "python": platform.python_version()}
+    versions = {"emotone": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def _check_target(out: Path) -> None:
-    """Refuse to replace what is no bundle: the files of someone who named the wrong folder."""
-    if out.is_symlink() or (out.exists() and not out.is_dir()):
-        raise ExportError(f"{str(out)!r} is a file or a link, expected a new folder or a bundle; choose another name")
-    others = (
-        sorted({path.name for path in out.iterdir()} - {cards.GRAPH, cards.CARD, cards.README}) if out.exists() else []
-    )
-    if others:
-        raise ExportError(
-            f"{str(out)!r} holds {others[0]!r}, which is no part of a bundle, and would be lost; choose another folder"
-        )
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
+    return versions
 
 
 def _write(out: Path, content: bytes, card: Mapping[str, Any]) -> None:
-    """Write a new folder beside ``out`` and put it in its place; on failure ``out`` is as it was."""
+    """Write a new folder next to ``out``, then replace ``out`` by it; on failure ``out`` stays as it was."""
     token = secrets.token_hex(4)
     new, old = (out.with_name(f".{out.name}.{token}.{kind}") for kind in ("part", "old"))
     try:

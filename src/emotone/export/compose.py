@@ -1,4 +1,4 @@
-"""The parts of a bundle's graph joined: features, classifier, temperature."""
+"""Join the parts of a bundle's graph: features, classifier, temperature."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from emotone._version import __version__
 from emotone.errors import ExportError
 from emotone.recognition import card as cards
 
-_FLOOR = 1e-12  # of a probability before its logarithm, as in `emotone.metrics.apply_temperature`
+_FLOOR = 1e-12  # lower limit of a probability before its logarithm, as in `emotone.metrics.apply_temperature`
 
 
 def compose(
@@ -22,82 +22,35 @@ def compose(
     n_features: int,
     properties: Mapping[str, str],
 ) -> onnx.ModelProto:
-    """Join an extractor's graph, a classifier's and the temperature.
+    """Join an extractor's graph, a classifier's graph and the temperature.
 
     Parameters
     ----------
     front
-        ``waveform`` [1, n] -> ``embedding`` [1, d], or frames [1, T, d]; without it the graph starts at ``features``
-        [1, d] or [1, T, d].
+        ``waveform`` [1, n] -> ``embedding`` [1, d], or frames [1, T, d].  None: the graph starts at ``features``.
     classifier
-        ``features`` [N, d] -> ``probabilities`` [N, k].  One of networks takes frames, and gives ``embedding`` too, and
-        perhaps ``speech`` [N, 1].
-        Further inputs become optional ones of the whole, zero where they are not given.
+        ``features`` [N, d] -> ``probabilities`` [N, k].  The graph of networks takes frames, and also returns
+        ``embedding`` and perhaps ``speech`` [N, 1].  Further inputs become optional inputs, zero by default.
     temperature
         T of softmax(log p / T).
-    n_features
-        d.
     properties
-        Key -> text to keep inside the model.
+        Key -> text to store in the model.
 
     Returns
     -------
     onnx.ModelProto
-        Outputs ``scores`` [1, k] and ``embedding`` [1, d], and ``speech`` [1, 1] where the classifier gives it.
+        Outputs ``scores`` [1, k], ``embedding`` [1, d], and ``speech`` [1, 1] if the classifier has it.
 
     Raises
     ------
     ExportError
         The parts don't fit each other.
     """
-    n_classes = classifier.graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    float32 = TensorProto.FLOAT
     parts = [onnx.compose.add_prefix(classifier, "classifier/")]
-    if front is None:
-        start = helper.make_tensor_value_info("features", float32, [1, n_features])
-        link = helper.make_node("Identity", ["features"], ["embedding"], name="embedding")
-    else:
-        prefixed = onnx.compose.add_prefix(front, "features/")
-        parts.insert(0, prefixed)
-        start = helper.make_tensor_value_info("waveform", float32, [1, "n"])
-        _rename(prefixed.graph, {"features/waveform": "waveform"})
-        link = helper.make_node("Identity", [prefixed.graph.output[0].name], ["embedding"], name="embedding")
-    probabilities, *more = parts[-1].graph.output
-    embedding, speech = more[:1], more[1:]
-    width = n_features
-    if embedding:
-        if front is None:
-            start = helper.make_tensor_value_info("features", float32, [1, "frames", n_features])
-        width = embedding[0].type.tensor_type.shape.dim[1].dim_value
-        link.output[0] = link.name = "frames"
-        _rename(parts[-1].graph, {"classifier/features": "frames"})
-        parts[-1].graph.node.append(helper.make_node("Identity", [embedding[0].name], ["embedding"], name="embedding"))
-    else:
-        _rename(parts[-1].graph, {"classifier/features": "embedding"})
-    if speech:
-        parts[-1].graph.node.append(helper.make_node("Identity", [speech[0].name], [cards.SPEECH], name=cards.SPEECH))
-    optional = [_optional_input(value) for value in classifier.graph.input[1:]]
-    _rename(parts[-1].graph, {f"classifier/{value.name}": value.name for value, _ in optional})
-    nodes = [*(parts[0].graph.node if front is not None else ()), link, *parts[-1].graph.node]
-    tail, constants = _temperature_nodes(probabilities.name, temperature)
-    merged = helper.make_graph(
-        [*nodes, *tail],
-        "emotone",
-        [start, *(value for value, _ in optional)],
-        [
-            helper.make_tensor_value_info("scores", float32, [1, n_classes]),
-            helper.make_tensor_value_info("embedding", float32, [1, width]),
-            *(helper.make_tensor_value_info(cards.SPEECH, float32, [1, 1]) for _ in speech),
-        ],
-        [
-            *_deduplicated(
-                [constant for part in parts for constant in part.graph.initializer] + constants, [*nodes, *tail]
-            ),
-            *(default for _, default in optional),  # last, or equal constants would be read in their place
-        ],
-    )
+    if front is not None:
+        parts.insert(0, onnx.compose.add_prefix(front, "features/"))
     model = helper.make_model(
-        merged,
+        _joined(parts, classifier, temperature=temperature, n_features=n_features),
         opset_imports=_newest_opsets(parts),
         ir_version=max(part.ir_version for part in parts),
         functions=[function for part in parts for function in part.functions],
@@ -112,11 +65,54 @@ def compose(
     return model
 
 
+def _joined(
+    parts: Sequence[onnx.ModelProto], classifier: onnx.ModelProto, *, temperature: float, n_features: int
+) -> onnx.GraphProto:
+    """Join the prefixed graphs of extractor, if any, and classifier; ``classifier`` has its own names."""
+    *front, last = [part.graph for part in parts]
+    probabilities, *more = last.output
+    embedding, speech = more[:1], more[1:]
+    if front:
+        start = _float_value("waveform", [1, "n"])
+        _rename(front[0], {"features/waveform": "waveform"})
+    else:
+        start = _float_value("features", [1, "frames", n_features] if embedding else [1, n_features])
+    source = front[0].output[0].name if front else "features"
+    # networks return an embedding of their own; elsewhere it is the features
+    link = "frames" if embedding else "embedding"
+    optional = [_optional_input(value) for value in classifier.graph.input[1:]]
+    names = {f"classifier/{value.name}": value.name for value, _ in optional}
+    _rename(last, {"classifier/features": link})
+    for output, name in zip(more, ("embedding", cards.SPEECH), strict=False):
+        last.node.append(helper.make_node("Identity", [output.name], [name], name=name))
+    _rename(last, names)
+    width = embedding[0].type.tensor_type.shape.dim[1].dim_value if embedding else n_features
+    tail, constants = _temperature_nodes(probabilities.name, temperature)
+    nodes = [node for graph in front for node in graph.node]
+    nodes += [helper.make_node("Identity", [source], [link], name=link), *last.node, *tail]
+    stored = [constant for part in parts for constant in part.graph.initializer] + constants
+    return helper.make_graph(
+        nodes,
+        "emotone",
+        [start, *(value for value, _ in optional)],
+        [
+            _float_value("scores", [1, probabilities.type.tensor_type.shape.dim[1].dim_value]),
+            _float_value("embedding", [1, width]),
+            *(_float_value(cards.SPEECH, [1, 1]) for _ in speech),
+        ],
+        # defaults of optional inputs come last: an equal constant must not be replaced by one of them
+        [*_deduplicated(stored, nodes), *(default for _, default in optional)],
+    )
+
+
+def _float_value(name: str, shape: Sequence[int | str]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
 def _optional_input(value: onnx.ValueInfoProto) -> tuple[onnx.ValueInfoProto, onnx.TensorProto]:
-    """An input of the whole graph, and the zeros that stand in where it is not given."""
-    shape = [one.dim_value for one in value.type.tensor_type.shape.dim]
-    zeros = numpy_helper.from_array(np.zeros(shape, dtype=np.float32), value.name)
-    return helper.make_tensor_value_info(value.name, TensorProto.FLOAT, shape), zeros
+    """Return an input of the whole graph and its default, zeros."""
+    shape = [size.dim_value for size in value.type.tensor_type.shape.dim]
+    return _float_value(value.name, shape), numpy_helper.from_array(np.zeros(shape, dtype=np.float32), value.name)
 
 
 def _temperature_nodes(probabilities: str, temperature: float) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
@@ -142,10 +138,10 @@ def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
 
 
 def _newest_opsets(parts: Sequence[onnx.ModelProto]) -> list[onnx.OperatorSetIdProto]:
-    """Per domain, the newest operator set among the parts.
+    """Return the newest operator set of each domain.
 
-    The classifier's operators mean the same from set 18 to 20, which only add types; the comparison with the pipeline
-    would show it if one day they did not.
+    The classifier's operators mean the same in sets 18 to 20, which only add types.  If that changes, the comparison
+    with the pipeline fails.
     """
     newest: dict[str, int] = {}
     for entry in (entry for part in parts for entry in part.opset_import):
@@ -154,11 +150,11 @@ def _newest_opsets(parts: Sequence[onnx.ModelProto]) -> list[onnx.OperatorSetIdP
 
 
 def _deduplicated(constants: Sequence[onnx.TensorProto], nodes: Sequence[onnx.NodeProto]) -> list[onnx.TensorProto]:
-    """Keep one of equal constants, and none that no node reads; the nodes are made to read the one."""
+    """Keep the first of equal constants and drop those that no node reads; change the inputs of ``nodes`` to match."""
     first: dict[bytes, str] = {}
-    stands_for: dict[str, str] = {}
+    name_of: dict[str, str] = {}
     read = {name for node in nodes for name in node.input}
-    # A constant that a nested graph (of an If or a Loop) may read keeps its name.
+    # If there are nested graphs (If, Loop), constants keep their names: those graphs may read them.
     nested = any(attribute.HasField("g") or attribute.graphs for node in nodes for attribute in node.attribute)
     kept = []
     for constant in constants:
@@ -169,8 +165,8 @@ def _deduplicated(constants: Sequence[onnx.TensorProto], nodes: Sequence[onnx.No
         if nested or (constant.name in read and key not in first):
             first[key] = constant.name
             kept.append(constant)
-        stands_for[constant.name] = constant.name if nested else first.get(key, constant.name)
+        name_of[constant.name] = constant.name if nested else first.get(key, constant.name)
     for node in nodes:
         for position, name in enumerate(node.input):
-            node.input[position] = stands_for.get(name, name)
+            node.input[position] = name_of.get(name, name)
     return kept

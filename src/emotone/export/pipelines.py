@@ -1,8 +1,10 @@
-"""A fitted classic pipeline as an ONNX graph: features in, probabilities out, nothing else.
+"""Export a fitted classic pipeline as an ONNX graph from features to probabilities.
 
-The nodes are written here, one function a kind of step, rather than by a general converter: the graphs hold no labels,
-maps or casts that nobody reads, forests leave out the zeros of their leaves (a tenth of the size), and every step can
-be checked against scikit-learn to a few units in the last place.  Binary classifiers give two columns like all others.
+A function per kind of step writes the nodes; no general converter is used.  So the graphs hold no unused labels, maps
+or casts, forests leave out the zeros of their leaves (a tenth of the size), and every step agrees with scikit-learn to
+a few units in the last place.  Binary classifiers return two columns, like all others.
+
+To export a new kind of estimator, write its function and add it to the table `_WRITERS`.
 """
 
 from collections.abc import Callable
@@ -26,7 +28,7 @@ from emotone.export.trees import booster_attributes, forest_attributes
 from emotone.models.classic.estimators import DiscriminantAxes, MarginProbability, Weighted, pair_signs
 from emotone.models.classic.kernel import KernelMachine
 from emotone.models.classic.pipelines import closeness
-from emotone.models.deep.neural import NeuralClassifier
+from emotone.models.deep.classifier import NeuralClassifier
 
 OPSET = 18
 ML_OPSET = 3
@@ -39,7 +41,7 @@ def to_onnx(pipeline: Pipeline, n_features: int) -> onnx.ModelProto:
     Parameters
     ----------
     pipeline
-        A fitted pipeline that `emotone.models.classic.pipelines` or `emotone.models.deep.neural` built.
+        A fitted pipeline that `emotone.models.classic.pipelines` or `emotone.models.deep.classifier` built.
     n_features
         d, the number of columns that it was fitted on.
 
@@ -47,19 +49,19 @@ def to_onnx(pipeline: Pipeline, n_features: int) -> onnx.ModelProto:
     -------
     onnx.ModelProto
         Input ``features`` float32 [N, d]; output ``probabilities`` float32 [N, k], columns in the order of `classes_`.
-        Of networks: see `emotone.export.networks.network_graph`.
+        For networks, see `emotone.export.networks.network_graph`.
 
     Raises
     ------
     ExportError
-        A step is of a kind that has no graph here, or was fitted on another number of columns.
+        A kind of step has no graph here, or the pipeline was fitted on a different number of columns.
     """
     if isinstance(pipeline[-1], NeuralClassifier):
         return network_graph(pipeline[-1], n_features)
-    found = getattr(pipeline, "n_features_in_", n_features)
-    if found != n_features:
+    n_fitted = getattr(pipeline, "n_features_in_", n_features)
+    if n_fitted != n_features:
         raise ExportError(
-            f"the model was fitted on {found} features, not on {n_features}: export it with its own extractor"
+            f"the model was fitted on {n_fitted} features, not on {n_features}: export it with its own extractor"
         )
     graph = _Graph()
     result = _pipeline(graph, pipeline, "features")
@@ -81,14 +83,14 @@ def to_onnx(pipeline: Pipeline, n_features: int) -> onnx.ModelProto:
 
 
 class _Graph:
-    """Nodes and constants under construction, each output with a name of its own."""
+    """Nodes and constants of a graph under construction; every output has a different name."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
     def node(self, operator: str, *inputs: str, output: str | None = None, domain: str = "", **attributes: Any) -> str:
-        """Append a node; returns the name of its (first) output."""
+        """Append a node; return the name of its first output."""
         name = output or f"{operator.lower()}_{len(self.nodes)}"
         # an attribute that is an array is stored as its list
         attributes = {
@@ -98,7 +100,7 @@ class _Graph:
         return name
 
     def constant(self, value: Any, *, dtype: type[np.generic] = np.float32) -> str:
-        """Store an array; returns its name."""
+        """Store an array; return its name."""
         name = f"constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value, dtype=dtype), name))
         return name
@@ -127,7 +129,7 @@ def _step(graph: _Graph, step: Any, x: str) -> str:
 
 
 def _scaler(graph: _Graph, scaler: StandardScaler, x: str) -> str:
-    # in float32, as scikit-learn does for float32 features, so that both round alike
+    # in float32, as in scikit-learn for float32 features, so that both round in the same way
     if scaler.mean_ is not None:
         x = graph.node("Sub", x, graph.constant(scaler.mean_))
     return x if scaler.scale_ is None else graph.node("Div", x, graph.constant(scaler.scale_))
@@ -146,7 +148,7 @@ def _components(graph: _Graph, pca: PCA, x: str) -> str:
 
 
 def _two_columns(weights: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Make two columns of a binary classifier's one, (d, 1) and (1,), the first zero: their softmax is its logistic."""
+    """Add a first column of zeros to a binary classifier's (d, 1) and (1,): softmax then equals the logistic."""
     if weights.shape[1] > 1:
         return weights, bias
     return np.hstack([np.zeros_like(weights), weights]), np.append(0.0, bias)
@@ -159,7 +161,7 @@ def _logistic_regression(graph: _Graph, model: LogisticRegression, x: str) -> st
 def _mlp(graph: _Graph, network: MLPClassifier, x: str) -> str:
     activations = {"relu": "Relu", "tanh": "Tanh", "logistic": "Sigmoid"}
     if network.activation not in activations:
-        raise ExportError(f"activation {network.activation!r} has no graph; use one of {', '.join(activations)}")
+        raise ExportError(f"activation {network.activation!r} has no graph; use {', '.join(activations)}")
     *hidden, last = zip(network.coefs_, network.intercepts_, strict=True)
     for weights, bias in hidden:
         x = graph.node(activations[network.activation], graph.affine(x, weights, bias))
@@ -190,8 +192,8 @@ def _margin_probability(graph: _Graph, model: MarginProbability, x: str) -> str:
 def _rbf_kernel(graph: _Graph, machine: KernelMachine, x: str) -> str:
     """Append exp(-gamma |x - s|^2) for every support vector s, (N, s) in double, by 2 x.s - |x|^2 - |s|^2.
 
-    Double, as libsvm computes: a broad kernel is near one everywhere, and margins are small differences of large sums.
-    The vectors are stored as float32, which scaled features are, and widened when the graph is loaded.
+    In double, as in libsvm: a broad kernel is close to 1 everywhere, and margins are small differences of large sums.
+    The vectors are stored as float32, the type of scaled features, and converted when the graph is loaded.
     """
     vectors = machine.support_vectors_.astype(np.float32)
     gamma = machine.gamma_
@@ -206,9 +208,9 @@ def _rbf_kernel(graph: _Graph, machine: KernelMachine, x: str) -> str:
 
 
 def _pair_coefficients(machine: KernelMachine) -> np.ndarray:
-    """Weight of each support vector in each one-against-one machine, (s, k (k - 1) / 2).
+    """Return the weight of each support vector in each one-against-one machine, (s, k (k - 1) / 2).
 
-    libsvm keeps, for a vector of class i, row j' of ``dual_coef_`` for the machine of i against its j'-th other class.
+    For a vector of class i, row j of ``dual_coef_`` in libsvm belongs to the machine of i against its j-th other class.
     """
     counts = machine.n_support_
     n_classes = counts.size
@@ -229,9 +231,9 @@ def _knn(graph: _Graph, model: KNeighborsClassifier, x: str) -> str:
         raise ExportError(
             f"neighbours weighted by {model.weights!r} under {model.effective_metric_} have no graph; use `closeness`"
         )
-    points = np.asarray(model._fit_X, dtype=np.float64)  # scikit-learn has no public name for it
+    points = np.asarray(model._fit_X, dtype=np.float64)  # scikit-learn has no public attribute for it
     stored = graph.constant(points)
-    # which are near: by |p|^2 - 2 x.p, whose rounding can't matter more than a tie ...
+    # Rank by |p|^2 - 2 x.p: its rounding only matters for ties.
     squares = graph.constant((points**2).sum(axis=1))
     rank = graph.node("Gemm", x, stored, squares, alpha=-2.0, transB=1)
     indices = f"neighbours_{len(graph.nodes)}"
@@ -240,7 +242,7 @@ def _knn(graph: _Graph, model: KNeighborsClassifier, x: str) -> str:
             "TopK", [rank, graph.constant([model.n_neighbors], dtype=np.int64)], [indices + "_rank", indices], largest=0
         )
     )
-    # ... and how near: from the difference itself
+    # Compute the distance of the nearest from the difference itself, which is more precise.
     rows = graph.node("Unsqueeze", x, graph.constant([1], dtype=np.int64))
     difference = graph.node("Sub", graph.node("Gather", stored, indices, axis=0), rows)
     distance = graph.node("ReduceL2", difference, graph.constant([2], dtype=np.int64), keepdims=0)
@@ -262,7 +264,7 @@ def _voting(graph: _Graph, model: VotingClassifier, x: str) -> str:
     terms = [
         graph.node("Mul", _step(graph, member, x), graph.constant(weight))
         for member, weight in zip(model.estimators_, weights / weights.sum(), strict=True)
-        if weight > 0  # a member that doesn't count needs no nodes
+        if weight > 0  # a member without weight needs no nodes
     ]
     return graph.node("Sum", *terms)
 
@@ -274,12 +276,12 @@ def _forest(graph: _Graph, forest: RandomForestClassifier | ExtraTreesClassifier
 def _booster(graph: _Graph, model: XGBClassifier, x: str) -> str:
     margins = graph.node("TreeEnsembleRegressor", x, domain="ai.onnx.ml", **booster_attributes(model))
     if len(model.classes_) > 2:
-        return graph.softmax(margins)  # which the base score, the same for all, does not change
+        return graph.softmax(margins)  # the base score is the same for all classes and changes nothing
     positive = graph.node("Sigmoid", margins)  # base_score=0.5 is the margin 0
     return graph.node("Concat", graph.node("Sub", graph.constant(1.0), positive), positive, axis=1)
 
 
-#: What writes the nodes of each kind of step.
+#: Kind of step -> function that writes its nodes.
 _WRITERS: dict[type, Callable[[_Graph, Any, str], str]] = {
     Pipeline: _pipeline,
     StandardScaler: _scaler,

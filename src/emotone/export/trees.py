@@ -1,4 +1,4 @@
-"""Forests and boosted trees as one ONNX node: the sum over trees of what their leaves hold."""
+"""Export forests and boosted trees as a single ONNX node, the sum of leaf values over trees."""
 
 import json
 from typing import Any
@@ -9,10 +9,10 @@ from xgboost import XGBClassifier
 
 
 def forest_attributes(forest: RandomForestClassifier | ExtraTreesClassifier) -> dict[str, Any]:
-    """Write the attributes of a TreeEnsembleRegressor whose k outputs are the forest's probabilities.
+    """Return the attributes of a TreeEnsembleRegressor whose k outputs are the forest's probabilities.
 
-    scikit-learn compares a float32 feature with a double threshold; the greatest float32 that doesn't exceed the
-    threshold sends every float32 feature the same way.
+    scikit-learn compares a float32 feature with a double threshold.  The greatest float32 that does not exceed the
+    threshold gives the same result for every float32 feature.
     """
     table = _Table()
     for tree in (member.tree_ for member in forest.estimators_):
@@ -29,7 +29,7 @@ def forest_attributes(forest: RandomForestClassifier | ExtraTreesClassifier) -> 
 
 
 def booster_attributes(model: XGBClassifier) -> dict[str, Any]:
-    """Write the attributes of a TreeEnsembleRegressor whose outputs are XGBoost's margins: k, or one of two."""
+    """Return the attributes of a TreeEnsembleRegressor for XGBoost's margins: k outputs, or 1 for two classes."""
     learner = json.loads(bytes(model.get_booster().save_raw("json")))["learner"]
     boosted = learner["gradient_booster"]["model"]
     n_targets = max(1, int(learner["learner_model_param"]["num_class"]))
@@ -37,7 +37,7 @@ def booster_attributes(model: XGBClassifier) -> dict[str, Any]:
     for tree, target in zip(boosted["trees"], boosted["tree_info"], strict=True):
         conditions = np.asarray(tree["split_conditions"], dtype=np.float32)
         values = np.zeros((conditions.size, n_targets))
-        values[:, target] = conditions  # a leaf's value stands where an inner node has its threshold
+        values[:, target] = conditions  # a leaf stores its value where an inner node stores its threshold
         table.add(
             features=np.asarray(tree["split_indices"]),
             thresholds=conditions,
@@ -50,7 +50,7 @@ def booster_attributes(model: XGBClassifier) -> dict[str, Any]:
 
 
 def _floor_float32(values: np.ndarray) -> np.ndarray:
-    """Round down: the greatest float32 not above each double.
+    """Return the greatest float32 not above each double.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def _floor_float32(values: np.ndarray) -> np.ndarray:
 
 
 class _Table:
-    """Nodes of many trees, gathered column by column."""
+    """Nodes of many trees, collected column by column."""
 
     def __init__(self) -> None:
         self._nodes: dict[str, list[np.ndarray]] = {}
@@ -93,7 +93,7 @@ class _Table:
             nodes_truenodeids=np.where(leaf, 0, left),
             nodes_falsenodeids=np.where(leaf, 0, right),
         )
-        # a leaf must hold something, so its zeros are left out only beside another value
+        # a leaf needs a value: its zeros are left out only if it has another one
         kept = leaf[:, None] & ((values != 0) | (np.arange(values.shape[1]) == np.abs(values).argmax(axis=1)[:, None]))
         node, target = np.nonzero(kept)
         self._extend(
@@ -105,6 +105,6 @@ class _Table:
         self._n_trees += 1
 
     def attributes(self, *, n_targets: int) -> dict[str, Any]:
-        """Return all columns, as the operator TreeEnsembleRegressor wants them."""
+        """Return all columns in the form of the operator TreeEnsembleRegressor."""
         columns = {name: np.concatenate(parts).tolist() for name, parts in self._nodes.items()}
         return {**columns, "n_targets": n_targets, "aggregate_function": "SUM", "post_transform": "NONE"}

@@ -37,8 +37,6 @@ def extract_features(
         Folder of the feature store; `emotone.features.store.default_folder` by default.
     workers
         Number of processes; all cores by default.
-    progress
-        Called after each clip.
 
     Returns
     -------

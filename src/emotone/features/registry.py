@@ -1,4 +1,4 @@
-"""Extractors by name; a library behind an extractor is imported when the extractor is made.
+"""Extractors by name; the library that an extractor needs is imported when the extractor is made.
 
 To add an extractor: write its class on `emotone.features.base.Extractor`, and add its name to `EXTRACTORS`.
 """
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT", "EXTRACTORS", "SEQUENCES", "get", "is_sequence"]
 
 
-def _maker(module: str, kind: str, *settings: str) -> Callable[[], "Extractor"]:
-    """Return a function that imports a module of this package and makes its extractor."""
+def _maker(module: str, kind: str, *settings: object) -> Callable[[], "Extractor"]:
+    """Return a function that imports a module of this package and makes its extractor.
+
+    The module is imported by its name, so that this registry itself depends on no training library.
+    """
 
     def make() -> "Extractor":
         extractor: Extractor = getattr(import_module(f"emotone.features.{module}"), kind)(*settings)
@@ -60,18 +63,11 @@ def get(name: str) -> "Extractor":
         return EXTRACTORS[name]()
     if not names.is_encoder(name):
         raise ConfigError(f"unknown extractor {name!r}; known: {', '.join(EXTRACTORS)}, {names.GRAMMAR}")
-    parts = [_encoder(part) for part in names.parse(name)]
-    from emotone.features.encoders.pretrained import EightBit, Joined
-
-    extractor = parts[0] if len(parts) == 1 else Joined(parts)
-    return EightBit(extractor) if name.startswith(names.INT8) else extractor
+    parts = [_encoder(part)() for part in names.parse(name)]
+    extractor = parts[0] if len(parts) == 1 else _maker("encoders.pretrained", "Joined", parts)()
+    return _maker("encoders.pretrained", "EightBit", extractor)() if name.startswith(names.INT8) else extractor
 
 
-def _encoder(name: EncoderName) -> "Extractor":
-    if name.model:
-        from emotone.features.encoders.hub import HubEncoder
-
-        return HubEncoder(name)
-    from emotone.features.encoders.pretrained import WhisperStates
-
-    return WhisperStates(name)
+def _encoder(name: EncoderName) -> Callable[[], "Extractor"]:
+    module, kind = ("encoders.hub", "HubEncoder") if name.model else ("encoders.pretrained", "WhisperStates")
+    return _maker(module, kind, name)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotone import files
-from emotone.audio import decoding, reading, resampling
+from emotone.audio import reading
 from emotone.augment.copies import Augmentation
 from emotone.features.clip_cache import ClipCache, clips_of, default_folder
 from emotone.features.columns import FeatureColumn, names_of
@@ -145,7 +145,7 @@ class _FeatureCache(ClipCache[Row]):
     """
 
     def __init__(self, folder: Path, job: Job) -> None:
-        super().__init__(folder / "features.sqlite", code=source_digest(decoding, reading, resampling))
+        super().__init__(folder / "features.sqlite", code=source_digest(*reading.CODE))
         self._job = job
 
     def look_up(self, database: sqlite3.Connection, key: tuple[Any, ...]) -> Row | None:

@@ -1,7 +1,9 @@
-"""The models that ``--model`` can name: one table of name, builder, search grid and description.
+"""The models of ``--model``: a table of name, builder, search grid and description.
 
-The table imports neither scikit-learn nor torch: a builder's module is imported when the model is built, so the names
-can be listed at once.
+A builder's module is imported when the model is built, so this table needs neither scikit-learn nor torch.
+
+To add a model: write its builder in a module of `emotone.models.classic` or `emotone.models.deep`, and add its entry to
+`MODELS`.
 """
 
 import importlib
@@ -15,50 +17,49 @@ from emotone.errors import ConfigError
 
 
 class Estimator(Protocol):
-    """What every model is: a scikit-learn pipeline that learns classes from features (or from waveforms)."""
+    """Interface of every model: a scikit-learn pipeline that is trained on features."""
 
     classes_: np.ndarray
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
-        """Learn from X (n, d) float32 and y (n,) int; returns self."""
+        """Fit on X (n, d) float32 and y (n,) int; return self."""
         ...
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        """Probabilities (n, k), rows sum to one, columns in the order of `classes_`."""
+        """Return probabilities (n, k); rows sum to 1, columns are in the order of `classes_`."""
         ...
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return the settings by name, as scikit-learn writes them."""
+        """Return the settings by scikit-learn's names."""
         ...
 
     def set_params(self, **settings: Any) -> Self:
-        """Change settings, as scikit-learn names them (``classifier__C``)."""
+        """Change settings by scikit-learn's names, such as ``classifier__C``."""
         ...
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """One entry of the table.
+    """An entry of the table.
 
     Attributes
     ----------
     name
-        What ``--model`` calls it.
+        Name for ``--model``.
     build
-        ``build(seed=0, n_jobs=1, class_weight=True)`` gives an unfitted `Estimator`.  ``class_weight`` weighs clips so
-        that every emotion counts the same.
+        ``build(seed=0, n_jobs=1, class_weight=True)`` returns an unfitted `Estimator`.  With ``class_weight`` every
+        emotion has the same total weight.
     grid
-        Settings that ``--tune`` tries, every combination: scikit-learn's name -> values.
+        Settings of ``--tune``, which tries every combination: scikit-learn's name -> values.
     description
         A few words for tables and reports.
     extractor
-        The features that it learns from unless told otherwise, a name in `emotone.features.registry.EXTRACTORS`.
+        Default features, a name in `emotone.features.registry`.
     family
-        ``"classic"``, of one row of features a clip, or ``"deep"``, of frames.  A deep model's last step is an
-        `emotone.models.deep.neural.NeuralClassifier`.
+        ``"classic"``: a row of features per clip, or ``"deep"``: frames.  The last step of a deep model is an
+        `emotone.models.deep.classifier.NeuralClassifier`.
     adaptive
-        Whether it can be told how a speaker usually sounds: its last step is an
-        `emotone.models.deep.adaptive.AdaptiveClassifier`.
+        Whether it can adapt to a speaker.  Its last step is an `emotone.models.deep.adaptive.AdaptiveClassifier`.
     """
 
     name: str
@@ -71,12 +72,12 @@ class ModelSpec:
 
     @property
     def from_scratch(self) -> bool:
-        """Whether it learns from the clips alone, from no pretrained encoder."""
+        """Whether it is trained on the clips alone, without a pretrained encoder."""
         return "whisper-" not in self.extractor
 
 
 def deferred(target: str) -> Callable[..., Estimator]:
-    """Return a builder that is imported when it is first called.
+    """Return a builder whose module is imported when it is called.
 
     Parameters
     ----------
@@ -99,11 +100,12 @@ def _classic(name: str, description: str, grid: Mapping[str, Sequence[Any]]) -> 
 
 def _deep(name: str, description: str, *, extractor: str) -> ModelSpec:
     grid = {"classifier__learning_rate": (1e-3, 2e-3), "classifier__dropout": (0.2, 0.4)}
-    builder = deferred(f"emotone.models.deep.neural:{name.replace('-', '_')}")
+    builder = deferred(f"emotone.models.deep.classifier:{name.replace('-', '_')}")
     return ModelSpec(name=name, build=builder, description=description, grid=grid, extractor=extractor, family="deep")
 
 
-#: Each name -> its entry, in the order in which tables list them.
+_FOREST_GRID = {"axes__shrinkage": (0.3, 0.5, 0.7), "classifier__min_samples_leaf": (3, 10, 20)}
+#: Name -> entry, in the order of tables.
 MODELS: dict[str, ModelSpec] = {
     spec.name: spec
     for spec in (
@@ -125,16 +127,8 @@ MODELS: dict[str, ModelSpec] = {
             "nearest neighbours in principal components, by closeness",
             {"classifier__n_neighbors": (3, 7, 15), "components__n_components": (0.8, 0.95)},
         ),
-        _classic(
-            "random-forest",
-            "random forest of 300 trees on discriminant axes",
-            {"axes__shrinkage": (0.3, 0.5, 0.7), "classifier__min_samples_leaf": (3, 10, 20)},
-        ),
-        _classic(
-            "extra-trees",
-            "300 extremely randomised trees on discriminant axes",
-            {"axes__shrinkage": (0.3, 0.5, 0.7), "classifier__min_samples_leaf": (3, 10, 20)},
-        ),
+        _classic("random-forest", "random forest of 300 trees on discriminant axes", _FOREST_GRID),
+        _classic("extra-trees", "300 extremely randomised trees on discriminant axes", _FOREST_GRID),
         _classic(
             "xgboost",
             "gradient-boosted trees (XGBoost)",
@@ -151,14 +145,7 @@ MODELS: dict[str, ModelSpec] = {
         _classic(
             "ensemble",
             "mean of svm, logistic-regression and extra-trees",
-            {
-                "classifier__weights": (
-                    (1.0, 1.0, 1.0),
-                    (0.0, 1.0, 1.0),
-                    (1.0, 0.0, 1.0),
-                    (1.0, 1.0, 0.0),
-                )
-            },
+            {"classifier__weights": ((1.0, 1.0, 1.0), (0.0, 1.0, 1.0), (1.0, 0.0, 1.0), (1.0, 1.0, 0.0))},
         ),
         _deep("cnn-bilstm", "two 1-D convolutions, then a bidirectional LSTM, over MFCCs", extractor="mfcc-frames"),
         _deep("lstm", "two layers of LSTM over MFCCs", extractor="mfcc-frames"),
@@ -179,12 +166,12 @@ MODELS: dict[str, ModelSpec] = {
 
 
 def get(name: str) -> ModelSpec:
-    """Look up the entry of a model.
+    """Return the entry of a model.
 
     Raises
     ------
     ConfigError
-        No model has this name; the message lists those that exist.
+        No model has this name; the message lists the known names.
 
     Examples
     --------

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -25,86 +26,60 @@ def grid_search(
     seed: int = 0,
     n_jobs: int = 1,
     class_weight: bool = True,
-    given: Sequence[Mapping[str, Any]] | None = None,
+    fit_arguments: Sequence[Mapping[str, Any]] | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Find the settings of highest mean unweighted average recall (UAR) over the folds.
+    """Find the settings with the highest mean unweighted average recall (UAR) over the folds.
 
-    Every pair of settings and fold is one task on one core; ``n_jobs`` tasks run at once, each in a process of its own
-    with one thread, so the cores are never oversubscribed and the answer doesn't depend on their number.
+    Every fit has a single thread, so the result does not depend on ``n_jobs``.
 
     Parameters
     ----------
-    spec
-        The model and its grid.
-    X, y
-        Features (n, d) float32 and labels (n,) int of the training clips.
-    folds
-        Row numbers (train, held out) in X, as `emotone.protocols.inner_folds` gives them.
-    seed
-        Seeds every fit alike.
-    n_jobs
-        Tasks at once.
-    class_weight
-        Whether every emotion counts the same in a fit.
-    given
-        Of each fold, what else its fits are told, as ``fit`` names it; nothing if not given.
-    progress
-        Told after each task.
+    X, y, folds
+        Features (n, d) float32 and labels (n,) int of the training clips; row numbers (train, held out) of each fold.
+    seed, class_weight
+        Of every fit, see `emotone.models.registry.ModelSpec`.
+    fit_arguments
+        Further keyword arguments of ``fit``, for each fold.
 
     Returns
     -------
-    best : dict
-        scikit-learn's name -> value, for ``set_params``; among equals the first in the grid.
-    table : list of dict
-        One row a setting, in the grid's order: the settings, ``uar_mean``, ``uar_std``, ``uar_1`` ... and ``fit_s``,
-        the mean seconds of a fit.
+    Settings for ``set_params``, the first of equals in the grid; and a row per setting, in the grid's order: settings,
+    ``uar_mean``, ``uar_std``, ``uar_1`` ... and ``fit_s``, the mean time of a fit in seconds.
 
     Raises
     ------
-    ConfigError
-        The model has no grid.
-    ProtocolError
-        There are no folds, or one trains on what it holds out.
+    ConfigError, ProtocolError
+        The model has no grid; there are no folds, or a fold trains on held-out clips.
     """
-    if not spec.grid:
-        raise ConfigError(f"the model {spec.name!r} has no settings to search: leave --tune out")
-    _check(folds)
+    _check(spec, folds)
     settings = [dict(zip(spec.grid, values, strict=True)) for values in product(*spec.grid.values())]
-    tasks = list(product(range(len(settings)), range(len(folds))))
+    score = delayed(partial(_score, spec, X, y, seed=seed, class_weight=class_weight))
+    arguments = fit_arguments or [{}] * len(folds)
+    tasks = list(product(enumerate(settings), range(len(folds))))
     results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-        delayed(_score)(
-            spec,
-            X,
-            y,
-            fold=folds[fold],
-            given=given[fold] if given else {},
-            settings=settings[row],
-            place=(row, fold),
-            seed=seed,
-            class_weight=class_weight,
-        )
-        for row, fold in tasks
+        score(folds[fold], setting, arguments[fold], place=(row, fold)) for (row, setting), fold in tasks
     )
-    uar = np.full((len(settings), len(folds)), np.nan)
-    fit_s = np.full_like(uar, np.nan)
-    for done, (place, score, seconds) in enumerate(results, start=1):
-        uar[place], fit_s[place] = score, seconds
+    uar, fit_s = np.full((2, len(settings), len(folds)), np.nan)
+    for done, (place, value, seconds) in enumerate(results, start=1):
+        uar[place], fit_s[place] = value, seconds
         if progress is not None:
             progress(done, len(tasks), f"tuning {spec.name}")
     table = [_row(setting, uar=uar[i], fit_s=fit_s[i]) for i, setting in enumerate(settings)]
     return settings[int(uar.mean(axis=1).argmax())], table
 
 
-def _check(folds: Folds) -> None:
+def _check(spec: ModelSpec, folds: Folds) -> None:
+    if not spec.grid:
+        raise ConfigError(f"the model {spec.name!r} has no settings to search: leave --tune out")
     if not folds:
-        raise ProtocolError("a search needs one fold or more, found none: see splits.inner_folds")
+        raise ProtocolError("a search needs at least one fold, found none; make folds with protocols.inner_folds")
     for number, (train, held_out) in enumerate(folds, start=1):
         shared = np.intersect1d(train, held_out).size
         if shared or not len(train) or not len(held_out):
             raise ProtocolError(
                 f"fold {number} of the search has {len(train)} training and {len(held_out)} held-out rows, {shared} "
-                "of them in both; each must have some and none may be in both"
+                "of them in both; expected some of each, and none in both"
             )
 
 
@@ -112,19 +87,19 @@ def _score(
     spec: ModelSpec,
     X: np.ndarray,
     y: np.ndarray,
-    *,
     fold: tuple[np.ndarray, np.ndarray],
-    given: Mapping[str, Any],
     settings: Mapping[str, Any],
+    fit_arguments: Mapping[str, Any],
+    *,
     place: tuple[int, int],
     seed: int,
     class_weight: bool,
 ) -> tuple[tuple[int, int], float, float]:
-    """Fit one setting on one fold: its place in the table, the UAR of the held-out rows, and the seconds of the fit."""
+    """Fit a setting on a fold; return its place in the table, the UAR of the held-out rows, the seconds of the fit."""
     train, held_out = fold
     model = spec.build(seed=seed, n_jobs=1, class_weight=class_weight).set_params(**settings)
     started = time.perf_counter()
-    model.fit(X[train], y[train], **given)
+    model.fit(X[train], y[train], **fit_arguments)
     seconds = time.perf_counter() - started
     predicted = model.classes_[model.predict_proba(X[held_out]).argmax(axis=1)]
     return place, float(unweighted_average_recall(y[held_out], predicted)), seconds

@@ -21,7 +21,7 @@ def _opening(card: Mapping[str, Any]) -> list[str]:
     return [
         f"# {_line(card['name'])}",
         "",
-        f"A model ({_line(card['model'])}) that tells which of {len(card['emotions'])} emotions a voice carries: "
+        f"A model ({_line(card['model'])}) that recognises which of {len(card['emotions'])} emotions a voice carries: "
         f"{', '.join(card['emotions'])}. Made with Emotone.",
     ]
 
@@ -34,7 +34,7 @@ def _licences(card: Mapping[str, Any]) -> list[str]:
         lines += [
             "",
             f"> **No commercial use.** {' and '.join(closed)}: the licence does not allow it, or none is known that "
-            "does. Ask whoever holds the rights before you build a product on this model.",
+            "does. Ask the owner of the rights before you build a product on this model.",
         ]
     if not corpora:
         return [*lines, "", "> The card names no training corpus: find out what the model was trained on before use."]
@@ -112,7 +112,7 @@ def _limits(card: Mapping[str, Any]) -> list[str]:
         "stronger than those of daily life.",
         "- Other languages, microphones, ages and rooms than the training's cost accuracy: measure it on your own "
         "recordings ('emotone evaluate').",
-        "- One answer for one utterance of one speaker, best of one to five seconds.",
+        "- For one speaker at a time. Recordings of over six seconds are predicted in windows of their speech.",
         "- Not for decisions about people: hiring, policing, medicine, insurance, schooling.",
     ]
     if threshold > 0:
@@ -139,9 +139,9 @@ def _usage(card: Mapping[str, Any]) -> list[str]:
     if card.get("checks_speech"):
         lines += [
             "",
-            f"It tells where there is no speech: the output `{SPEECH}` [1, 1] is the probability that there is any. "
-            "Under a half the answer is 'no speech', whatever the scores are. It was learnt from synthesised noises "
-            "and music.",
+            f"It detects speech: the output `{SPEECH}` [1, 1] is its probability. "
+            "Below 0.5 the prediction is 'no speech', for any scores. It was trained on speech and on synthesised "
+            "noises and music.",
         ]
     return lines
 

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from emotone import audio
 from emotone.audio import SAMPLE_RATE, AudioSource, Channel, Recording
-from emotone.audio.speech_detector import Gate, SpeechDetector
+from emotone.audio.resampling import peak_of
+from emotone.audio.speech_detector import Gate
 from emotone.errors import AudioError, ConfigError, EmotoneError, FeatureError, SilenceError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
@@ -25,7 +26,7 @@ from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.session import DEFAULT, bundle_folder, checked_session, extractor_of, speaker_width
 from emotone.recognition.stream import Stream, StreamSettings
 from emotone.recognition.timeline import Timeline, TimelineSettings, timeline
-from emotone.recognition.windows import WINDOWED_FROM_S, SpeechReader, cut
+from emotone.recognition.windows import WINDOWED_FROM_S, cut, cut_stream
 from emotone.validation import check_range
 
 #: Recordings up to this length are read as a whole before windows are cut.
@@ -44,7 +45,7 @@ class Recognizer:
     Parameters
     ----------
     bundle
-        A folder that `emotone train` or `emotone.export.bundle.bundle` wrote, or "default", the built-in bundle.
+        A folder that `emotone train` or `emotone.export.bundle.write_bundle` wrote, or "default", the built-in bundle.
     emotions
         Names of the emotions that can occur, two or more; the others get no probability, and the scores of these sum to
         one.  None: all of the bundle.
@@ -215,7 +216,7 @@ class Recognizer:
         """Predict the emotion of a recording or of a segment of it.
 
         Up to six seconds of speech are predicted as a single utterance.  Of longer ones, the scores are the mean over
-        windows of three seconds within the speech, weighted by the speech in each: models are trained on clips of that
+        windows of three seconds that hold speech, weighted by the sound in each: models are trained on clips of that
         length.  For changes over time, use `timeline`.
 
         Parameters
@@ -399,9 +400,9 @@ class Recognizer:
         return mean, float(np.average(all_speech, weights=weights)), tuple(notes)
 
     def _windows(self, recording: Recording, progress: Progress | None) -> Iterator[tuple[Vector, float]]:
-        """Yield what the model predicts of a recording: all of a short one, or windows of the speech in a longer one.
+        """Yield what the model predicts of a recording: all of a short one, or the windows of a longer one.
 
-        Each comes with its weight: the seconds of speech that it counts for.
+        Each comes with its weight: the seconds of sound in it.
 
         Raises
         ------
@@ -413,21 +414,18 @@ class Recognizer:
         following = next(blocks, None)
         if following is None:
             sound = self.preprocessing.apply(audio.check_sound(head, recording.name))
-            if len(sound) <= WINDOWED_FROM_S * SAMPLE_RATE:
-                yield sound, 1.0
-                return
-            stretches: Iterable[Vector] = [sound]
+            is_short = len(sound) <= WINDOWED_FROM_S * SAMPLE_RATE
+            windows: Iterable[Vector] = [sound] if is_short else cut(sound)
         else:
-            stretches = itertools.chain([head, following], blocks)
-        loudest = _Loudest(stretches)
-        any_speech = False
-        for _, speech in SpeechReader(loudest, SpeechDetector(gate=self.speech_gate)):
-            for window, seconds in cut(speech):
-                if np.abs(window).max() >= audio.SILENT_PEAK:
-                    any_speech = True
-                    yield self.preprocessing.apply(window), seconds
-        if not any_speech:  # the model's own check for speech has the last word
-            yield self.preprocessing.apply(audio.check_sound(loudest.samples, recording.name)), 1.0
+            windows = cut_stream(itertools.chain([head, following], blocks))
+        is_silent = True
+        for window in windows:
+            if len(window) >= audio.MIN_SAMPLES and peak_of(window) >= audio.SILENT_PEAK:
+                is_silent = False
+                trimmed = self.preprocessing.apply(window) if len(window) < len(head) else window
+                yield trimmed, len(trimmed) / SAMPLE_RATE
+        if is_silent:
+            audio.check_sound(np.zeros(recording.n_samples, np.float32), recording.name)
 
     def _embeddings(self, source: AudioSource) -> Iterator[Vector]:
         """Yield the embedding (e,) of a recording, or of each window of a long recording."""
@@ -483,24 +481,6 @@ def _with_progress(recording: Recording, progress: Progress | None) -> Iterator[
             done_s = round(recording.n_samples / SAMPLE_RATE)
             total = done_s if total_s is None else max(1, round(total_s))
             progress(min(done_s, total), total, "listening")
-
-
-class _Loudest:
-    """Pass blocks on, and keep the beginning of the loudest one."""
-
-    def __init__(self, blocks: Iterable[Vector]) -> None:
-        self._blocks = blocks
-        self.samples = np.zeros(0, np.float32)
-
-    def __iter__(self) -> Iterator[Vector]:
-        peak = -1.0
-        for block in self._blocks:
-            if np.abs(block).max() > peak:
-                peak = float(np.abs(block).max())
-                loudest = int(np.abs(block).argmax())
-                begin = max(0, loudest - round(WINDOWED_FROM_S / 2 * SAMPLE_RATE))
-                self.samples = block[begin : begin + round(WINDOWED_FROM_S * SAMPLE_RATE)].copy()
-            yield block
 
 
 def _check_several(sources: object, *, name: str) -> None:

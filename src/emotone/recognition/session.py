@@ -1,7 +1,6 @@
 """Open the graph of a bundle with onnxruntime and check it against the card."""
 
 import hashlib
-import importlib
 import json
 import os
 from pathlib import Path
@@ -82,7 +81,7 @@ def _check_graph(session: Any, card: dict[str, Any], *, where: Path) -> None:
     if inputs != [expected] or not {"scores", "embedding"} <= set(shapes):
         raise BundleError(
             f"{where} has inputs {inputs} and outputs {list(shapes)}, expected {[expected]} and ['scores', "
-            "'embedding']; export it with emotone.export.bundle.bundle"
+            "'embedding']; export it with emotone.export.bundle.write_bundle"
         )
     if shapes["scores"] != [1, len(card["emotions"])]:
         raise BundleError(
@@ -117,17 +116,18 @@ def speaker_width(session: Any, *, where: str | Path = "the graph") -> int:
     if optional != expected or [type(size) for size in shape] != [int, int]:
         raise BundleError(
             f"{where} has the optional inputs {optional}; expected no optional inputs, or {SPEAKER!r} of the "
-            f"embedding's shape {shape} and {HEARD!r} of shape [1]; export it with emotone.export.bundle.bundle"
+            f"embedding's shape {shape} and {HEARD!r} of shape [1]; export it with emotone.export.bundle.write_bundle"
         )
     return int(shape[1])
 
 
 def extractor_of(described: dict[str, Any], folder: Path) -> Any:
-    """Give the function (n,) -> (d,) of an extractor that can't be a graph."""
+    """Return the function (n,) -> (d,) of an extractor that can't be a graph."""
     name, digest = described["extractor"]["name"], described["extractor"].get("digest")
     try:
-        # by name, since the training side's modules are none that a recognizer may need
-        extractor = importlib.import_module("emotone.features.registry").get(name)
+        from emotone.features.registry import get  # here: the package needs the training libraries
+
+        extractor = get(name)
     except MissingExtraError:
         raise
     except ImportError as error:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from emotone.audio import MIN_SAMPLES, SAMPLE_RATE
+from emotone.audio import SAMPLE_RATE
 from emotone.audio.speech_detector import Edge, SpeechDetector
 
 Waveform = npt.NDArray[np.float32]
@@ -15,26 +15,36 @@ Waveform = npt.NDArray[np.float32]
 WINDOWED_FROM_S = 6.0
 #: Length of a window, and seconds from one to the next; benchmarks/real_recordings.py compares others.
 WINDOW_S, HOP_S = 3.0, 1.5
+_WINDOW, _HOP = round(WINDOW_S * SAMPLE_RATE), round(HOP_S * SAMPLE_RATE)
 #: Each value of the envelope is the peak of this many seconds.
 ENVELOPE_STEP_S = 0.05
 _ENVELOPE_STEP = round(ENVELOPE_STEP_S * SAMPLE_RATE)
 
 
-def cut(samples: Waveform) -> Iterator[tuple[Waveform, float]]:
-    """Yield windows of a stretch of speech, all equally long, and the seconds of speech that each one counts for.
+def cut(samples: Waveform) -> Iterator[Waveform]:
+    """Yield windows of a recording, all equally long, from its first sample to its last.
 
     Examples
     --------
-    >>> [(len(window) / 16_000, seconds) for window, seconds in cut(np.zeros(72_000, np.float32))]
-    [(3.0, 2.25), (3.0, 2.25)]
+    >>> [len(window) / 16_000 for window in cut(np.zeros(112_000, np.float32))]
+    [3.0, 3.0, 3.0, 3.0]
     """
-    window, hop = round(WINDOW_S * SAMPLE_RATE), round(HOP_S * SAMPLE_RATE)
-    if len(samples) < MIN_SAMPLES:
-        return
-    n_hops = max(0, -(-(len(samples) - window) // hop))
+    n_hops = max(0, -(-(len(samples) - _WINDOW) // _HOP))
     for n in range(n_hops + 1):
-        begin = round(n * (len(samples) - window) / n_hops) if n_hops else 0
-        yield samples[begin : begin + window], len(samples) / SAMPLE_RATE / (n_hops + 1)
+        begin = round(n * (len(samples) - _WINDOW) / n_hops) if n_hops else 0
+        yield samples[begin : begin + _WINDOW]
+
+
+def cut_stream(blocks: Iterable[Waveform]) -> Iterator[Waveform]:
+    """Yield windows of a recording that is read in blocks; the last one ends with the recording."""
+    held = np.zeros(0, np.float32)
+    for block in blocks:
+        held = np.concatenate([held, block])
+        n_windows = max(0, (len(held) - _WINDOW) // _HOP)
+        for n in range(n_windows):
+            yield held[n * _HOP : n * _HOP + _WINDOW]
+        held = held[n_windows * _HOP :].copy()
+    yield from cut(held)
 
 
 class SpeechReader:

@@ -116,32 +116,32 @@ def test_progress_never_goes_back_with_balance_either(manifest, tmp_path):
 
 
 def test_every_clip_is_asked_about_as_the_condition_changes_it(gathered):
-    material, extractor, config = gathered
+    training_set, extractor, config = gathered
     rows = np.array([40, 3, 17])
     for name in UNDER:
-        found = material.conditions[name](rows)
+        found = training_set.conditions[name](rows)
         for row, features in zip(rows, found, strict=True):
-            path = material.corpus.table["path"][row]
+            path = training_set.corpus.table["path"][row]
             rng = seed_for(config.seed, digest=audio.content_digest(audio.read(path)), copy_index=1)
             samples = CONDITIONS[name](PREPROCESSING.apply(audio.read(path)), rng=rng)
             np.testing.assert_allclose(features, extractor.extract(torch.from_numpy(samples)), atol=1e-4)
 
 
 def test_conditions_are_read_from_the_store_and_not_computed_again(gathered, monkeypatch):
-    material, _, _ = gathered
-    before = {name: material.conditions[name](np.arange(54)) for name in UNDER}
+    training_set, _, _ = gathered
+    before = {name: training_set.conditions[name](np.arange(54)) for name in UNDER}
     monkeypatch.setattr("emotone.features.worker.GraphRunner", None)
     for name in UNDER:
-        np.testing.assert_array_equal(material.conditions[name](np.array([5, 2])), before[name][[5, 2]])
+        np.testing.assert_array_equal(training_set.conditions[name](np.array([5, 2])), before[name][[5, 2]])
 
 
 def test_scores_are_of_the_models_of_the_test_and_survive_the_disk(gathered, tmp_path):
-    material, _, config = gathered
-    plan = folds.plan(protocols.build("speaker-6fold", material.own), material, config)[1]
-    result = folds.run_fold(plan, material, config)
-    model = folds.fit(plan.fold.train, material, config, settings={}).model
+    training_set, _, config = gathered
+    plan = folds.plan(protocols.build("speaker-6fold", training_set.own), training_set, config)[1]
+    result = folds.run_fold(plan, training_set, config)
+    model = folds.fit(plan.fold.train, training_set, config, settings={}).model
     for name in UNDER:
-        expected = model.predict_proba(material.conditions[name](plan.fold.test))
+        expected = model.predict_proba(training_set.conditions[name](plan.fold.test))
         np.testing.assert_array_equal(result.test_conditions[name], expected)
     assert np.abs(result.test_conditions["noise-0"] - result.test_scores).max() > 0.1
     result.save(tmp_path / "fold.npz")
@@ -152,12 +152,12 @@ def test_scores_are_of_the_models_of_the_test_and_survive_the_disk(gathered, tmp
 
 
 def test_fold_on_disk_is_used_under_the_same_conditions_alone(gathered, monkeypatch):
-    material, _, config = gathered
-    (plan, *_) = folds.plan(protocols.build("speaker-6fold", material.own), material, config)
+    training_set, _, config = gathered
+    (plan, *_) = folds.plan(protocols.build("speaker-6fold", training_set.own), training_set, config)
 
     def key(names):
         changed = toy.config(config.data / "toy.csv", config.out, conditions=names)
-        return folds.fingerprint(plan, material, changed, extractor_digest="a")
+        return folds.fingerprint(plan, training_set, changed, extractor_digest="a")
 
     keys = [key(()), key(("noise-0",)), key(UNDER)]
     monkeypatch.setitem(conditions.CONDITIONS, "noise-0", Noise(1.0, 1.0))

@@ -62,6 +62,7 @@ def test_a_box_warns_of_shared_speakers(finished):
     assert html.index("WARNING") < html.index("<nav")
 
 
+@pytest.mark.slow
 def test_the_page_is_rebuilt_from_the_directory_alone_and_the_same_each_time(finished, tmp_path):
     original = finished[0] / "disjoint"
     copy = tmp_path / "elsewhere" / "disjoint"
@@ -74,6 +75,7 @@ def test_the_page_is_rebuilt_from_the_directory_alone_and_the_same_each_time(fin
     assert not [path for path in copy.rglob("*") if path.name.startswith(".")]
 
 
+@pytest.mark.slow
 def test_an_older_run_has_a_page_that_says_what_is_missing(finished, tmp_path):
     old = tmp_path / "old"
     shutil.copytree(finished[0] / "disjoint", old)

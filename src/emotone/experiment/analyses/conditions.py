@@ -1,7 +1,8 @@
-"""The test clips as conditions change them: computed before the folds, and read again fold by fold."""
+"""Test clips under conditions, such as noise: features are computed before the folds, and read again by each fold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,75 +26,73 @@ if TYPE_CHECKING:
 
 
 def gather_conditions(
-    material: TrainingSet,
+    training_set: TrainingSet,
     extractor: "Extractor",
     config: Config,
     *,
     store: FeatureStore,
     progress: Progress | None = None,
 ) -> TrainingSet:
-    """Compute the features of the own clips under every condition that they are tested under, and keep them at hand.
+    """Compute the features of the own clips under every condition, and return a training set that can read them.
 
     Raises
     ------
     FeatureError
-        A clip can't be read once it was changed.
+        A clip can't be read under a condition.
     """
-    every, found = np.arange(material.n_own, dtype=np.int64), {}
+    readers = {}
     for step, name in enumerate(config.conditions):
         stage = part(progress, step / len(config.conditions), (step + 1) / len(config.conditions))
-        under = _Under(name, material.own, extractor, store, config)
-        under(every, progress=stage)
-        found[name] = under
-    return replace(material, conditions=found)
+        corpus = training_set.own
+        readers[name] = partial(_features, name=name, corpus=corpus, extractor=extractor, store=store, config=config)
+        readers[name](training_set.own_rows, progress=stage)
+    return replace(training_set, conditions=readers)
 
 
-@dataclass(frozen=True, eq=False)
-class _Under:
-    """Gives features of clips under one condition; computed once, and from then on in the store."""
+def _features(
+    rows: Rows,
+    *,
+    name: str,
+    corpus: Corpus,
+    extractor: "Extractor",
+    store: FeatureStore,
+    config: Config,
+    progress: Progress | None = None,
+) -> NDArray[Any]:
+    """Return the features of clips under a condition; the store keeps them."""
 
-    name: str
-    corpus: Corpus
-    extractor: "Extractor"
-    store: FeatureStore
-    config: Config
+    def report(done: int, total: int, what: str, /) -> None:
+        if progress is not None:
+            progress(done, total, f"features under {name}")
 
-    def __call__(self, rows: Rows, *, progress: Progress | None = None) -> NDArray[Any]:
-        def told(done: int, total: int, what: str, /) -> None:
-            if progress is not None:
-                progress(done, total, f"features under {self.name}")
-
-        change = Augmentation((CONDITIONS[self.name],), copy=1, seed=self.config.seed)
-        found = self.store.compute(
-            self.corpus,
-            self.extractor,
-            preprocessing=self.config.preprocessing,
-            augmentation=change,
-            rows=rows.tolist(),
-            progress=told,
-        )
-        if found.rejected:
-            place, why = next(iter(found.rejected.items()))
-            path = self.corpus.table["path"][rows[place]]
-            raise FeatureError(
-                f"{path} can't be tested under {self.name!r}: {why}; leave the condition or the file out"
-            )
-        return found.values
+    features = store.compute(
+        corpus,
+        extractor,
+        preprocessing=config.preprocessing,
+        augmentation=Augmentation((CONDITIONS[name],), copy=1, seed=config.seed),
+        rows=rows.tolist(),
+        progress=report,
+    )
+    if features.rejected:
+        place, reason = next(iter(features.rejected.items()))
+        path = corpus.table["path"][rows[place]]
+        raise FeatureError(f"{path} can't be tested under {name!r}: {reason}; leave the condition or the file out")
+    return features.values
 
 
-def write_conditions(folder: Path, results: Sequence[FoldResult], material: TrainingSet) -> list[dict[str, Any]]:
+def write_conditions(folder: Path, results: Sequence[FoldResult], training_set: TrainingSet) -> list[dict[str, Any]]:
     """Write ``conditions.csv``: the test scores as recorded ("none") and under every condition.
 
     Returns
     -------
-    One row a condition: condition, accuracy, uar, ece.
+    One row per condition: condition, accuracy, uar, ece.
     """
-    truth = material.labels[np.concatenate([result.test_rows for result in results])]
-    heard = {"none": [result.test_scores for result in results]}
-    heard |= {name: [result.test_conditions[name] for result in results] for name in material.conditions}
+    truth = training_set.labels[np.concatenate([result.test_rows for result in results])]
+    under = {"none": [result.test_scores for result in results]}
+    under |= {name: [result.test_conditions[name] for result in results] for name in training_set.conditions}
     rows = []
-    for name, scores in heard.items():
-        pooled = np.concatenate([result.calibrated(one) for result, one in zip(results, scores, strict=True)])
+    for name, scores in under.items():
+        pooled = np.concatenate([result.calibrated(raw) for result, raw in zip(results, scores, strict=True)])
         predicted = pooled.argmax(axis=1)
         rows.append(
             {

@@ -1,4 +1,4 @@
-"""The test scores of kinds of clips: by corpus, gender, intensity and language, and of every speaker."""
+"""Test scores of groups of clips: by corpus, gender, intensity, language and speaker."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,9 +13,9 @@ from emotone.experiment.training_set import Rows, TrainingSet
 
 TABLE, FIGURE = "groups.csv", "groups.png"
 SPEAKER, UNKNOWN = "speaker", "unknown"
-#: The columns of a corpus that clips are grouped by.
+#: Columns of a corpus by which clips are grouped.
 COLUMNS = ("corpus", "gender", "intensity", "language", SPEAKER)
-#: Those that a bundle's card tells of.
+#: Those in a bundle's card.
 ON_CARD = ("corpus", "gender", "intensity")
 
 #: Column -> value -> scores.
@@ -23,68 +23,57 @@ Groups = dict[str, dict[str, dict[str, Any]]]
 
 
 def write(
-    folder: Path, table: pd.DataFrame, *, material: TrainingSet, protocol: Mapping[str, Any], seed: int = 0
+    folder: Path, table: pd.DataFrame, *, training_set: TrainingSet, protocol: Mapping[str, Any], seed: int = 0
 ) -> Groups:
-    """Score the groups of the test clips, and write them as a table and a picture.
+    """Score the groups of the test clips, write a table and a picture, and return the result of `by_group`.
 
-    Parameters
-    ----------
-    table
-        What `outputs.predictions` returns.
-    protocol
-        The ``protocol`` of ``metrics.json``.
-    seed
-        Of the intervals.
-
-    Returns
-    -------
-    What `by_group` returns.
+    ``table``: result of `outputs.predictions`; ``protocol``: that of ``metrics.json``; ``seed``: for the intervals.
     """
     from emotone.report.figures import groups as drawn
     from emotone.report.figures import style
 
     tested = table[table["subset"] == "test"]
-    rows, number = tested["row"].to_numpy(), {emotion: index for index, emotion in enumerate(material.emotions)}
-    truth = material.labels[rows]
+    rows, number = tested["row"].to_numpy(), {emotion: index for index, emotion in enumerate(training_set.emotions)}
+    truth = training_set.labels[rows]
     predicted = np.asarray([number[emotion] for emotion in tested["predicted"]], dtype=np.int64)
-    told = by_group(material.corpus.table.iloc[rows], truth, predicted=predicted, seed=seed)
-    files.write_table(folder / TABLE, as_table(told))
+    scores = by_group(training_set.corpus.table.iloc[rows], truth, predicted=predicted, seed=seed)
+    files.write_table(folder / TABLE, as_table(scores))
     uar = metrics.unweighted_average_recall(truth, predicted)
-    style.save(drawn.groups_picture(told, uar=uar, protocol=protocol), folder / "figures" / FIGURE)
-    return told
+    style.save(drawn.groups_picture(scores, uar=uar, protocol=protocol), folder / "figures" / FIGURE)
+    return scores
 
 
 def by_group(clips: pd.DataFrame, truth: Rows, *, predicted: Rows, seed: int = 0) -> Groups:
-    """Score each group of clips by itself.
+    """Score each group of clips.
 
     Parameters
     ----------
     clips
-        n rows with `COLUMNS`; an empty value is not known, and called "unknown".
+        n rows with `COLUMNS`; an empty value is called "unknown".
     truth, predicted
         (n,) class numbers.
     seed
-        Of the intervals.
+        Random seed of the intervals.
 
     Returns
     -------
-    Column -> value -> ``clips``; ``speakers`` and ``emotions``, how many different ones the group has (unknown speakers
-    not counted); ``uar`` (over the group's own emotions, so that the chance level of groups may differ), ``accuracy``;
-    ``low`` and ``high``, the 95 % interval of the UAR over speakers, None where the group has one alone or clips of
-    unknown ones.  Values are sorted.  Where all clips share one value, the column is left out, unless it is the corpus.
+    Column -> value -> ``clips``; ``speakers`` and ``emotions``, the numbers of known speakers and of emotions; ``uar``
+    (over the emotions of the group, so chance levels may differ), ``accuracy``; ``low`` and ``high``, the 95 % interval
+    of the UAR over speakers, None if the group has a single speaker or unknown ones.  Values are sorted.  A column with
+    a single value is left out, except the corpus.
     """
     speakers = clips[SPEAKER].to_numpy(dtype=str)
-    told: Groups = {}
+    groups: Groups = {}
     for column in COLUMNS:
         values = clips[column].replace("", UNKNOWN).to_numpy(dtype=str)
         names = np.unique(values).tolist()
         if len(names) > 1 or column == "corpus":
             chosen = {name: np.flatnonzero(values == name) for name in names}
-            told[column] = {
+            groups[column] = {
                 name: _scored(truth[rows], predicted[rows], speakers=speakers[rows], seed=seed)
                 for name, rows in chosen.items()
             }
-    return told
+    return groups
 
 
 def _scored(truth: Rows, predicted: Rows, *, speakers: np.ndarray, seed: int) -> dict[str, Any]:
@@ -104,32 +93,37 @@ def _scored(truth: Rows, predicted: Rows, *, speakers: np.ndarray, seed: int) ->
     }
 
 
-def as_table(told: Groups) -> pd.DataFrame:
-    """One row a group: column, group, and its scores."""
-    rows = [{"column": column, "group": name, **one} for column, found in told.items() for name, one in found.items()]
-    return pd.DataFrame(rows)
+def as_table(groups: Groups) -> pd.DataFrame:
+    """Return one row per group: column, group, and its scores."""
+    return pd.DataFrame(
+        [
+            {"column": column, "group": name, **scores}
+            for column, values in groups.items()
+            for name, scores in values.items()
+        ]
+    )
 
 
-def for_card(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Shorten the groups to what a bundle's card tells, which names no speaker.
+def for_card(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Summarise the groups for a bundle's card, which names no speaker.
 
     Parameters
     ----------
-    told
-        What ``metrics.json`` holds, of an old run perhaps without groups.
+    measured
+        Contents of ``metrics.json``; an old run may have no groups.
 
     Returns
     -------
-    ``groups``, those of `ON_CARD`; ``speaker_range``, where several speakers are known: ``speakers``, their number,
-    and ``uar`` and ``accuracy``, each {"lowest", "median", "highest"} over single speakers.  Empty without groups.
+    ``groups``, those of `ON_CARD`; ``speaker_range``, if several speakers are known: ``speakers``, their number, and
+    ``uar`` and ``accuracy``, each {"lowest", "median", "highest"} over speakers.  Empty without groups.
     """
-    groups: Groups | None = told.get("groups")
+    groups: Groups | None = measured.get("groups")
     if groups is None:
         return {}
     shown: dict[str, Any] = {"groups": {column: groups[column] for column in ON_CARD if column in groups}}
-    single = [one for name, one in groups.get(SPEAKER, {}).items() if name != UNKNOWN]
+    single = [scores for name, scores in groups.get(SPEAKER, {}).items() if name != UNKNOWN]
     if len(single) > 1:
-        spread = {score: _range([one[score] for one in single]) for score in ("uar", "accuracy")}
+        spread = {score: _range([scores[score] for scores in single]) for score in ("uar", "accuracy")}
         shown["speaker_range"] = {"speakers": len(single), **spread}
     return shown
 

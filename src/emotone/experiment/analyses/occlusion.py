@@ -1,7 +1,7 @@
-"""What a network listens to: how much less sure of the labelled emotion it is with a block of the sound taken away.
+"""Occlusion of a network: how much the score of the labelled emotion drops if a block of the sound is attenuated.
 
-Occlusion (Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, section 4.2) of a band
-of frequencies during a stretch of time, in the waveform, so that it works for every graph that takes one.
+Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, section 4.2.  A block is a band of
+frequencies during a slot of time, attenuated in the waveform, so that the method works for every graph.
 """
 
 import time
@@ -19,22 +19,22 @@ from emotone.preprocessing import DEFAULT, Preprocessing
 from emotone.progress import Progress
 
 ARRAYS = "relevance.npz"
-#: Seconds that all may take; the effort is the first below that fits.
+#: Seconds for everything; the first of `EFFORTS` that fits is chosen.
 BUDGET_S = 30.0
-#: A clip that is longer is passed over: its blocks would be too long to say anything.
+#: Longer clips are skipped: their blocks would be too long to be informative.
 MOST_S = 12.0
-#: What is left of a block, 40 dB under what it was.
+#: A block is attenuated by 40 dB.
 _GAIN = 0.01
-#: Width of the edges between bands, mel, and between stretches of time, seconds.
+#: Width of the edges between bands, mel, and between slots, seconds.
 _EDGE_MEL, _EDGE_S = 50.0, 0.02
-#: Seconds of a stretch of time, about; and how many stretches there are at least and at most.
+#: Approximate seconds of a slot; least and greatest number of slots.
 _SLOT_S, _LEAST_SLOTS, _MOST_SLOTS = 0.25, 2, 10
-#: A probability under this counts as this.
+#: Probabilities are clipped to this, since the logarithm of 0 is infinite.
 _LEAST_PROBABILITY = 1e-6
 
 
 class Effort(NamedTuple):
-    """How many clips of each emotion are looked at, in how many bands, and in how many stretches of time at most."""
+    """Number of clips of each emotion, number of bands, and greatest number of slots."""
 
     clips: int
     bands: int
@@ -46,12 +46,12 @@ EFFORTS = (Effort(4, 10, 10), Effort(2, 10, 10), Effort(2, 8, 6), Effort(1, 8, 6
 
 
 class Listener(Protocol):
-    """What `emotone.recognition.recognizer.Recognizer` gives, as far as it is needed here."""
+    """The part of `emotone.recognition.recognizer.Recognizer` that is used here."""
 
     emotions: tuple[str, ...]
 
     def run(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(n,) samples at 16 kHz -> probabilities (k,) and an embedding."""
+        """Return probabilities (k,) and an embedding of (n,) samples at 16 kHz."""
         ...
 
 
@@ -64,30 +64,10 @@ def write(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """Write ``relevance.npz``: the maps of a few clips of each emotion that the model gets right.
-
-    Parameters
-    ----------
-    folder
-        The run directory.
-    model
-        The final model.
-    corpus
-        Clips; which of them are looked at is drawn.
-    preprocessing
-        What the model was trained with.
-    seed
-        Of the draw.
-
-    Returns
-    -------
-    What was written: ``maps`` (m, bands, slots), see `occluded`; ``emotion`` (m,), ``row`` (m,) of the corpus,
-    ``confidence`` (m,) and ``seconds`` (m,) of each; ``edges_hz`` (bands + 1,).  m is 0 where the graph is so slow
-    that the least effort would take longer than `BUDGET_S`, or gets nothing right.
-    """
-    found = measured(model, corpus, preprocessing=preprocessing, seed=seed, progress=progress)
-    files.write_arrays(folder / ARRAYS, found)
-    return found
+    """Write ``relevance.npz``, the result of `measured`."""
+    arrays = measured(model, corpus, preprocessing=preprocessing, seed=seed, progress=progress)
+    files.write_arrays(folder / ARRAYS, arrays)
+    return arrays
 
 
 def measured(
@@ -99,35 +79,42 @@ def measured(
     budget_s: float = BUDGET_S,
     progress: Progress | None = None,
 ) -> dict[str, NDArray[Any]]:
-    """Compute what `write` writes."""
+    """Compute maps of a few correctly predicted clips of each emotion, which are drawn with ``seed``.
+
+    Returns
+    -------
+    ``maps`` (m, bands, slots), see `occluded`; ``emotion`` (m,), ``row`` (m,) of the corpus, ``confidence`` (m,) and
+    ``seconds`` (m,) of each; ``edges_hz`` (bands + 1,).  m is 0 if even the least effort would take longer than
+    ``budget_s``, or if no clip is predicted correctly.
+    """
     emotions = [emotion for emotion in model.emotions if emotion in set(corpus.table["emotion"])]
     most = EFFORTS[0].clips
     clips = {
         emotion: _right(model, corpus, emotion, preprocessing=preprocessing, n_most=most, seed=seed)
         for emotion in emotions
     }
-    lengths = [samples.size for found in clips.values() for _, samples, _ in found]
+    lengths = [samples.size for drawn in clips.values() for _, samples, _ in drawn]
     effort = _effort(model, clips, budget_s=budget_s) if lengths else None
     if effort is None:
-        return _told([], edges_hz=band_edges(EFFORTS[-1].bands), shape=(EFFORTS[-1].bands, EFFORTS[-1].slots))
+        return _arrays([], edges_hz=band_edges(EFFORTS[-1].bands), shape=(EFFORTS[-1].bands, EFFORTS[-1].slots))
     edges_hz = band_edges(effort.bands)
     seconds = float(np.median(lengths)) / audio.SAMPLE_RATE
     n_slots = int(np.clip(round(seconds / _SLOT_S), _LEAST_SLOTS, min(effort.slots, _MOST_SLOTS)))
     rows: list[dict[str, Any]] = []
-    chosen = [(emotion, *one) for emotion, found in clips.items() for one in found[: effort.clips]]
+    chosen = [(emotion, *clip) for emotion, drawn in clips.items() for clip in drawn[: effort.clips]]
     for done, (emotion, row, samples, confidence) in enumerate(chosen, start=1):
         try:
             drop = occluded(model, samples, label=model.emotions.index(emotion), edges_hz=edges_hz, n_slots=n_slots)
-        except FeatureError:  # what is left of the clip has no answer
+        except FeatureError:  # too little sound is left
             continue
-        told = {"emotion": emotion, "row": row, "confidence": confidence, "seconds": samples.size / audio.SAMPLE_RATE}
-        rows.append({"maps": drop, **told})
+        clip = {"emotion": emotion, "row": row, "confidence": confidence, "seconds": samples.size / audio.SAMPLE_RATE}
+        rows.append({"maps": drop, **clip})
         if progress is not None:
-            progress(done, len(chosen), "what the model listens to")
-    return _told(rows, edges_hz=edges_hz, shape=(effort.bands, n_slots))
+            progress(done, len(chosen), "measuring which sounds the model uses")
+    return _arrays(rows, edges_hz=edges_hz, shape=(effort.bands, n_slots))
 
 
-def _told(
+def _arrays(
     rows: Sequence[Mapping[str, Any]], *, edges_hz: NDArray[np.float64], shape: tuple[int, int]
 ) -> dict[str, NDArray[Any]]:
     maps = np.asarray([row["maps"] for row in rows], dtype=np.float32).reshape(-1, *shape)
@@ -139,7 +126,7 @@ def _told(
 def _right(
     model: Listener, corpus: Corpus, emotion: str, *, preprocessing: Preprocessing, n_most: int, seed: int
 ) -> list[tuple[int, NDArray[np.float32], float]]:
-    """Draw clips of an emotion that the model gets right: row, samples and confidence; three are tried for each."""
+    """Draw correctly predicted clips of an emotion, from three times ``n_most``: row, samples and confidence."""
     table = corpus.table
     rows = np.flatnonzero(table["emotion"].to_numpy() == emotion)
     kept: list[tuple[int, NDArray[np.float32], float]] = []
@@ -160,22 +147,22 @@ def _right(
 
 
 def _effort(model: Listener, clips: Mapping[str, Sequence[tuple[Any, ...]]], *, budget_s: float) -> Effort | None:
-    """Settle how much can be looked at: the time of one answer decides, on the clip of middle length."""
-    every = sorted((samples for found in clips.values() for _, samples, _ in found), key=len)
-    middle = every[len(every) // 2]
-    model.run(middle)  # the runtime allocates on its first call
+    """Choose the effort by the seconds of a prediction for the clip of median length."""
+    every = sorted((samples for drawn in clips.values() for _, samples, _ in drawn), key=len)
+    median = every[len(every) // 2]
+    model.run(median)  # the runtime allocates memory on its first call
     started = time.perf_counter()
-    model.run(middle)
-    answer_s = time.perf_counter() - started
+    model.run(median)
+    prediction_s = time.perf_counter() - started
     for effort in EFFORTS:
-        n_clips = sum(min(effort.clips, len(found)) for found in clips.values())
-        if answer_s * n_clips * effort.bands * effort.slots <= budget_s:
+        n_clips = sum(min(effort.clips, len(drawn)) for drawn in clips.values())
+        if prediction_s * n_clips * effort.bands * effort.slots <= budget_s:
             return effort
     return None
 
 
 def band_edges(n_bands: int) -> NDArray[np.float64]:
-    """(n_bands + 1,) Hz from 0 to half the sample rate, equally far apart on the mel scale."""
+    """Return (n_bands + 1,) Hz from 0 to half the sample rate, equidistant on the mel scale."""
     top = _mel(np.asarray(audio.SAMPLE_RATE / 2))
     return np.asarray(700 * (10 ** (np.linspace(0, top, n_bands + 1) / 2595) - 1))
 
@@ -192,16 +179,16 @@ def occluded(
     samples
         (n,) at 16 kHz, trimmed.
     label
-        Number of the emotion that the clip is labelled with.
+        Number of the labelled emotion.
     edges_hz
-        (bands + 1,) edges of the bands, rising.
+        (bands + 1,) ascending edges of the bands.
     n_slots
-        Into how many stretches, equally long, the clip is divided.
+        Number of slots of equal length.
 
     Returns
     -------
-    (bands, slots) loss of the logarithm (natural) of the labelled emotion's probability; above 0 where the block
-    spoke for the emotion, below where it spoke against it.
+    (bands, slots) decrease of the natural logarithm of the labelled emotion's probability; positive if the block
+    supports the emotion, negative if it speaks against it.
     """
     before = _log_probability(model, samples, label)
     drop = [
@@ -214,7 +201,7 @@ def occluded(
 def without_blocks(
     samples: NDArray[np.float32], *, edges_hz: NDArray[np.float64], n_slots: int
 ) -> Iterator[Iterator[NDArray[np.float32]]]:
-    """Give the clip (n,) once for each block, with that block 40 dB down: band after band, slot after slot."""
+    """Yield for each band, and in it for each slot, the clip (n,) with that block attenuated by 40 dB."""
     n = samples.size
     hz = np.fft.rfftfreq(n, 1 / audio.SAMPLE_RATE)
     bands = shares(_mel(hz), edges=_mel(edges_hz), width=_EDGE_MEL)
@@ -226,11 +213,11 @@ def without_blocks(
 
 
 def shares(position: NDArray[Any], *, edges: NDArray[np.float64], width: float) -> NDArray[np.float64]:
-    """Divide an axis among the stretches between ``edges``, with raised-cosine edges that are ``width`` wide.
+    """Compute the weight of each interval between ``edges`` at each position, with raised-cosine edges of ``width``.
 
     Returns
     -------
-    (len(edges) - 1, n) in [0, 1]; at every position the sum is 1, beyond the ends too.
+    (len(edges) - 1, n) in [0, 1]; the sum is 1 at every position, also outside the edges.
     """
     rise = [0.5 - 0.5 * np.cos(np.pi * np.clip((position - edge) / width + 0.5, 0, 1)) for edge in edges[1:-1]]
     steps = np.stack([np.ones(len(position)), *rise, np.zeros(len(position))])
@@ -242,5 +229,5 @@ def _log_probability(model: Listener, samples: NDArray[np.float32], label: int) 
 
 
 def _mel(hz: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """Mel of frequencies, 2595 log10(1 + f / 700 Hz)."""
+    """Convert Hz to mel: 2595 log10(1 + f / 700 Hz)."""
     return np.asarray(2595 * np.log10(1 + hz / 700))

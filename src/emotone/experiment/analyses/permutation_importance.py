@@ -1,7 +1,7 @@
-"""What a classic model goes by: the UAR that its test answers lose when a group of features is shuffled among clips.
+"""Permutation importance of a classic model: the UAR that it loses if a group of features is shuffled among clips.
 
-Breiman, "Random Forests", Machine Learning 45, 2001, section 10, with all columns of a group permuted together, since
-a column alone is told by its neighbours.  Nothing is chosen by it: it is read off models that are fitted.
+Breiman, "Random Forests", Machine Learning 45, 2001, section 10.  All columns of a group are permuted together, since
+they are correlated.  It is computed for fitted models, and no setting is chosen by it.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from emotone.models.registry import Estimator
 
 TABLE = "importance.csv"
-#: How often each group is shuffled, and how many test clips of a fold are asked about at most, since each takes time.
+#: How often each group is shuffled, and the greatest number of test clips per fold, which limits the time.
 N_REPEATS, MOST_CLIPS = 2, 120
 
 
@@ -34,28 +34,27 @@ def importance(
     most_clips: int = MOST_CLIPS,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Shuffle each group of features among clips that the model has not learnt from, and see what its UAR loses.
+    """Compute the decrease in UAR on held-out clips for each group of features.
 
-    Within a repeat every group is shuffled in the same way, so that groups differ by themselves and not by the draw.
+    Within a repeat, every group is shuffled in the same way, so that the draw causes no difference between groups.
 
     Parameters
     ----------
     model
         A fitted model.
     values, labels
-        (n, d) features and (n,) class numbers of held-out clips.  Of more than ``most_clips``, that many are drawn.
+        (n, d) features and (n,) class numbers of held-out clips, of which at most ``most_clips`` are drawn.
     columns
-        The d columns; those of a group are shuffled together.
+        The d columns.
     n_repeats
         How often a group is shuffled.
     seed
-        Of the draws.
+        Random seed.
 
     Returns
     -------
-    One row a group: ``group``; ``features``, how many it has; ``clips``; ``uar`` as it is, a share; ``drop``, how much
-    less the UAR is with the group shuffled, mean over repeats; ``drop_low`` and ``drop_high`` over repeats.  A drop
-    may be below 0.
+    One row per group: ``group``; number of ``features``; number of ``clips``; ``uar`` without shuffling, a share;
+    ``drop``, the decrease, mean over repeats; ``drop_low`` and ``drop_high`` over repeats.  A drop may be negative.
     """
     chosen = np.arange(len(labels))
     if len(labels) > most_clips:
@@ -69,25 +68,21 @@ def importance(
         for repeat, order in enumerate(orders):
             shuffled[repeat][:, places] = X[np.ix_(order, places)]
         drops = uar - _uars(model, shuffled, truth)
-        told = {"group": group, "features": int(places.size), "clips": int(truth.size), "uar": uar}
-        rows.append(
-            told | {"drop": float(drops.mean()), "drop_low": float(drops.min()), "drop_high": float(drops.max())}
-        )
+        sizes = {"features": int(places.size), "clips": int(truth.size)}
+        spread = {"drop": float(drops.mean()), "drop_low": float(drops.min()), "drop_high": float(drops.max())}
+        rows.append({"group": group, **sizes, "uar": uar, **spread})
     return rows
 
 
 def _uars(model: "Estimator", values: NDArray[np.float32], truth: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(r, n, d) features -> (r,) UAR of each; all in one question, since many small ones take longer."""
+    """Compute (r,) UARs of (r, n, d) features with a single call of the model, which is faster than many."""
     scores = model.predict_proba(values.reshape(-1, values.shape[-1]))
     predicted = model.classes_[scores.argmax(axis=1)].reshape(len(values), -1)
-    return np.asarray([metrics.unweighted_average_recall(truth, one) for one in predicted])
+    return np.asarray([metrics.unweighted_average_recall(truth, classes) for classes in predicted])
 
 
 def write(folder: Path, results: Sequence["FoldResult"]) -> None:
-    """Write ``importance.csv``, one row a fold and group; no file where no fold has any.
-
-    Columns ``fold`` and those of `importance`.
-    """
+    """Write ``importance.csv``: column ``fold`` and those of `importance`; no file for networks."""
     rows = [{"fold": number, **row} for number, result in enumerate(results, start=1) for row in result.importance]
     if rows:
         files.write_table(folder / TABLE, pd.DataFrame(rows))

@@ -1,7 +1,7 @@
-"""What the threshold for "unsure" is worth: how often the surest answers are wrong, on clips it was not chosen on.
+"""Selective prediction: accuracy and coverage above the threshold for "unsure", on test clips.
 
-The threshold is the final model's: of the confidences that one temperature, of all folds' validation answers, gives.
-Here it meets the folds' own answers, each calibrated by its fold's own temperature; no test label decided on either.
+Threshold and temperatures were chosen on validation clips.  The threshold belongs to the final model, which has one
+temperature; the predictions here are calibrated with the temperature of their fold.
 """
 
 from collections.abc import Mapping
@@ -22,60 +22,51 @@ def write(
     folder: Path,
     table: pd.DataFrame,
     *,
-    material: TrainingSet,
+    training_set: TrainingSet,
     threshold: float,
     protocol: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write the risk-coverage curves of validation and test, as a table and a picture.
+    """Write the risk-coverage curves of validation and test, and return the result of `selective_metrics` for the test.
 
-    Parameters
-    ----------
-    table
-        What `outputs.predictions` returns.
-    threshold
-        Of `outputs.calibration`, from the validation answers.
-    protocol
-        The ``protocol`` of ``metrics.json``.
-
-    Returns
-    -------
-    What `selective_metrics` tells of the test answers.
+    ``table``: result of `outputs.predictions`; ``threshold``: that of the final model; ``protocol``: that of
+    ``metrics.json``.
     """
     from emotone.report.figures import risk_coverage, style
 
-    found = {
+    pooled = {
         subset: metrics.risk_coverage(
-            *outputs_folder.truth_and_scores(table[table["subset"] == subset], material.emotions)
+            *outputs_folder.truth_and_scores(table[table["subset"] == subset], training_set.emotions)
         )
         for subset in fold_result.SUBSETS
     }
-    curves = pd.concat([_curve(subset, one) for subset, one in found.items()], ignore_index=True)
-    told = selective_metrics(table[table["subset"] == "test"], found["test"], threshold=threshold)
+    curves = pd.concat(
+        [
+            pd.DataFrame({"subset": subset, "confidence": x.confidence, "coverage": x.coverage, "risk": x.risk})
+            for subset, x in pooled.items()
+        ],
+        ignore_index=True,
+    )
+    unsure = selective_metrics(table[table["subset"] == "test"], pooled["test"], threshold=threshold)
     files.write_table(folder / TABLE, curves)
-    style.save(risk_coverage.risk_picture(curves, unsure=told, protocol=protocol), folder / "figures" / FIGURE)
-    return told
+    style.save(risk_coverage.risk_picture(curves, unsure=unsure, protocol=protocol), folder / "figures" / FIGURE)
+    return unsure
 
 
-def _curve(subset: str, found: metrics.RiskCoverage) -> pd.DataFrame:
-    columns = {"confidence": found.confidence, "coverage": found.coverage, "risk": found.risk}
-    return pd.DataFrame({"subset": subset, **columns})
-
-
-def selective_metrics(tested: pd.DataFrame, found: metrics.RiskCoverage, *, threshold: float) -> dict[str, Any]:
-    """Say what a threshold does to answers.
+def selective_metrics(tested: pd.DataFrame, curve: metrics.RiskCoverage, *, threshold: float) -> dict[str, Any]:
+    """Compute accuracy and coverage above and below a threshold.
 
     Parameters
     ----------
     tested
-        One row an answer: ``emotion``, ``predicted``, ``confidence``.
-    found
+        One row per prediction: ``emotion``, ``predicted``, ``confidence``.
+    curve
         Their risk-coverage curve.
 
     Returns
     -------
-    ``threshold``; ``coverage``, the share of answers at or above it; ``accuracy_above`` and ``accuracy_below`` (None
-    where there is no such answer); ``aurc``, the area under the risk-coverage curve, ``best_aurc``, the same if every
-    wrong answer were less confident than every right one, and ``e_aurc``, the excess of the one over the other.
+    ``threshold``; ``coverage``, the share of predictions at or above it; ``accuracy_above`` and ``accuracy_below``
+    (None without such predictions); ``aurc``, the area under the risk-coverage curve, ``best_aurc``, the same if every
+    wrong prediction were less confident than every correct one, and ``e_aurc``, their difference.
     """
     right, above = tested["predicted"] == tested["emotion"], tested["confidence"] >= threshold
     return {
@@ -83,7 +74,7 @@ def selective_metrics(tested: pd.DataFrame, found: metrics.RiskCoverage, *, thre
         "coverage": float(above.mean()),
         "accuracy_above": float(right[above].mean()) if above.any() else None,
         "accuracy_below": float(right[~above].mean()) if not above.all() else None,
-        "aurc": found.aurc,
-        "best_aurc": found.best_aurc,
-        "e_aurc": found.e_aurc,
+        "aurc": curve.aurc,
+        "best_aurc": curve.best_aurc,
+        "e_aurc": curve.e_aurc,
     }

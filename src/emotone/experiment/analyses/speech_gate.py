@@ -1,4 +1,4 @@
-"""What the check for speech learns from: clips of the corpora, clean and spoilt, and sounds that are no speech."""
+"""Training data of the detector of non-speech: clean and degraded clips of the corpora, and synthesised sounds."""
 
 from collections.abc import Sequence
 
@@ -11,9 +11,9 @@ from emotone.augment.nonspeech import KINDS, synthesised
 from emotone.features.runner import GraphRunner
 from emotone.progress import Progress
 
-#: What every clip is also heard through: a noisy voice is a voice.
-HEARD = ("noise-10", "noise-0", "telephone")
-#: Sounds of each kind, and how long they are at least and at most, in seconds.
+#: Conditions of the degraded clips, so that noisy speech counts as speech.
+DEGRADED = ("noise-10", "noise-0", "telephone")
+#: Number of sounds of each kind, and their least and greatest length in seconds.
 N_SOUNDS, LENGTHS_S = 60, (0.5, 4.0)
 
 Means = NDArray[np.float32]
@@ -22,36 +22,36 @@ Means = NDArray[np.float32]
 def speech_and_other(
     clips: Sequence[Waveform], graph: bytes, *, seed: int, progress: Progress | None = None
 ) -> tuple[Means, Means]:
-    """Compute mean frames of clips as they are and under `HEARD`, and of synthesised sounds.
+    """Compute mean frames of clips, clean and under `DEGRADED`, and of synthesised sounds.
 
     Parameters
     ----------
     clips
         Speech, each (n,) float32 at 16 kHz, trimmed.
     graph
-        Of an extractor of frames.
+        The graph of an extractor of frames.
     seed
-        Of noises and sounds.
+        Random seed of noises and sounds.
 
     Returns
     -------
-    Speech (clips * (1 + len(HEARD)), d) and other sounds (kinds * N_SOUNDS, d).
+    Speech (clips * (1 + len(DEGRADED)), d) and other sounds (kinds * N_SOUNDS, d).
     """
     runner, rng = GraphRunner(graph), np.random.default_rng([seed, 1])
-    total = len(clips) * (1 + len(HEARD)) + len(KINDS) * N_SOUNDS
-    speech: list[Means] = []
-    other: list[Means] = []
+    total = len(clips) * (1 + len(DEGRADED)) + len(KINDS) * N_SOUNDS
+    means: list[Means] = []
 
-    def add(to: list[Means], samples: Waveform) -> None:
-        to.append(runner(samples).mean(axis=0))
+    def add(samples: Waveform) -> None:
+        means.append(runner(samples).mean(axis=0))
         if progress is not None:
-            progress(len(speech) + len(other), total, "learning what is no speech")
+            progress(len(means), total, "computing frames of speech and other sounds")
 
     for clip in clips:
-        add(speech, clip)
-        for name in HEARD:
-            add(speech, CONDITIONS[name](clip, rng=rng))
+        add(clip)
+        for name in DEGRADED:
+            add(CONDITIONS[name](clip, rng=rng))
+    n_speech = len(means)
     for kind in KINDS:
         for _ in range(N_SOUNDS):
-            add(other, synthesised(kind, duration_s=float(rng.uniform(*LENGTHS_S)), rng=rng))
-    return np.stack(speech), np.stack(other)
+            add(synthesised(kind, duration_s=float(rng.uniform(*LENGTHS_S)), rng=rng))
+    return np.stack(means[:n_speech]), np.stack(means[n_speech:])

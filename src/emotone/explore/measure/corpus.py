@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from emotone import preprocessing
-from emotone.audio import decoding, reading, resampling, trimming
+from emotone.audio import reading, trimming
 from emotone.corpora import Corpus, Rejected
 from emotone.errors import EmotoneError
 from emotone.explore import sound
@@ -24,7 +24,7 @@ from emotone.progress import Progress
 
 FILE = "measures.sqlite"
 _CODE = (
-    clip_module, sound, decoding, reading, resampling, trimming, preprocessing, spectral, descriptors,
+    clip_module, sound, *reading.CODE, trimming, preprocessing, spectral, descriptors,
 )  # fmt: skip
 
 _Row = tuple[Measures, NDArray[np.float32]]

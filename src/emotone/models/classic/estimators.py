@@ -1,6 +1,6 @@
-"""Estimators that scikit-learn lacks: exact discriminant axes, margins as probabilities, balance for any classifier.
+"""Estimators that scikit-learn lacks: exact discriminant axes, probabilities from margins, class weights for any model.
 
-scikit-learn conventions: ``__init__`` only stores, ``fit`` learns and returns self, learned names end in ``_``.
+They follow scikit-learn's conventions: ``__init__`` only stores, ``fit`` returns self, fitted attributes end in ``_``.
 """
 
 from typing import Any, Self
@@ -19,20 +19,20 @@ from emotone.errors import CorpusError
 
 
 class DiscriminantAxes(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """The k - 1 directions that part the classes best, by Fisher's discriminant with a shrunken covariance.
+    """The k - 1 directions that separate the classes best: Fisher's discriminant with a shrunken covariance.
 
-    What scikit-learn's `LinearDiscriminantAnalysis(solver="eigen")` does on standardised columns, with two differences:
-    the projection is computed in double and rounded to float32 once, so that another implementation of the same product
-    gives a forest the same numbers to compare with its thresholds; and it takes one Cholesky factorisation in place of
-    a full eigendecomposition.
+    Equal to scikit-learn's `LinearDiscriminantAnalysis(solver="eigen")` on standardised columns, with two differences.
+    The projection is computed in double and rounded to float32 once, so that a forest in another implementation
+    compares the same numbers with its thresholds.  And a Cholesky factorisation replaces the eigendecomposition.
 
-    Why trees want it: a tree asks about one column at a time, and here each of two thousand columns knows little.
+    Trees need it because a tree tests a single column at a time, and each of two thousand columns has little
+    information.
 
     Parameters
     ----------
     shrinkage
-        The share, in (0, 1], of a multiple of the identity in the covariance within classes.  High, because there are
-        more columns than clips.
+        Share, in (0, 1], of a multiple of the identity in the covariance within classes.  It is high because there
+        are more columns than clips.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class DiscriminantAxes(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
         self.shrinkage = shrinkage
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
-        """Learn from X (n, d), y (n,).
+        """Fit on X (n, d), y (n,).
 
         Raises
         ------
@@ -64,7 +64,7 @@ class DiscriminantAxes(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
         scale[scale == 0] = 1.0  # a constant column
         standard = (X - mean) / scale
         centres = np.stack([standard[encoded == number].mean(axis=0) for number in range(classes.size)])
-        # Every class counts the same in either scatter, however many clips it has.
+        # Every class has the same total weight.
         weights = 1.0 / (classes.size * counts[encoded])
         within = standard - centres[encoded]
         covariance = (within * weights[:, None]).T @ within
@@ -87,7 +87,7 @@ class DiscriminantAxes(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
 
 
 def pair_signs(n_classes: int) -> np.ndarray:
-    """Give the sides of the one-against-one machines, (k (k - 1) / 2, k): +1 a first class, -1 a second, 0 neither.
+    """Return the classes of the one-against-one machines, (k (k - 1) / 2, k): +1 first, -1 second, 0 neither.
 
     Examples
     --------
@@ -104,25 +104,24 @@ def pair_signs(n_classes: int) -> np.ndarray:
 
 
 class MarginProbability(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """Class probabilities from the margins of a support vector machine, by one learned scale.
+    """Class probabilities from the margins of a support vector machine, with a single learned scale.
 
-    One against the rest (`LinearSVC`, margins d_i): ``p = softmax(a d)``.  One against one
-    (`KernelMachine`, margins d_ij): each machine gives the logistic probability of its first class,
-    and a class's score is the product over its machines, ``p = softmax_i(sum_j log sigmoid(a d_ij))``.  The scale
-    ``a`` minimises the log loss of margins predicted by cross-validation, so that one set of support vectors, fitted
-    on all the data, and one number are all there is: ``SVC(probability=True)``, which did this with two numbers a
-    pair, leaves scikit-learn in 1.11.
+    One against the rest (`LinearSVC`, margins d_i): ``p = softmax(a d)``.  One against one (`KernelMachine`, margins
+    d_ij): each machine gives the logistic probability of its first class, and the score of a class is the product over
+    its machines, ``p = softmax_i(sum_j log sigmoid(a d_ij))``.  The scale ``a`` minimises the log loss of
+    cross-validated margins.  So the model is a single machine, fitted on all data, and a number.
+    ``SVC(probability=True)``, which fits two numbers per pair, leaves scikit-learn in 1.11.
 
     Parameters
     ----------
     estimator
         An unfitted `KernelMachine` or `LinearSVC`.
     n_folds
-        Folds of the cross-validation that learns the scale; fewer where a class has fewer clips.
+        Folds of the cross-validation of the scale; fewer if a class has fewer clips.
     seed
-        Seeds the shuffle of those folds.
+        Seed of the shuffle of these folds.
     n_jobs
-        Folds fitted at once, on threads.
+        Number of folds that are fitted at the same time, in threads.
 
     Attributes
     ----------
@@ -171,7 +170,7 @@ class MarginProbability(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
     @property
     def pairwise(self) -> bool:
-        """Whether the margins are one against one (else one against the rest)."""
+        """Whether the margins are one against one; else they are one against the rest."""
         return getattr(self.estimator, "decision_function_shape", None) == "ovo"
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
@@ -187,7 +186,7 @@ class MarginProbability(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
 def _scores(margins: np.ndarray, *, scale: float, pairwise: bool) -> np.ndarray:
     """Turn margins, (n, k), (n, k (k - 1) / 2) or of two classes (n,), into unnormalised log probabilities (n, k)."""
-    if margins.ndim == 1:  # two classes: positive is the second
+    if margins.ndim == 1:  # two classes: positive values mean the second
         return np.stack([np.zeros_like(margins), scale * margins], axis=1)
     if not pairwise:
         return scale * margins
@@ -204,7 +203,7 @@ def _held_out_margins(
 
 
 def _best_scale(margins: np.ndarray, truth: np.ndarray, *, pairwise: bool) -> float:
-    """Find the scale in [1e-3, 1e3] under which ``margins`` explain ``truth`` (n,) with the least log loss."""
+    """Return the scale in [1e-3, 1e3] of the lowest log loss of ``margins`` for the classes ``truth`` (n,)."""
     rows = np.arange(truth.size)
 
     def log_loss(log_scale: float) -> float:
@@ -215,17 +214,17 @@ def _best_scale(margins: np.ndarray, truth: np.ndarray, *, pairwise: bool) -> fl
 
 
 class Weighted(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
-    """A classifier whose `fit` takes sample weights, given weights that make every class count the same.
+    """A classifier whose `fit` takes sample weights, with weights that balance the classes.
 
-    For classifiers without a ``class_weight`` of their own.  Labels are numbered 0 to k - 1 for the inner classifier,
-    which XGBoost asks for, so a fold that lacks a class still fits.
+    For classifiers that have no ``class_weight``.  The inner classifier gets labels 0 to k - 1, as XGBoost requires,
+    so that a fold without some class can be fitted.
 
     Parameters
     ----------
     estimator
         The unfitted classifier.
     class_weight
-        "balanced", each class the same weight in sum, or None, each clip the same weight.
+        "balanced": each class has the same total weight; None: each clip has the same weight.
 
     Attributes
     ----------

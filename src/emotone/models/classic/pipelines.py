@@ -1,10 +1,9 @@
-"""The classic classifiers: each function builds an unfitted scikit-learn pipeline over a feature vector.
+"""The classic classifiers: each function builds an unfitted scikit-learn pipeline on a feature vector.
 
-Every function takes ``seed``, ``n_jobs`` (threads) and ``class_weight`` (whether every emotion shall count the same,
-however many clips it has) and returns a `Pipeline` whose last step is "classifier".  The first step is "scaler",
-except in the models of trees, which compare float32 values with thresholds: XGBoost sees the features unchanged and the
-forests see `DiscriminantAxes`, so that an exported threshold meets equal numbers.  The search grids stand in
-`emotone.models.registry`.
+Every function takes ``seed``, ``n_jobs`` (threads) and ``class_weight`` (whether every emotion has the same total
+weight), and returns a `Pipeline` whose last step is "classifier".  The first step is "scaler", except for trees, which
+compare float32 values with thresholds: XGBoost gets the features unchanged and forests get `DiscriminantAxes`, so that
+the exported graph compares exactly the same numbers.  The search grids are in `emotone.models.registry`.
 """
 
 import numpy as np
@@ -21,9 +20,9 @@ from xgboost import XGBClassifier
 from emotone.models.classic.estimators import DiscriminantAxes, MarginProbability, Weighted
 from emotone.models.classic.kernel import KernelMachine
 
-# Leaves of ten clips in three hundred trees are as good as leaves of two in five hundred, in an eighth of the size.
+# 300 trees with leaves of ten clips score as well as 500 trees with leaves of two, at an eighth of the size.
 N_TREES, MIN_LEAF_CLIPS = 300, 10
-#: The members of `ensemble`, in the order of its weights: three families that err differently.
+#: The members of `ensemble`, in the order of its weights: three families that make different errors.
 ENSEMBLE_MEMBERS = ("svm", "logistic-regression", "extra-trees")
 
 
@@ -34,7 +33,7 @@ def _balance(class_weight: bool) -> str | None:
 def svm(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
     """Support vector machine with the kernel exp(-gamma |x - s|^2), one against one; see `MarginProbability`.
 
-    The kernel is broad: a tenth of scikit-learn's default for two thousand features, which does better on unheard
+    gamma is a tenth of scikit-learn's default for two thousand features; this broad kernel is better on unseen
     speakers.
     """
     machine = KernelMachine(C=10.0, gamma=5e-5, class_weight=_balance(class_weight))
@@ -44,9 +43,9 @@ def svm(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
 def linear_svm(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
     """Linear support vector machine, one against the rest; see `MarginProbability`.
 
-    C is small since feature vectors have as many columns as there are clips.
+    C is small because there are as many columns as clips.
     """
-    # the dual: with more clips than columns the default turns to the primal, many times slower for so wide a matrix
+    # With more clips than columns, the default is the primal problem, many times slower for such a wide matrix.
     machine = LinearSVC(C=3e-4, dual=True, class_weight=_balance(class_weight), random_state=seed, max_iter=20_000)
     return _scaled(MarginProbability(machine, seed=seed, n_jobs=n_jobs))
 
@@ -59,8 +58,8 @@ def logistic_regression(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeli
 def closeness(distance: np.ndarray) -> np.ndarray:
     """Weight of a neighbour at a Euclidean distance: 1 / (1 + distance).
 
-    scikit-learn's own "distance" is 1 / distance, which has a pole at a training clip: there a rounding error in the
-    last bit turns one answer into another, so no other implementation can follow it.
+    scikit-learn's "distance" is 1 / distance, which is infinite at a training clip: there a rounding error in the last
+    bit changes the prediction, so no other implementation can reproduce it.
 
     Examples
     --------
@@ -73,7 +72,7 @@ def closeness(distance: np.ndarray) -> np.ndarray:
 def knn(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
     """Seven nearest neighbours, weighted by closeness, in the principal components that hold 95 % of the variance.
 
-    Neighbours have no class weights: ``class_weight`` changes nothing here.
+    ``class_weight`` has no effect: nearest neighbours have no class weights.
     """
     classifier = KNeighborsClassifier(7, weights=closeness, algorithm="brute", n_jobs=n_jobs)
     components = PCA(0.95, svd_solver="full", random_state=seed)
@@ -83,7 +82,7 @@ def knn(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
 def random_forest(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
     """Random forest (L. Breiman, 2001) over `DiscriminantAxes`.
 
-    A forest of the plain columns, the usual recipe, is far weaker on the same clips; `docs/results.md` shows both.
+    A forest on the features themselves, the usual recipe, scores far lower; see `docs/results.md`.
     """
     return _on_axes(RandomForestClassifier(**_forest(seed=seed, n_jobs=n_jobs, class_weight=class_weight)))
 
@@ -107,7 +106,7 @@ def _forest(*, seed: int, n_jobs: int, class_weight: bool) -> dict[str, object]:
 def xgboost(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
     """Gradient-boosted trees (T. Chen and C. Guestrin, 2016).
 
-    Each tree sees 30 % of the columns, since feature vectors are wide, their columns alike, and time goes with columns.
+    Each tree gets 30 % of the columns: many columns are similar, and the time is proportional to their number.
     """
     booster = XGBClassifier(
         n_estimators=300,
@@ -127,8 +126,8 @@ def xgboost(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
 def mlp(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
     """Multilayer perceptron 512-256-128, stopped early on a tenth of the training clips.
 
-    The configuration of a widely copied RAVDESS recipe.  Its ``learning_rate="adaptive"`` is kept out: it acts on plain
-    gradient descent only, and this is Adam.  One core: scikit-learn's perceptron has no threads of its own.
+    The configuration of a widely used RAVDESS recipe, without its ``learning_rate="adaptive"``, which has no effect
+    with Adam.  It uses a single core: scikit-learn's perceptron has no threads.
     """
     network = MLPClassifier(
         (512, 256, 128),
@@ -144,13 +143,12 @@ def mlp(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
 
 
 def ensemble(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
-    """Weighted mean of the probabilities of `ENSEMBLE_MEMBERS`, each a whole pipeline with its own scaler or none."""
-    builders = {
-        "svm": svm,
-        "logistic-regression": logistic_regression,
-        "extra-trees": extra_trees,
-    }
-    members = [(name, builders[name](seed=seed, n_jobs=n_jobs, class_weight=class_weight)) for name in ENSEMBLE_MEMBERS]
+    """Weighted mean of the probabilities of `ENSEMBLE_MEMBERS`, each a whole pipeline."""
+    builders = (svm, logistic_regression, extra_trees)
+    members = [
+        (name, build(seed=seed, n_jobs=n_jobs, class_weight=class_weight))
+        for name, build in zip(ENSEMBLE_MEMBERS, builders, strict=True)
+    ]
     return _unscaled(VotingClassifier(members, voting="soft", weights=[1.0] * len(members)))
 
 

@@ -1,9 +1,9 @@
-"""A recogniser over the states of a speech encoder that can be told how a speaker usually sounds.
+"""A network on the states of a speech encoder that adapts to a speaker.
 
-States are projected to a few hundred columns, and the mean and deviation of each over time are the embedding of a clip.
-Two heads read it: one as it is, and one after the speaker's mean embedding is subtracted, which takes away most of what
-belongs to the voice rather than to the emotion.  Both learn at once from the same clips; with no clip of a speaker the
-first answers alone, and the more there are, the more the second one counts.
+States are projected to a few hundred columns, and their mean and deviation over time are the embedding of a clip.  Two
+heads classify it.  The first gets the embedding itself; the second gets it minus the speaker's mean embedding, which
+removes most of the difference between voices.  Both are trained together on the same clips.  Without a clip of the
+speaker only the first counts; the more clips are known, the larger is the weight of the second.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,41 +17,41 @@ from torch import Tensor, nn
 
 from emotone.errors import ConfigError
 from emotone.features.encoders.quantize import quantize_int8
+from emotone.models.deep.classifier import InferenceModule, NeuralClassifier, threads
 from emotone.models.deep.clips import Clips, Frames, padded
 from emotone.models.deep.networks import FrameNetwork, frame_mask, mean_and_deviation
-from emotone.models.deep.neural import InferenceModule, NeuralClassifier, threads
 from emotone.models.deep.speech_gate import Gate
 from emotone.models.deep.training import Net
 
-#: So many clips weigh as much as all that is known of other voices: in the mean of the speaker, and in the answer.
+#: With this number of known clips, a speaker's own mean and the adapted head reach half of the weight.
 PRIOR_CLIPS, PRIOR_ANSWERS = 3.0, 2.0
-_MOMENTUM = 0.1  # of a speaker's running mean, a clip
-_HEARD = (3.0, 5.0, 10.0, 30.0, float("inf"))  # clips of the speaker that training pretends to know
-_AT_ONCE = 64
+_MOMENTUM = 0.1  # of a speaker's running mean, per clip
+_SIMULATED_CLIPS = (3.0, 5.0, 10.0, 30.0, float("inf"))  # known clips of the speaker, simulated in training
+_BATCH = 64
 _EXTRAS = {"speakers": np.int64, "possible": np.bool_, "own": np.bool_}
 
 
-def share(heard: Tensor, prior: float) -> Tensor:
-    """n / (n + prior), in a form that is 1 for an infinite n."""
-    return 1 - prior / (heard + prior)
+def share(n_clips: Tensor, prior: float) -> Tensor:
+    """Return n / (n + prior), in a form that is 1 for an infinite n."""
+    return 1 - prior / (n_clips + prior)
 
 
-def shrunk(mean: Tensor, centre: Tensor, heard: Tensor) -> Tensor:
-    """Draw the mean embedding of a speaker's n clips towards the one of all voices: (n mean + 3 centre) / (n + 3)."""
-    return centre + share(heard, PRIOR_CLIPS) * (mean - centre)
+def shrunk(mean: Tensor, centre: Tensor, n_clips: Tensor) -> Tensor:
+    """Shrink the mean embedding of a speaker's n clips towards that of all voices: (n mean + 3 centre) / (n + 3)."""
+    return centre + share(n_clips, PRIOR_CLIPS) * (mean - centre)
 
 
 class Adaptive(FrameNetwork):
-    """Projection, statistics over time, two heads; see the module.
+    """Projection, statistics over time and two heads; see the module.
 
     Attributes
     ----------
     memory
-        (speakers, e) running mean of each training speaker's embeddings; only training needs it.
+        (speakers, e) running mean of the embeddings of each training speaker; only training needs it.
     n_seen
-        (speakers,) clips that it was taken from.
+        (speakers,) number of clips in it.
     centre
-        (e,) mean over speakers, in place of the mean of a speaker who is not known.
+        (e,) mean over speakers; replaces the mean of an unknown speaker.
     """
 
     memory: Tensor
@@ -60,7 +60,7 @@ class Adaptive(FrameNetwork):
 
     def __init__(self, n_columns: int, n_classes: int, *, dropout: float = 0.3, width: int = 128) -> None:
         super().__init__()
-        # Of whole columns: drawing for every value of wide frames would take most of a step (docs/tried.md).
+        # It drops whole columns: draws for every value would take most of the time of a step (docs/tried.md).
         self.dropout = nn.Dropout(dropout)
         self.project = nn.Linear(n_columns, width)
         self.head = _head(2 * width, n_classes, dropout=dropout)
@@ -69,7 +69,7 @@ class Adaptive(FrameNetwork):
         self.remember(0)
 
     def remember(self, n_speakers: int) -> None:
-        """Make room for the means of training speakers, or, with 0, forget them."""
+        """Create the memory for the means of training speakers; 0 deletes it."""
         self.register_buffer("memory", torch.zeros(n_speakers, self.centre.numel()))
         self.register_buffer("n_seen", torch.zeros(n_speakers))
 
@@ -84,7 +84,7 @@ class Adaptive(FrameNetwork):
 
     @torch.no_grad()
     def update(self, embedding: Tensor, speakers: Tensor) -> None:
-        """Move the running means of the speakers (b,) of a batch; the first clips of one count fully."""
+        """Update the running means of the speakers (b,) of a batch; the first clips of a speaker have full weight."""
         for speaker in torch.unique(speakers):
             own = embedding[speakers == speaker]
             self.n_seen[speaker] += len(own)
@@ -97,86 +97,86 @@ def _head(width: int, n_classes: int, *, dropout: float) -> nn.Module:
 
 
 class AdaptiveNet(Net):
-    """Trains both heads of `Adaptive` at once.
+    """Train both heads of `Adaptive` together.
 
-    The second one is given the speaker's mean as so many clips would tell it, a number drawn anew for each clip: the
-    running mean, and the deviation of some other clip of the batch from its own speaker's mean, scaled down, for noise.
+    The second head gets a simulated mean of n clips of the speaker; n is drawn for each clip.  It is the running mean
+    plus noise: the deviation of another clip of the batch from its speaker's mean, divided by sqrt(n).
 
-    The loss that training tells is the mean over both heads; the one on held-out clips, of whose speakers nothing is
-    known, is the first head's.
+    The training loss is the mean over both heads.  The loss on held-out clips is that of the first head, since their
+    speakers are unknown.
     """
 
-    def losses(self, given: dict[str, Tensor], targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean loss of both heads, and the logits (b, k) of the first."""
+    def losses(self, inputs: dict[str, Tensor], targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean loss of both heads, and the logits (b, k) of the first."""
         network = cast("Adaptive", self.module_)
-        frames = given["frames"].to(self.recipe.device)
-        speakers = given["speakers"].to(self.recipe.device)
-        embedding = network.embed(frames, given["lengths"].to(self.recipe.device)).float()
+        frames = inputs["frames"].to(self.recipe.device)
+        speakers = inputs["speakers"].to(self.recipe.device)
+        embedding = network.embed(frames, inputs["lengths"].to(self.recipe.device)).float()
         seen = embedding.detach()
         network.update(seen, speakers)
         logits = network.head(embedding)
-        adapted = network.adapted_head(embedding - self._pretended(seen, speakers, network))
-        if "weight" in given:
-            targets = targets * given["weight"].to(targets)[:, None]
-        possible = given.get("possible")
-        both = [self.weighed_loss(one, targets, possible=possible) for one in (logits, adapted)]
-        return (both[0] + both[1]) / 2, logits
+        adapted = network.adapted_head(embedding - self._simulated_mean(seen, speakers, network))
+        if "weight" in inputs:
+            targets = targets * inputs["weight"].to(targets)[:, None]
+        possible = inputs.get("possible")
+        first, second = (self.weighted_loss(each, targets, possible=possible) for each in (logits, adapted))
+        return (first + second) / 2, logits
 
-    def _pretended(self, embedding: Tensor, speakers: Tensor, network: Adaptive) -> Tensor:
-        """What the speakers' means would be taken for after some clips, (b, e)."""
-        heard = torch.from_numpy(self.step_rng.choice(_HEARD, size=(len(embedding), 1))).to(embedding)
+    def _simulated_mean(self, embedding: Tensor, speakers: Tensor, network: Adaptive) -> Tensor:
+        """Return the speakers' means as estimated from a random number of clips, (b, e)."""
+        n_clips = torch.from_numpy(self.step_rng.choice(_SIMULATED_CLIPS, size=(len(embedding), 1))).to(embedding)
         own = network.memory[speakers]
         away = (embedding - own)[torch.from_numpy(self.step_rng.permutation(len(embedding))).to(embedding.device)]
         centre = network.memory[network.n_seen > 0].mean(0)
-        return shrunk(own + away / heard.sqrt(), centre, heard)
+        return shrunk(own + away / n_clips.sqrt(), centre, n_clips)
 
 
 class AdaptiveClassifier(NeuralClassifier):
     """`NeuralClassifier` of `Adaptive` networks.
 
-    `fit` takes, as ``extras``, whatever is known of
+    `fit` takes these ``extras``, all optional:
 
     speakers
-        (n,) int from 0, who speaks; all the same voice if not given.
+        (n,) int from 0, the speakers; by default a single speaker.
     possible
-        (n, labels) bool, column l for the label l: which a clip can be of.  In a corpus without calm voices, calm is no
-        wrong answer.  All of them if not given.  With ``class_weight="balanced"``, classes are balanced among the clips
-        that can be of the same ones: a class that one small corpus alone knows is not rare there, and a weight of its
-        rarity among all clips would have it found everywhere.
+        (n, labels) bool, column l for label l: the classes that are possible for a clip; by default all.  If a corpus
+        has no calm clips, "calm" is no error there.  With ``class_weight="balanced"``, classes are balanced among the
+        clips with the same possible classes: otherwise a class that only a small corpus has would get a large weight
+        and be predicted everywhere.
     own
-        (n,) bool, whether the clip's speaker is like those that will be met: the centre is the mean over these; all of
-        them if not given.
+        (n,) bool, whether the clip's speaker is like those of the application: the centre is the mean over these
+        clips; by default all.
     """
 
     net_type: ClassVar[type[Net]] = AdaptiveNet
-    #: Tells whether there is speech, see `emotone.models.deep.speech_gate`; set it once the networks are fitted.
+    #: Detects speech, see `emotone.models.deep.speech_gate`; set it after the fit.
     gate: Gate | None = None
 
     def fit(
-        self, X: Sequence[Frames], y: np.ndarray, *, extras: Mapping[str, np.ndarray] | None = None, **given: Any
+        self, X: Sequence[Frames], y: np.ndarray, *, extras: Mapping[str, np.ndarray] | None = None, **arguments: Any
     ) -> Self:
         """Train the networks; see `NeuralClassifier.fit`.
 
         Raises
         ------
         ConfigError
-            Mixup is asked for, the network is none that adapts, or the extras don't fit the clips.
+            There is mixup, the network can't adapt, or the extras don't fit the clips.
         """
         if self.mixup > 0:
             raise ConfigError(
-                f"mixup is {self.mixup}, and a mixed clip would be of two voices, of which an adaptive network learns "
-                "each one's mean; leave mixup out"
+                f"mixup is {self.mixup}; expected 0, since a mixed clip has two voices, and an adaptive network needs "
+                "the mean of each voice: leave mixup out"
             )
         if not issubclass(self.network, Adaptive):
             raise ConfigError(f"network is {self.network.__name__}; expected Adaptive, which can adapt to a speaker")
-        known = _settled(extras or {}, np.asarray(y))
+        known = _checked_extras(extras or {}, np.asarray(y))
         self._weighs_clips = self.class_weight is not None and "possible" in known
         if self._weighs_clips:
             known["weight"] = _balanced_weights(np.unique(y, return_inverse=True)[1], known["possible"])
-        return super().fit(X, y, extras=known, **given)
+        return super().fit(X, y, extras=known, **arguments)
 
     def _class_weights(self, counts: np.ndarray) -> np.ndarray:
-        """Ones where each clip has a weight of its own; see ``possible``."""
+        """Return ones if each clip has its own weight; see ``possible``."""
         return np.ones(counts.size) if self._weighs_clips else super()._class_weights(counts)
 
     def _network(self, clips: Clips) -> FrameNetwork:
@@ -185,7 +185,7 @@ class AdaptiveClassifier(NeuralClassifier):
         return network
 
     def _finish(self, network: FrameNetwork, clips: Clips) -> None:
-        """Round the projection to the 8 bits that bundles store, set the centre, and forget the training speakers."""
+        """Round the projection to the 8 bits that bundles store, set the centre, delete the training speakers."""
         adaptive = cast("Adaptive", network)
         rounded, scale_of_weights = quantize_int8(adaptive.project.weight.detach().numpy(), axis=0)
         adaptive.project.weight.data = torch.from_numpy(rounded * scale_of_weights)
@@ -196,7 +196,7 @@ class AdaptiveClassifier(NeuralClassifier):
                 _embedded(
                     adaptive, [clips.frames[row][:: self.stride] for row in rows], mean=self.mean_, scale=self.scale_
                 )
-                for rows in np.split(own, range(_AT_ONCE, len(own), _AT_ONCE))
+                for rows in np.split(own, range(_BATCH, len(own), _BATCH))
             ]
         )
         means = [embedding[speakers[own] == speaker].mean(axis=0) for speaker in np.unique(speakers[own])]
@@ -204,59 +204,59 @@ class AdaptiveClassifier(NeuralClassifier):
         adaptive.remember(0)
 
     def embed(self, X: Sequence[Frames]) -> np.ndarray:
-        """Compute the embeddings (n, members * e) of clips (T, d), members side by side."""
-        whole = self.deployed()
-        result = np.zeros((len(X), whole.width), dtype=np.float32)
+        """Return the embeddings (n, members * e) of clips (T, d), member after member."""
+        module = self.inference_module()
+        result = np.zeros((len(X), module.width), dtype=np.float32)
         with threads(self.n_jobs), torch.inference_mode():
-            for start in range(0, len(X), _AT_ONCE):
-                part = X[start : start + _AT_ONCE]
-                result[start : start + len(part)] = whole(**padded(part))[1].numpy()
+            for start in range(0, len(X), _BATCH):
+                part = X[start : start + _BATCH]
+                result[start : start + len(part)] = module(**padded(part))[1].numpy()
         return result
 
-    def adapted_proba(self, embedding: np.ndarray, *, mean: np.ndarray, heard: np.ndarray) -> np.ndarray:
-        """Compute the probabilities (n, k) of clips whose speakers are known a little.
+    def adapted_proba(self, embedding: np.ndarray, *, mean: np.ndarray, n_clips: np.ndarray) -> np.ndarray:
+        """Return the probabilities (n, k) of clips of known speakers.
 
         Parameters
         ----------
         embedding
             (n, members * e) of the clips, from `embed`.
         mean
-            (n, members * e) mean embedding of clips of the same speaker; finite, also where none was heard.
-        heard
-            (n,) how many clips those were, from 0; infinity for the speaker's mean as it is.
+            (n, members * e) mean embedding of other clips of the same speaker; finite, also without any clip.
+        n_clips
+            (n,) number of these clips, from 0; infinity to use the mean unchanged.
 
         Raises
         ------
         ConfigError
-            Fewer clips than none were heard.
+            A number of clips is negative.
         """
-        if not np.all(np.asarray(heard) >= 0):
-            raise ConfigError(f"heard goes down to {np.min(heard)}; expected numbers of clips, 0 or more")
+        if not np.all(np.asarray(n_clips) >= 0):
+            raise ConfigError(f"n_clips goes down to {np.min(n_clips)}; expected numbers of clips, 0 or more")
         with threads(self.n_jobs), torch.inference_mode():
-            given = [torch.from_numpy(np.asarray(one, dtype=np.float32)) for one in (embedding, mean, heard)]
-            result: np.ndarray = self.deployed().answer(*given).numpy()
+            tensors = [torch.from_numpy(np.asarray(array, dtype=np.float32)) for array in (embedding, mean, n_clips)]
+            result: np.ndarray = self.inference_module().probabilities(*tensors).numpy()
         return result
 
-    def deployed(self) -> "DeployedAdaptive":
-        """All that prediction takes, as one torch module."""
+    def inference_module(self) -> "AdaptiveInferenceModule":
+        """Return everything that prediction needs as a single torch module."""
         check_is_fitted(self)
         mean, scale = torch.from_numpy(self.mean_), torch.from_numpy(self.scale_)
-        return DeployedAdaptive(self.members_, mean, scale, stride=self.stride, gate=self.gate).eval()
+        return AdaptiveInferenceModule(self.members_, mean, scale, stride=self.stride, gate=self.gate).eval()
 
 
-def _settled(extras: Mapping[str, np.ndarray], y: np.ndarray) -> dict[str, np.ndarray]:
-    """Check what is known of the clips, and give it as the networks take it: ``possible`` has their classes alone."""
+def _checked_extras(extras: Mapping[str, np.ndarray], y: np.ndarray) -> dict[str, np.ndarray]:
+    """Check the extras of clips and return them for the networks, with the columns of ``possible`` that occur in y."""
     for name, values in extras.items():
         if name not in _EXTRAS:
             raise ConfigError(f"unknown extra {name!r}; known: {', '.join(_EXTRAS)}")
         if len(values) != len(y):
-            raise ConfigError(f"{name} has {len(values)} rows and there are {len(y)} clips; expected one a clip")
+            raise ConfigError(f"{name} has {len(values)} rows and there are {len(y)} clips; expected one row per clip")
     known: dict[str, np.ndarray] = {"speakers": np.zeros(len(y), dtype=np.int64)}
     known |= {name: np.asarray(values, dtype=_EXTRAS[name]) for name, values in extras.items()}
     if (known["speakers"] < 0).any():
         raise ConfigError(f"speakers go down to {known['speakers'].min()}; expected numbers from 0")
     if "own" in known and not known["own"].any():
-        raise ConfigError("own is true of no clip; expected some, whose speakers are like those that will be met")
+        raise ConfigError("own is true of no clip; expected some clips, those with speakers like in the application")
     if "possible" in known:
         wrong = np.flatnonzero(~known["possible"][np.arange(len(y)), y])
         if wrong.size:
@@ -266,7 +266,7 @@ def _settled(extras: Mapping[str, np.ndarray], y: np.ndarray) -> dict[str, np.nd
 
 
 def _balanced_weights(classes: np.ndarray, possible: np.ndarray) -> np.ndarray:
-    """Weight (n,) of each clip: of its class among the clips for which the same classes are possible, mean 1 there."""
+    """Return clip weights (n,) that balance the classes among clips with the same possible classes, with mean 1."""
     weights = np.zeros(len(classes), dtype=np.float32)
     _, groups = np.unique(possible, axis=0, return_inverse=True)
     for group in np.unique(groups):
@@ -276,8 +276,8 @@ def _balanced_weights(classes: np.ndarray, possible: np.ndarray) -> np.ndarray:
     return weights
 
 
-class DeployedAdaptive(InferenceModule):
-    """Frames, and what is known of the speaker, to probabilities and embedding."""
+class AdaptiveInferenceModule(InferenceModule):
+    """From frames and the speaker's mean embedding to probabilities and embedding."""
 
     def __init__(
         self,
@@ -296,14 +296,14 @@ class DeployedAdaptive(InferenceModule):
             self.gate.bias.data = torch.tensor([gate.bias], dtype=torch.float32)
 
     def speech(self, frames: Tensor) -> Tensor:
-        """Frames of one clip (1, T, d) -> the probability (1, 1) that there is speech; 1 without a gate."""
+        """Frames of a clip (1, T, d) -> probability (1, 1) of speech; 1 without a gate."""
         if self.gate is None:
             return torch.ones(1, 1)
         return torch.sigmoid(self.gate(frames.mean(1)))
 
     @property
     def width(self) -> int:
-        """Columns of the embedding, members * e."""
+        """Width of the embedding, members * e."""
         return sum(int(cast("Adaptive", member).centre.numel()) for member in self.members)
 
     def forward(
@@ -312,18 +312,18 @@ class DeployedAdaptive(InferenceModule):
         lengths: Tensor | None = None,
         *,
         speaker: Tensor | None = None,
-        heard: Tensor | None = None,
+        n_clips: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Answer clips.
+        """Compute the probabilities of clips.
 
         Parameters
         ----------
         frames, lengths
             (b, T, d), (b,).
         speaker
-            (b, members * e) mean embedding of clips of the same speaker.
-        heard
-            (b,) how many they were; nothing is known of the speaker without it.
+            (b, members * e) mean embedding of other clips of the same speaker.
+        n_clips
+            (b,) number of these clips; without it the speaker is unknown.
 
         Returns
         -------
@@ -331,22 +331,22 @@ class DeployedAdaptive(InferenceModule):
         """
         standard, lengths = self.standard(frames, lengths)
         embedding = torch.cat([cast("Adaptive", member).embed(standard, lengths) for member in self.members], dim=1)
-        if speaker is None or heard is None:
-            speaker, heard = embedding, torch.zeros(len(embedding))
-        return self.answer(embedding, speaker, heard), embedding
+        if speaker is None or n_clips is None:
+            speaker, n_clips = embedding, torch.zeros(len(embedding))
+        return self.probabilities(embedding, speaker, n_clips), embedding
 
-    def answer(self, embedding: Tensor, speaker: Tensor, heard: Tensor) -> Tensor:
+    def probabilities(self, embedding: Tensor, speaker: Tensor, n_clips: Tensor) -> Tensor:
         """(b, members * e), (b, members * e), (b,) -> probabilities (b, k)."""
         width = embedding.shape[1] // len(self.members)
-        count = heard[:, None]
-        answers = []
+        count = n_clips[:, None]
+        scores = []
         for number, member in enumerate(self.members):
             network, columns = cast("Adaptive", member), slice(number * width, (number + 1) * width)
             own = embedding[:, columns]
             plain = network.head(own)
             adapted = network.adapted_head(own - shrunk(speaker[:, columns], network.centre, count))
-            answers.append(torch.softmax(torch.lerp(plain, adapted, share(count, PRIOR_ANSWERS)), dim=1))
-        return torch.stack(answers).mean(dim=0)
+            scores.append(torch.softmax(torch.lerp(plain, adapted, share(count, PRIOR_ANSWERS)), dim=1))
+        return torch.stack(scores).mean(dim=0)
 
 
 def _embedded(network: Adaptive, clips: Sequence[Frames], *, mean: Frames, scale: Frames) -> np.ndarray:
@@ -356,7 +356,7 @@ def _embedded(network: Adaptive, clips: Sequence[Frames], *, mean: Frames, scale
 
 
 def adaptive(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
-    """See `Adaptive`; over whole clips."""
+    """Build the pipeline of `Adaptive`, on whole clips."""
     classifier = AdaptiveClassifier(
         Adaptive,
         seed=seed,
@@ -367,6 +367,6 @@ def adaptive(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
         n_time_masks=0,
         n_frequency_masks=0,
         window=100_000,
-        stride=3,  # states 20 ms apart are much alike: a third of them trains as well (docs/tried.md)
+        stride=3,  # states 20 ms apart are similar: a third of them is as good for training (docs/tried.md)
     )
     return Pipeline([("classifier", classifier)])

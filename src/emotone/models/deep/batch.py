@@ -1,4 +1,4 @@
-"""Masks and mixup for batches of frames, drawn afresh for every batch that a network learns from, and their loss.
+"""Masks and mixup for training batches of frames, drawn anew for every batch, and their loss.
 
 References
 ----------
@@ -16,27 +16,27 @@ from torch import Tensor
 
 from emotone.errors import ConfigError, FeatureError
 
-_IMPOSSIBLE = -1e4  # logit of a class that a clip can't be of
+_IMPOSSIBLE = -1e4  # logit of a class that is not possible for a clip
 
 
 def mask_time(batch: Tensor, lengths: Tensor, *, n_masks: int, max_share: float, rng: np.random.Generator) -> Tensor:
-    """Set spans of frames to 0, the mean of standardised features; each clip's are drawn for itself.
+    """Set spans of frames to 0, the mean of standardised features; spans are drawn for each clip separately.
 
-    A mask's width is drawn evenly from 0 to ``max_share`` of the clip, in whole frames, and then its place from those
-    where it lies wholly within the clip.  Masks may overlap.
+    The width of a mask is uniform from 0 to ``max_share`` of the clip, in whole frames.  Its place is uniform among
+    those where it fits into the clip.  Masks may overlap.
 
     Parameters
     ----------
     batch
         (b, T, d) standardised frames.  It is not changed.
     lengths
-        (b,) frames of each clip, 0 to T; what lies beyond is not masked.
+        (b,) frames of each clip, 0 to T; padding is not masked.
     n_masks
-        Masks a clip, 0 or more.
+        Masks per clip, 0 or more.
     max_share
-        Widest mask as a share of the clip, in [0, 1].
+        Largest width of a mask as a share of the clip, in [0, 1].
     rng
-        What every draw comes from.
+        Source of all draws.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def mask_time(batch: Tensor, lengths: Tensor, *, n_masks: int, max_share: float,
     ConfigError
         A setting is out of its range.
     FeatureError
-        ``batch`` isn't three-dimensional, or ``lengths`` don't belong to it.
+        ``batch`` isn't three-dimensional, or ``lengths`` don't match it.
     """
     if n_masks < 0 or not 0 <= max_share <= 1:
         raise ConfigError(f"n_masks is {n_masks}, max_share {max_share}; expected 0 or more, and 0 to 1")
@@ -65,21 +65,21 @@ def mask_time(batch: Tensor, lengths: Tensor, *, n_masks: int, max_share: float,
 
 
 def mask_frequency(batch: Tensor, *, n_masks: int, max_bands: int, rng: np.random.Generator) -> Tensor:
-    """Set neighbouring columns to 0 in all frames of a clip; each clip's are drawn for itself.
+    """Set neighbouring columns to 0 in all frames of a clip; columns are drawn for each clip separately.
 
-    A mask's width is drawn evenly from 0 to ``max_bands`` columns, or to all of them where there are fewer, and then
-    its place from those where it lies wholly within them.  Masks may overlap.
+    The width of a mask is uniform from 0 to ``max_bands`` columns (or all columns, if there are fewer).  Its place is
+    uniform among those where it fits.  Masks may overlap.
 
     Parameters
     ----------
     batch
         (b, T, d) standardised frames.  It is not changed.
     n_masks
-        Masks a clip, 0 or more.
+        Masks per clip, 0 or more.
     max_bands
-        Widest mask, columns, 0 or more.
+        Largest width of a mask, in columns, 0 or more.
     rng
-        What every draw comes from.
+        Source of all draws.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def _shape(batch: Tensor) -> tuple[int, int, int]:
 def _spans(
     size: int, *, within: NDArray[np.int64], widest: NDArray[np.int64], n_spans: int, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Draw spans for b rows, up to ``widest`` (b,) wide and below ``within`` (b,): (b, size), True inside of one."""
+    """Draw spans of at most ``widest`` (b,) below ``within`` (b,); return a mask (b, size), True inside a span."""
     shape = (len(within), n_spans)
     widths = rng.integers(0, widest[:, None], size=shape, endpoint=True)
     starts = rng.integers(0, within[:, None] - widths, size=shape, endpoint=True)
@@ -122,12 +122,12 @@ def _spans(
 
 @dataclass(frozen=True)
 class Mixup:
-    """Mix the clips of a batch in pairs, inputs and targets alike: share * own + (1 - share) * partner's.
+    """Mix the clips of a batch in pairs, inputs and targets: share * own + (1 - share) * partner's.
 
     Parameters
     ----------
     alpha
-        Strength, positive: near 0 hardly anything is mixed in; 1 draws the share evenly from [0.5, 1].
+        Strength, above 0: close to 0 little is mixed; at 1 the share is uniform in [0.5, 1].
 
     Examples
     --------
@@ -143,40 +143,38 @@ class Mixup:
             raise ConfigError(f"alpha is {self.alpha}; expected a number above 0")
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], float]:
-        """Draw who is mixed with whom, and how much of a clip stays its own.
+        """Draw the partner of each clip, and the share that a clip keeps.
 
         Parameters
         ----------
         n
             Clips in the batch.
         rng
-            What the draws come from.
+            Source of the draws.
 
         Returns
         -------
         partner
-            (n,) a permutation: the row that each is mixed with, which may be itself.
+            (n,) a permutation: the row that each clip is mixed with, perhaps itself.
         share
-            max(s, 1 - s) with s from Beta(alpha, alpha), in [0.5, 1]; less than half would only have clip and partner
-            change places.
+            max(s, 1 - s) with s from Beta(alpha, alpha), in [0.5, 1]; below 0.5 clip and partner would only swap.
         """
         share = float(rng.beta(self.alpha, self.alpha))
         return rng.permutation(n), max(share, 1 - share)
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, *, smoothing: float, possible: Tensor | None = None) -> Tensor:
-    """Mean cross entropy of a batch, a share of each target spread evenly over its classes.
+    """Return the mean cross entropy of a batch, with label smoothing.
 
     Parameters
     ----------
     logits, targets
-        (b, k); targets may be weighed, and need not sum to 1.
+        (b, k); targets may be weighted, and need not sum to 1.
     smoothing
-        The share, in [0, 1).
+        Share of each target, in [0, 1), that is spread evenly over its possible classes.
     possible
-        (b, k) bool: the softmax and the spreading are over these; all if not given.
+        (b, k) bool: classes of the softmax and of the smoothing; all by default.
     """
-    """Mean cross entropy of logits (b, k); the smoothed share is spread evenly over the classes that are possible."""
     if possible is None:
         log_p = torch.log_softmax(logits, dim=1)
         even = log_p.mean(dim=1)

@@ -1,4 +1,4 @@
-"""Clips of different lengths, and the padded batches that a network is given."""
+"""Clips of different lengths, and the padded batches that networks get."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -18,14 +18,13 @@ class Clips(Dataset[tuple[Frames, int]]):
     Attributes
     ----------
     frames
-        n clips, as they came.
+        n clips, unchanged.
     labels
         (n,) class numbers.
     mean, scale
-        (d,); what batches hold is (frame - mean) / scale.  A whole corpus of states, standardised, would take the
-        memory a second time.
+        (d,); batches hold (frame - mean) / scale.  Standardising the whole corpus at once would double its memory.
     extras
-        Name -> (n, ...) of what else batches carry, one row a clip.
+        Name -> (n, ...), further data for batches, a row per clip.
     """
 
     def __init__(
@@ -50,38 +49,34 @@ class Clips(Dataset[tuple[Frames, int]]):
 
 
 def padded(clips: Sequence[Frames], *, mean: Frames | float = 0.0, scale: Frames | float = 1.0) -> dict[str, Tensor]:
-    """Lay clips (T_i, d), float32 or float16, into one batch of (frame - mean) / scale.
+    """Pad clips (T_i, d), float32 or float16, to a batch of (frame - mean) / scale.
 
     Returns
     -------
-    ``frames`` (b, T, d) float32, zero beyond a clip's end, and ``lengths`` (b,).
+    ``frames`` (b, T, d) float32, zero after the end of a clip, and ``lengths`` (b,).
     """
     lengths = [len(clip) for clip in clips]
     batch = torch.zeros((len(clips), max(lengths), clips[0].shape[1]))
     shift, divisor = torch.as_tensor(mean), torch.as_tensor(scale)
     for row, clip in enumerate(clips):
-        # in place: wide frames would spend more time in temporaries than in arithmetic
+        # in place: for wide frames, temporaries take longer than the arithmetic
         batch[row, : len(clip)].copy_(torch.from_numpy(clip)).sub_(shift).div_(divisor)
     return {"frames": batch, "lengths": torch.tensor(lengths)}
 
 
 class Batches:
-    """What skorch iterates over: padded batches, for training shuffled anew each time and cut to the window.
+    """Iterable of padded batches for skorch; in training they are shuffled anew each time and cropped to the window.
 
     Parameters
     ----------
     clips
-        All of them.
+        All clips.
     size
-        Clips a batch.
-    n_clips
-        Of training: how many clips, drawn anew each time, an epoch shows; None: all.
-    window
-        Frames that a clip shows at most, at a drawn place.
-    stride
-        A clip shows one frame in so many, from the first one, or in training from a drawn one.
+        Clips per batch.
+    n_clips, window, stride
+        See ``epoch_size``, ``window`` and ``stride`` of `emotone.models.deep.training.Recipe`.
     rng
-        Of training: makes the generator of an epoch.
+        In training: function that returns the generator of an epoch.
     """
 
     def __init__(
@@ -98,7 +93,7 @@ class Batches:
         self.n_clips = len(clips) if n_clips is None else min(n_clips, len(clips))
 
     def __len__(self) -> int:
-        # batch norm can't learn from a single clip, so training leaves a remainder of one out
+        # batch norm can't train on a single clip, so training leaves out a last batch of one
         whole, rest = divmod(self.n_clips, self.size)
         return whole + (rest > (1 if self.rng else 0))
 
@@ -109,8 +104,8 @@ class Batches:
         else:
             rng = self.rng()
             order = rng.permutation(len(self.clips))[: self.n_clips]
-            # Not sorted by length, which would save padding: clips of one length are often of one channel or emotion,
-            # and batch norm and mixup would see little else at a time.
+            # Not sorted by length, which would save padding: clips of equal length often have the same channel or
+            # emotion, and batch norm and mixup need both mixed.
             parts = np.split(order, range(self.size, len(order), self.size))
             parts = [rows for rows in parts if len(rows) > 1]
         for rows in parts:
@@ -120,9 +115,9 @@ class Batches:
             if self.stride > 1:
                 starts = [rng.integers(min(self.stride, len(clip))) if self.rng is not None else 0 for clip in clips]
                 clips = [clip[start :: self.stride] for clip, start in zip(clips, starts, strict=True)]
-            given = padded(clips, mean=self.clips.mean, scale=self.clips.scale)
-            given |= {name: torch.from_numpy(values[rows]) for name, values in self.clips.extras.items()}
-            yield given, torch.from_numpy(self.clips.labels[rows])
+            batch = padded(clips, mean=self.clips.mean, scale=self.clips.scale)
+            batch |= {name: torch.from_numpy(values[rows]) for name, values in self.clips.extras.items()}
+            yield batch, torch.from_numpy(self.clips.labels[rows])
 
 
 def _cropped(clip: Frames, *, window: int, rng: np.random.Generator) -> Frames:

@@ -1,10 +1,10 @@
 """The networks: torch modules from standardised frames of any length to class logits.
 
-Every network has ``embed(frames, lengths)``, which gives one vector a clip, and ``head``, which turns it into logits.
-Clips of a batch are padded to the longest one, and a clip's answer must not depend on how much padding its neighbours
-brought: so each layer that sees across frames is followed by a multiplication with the mask of the clip's own frames,
-which makes padding look like the zeros that a convolution puts beyond the ends of a lone clip.  Without ``lengths``,
-as in the exported graph, there is a single clip without padding and no mask is computed.
+Every network has ``embed(frames, lengths)``, which returns a vector per clip, and ``head``, which turns it into logits.
+Clips of a batch are padded to the longest, and the logits of a clip must not depend on its padding.  So each layer that
+combines frames is followed by a multiplication with the mask of the clip's frames: padding then equals the zeros with
+which a convolution pads a single clip.  Without ``lengths``, as in the exported graph, there is a single clip without
+padding and no mask.
 """
 
 import torch
@@ -16,7 +16,7 @@ _OPSET = 20  # of ONNX, as in `emotone.features.graph`
 
 
 class FrameNetwork(nn.Module):
-    """What all networks share: ``forward`` is ``head(embed(...))``.
+    """Base of all networks: ``forward`` is ``head(embed(...))``.
 
     Subclasses set `head` and implement `embed`.
     """
@@ -34,14 +34,14 @@ class FrameNetwork(nn.Module):
 
 
 def frame_mask(frames: Tensor, lengths: Tensor | None) -> Tensor | None:
-    """1 where a frame belongs to the clip, else 0, (b, T) in the type of ``frames``; None without lengths."""
+    """Return 1 where a frame belongs to the clip, else 0, (b, T) in the type of ``frames``; None without lengths."""
     if lengths is None:
         return None
     return (torch.arange(frames.shape[1], device=frames.device) < lengths[:, None]).to(frames.dtype)
 
 
 def _masked(values: Tensor, mask: Tensor | None) -> Tensor:
-    """Zero the padding of (b, c, T) or (b, c, h, T); the mask is (b, T)."""
+    """Set to zero the padding of (b, c, T) or (b, c, h, T); the mask is (b, T)."""
     if mask is None:
         return values
     mask = mask.to(values.dtype)
@@ -49,19 +49,19 @@ def _masked(values: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def _mean(values: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean over the clip's own frames, (b, c, T) -> (b, c); the padding must be zero."""
+    """Return the mean over the clip's frames, (b, c, T) -> (b, c); the padding must be zero."""
     return values.mean(-1) if mask is None else values.sum(-1) / mask.sum(-1, keepdim=True)
 
 
 def mean_and_deviation(values: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean and deviation over time, (b, c, ..., T) and weights that sum to 1 over T -> (b, 2 c, ...)."""
+    """Return weighted mean and deviation over time, (b, c, ..., T), weights of sum 1 over T -> (b, 2 c, ...)."""
     mean = (weights * values).sum(-1)
     variance = (weights * (values - mean[..., None]) ** 2).sum(-1)
     return torch.cat([mean, torch.sqrt(torch.clamp(variance, min=_LEAST_VARIANCE))], dim=-1)
 
 
 class AttentiveStatistics(nn.Module):
-    """Attentive statistics pooling: each channel's mean and deviation over frames that the network weighs itself.
+    """Attentive statistics pooling: each channel's mean and deviation over frames with learned weights.
 
     References
     ----------
@@ -83,9 +83,9 @@ class AttentiveStatistics(nn.Module):
 class _Convolution(nn.Module):
     """Convolution over bands and time, batch norm, ReLU, pooling of neighbours, dropout of whole channels.
 
-    Convolutions over time alone are those of height 1, which the exporter turns into a graph for any length (it would
-    not do so with ``Conv1d``).  A zero frame is appended before pooling, so that the last of an odd number of frames
-    has a partner: ReLU left nothing under zero, so it keeps its value, in a padded batch as alone.
+    Convolutions over time have height 1 instead of being ``Conv1d``, which the exporter can't export for any length.  A
+    zero frame is appended before pooling, so that the last of an odd number of frames has a partner.  After ReLU no
+    value is below zero, so this frame keeps its value, in a padded batch as in a single clip.
     """
 
     def __init__(self, n_in: int, n_out: int, *, kernel: tuple[int, int], dropout: float) -> None:
@@ -104,7 +104,7 @@ class _Convolution(nn.Module):
 
 
 def _over_time(channels: tuple[int, ...], *, dropout: float) -> nn.ModuleList:
-    """Convolutions over five frames each, halving the frames each."""
+    """Return convolutions over five frames; each halves the number of frames."""
     return nn.ModuleList(
         _Convolution(n_in, n_out, kernel=(1, 5), dropout=dropout)
         for n_in, n_out in zip(channels[:-1], channels[1:], strict=True)
@@ -112,10 +112,10 @@ def _over_time(channels: tuple[int, ...], *, dropout: float) -> nn.ModuleList:
 
 
 class Recurrent(nn.Module):
-    """Long short-term memory over the clip's own frames, (b, c, T) -> (b, c', T).
+    """Long short-term memory over the clip's frames, (b, c, T) -> (b, c', T).
 
-    Backwards is a second stack over the clip turned round.  A state has then only seen frames of its own clip, whatever
-    padding comes after it, so that torch need not pack the batch, which takes several times as long on a processor.
+    The backward direction is a second stack over the reversed clip.  States then depend on no padding, so torch need
+    not pack the batch, which takes several times as long on a CPU.
     """
 
     def __init__(self, n_in: int, hidden: int, *, n_layers: int, bidirectional: bool, dropout: float) -> None:
@@ -127,16 +127,16 @@ class Recurrent(nn.Module):
         )
 
     def forward(self, values: Tensor, mask: Tensor | None) -> Tensor:
-        """Run over time; states of padding are zero."""
+        """(b, c, T), mask (b, T) or None -> (b, c', T); states of padding are zero."""
         frames = values.transpose(1, 2)
         states = [_states(self.stacks[0], frames)]
         if len(self.stacks) == 2:
-            states.append(_turned(_states(self.stacks[1], _turned(frames, mask)), mask))
+            states.append(_reversed(_states(self.stacks[1], _reversed(frames, mask)), mask))
         return _masked(torch.cat(states, dim=2).transpose(1, 2), mask)
 
 
-def _turned(frames: Tensor, mask: Tensor | None) -> Tensor:
-    """Reverse the clip's own frames, (b, T, c); padding stays where it is."""
+def _reversed(frames: Tensor, mask: Tensor | None) -> Tensor:
+    """Reverse the clip's frames, (b, T, c); padding keeps its place."""
     if mask is None:
         return frames.flip(1)
     place = torch.arange(frames.shape[1], device=frames.device)
@@ -146,14 +146,14 @@ def _turned(frames: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def _states(stack: nn.Module, frames: Tensor) -> Tensor:
-    """States of a stack of LSTM layers, (b, T, c) -> (b, T, hidden)."""
+    """Return the states of a stack of LSTM layers, (b, T, c) -> (b, T, hidden)."""
     if not isinstance(stack, nn.LSTM):
         raise TypeError(f"{type(stack).__name__} is no LSTM")
     if not torch.compiler.is_exporting():
         states: Tensor = stack(frames)[0]
         return states
-    # as ONNX's own operator: left to itself, the exporter would unroll the layers for the length of its example
-    turned = frames.transpose(0, 1)
+    # ONNX's LSTM operator: by default the exporter unrolls the layers for the length of its example
+    series = frames.transpose(0, 1)
     for layer in range(stack.num_layers):
         own, recurrent, first, second = (
             _gates_for_onnx(getattr(stack, f"{kind}_l{layer}"), stack.hidden_size)[None]
@@ -161,14 +161,14 @@ def _states(stack: nn.Module, frames: Tensor) -> Tensor:
         )
         outputs = torch.onnx.ops.symbolic(
             "LSTM",
-            [turned, own, recurrent, torch.cat([first, second], dim=1)],
+            [series, own, recurrent, torch.cat([first, second], dim=1)],
             attrs={"hidden_size": stack.hidden_size},
             dtype=frames.dtype,
-            shape=[turned.shape[0], 1, turned.shape[1], stack.hidden_size],
+            shape=[series.shape[0], 1, series.shape[1], stack.hidden_size],
             version=_OPSET,
         )
-        turned = outputs.squeeze(1)
-    return turned.transpose(0, 1)
+        series = outputs.squeeze(1)
+    return series.transpose(0, 1)
 
 
 def _gates_for_onnx(weights: Tensor, hidden: int) -> Tensor:
@@ -180,8 +180,8 @@ def _gates_for_onnx(weights: Tensor, hidden: int) -> Tensor:
 class CnnBiLstm(FrameNetwork):
     """Two 1-D convolutions and a bidirectional LSTM over MFCC frames, pooled by attentive statistics.
 
-    The widely copied recipe (Conv1D, then BiLSTM, over 130 frames of 120 values), for clips of any length: the
-    recipe flattens its last states, which ties it to one length.
+    The widely used recipe (Conv1D, then BiLSTM, over 130 frames of 120 values) flattens the last states, which fixes
+    the length of clips; this network takes any length.
     """
 
     def __init__(self, n_columns: int, n_classes: int, *, dropout: float = 0.3) -> None:
@@ -240,8 +240,8 @@ class Cnn1d(FrameNetwork):
 class Cnn2d(FrameNetwork):
     """Three 2-D convolutions with pooling and dropout over the log-mel spectrogram.
 
-    Mean and deviation over time of every channel in every group of eight bands are classified, where the usual recipe
-    flattens a picture of 128 x 128.
+    Mean and deviation over time of every channel in every group of eight bands are classified; the usual recipe
+    flattens an image of 128 x 128.
     """
 
     def __init__(self, n_columns: int, n_classes: int, *, dropout: float = 0.3) -> None:
@@ -271,7 +271,7 @@ class Cnn2d(FrameNetwork):
 
 
 class _ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut, channels weighed by squeeze and excitation.
+    """Two 3 x 3 convolutions with a shortcut; squeeze and excitation weights the channels.
 
     References
     ----------
@@ -303,8 +303,8 @@ class _ResidualBlock(nn.Module):
 class ResNet(FrameNetwork):
     """A small residual network over the log-mel spectrogram, then a bidirectional LSTM and attentive statistics.
 
-    The first layer takes every fourth band and every second frame, which makes it affordable on a processor; each block
-    halves the bands, and the first one the frames once more, so that the LSTM sees 16 states a second.
+    The first layer has a stride of four bands and two frames, to be fast enough on a CPU.  Each block halves the bands,
+    and the first block halves the frames again, so that the LSTM gets 16 states per second.
     """
 
     def __init__(
@@ -345,7 +345,7 @@ class ResNet(FrameNetwork):
 
 
 def _even_weights(values: Tensor, mask: Tensor | None) -> Tensor:
-    """Weights of a plain mean over the clip's own frames, of as many axes as ``values``."""
+    """Return the weights of the unweighted mean over the clip's frames, with as many axes as ``values``."""
     if mask is None:
         return torch.ones_like(values[:, :1]) / values.shape[-1]
     weights = mask / mask.sum(-1, keepdim=True)

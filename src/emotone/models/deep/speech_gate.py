@@ -1,4 +1,4 @@
-"""Whether there is speech at all: a linear rule on the mean state of an encoder over a clip."""
+"""Detect clips without speech: a linear classifier on the mean state of an encoder over a clip."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,20 @@ from sklearn.linear_model import LogisticRegression
 
 from emotone.errors import ConfigError
 
-#: Inverse strength of the penalty on weights of standardised columns; 0.001 to 0.1 made no difference.
+#: Inverse strength of the L2 penalty; 0.001 to 0.1 made no difference.
 _C = 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class Gate:
-    """A logistic rule: sigmoid(weight . mean + bias) is the probability of speech.
+    """A logistic classifier: sigmoid(weight . mean + bias) is the probability of speech.
 
     Attributes
     ----------
     weight
-        (d,) float32, of the mean over time of each column of a clip's frames.
+        (d,) float32, for the mean over time of each column of a clip's frames.
     bias
-        Of the rule.
+        Added to the weighted sum.
     """
 
     weight: NDArray[np.float32]
@@ -34,7 +34,7 @@ class Gate:
 
 
 def fit_gate(speech: NDArray[np.floating], other: NDArray[np.floating]) -> Gate:
-    """Fit the rule; speech and other sounds count the same, however many there are.
+    """Fit the gate; speech and other sounds have the same total weight.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def fit_gate(speech: NDArray[np.floating], other: NDArray[np.floating]) -> Gate:
     Raises
     ------
     ConfigError
-        One of them has no clip, or they differ in width.
+        Either has no clip, or their widths differ.
     """
     if not len(speech) or not len(other) or speech.shape[1] != other.shape[1]:
         raise ConfigError(

@@ -1,13 +1,11 @@
-"""How a network is trained.
+"""Train a network with skorch: masks, mixup, a running mean of the weights, early stopping, resuming.
 
-A skorch net masks and mixes its batches, keeps a running mean of its weights, stops early on held-out clips, and can
-go on where an interruption left it.  Every epoch draws from generators seeded by the member's seed and the epoch's
-number, and the learning rate is a function of the step: so weights, optimiser and history are the whole state, and a
-training that was interrupted and taken up again ends with the same weights as one that was not.
+Every epoch draws from generators that are seeded with the member's seed and the number of the epoch, and the learning
+rate is a function of the step.  So weights, optimiser and history are the whole state: a training that is interrupted
+and resumed ends with the same weights as an uninterrupted training.
 """
 
 import math
-import os
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel
 
+from emotone.files import replacing
 from emotone.metrics import unweighted_average_recall
 from emotone.models.deep.batch import Mixup, cross_entropy, mask_frequency, mask_time
 from emotone.models.deep.clips import Batches, Clips
@@ -43,37 +42,37 @@ class Recipe:
     n_classes
         k.
     max_epochs
-        Epochs, if nothing stops it before; the learning rate falls to zero over them.
+        Largest number of epochs; the learning rate falls to zero over them.
     patience
-        Epochs without a lower loss on held-out clips after which it stops.
+        Stop after this many epochs without a lower loss on held-out clips.
     batch_size
-        Clips a step.
-    learning_rate
-        The highest, of AdamW.
-    weight_decay
-        Of AdamW.
+        Clips per step.
+    learning_rate, weight_decay
+        Of AdamW; the learning rate is the highest.
     label_smoothing
         Share of the target that is spread over all classes, in [0, 1).
     mixup
-        alpha of the Beta distribution that mixing shares are drawn from; 0: no mixing.
+        alpha of the Beta distribution of mixing shares (H. Zhang et al., mixup, ICLR 2018); 0: no mixing.
     n_time_masks, max_time_share
-        Masks over time a clip, each at most this share of it.
+        Number of masks over time per clip, and the largest share of the clip that a mask covers (D. S. Park et al.,
+        SpecAugment, Interspeech 2019).
     n_frequency_masks, max_bands
-        Masks over bands a clip, each at most so wide.
+        Number of masks over bands per clip, and the largest width of a mask.
     window
-        Frames of which a training clip shows at most so many, at a drawn place.
+        Largest number of frames of a training clip; longer clips are cropped at a random place.
     averaging
-        Decay of the running mean of the weights, a step, reached gradually; the mean is what predicts.
+        Decay per step of the running mean of the weights, reached gradually; prediction uses this mean.
     seed
-        Of everything drawn.
+        Random seed.
     device
         ``"cpu"`` or ``"cuda"``.
     precision
         ``"float32"`` or ``"bfloat16"`` (mixed).
     epoch_size
-        Clips that an epoch shows, drawn anew each time; None: all.
+        Clips per epoch, drawn anew each time; None: all.
     stride
-        Of a clip one frame in so many is shown, from the first, or in training from a drawn one.
+        Use every ``stride``-th frame of a clip: from the first frame, in training from a random one.  For networks
+        that don't look at neighbouring frames, where these differ little.
     """
 
     n_classes: int
@@ -97,7 +96,7 @@ class Recipe:
     stride: int = 1
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """Mixed precision, where the recipe wants it."""
+        """Return the context of mixed precision, if the recipe asks for it."""
         if self.precision == "float32":
             return nullcontext()
         return torch.autocast(self.device, dtype=getattr(torch, self.precision))
@@ -105,7 +104,7 @@ class Recipe:
     def average(self, mean: Tensor, current: Tensor, n_averaged: Tensor | int) -> Tensor:
         """Move the running mean of a weight towards its current value.
 
-        The decay after n steps is at most (1 + n) / (10 + n), so that a short training forgets how it began.
+        The decay after n steps is at most (1 + n) / (10 + n), so that a short training forgets the first weights.
         """
         if not mean.is_floating_point():  # batch norm's count of batches
             return current
@@ -121,14 +120,14 @@ class Recipe:
 
 
 class Net(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
-    """A skorch classifier of frames; `train` makes and drives it.
+    """A skorch classifier of frames; `train` creates and runs it.
 
     Parameters
     ----------
     module
-        The network, built.
+        The network.
     recipe
-        How to train it.
+        Settings of the training.
     class_weights
         (k,) weight of each class in the loss.
     """
@@ -139,11 +138,11 @@ class Net(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
         self.class_weights = class_weights
 
     def epoch_rng(self) -> np.random.Generator:
-        """Draws of the current epoch, the same however often it is begun."""
+        """Return the generator of the current epoch; a resumed epoch draws the same numbers."""
         return np.random.default_rng([self.recipe.seed, len(self.history)])
 
     def get_iterator(self, dataset: Clips, training: bool = False) -> Batches:
-        """Batches in place of torch's loader: clips differ in length."""
+        """Return batches instead of torch's loader, since clips differ in length."""
         size = self.recipe.batch_size
         if not training:
             return Batches(dataset, size=4 * size, stride=self.recipe.stride)
@@ -152,29 +151,29 @@ class Net(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
         return Batches(dataset, size=size, n_clips=n_clips, window=recipe.window, stride=recipe.stride, rng=rng)
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
-        """One step on a batch that is masked and mixed first."""
+        """Mask and mix a batch, and do a step on it."""
         self._set_training(True)
-        given, labels = batch
-        frames, lengths, targets = self.widened(given, labels)
+        inputs, labels = batch
+        frames, lengths, targets = self.augmented(inputs, labels)
         with self.recipe.autocast():
-            loss, logits = self.losses({**given, "frames": frames, "lengths": lengths}, targets)
+            loss, logits = self.losses({**inputs, "frames": frames, "lengths": lengths}, targets)
         loss.backward()  # type: ignore[no-untyped-call]
         return {"loss": loss.detach(), "y_pred": logits.detach().float()}
 
-    def losses(self, given: dict[str, Tensor], targets: Tensor) -> tuple[Tensor, Tensor]:
-        """What a step minimises, and the logits (b, k), of a masked and mixed batch."""
-        logits: Tensor = self.infer({name: given[name] for name in ("frames", "lengths")})
-        return self.weighed_loss(logits, targets), logits
+    def losses(self, inputs: dict[str, Tensor], targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss and the logits (b, k) of a masked and mixed batch."""
+        logits: Tensor = self.infer({name: inputs[name] for name in ("frames", "lengths")})
+        return self.weighted_loss(logits, targets), logits
 
-    def weighed_loss(self, logits: Tensor, targets: Tensor, *, possible: Tensor | None = None) -> Tensor:
-        """Cross entropy with each class's weight, among the classes that are possible (b, k), all if not given."""
-        weighed = targets * self.class_weights.to(targets.device)
-        return cross_entropy(logits.float(), weighed, smoothing=self.recipe.label_smoothing, possible=possible)
+    def weighted_loss(self, logits: Tensor, targets: Tensor, *, possible: Tensor | None = None) -> Tensor:
+        """Return the cross entropy with class weights among the ``possible`` classes (b, k), by default all."""
+        weighted = targets * self.class_weights.to(targets.device)
+        return cross_entropy(logits.float(), weighted, smoothing=self.recipe.label_smoothing, possible=possible)
 
-    def widened(self, given: dict[str, Tensor], labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Mask and mix a batch: frames (b, T, d), lengths (b,), targets (b, k) that sum to 1."""
+    def augmented(self, inputs: dict[str, Tensor], labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Mask and mix a batch; return frames (b, T, d), lengths (b,), targets (b, k) that sum to 1."""
         recipe, rng = self.recipe, self.step_rng
-        frames, lengths = given["frames"], given["lengths"]
+        frames, lengths = inputs["frames"], inputs["lengths"]
         if recipe.n_time_masks:
             frames = mask_time(frames, lengths, n_masks=recipe.n_time_masks, max_share=recipe.max_time_share, rng=rng)
         if recipe.n_frequency_masks:
@@ -189,31 +188,29 @@ class Net(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
         return frames, lengths, targets.to(recipe.device)
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
-        """Loss and logits of held-out clips, by the running mean of the weights."""
-        given, labels = batch
+        """Compute loss and logits of held-out clips with the running mean of the weights."""
+        inputs, labels = batch
         with torch.no_grad():
             logits = self.course.averaged.module(
-                **{name: given[name].to(self.recipe.device) for name in ("frames", "lengths")}
+                **{name: inputs[name].to(self.recipe.device) for name in ("frames", "lengths")}
             )
         logits = logits.float().cpu()
         targets = functional.one_hot(labels, self.recipe.n_classes).float() * self.class_weights
         return {"loss": cross_entropy(logits, targets, smoothing=0.0), "y_pred": logits}
 
 
-class _Stop(Exception):  # noqa: N818  # no error: how a loop is left
-    """Raised to leave skorch's loop: the held-out loss has not fallen for as long as patience allows."""
+class _Stop(Exception):  # noqa: N818  # not an error, but the way to leave skorch's loop
+    """Raised when the held-out loss has not fallen for ``patience`` epochs."""
 
 
 class _Course(Callback):  # type: ignore[misc]  # skorch has no types
-    """Sets the learning rate, averages the weights, keeps scores and the best weights, and writes checkpoints."""
+    """Set the learning rate, average the weights, keep scores and the best weights, write checkpoints."""
 
-    def __init__(
-        self, *, n_steps_an_epoch: int, checkpoint: Path | None, progress: Progress | None, rows: list[dict[str, Any]]
-    ) -> None:
+    def __init__(self, *, n_steps_an_epoch: int, checkpoint: Path | None, progress: Progress | None) -> None:
         self.n_steps_an_epoch = n_steps_an_epoch
         self.checkpoint = checkpoint
         self.progress = progress
-        self.rows = rows
+        self.rows: list[dict[str, Any]] = []
         self.best: dict[str, Tensor] | None = None
         self.averaged: Any = None
 
@@ -243,7 +240,7 @@ class _Course(Callback):  # type: ignore[misc]  # skorch has no types
         self.rows.append(row)
         if row["valid_loss"] is not None and row["epoch"] == self.best_epoch():
             self.best = {name: value.clone() for name, value in self.averaged.module.state_dict().items()}
-        self._tell(net, row)
+        self._report(net, row)
         if self.checkpoint is not None:
             self._save(net, self.checkpoint)
         if row["valid_loss"] is not None and row["epoch"] - self.best_epoch() >= net.recipe.patience:
@@ -255,18 +252,18 @@ class _Course(Callback):  # type: ignore[misc]  # skorch has no types
             return {"valid_loss": None, "valid_accuracy": None, "valid_uar": None}
         truth, predicted = (np.concatenate([batch[column] for batch in seen]) for column in (1, 2))
         loss = float(np.average([batch[0] for batch in seen], weights=[len(batch[1]) for batch in seen]))
-        told: dict[str, float | None] = {f"{name}_loss": loss, f"{name}_accuracy": float(np.mean(truth == predicted))}
+        scores: dict[str, float | None] = {f"{name}_loss": loss, f"{name}_accuracy": float(np.mean(truth == predicted))}
         if name == "valid":
-            told["valid_uar"] = float(unweighted_average_recall(truth, predicted))
-        return told
+            scores["valid_uar"] = float(unweighted_average_recall(truth, predicted))
+        return scores
 
     def best_epoch(self) -> int:
-        """The epoch of the lowest held-out loss; without held-out clips the last."""
+        """Return the epoch of the lowest held-out loss; without held-out clips the last."""
         losses = [row["valid_loss"] for row in self.rows]
-        # a loss that is no number is worse than any
+        # NaN is worse than any number
         return len(losses) if losses[-1] is None else int(np.argmin(np.nan_to_num(losses, nan=math.inf))) + 1
 
-    def _tell(self, net: Net, row: dict[str, Any]) -> None:
+    def _report(self, net: Net, row: dict[str, Any]) -> None:
         if self.progress is None:
             return
         words = f"epoch {row['epoch']} of {net.recipe.max_epochs}, loss {row['train_loss']:.2f}"
@@ -282,13 +279,11 @@ class _Course(Callback):  # type: ignore[misc]  # skorch has no types
             "best": self.best,
             "rows": self.rows,
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-        torch.save(state, temporary)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            torch.save(state, temporary)
 
     def load(self, net: Net, path: Path) -> None:
-        """Take up what `_save` wrote; a file that is missing or damaged is passed over, and training begins anew."""
+        """Resume from the file of `_save`; if it is missing or damaged, training starts from the beginning."""
         parts = {"module": net.module_, "averaged": self.averaged, "optimizer": net.optimizer_}
         fresh = {name: deepcopy(kept.state_dict()) for name, kept in parts.items()}
         try:
@@ -298,9 +293,9 @@ class _Course(Callback):  # type: ignore[misc]  # skorch has no types
                 kept.load_state_dict(state[name])
         except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError, AttributeError, UnpicklingError):
             for name, kept in parts.items():
-                kept.load_state_dict(fresh[name])  # of weights that fit in part, some have been taken over
+                kept.load_state_dict(fresh[name])  # if the weights fit in part, some have been replaced
             return
-        self.best, self.rows[:] = best, rows
+        self.best, self.rows = best, rows
         for row in self.rows:
             net.history.new_epoch()
             net.history.record("dur", row["seconds"])
@@ -317,45 +312,60 @@ def train(
     progress: Progress | None = None,
     net_type: type[Net] = Net,
 ) -> tuple[FrameNetwork, list[dict[str, Any]], int]:
-    """Train a network.
+    """Train a network with initial weights, in place.
 
     Parameters
     ----------
-    network
-        As it was initialised; it is changed in place.
-    clips
-        Training clips; batches hold them standardised.
-    recipe
-        The settings.
     class_weights
         (k,) weight of each class in the loss.
     held_out
-        Clips whose loss decides which epoch's weights are kept, and when to stop; without them the last ones are kept.
+        Their loss decides which epoch's weights are kept and when to stop; without them the last weights are kept.
     checkpoint
-        A file to write after every epoch, and to go on from if it is there.
-    progress
-        Told of each epoch with its scores.
+        File to write after every epoch, and to resume from if it exists.
     net_type
-        Decides what a step minimises.
+        Defines the loss of a step.
 
     Returns
     -------
     network
         With the running mean of the weights, in evaluation mode, on the CPU.
     rows
-        One an epoch: epoch, train_loss, train_accuracy (on masked and mixed batches), valid_loss, valid_accuracy,
+        A row per epoch: epoch, train_loss, train_accuracy (on masked and mixed batches), valid_loss, valid_accuracy,
         valid_uar, learning_rate, seconds.
     epoch
-        The one whose weights were kept.
+        The epoch whose weights were kept.
     """
-    batches = Batches(clips, size=recipe.batch_size, n_clips=recipe.epoch_size, rng=np.random.default_rng)
-    rows: list[dict[str, Any]] = []
-    course = _Course(n_steps_an_epoch=len(batches), checkpoint=checkpoint, progress=progress, rows=rows)
-    net = net_type(
+    n_steps = len(Batches(clips, size=recipe.batch_size, n_clips=recipe.epoch_size, rng=np.random.default_rng))
+    course = _Course(n_steps_an_epoch=n_steps, checkpoint=checkpoint, progress=progress)
+    net = _net(net_type, network, recipe, course, class_weights=class_weights, held_out=held_out)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        net.initialize()
+        # an attribute of the course: the net would pass its weights to the optimiser too
+        course.averaged = AveragedModel(net.module_, avg_fn=recipe.average, use_buffers=True).eval()
+        net.course = course
+        if checkpoint is not None:
+            course.load(net, checkpoint)
+        _loop(net, clips, course)
+    kept = course.averaged.module
+    if course.best is not None:
+        kept.load_state_dict(course.best)
+    return kept.cpu().eval(), course.rows, course.best_epoch()
+
+
+def _net(
+    net_type: type[Net],
+    network: FrameNetwork,
+    recipe: Recipe,
+    course: _Course,
+    *,
+    class_weights: Tensor,
+    held_out: Clips | None,
+) -> Net:
+    return net_type(
         network,
         recipe=recipe,
         class_weights=class_weights,
-        criterion=nn.CrossEntropyLoss,  # skorch wants one; the steps compute their own, of mixed targets
+        criterion=nn.CrossEntropyLoss,  # required by skorch; the steps compute the loss of mixed targets themselves
         optimizer=torch.optim.AdamW,
         optimizer__weight_decay=recipe.weight_decay,
         optimizer__betas=(0.9, 0.99),
@@ -368,25 +378,13 @@ def train(
         device=recipe.device,
         verbose=0,
     )
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        net.initialize()
-        # kept outside of the net, which would hand its weights to the optimiser too
-        course.averaged = AveragedModel(net.module_, avg_fn=recipe.average, use_buffers=True).eval()
-        net.course = course
-        if checkpoint is not None:
-            course.load(net, checkpoint)
-        _loop(net, clips, course)
-    kept = course.averaged.module
-    if course.best is not None:
-        kept.load_state_dict(course.best)
-    return kept.cpu().eval(), rows, course.best_epoch()
 
 
 def _loop(net: Net, clips: Clips, course: _Course) -> None:
-    """Train for the epochs that are left.
+    """Train for the remaining epochs.
 
-    skorch's ``fit`` would take an interruption from the keyboard for the end of training, and return a network that
-    was trained for too short; its ``fit_loop`` lets the interruption through.
+    skorch's ``fit`` ends normally on an interruption from the keyboard, and would return a network that was not trained
+    to the end; its ``fit_loop`` passes the interruption on.
     """
     done = len(course.rows)
     stopped = done and course.rows[-1]["valid_loss"] is not None and done - course.best_epoch() >= net.recipe.patience

@@ -26,10 +26,8 @@ def page(
     ----------
     comparison
         Contents of ``comparison.json``, or the result of `emotone.runs.compare_runs`.
-    comparison_png
-        The picture of the scores; None: it is drawn.
-    confusion_png
-        The confusion matrix of the best model, if the page shows it.
+    comparison_png, confusion_png
+        The picture of the scores (None: it is drawn), and the confusion matrix of the best model (empty: none).
     links
         Name of a run -> address of its page, relative to this page.
 

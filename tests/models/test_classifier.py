@@ -1,60 +1,18 @@
-"""Networks as scikit-learn estimators: settings, seeds, members, the search, and bundles with the same answers."""
-
-from dataclasses import replace
+"""The classifier of networks: settings, fitting, probabilities, members."""
 
 import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import Pipeline
 
-from emotone import metrics
-from emotone.errors import ConfigError, CorpusError, ExportError
-from emotone.export import bundle as export
-from emotone.export.pipelines import to_onnx
-from emotone.features.base import Extractor
-from emotone.features.columns import FeatureColumn, plain
+from emotone.errors import ConfigError, CorpusError
 from emotone.features.encoders.names import SEQUENCES
-from emotone.features.graph import extractor_graph
 from emotone.models import registry
-from emotone.models.deep import networks, neural
-from emotone.models.deep.neural import NeuralClassifier
+from emotone.models.deep import networks
+from emotone.models.deep.classifier import NeuralClassifier
 from emotone.models.deep.training import Recipe
-from emotone.models.tune import grid_search
-from emotone.recognition.recognizer import Recognizer
-
-N_COLUMNS = 24
-DEEP = {
-    "cnn-bilstm": networks.CnnBiLstm,
-    "lstm": networks.Lstm,
-    "cnn1d": networks.Cnn1d,
-    "cnn2d": networks.Cnn2d,
-    "resnet": networks.ResNet,
-}
-QUICK = {"max_epochs": 2, "batch_size": 16, "precision": "float32", "device": "cpu", "window": 40, "max_bands": 4}
-
-
-def toy(n=48, *, seed=0, labels=(0, 1, 2), spread=1.0):
-    """Clips of 13 to 60 frames whose class is their mean, in columns of unlike means and scales."""
-    rng = np.random.default_rng(seed)
-    X = np.empty(n, dtype=object)
-    place = np.arange(n) % len(labels)
-    scale, offset = 10.0 ** np.linspace(-2, 2, N_COLUMNS), np.linspace(-50, 50, N_COLUMNS)
-    for number in range(n):
-        clip = spread * rng.standard_normal((int(rng.integers(13, 61)), N_COLUMNS))
-        clip[:, place[number] :: 3] += 0.7
-        X[number] = (clip * scale + offset).astype(np.float32)
-    return X, np.asarray(labels)[place]
-
-
-def classifier(network=networks.Cnn1d, **settings) -> NeuralClassifier:
-    return NeuralClassifier(network, **QUICK | settings)
-
-
-def built(name, **settings) -> Pipeline:
-    pipeline = registry.get(name).build(seed=0, n_jobs=1, class_weight=True)
-    return pipeline.set_params(**{f"classifier__{key}": value for key, value in (QUICK | settings).items()})
+from support.toy_frames import DEEP, built, classifier, toy
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +49,7 @@ def test_every_setting_reaches_the_training_or_the_network(monkeypatch):
         heard.update(recipe=recipe, network=network, **given)
         return network, [{"epoch": 1}], 1
 
-    monkeypatch.setattr(neural, "train", train)
+    monkeypatch.setattr("emotone.models.deep.classifier.train", train)
     settings = {
         "max_epochs": 9,
         "patience": 8,
@@ -128,7 +86,7 @@ def test_class_weights_are_those_of_scikit_learn(monkeypatch, class_weight, expe
         heard["weights"] = class_weights
         return network, [{"epoch": 1}], 1
 
-    monkeypatch.setattr(neural, "train", train)
+    monkeypatch.setattr("emotone.models.deep.classifier.train", train)
     y = np.repeat([2, 5, 7], [6, 4, 2])
     classifier(class_weight=class_weight).fit(toy(12)[0], y)
     np.testing.assert_allclose(heard["weights"].numpy(), expected, rtol=1e-6)
@@ -175,7 +133,7 @@ def test_clips_are_kept_as_they_came_and_batches_standardised(monkeypatch):
         heard.update(clips=clips, held_out=held_out)
         return network, [{"epoch": 1}], 1
 
-    monkeypatch.setattr(neural, "train", train)
+    monkeypatch.setattr("emotone.models.deep.classifier.train", train)
     (X, y), (others, truth) = toy(), toy(6, seed=1)
     extras = {"place": np.arange(48)}
     model = classifier().fit(X, y, held_out=(others, truth), extras=extras)
@@ -270,7 +228,7 @@ def test_each_member_and_each_seed_begins_with_weights_of_its_own_and_draws_its_
         begun.append((recipe.seed, next(network.parameters()).detach().numpy().tobytes()))
         return network, [{"epoch": 1}], 1
 
-    monkeypatch.setattr(neural, "train", train)
+    monkeypatch.setattr("emotone.models.deep.classifier.train", train)
     for seed in (0, 1, 2):
         classifier(n_members=3, seed=seed).fit(*toy())
     for draws in zip(*begun, strict=True):
@@ -370,129 +328,3 @@ def test_bad_input_is_refused():
         classifier(max_epochs=0).fit(X, y)
     with pytest.raises(NotFittedError):
         classifier().predict_proba(X)
-
-
-# the search
-
-
-def test_search_over_a_networks_settings_tells_every_score():
-    X, y = toy(36)
-    spec = registry.get("cnn1d")
-    rates = (1e-6, 5e-3)
-
-    def build(*, seed, n_jobs, class_weight):
-        return spec.build(seed=seed, n_jobs=n_jobs, class_weight=class_weight).set_params(
-            **{f"classifier__{name}": value for name, value in QUICK.items()}, classifier__averaging=0.5
-        )
-
-    rows = np.arange(36)
-    folds = [(rows[rows // 3 % 2 != fold], rows[rows // 3 % 2 == fold]) for fold in (0, 1)]
-    quick = replace(spec, build=build, grid={"classifier__learning_rate": rates})
-    best, table = grid_search(quick, X, y, folds=folds, seed=1)
-    assert best == {"classifier__learning_rate": 5e-3}
-    assert [row["classifier__learning_rate"] for row in table] == list(rates)
-    train, held_out = folds[1]
-    model = build(seed=1, n_jobs=1, class_weight=True).set_params(classifier__learning_rate=5e-3)
-    predicted = model.fit(X[train], y[train]).predict(X[held_out])
-    assert table[1]["uar_2"] == pytest.approx(metrics.unweighted_average_recall(y[held_out], predicted))
-    assert table[1]["uar_mean"] > table[0]["uar_mean"]
-
-
-# bundles
-
-
-class Bands(Extractor):
-    """Log energies of 24 bands, as many frames as real extractors give; quick to export."""
-
-    name = "bands"
-    is_sequence = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        phase = 2 * np.pi * np.geomspace(80, 3000, N_COLUMNS)[:, None] / 16_000 * np.arange(400)
-        kernels = np.stack([np.cos(phase), np.sin(phase)], axis=1) * np.hanning(400)
-        self.register_buffer("kernels", torch.tensor(kernels.reshape(-1, 1, 400), dtype=torch.float32))
-
-    @property
-    def columns(self) -> tuple[FeatureColumn, ...]:
-        return plain(*(f"band{band}" for band in range(N_COLUMNS)))
-
-    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
-        filtered = torch.nn.functional.conv1d(waveform[:, None] / waveform.std(), self.kernels, stride=256, padding=200)
-        return torch.log(filtered.reshape(1, N_COLUMNS, 2, -1).square().sum(2) + 1e-4).transpose(1, 2)
-
-
-@pytest.fixture(scope="module")
-def bands() -> tuple[Bands, bytes]:
-    extractor = Bands()
-    return extractor, extractor_graph(extractor).SerializeToString()
-
-
-@pytest.fixture(scope="module")
-def voices(make_voice):
-    """Forty-eight clips of 0.2 to 1.2 s whose class is their pitch, as frames, and their classes."""
-    extractor, X = Bands(), np.empty(48, dtype=object)
-    for number in range(48):
-        voice = make_voice(seconds=0.2 + number / 48, pitch_hz=110 + 90 * (number % 3), seed=number)
-        X[number] = extractor.extract(torch.from_numpy(voice)).numpy()
-    assert min(len(frames) for frames in X) == 13
-    return X, np.arange(48) % 3
-
-
-def told(**changes):
-    corpus = {
-        "name": "toy",
-        "title": "Toy",
-        "clips": 48,
-        "speakers": 1,
-        "licence": "not known",
-        "commercial_use": False,
-    }
-    return {
-        "name": "a test",
-        "emotions": ("neutral", "happy", "angry"),
-        "model": "any",
-        "protocol": {"name": "none", "words": "none", "speaker_disjoint": False},
-        "scores": {"uar": 0.5, "intervals": {"uar": {"low": 0.4, "high": 0.6}}},
-        "training": {"corpora": [corpus], "note": "all clips"},
-        **changes,
-    }
-
-
-@pytest.mark.parametrize(
-    ("name", "n_members", "width"),
-    [("cnn-bilstm", 1, 384), ("lstm", 1, 128), ("cnn1d", 2, 2 * 512), ("cnn2d", 1, 128 * 3), ("resnet", 1, 256)],
-)
-def test_a_bundle_gives_the_pipelines_probabilities_for_any_length(
-    tmp_path, bands, voices, make_voice, name, n_members, width
-):
-    extractor, graph = bands
-    pipeline = built(name, n_members=n_members, averaging=0.5).fit(*voices)
-    out = export.bundle(
-        pipeline, extractor, card=told(model=name), out=tmp_path / "bundle", temperature=1.7, graph=graph
-    )
-    recognizer = Recognizer(out)
-    answers = []
-    for number, seconds in enumerate((0.2, 1.01, 3.3)):
-        voice = make_voice(seconds=seconds, pitch_hz=130 + 60 * number, seed=100 + number)
-        frames = extractor.extract(torch.from_numpy(voice)).numpy()
-        expected = metrics.apply_temperature(pipeline.predict_proba([frames]), 1.7)[0]
-        scores, embedding = recognizer.run(voice)
-        np.testing.assert_allclose(scores, expected, atol=1e-4)
-        with torch.inference_mode():
-            seen = pipeline[-1].deployed()(torch.from_numpy(frames)[None])[1][0].numpy()
-        np.testing.assert_allclose(embedding, seen, atol=1e-3)
-        answers.append(scores)
-    assert np.ptp(answers, axis=0).max() > 1e-3
-    card = recognizer.card
-    assert card["embedding"] == width == embedding.size
-    assert (card["features"], card["extractor"]["sequence"], card["model"]) == (N_COLUMNS, True, name)
-    assert card["calibration"]["greatest_difference"] < 1e-4
-    prediction = recognizer.predict((voice, 16_000))
-    assert list(prediction.scores) == ["neutral", "happy", "angry"]
-    assert recognizer.embedding((voice, 16_000)).shape == (width,)
-
-
-def test_networks_are_exported_with_their_own_extractor_only(pair):
-    with pytest.raises(ExportError, match="frames of 24 values, not of 120"):
-        to_onnx(Pipeline([("classifier", pair)]), 120)

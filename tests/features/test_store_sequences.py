@@ -130,21 +130,21 @@ def test_an_augmented_copy_may_be_longer_than_its_clip(tmp_path, table):
         assert len(copy) == 1 + (round(n_samples / 0.8) - LENGTH) // HOP
 
 
-def test_material_of_frames_is_taken_by_rows_as_a_matrix_is(tmp_path, make_voice):
+def test_training_set_of_frames_is_taken_by_rows_as_a_matrix_is(tmp_path, make_voice):
     manifest = toy.write_corpus(tmp_path, make_voice)
     (tmp_path / "3-happy-1.wav").write_bytes(b"RIFF no sound")
     # the extractor is handed over, so the one that the settings name does not matter
     config = toy.config(manifest, tmp_path / "run", extractor="auto", augment=("gain",), balance="augment", copies=2)
     corpus = corpora.load(config.corpora, config.data)
-    material = gather(corpus, Frames(), config, store=FeatureStore(config.cache))
-    assert (material.values.shape, material.values.dtype) == ((3 * 53,), object)
-    assert material.n_own == 53 and len(material.left_out) == 1
+    training_set = gather(corpus, Frames(), config, store=FeatureStore(config.cache))
+    assert (training_set.values.shape, training_set.values.dtype) == ((3 * 53,), object)
+    assert training_set.n_own == 53 and len(training_set.left_out) == 1
     rows = np.asarray([0, 7, 52])
-    taken = material.training(rows)
-    assert material.origin[taken].tolist() == [0, 7, 52] * 3
-    lengths = np.asarray([len(frames) for frames in material.values[taken]])
+    taken = training_set.training_rows(rows)
+    assert training_set.origin[taken].tolist() == [0, 7, 52] * 3
+    lengths = np.asarray([len(frames) for frames in training_set.values[taken]])
     np.testing.assert_array_equal(lengths, np.tile(lengths[:3], 3))  # gain changes no length
-    clip, copy = material.values[taken[1]], material.values[taken[4]]
+    clip, copy = training_set.values[taken[1]], training_set.values[taken[4]]
     ratio = copy[np.abs(clip) > 1e-3] / clip[np.abs(clip) > 1e-3]
     assert not np.array_equal(clip, copy)
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-3)  # a copy is its own clip, louder or softer

@@ -112,8 +112,8 @@ def table():
 
 
 def write(folder, threshold):
-    material = SimpleNamespace(emotions=("sad", "angry"))
-    return rejection.write(folder, table(), material=material, threshold=threshold, protocol=PROTOCOL)
+    training_set = SimpleNamespace(emotions=("sad", "angry"))
+    return rejection.write(folder, table(), training_set=training_set, threshold=threshold, protocol=PROTOCOL)
 
 
 def test_the_threshold_is_measured_on_the_test_answers(tmp_path):

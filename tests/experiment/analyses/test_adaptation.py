@@ -1,4 +1,4 @@
-"""What hearing a speaker's clips is worth: which clips are heard, the curve, and what a run writes of it."""
+"""Adaptation to speakers: which clips are used, the curve, and the files of a run."""
 
 import json
 from dataclasses import replace
@@ -10,24 +10,24 @@ import pandas as pd
 import pytest
 
 from emotone import corpora, protocols
-from emotone.corpora import Corpus
 from emotone.errors import ConfigError
 from emotone.experiment import folds, run
 from emotone.experiment.analyses import adaptation
 from emotone.experiment.analyses.adaptation import COUNTS, LEVELS, N_DRAWS, adapted_scores, as_table, curve
-from emotone.experiment.fold_result import FoldResult
-from emotone.experiment.training_set import TrainingSet, gather
+from emotone.experiment.training_set import gather
 from emotone.export.networks import SPEAKER_INPUTS
 from emotone.features.frames import MfccFrames
 from emotone.features.graph import extractor_graph
 from emotone.features.store import FeatureStore
 from emotone.models import registry
-from emotone.models.tune import grid_search
-from emotone.report.figures.adaptation import adaptation_picture
 from support import toy_experiment as toy
 
 N_CLIPS = {"a": 40, "b": 4, "c": 1, "": 6}
+
+
 SPEAKERS = [name for name, n in N_CLIPS.items() for _ in range(n)]
+
+
 EMOTIONS = ("neutral", "happy", "angry")
 
 
@@ -46,7 +46,7 @@ class Told:
         return answers / answers.sum(axis=1, keepdims=True)
 
 
-def told_material(emotions=EMOTIONS):
+def toy_training_set(emotions=EMOTIONS):
     """Clips whose values are their row numbers, of speakers with 40, 4 and 1 clips, and six of nobody known."""
     rng = np.random.default_rng(0)
     order = rng.permutation(len(SPEAKERS))
@@ -57,16 +57,16 @@ def told_material(emotions=EMOTIONS):
     return SimpleNamespace(values=values, speakers=speakers, corpus=SimpleNamespace(table=table), emotions=emotions)
 
 
-def heard_by(level: str, *, seed=0, rows=None, material=None):
+def heard_by(level: str, *, seed=0, rows=None, training_set=None):
     """Of each draw the set of rows that each clip's mean was taken from, by the means alone, and how many were said."""
-    model, material = Told(), told_material() if material is None else material
-    rows = np.arange(len(material.speakers)) if rows is None else rows
-    adapted_scores(model, rows, material, seed=seed)
+    model, training_set = Told(), toy_training_set() if training_set is None else training_set
+    rows = np.arange(len(training_set.speakers)) if rows is None else rows
+    adapted_scores(model, rows, training_set, seed=seed)
     counts = [N_DRAWS] * len(COUNTS) + [1] * (len(LEVELS) - len(COUNTS))
     first = sum(counts[: LEVELS.index(level)])
     found = []
     for embedding, mean, heard in model.heard[first : first + counts[LEVELS.index(level)]]:
-        np.testing.assert_array_equal(embedding, model.embed(material.values[rows]))
+        np.testing.assert_array_equal(embedding, model.embed(training_set.values[rows]))
         sets = [frozenset(np.flatnonzero(one).tolist()) for one in mean]
         for one, rest in zip(mean, sets, strict=True):
             np.testing.assert_allclose(one[sorted(rest)], 1 / len(rest), rtol=1e-5)  # a mean, each clip once
@@ -74,27 +74,24 @@ def heard_by(level: str, *, seed=0, rows=None, material=None):
     return found
 
 
-# who is heard
-
-
 @pytest.mark.parametrize("count", COUNTS)
 def test_so_many_other_clips_of_the_same_speaker_are_heard(count):
-    material = told_material()
-    draws = heard_by(str(count), material=material)
+    training_set = toy_training_set()
+    draws = heard_by(str(count), training_set=training_set)
     assert len(draws) == N_DRAWS == 5
     for sets, heard in draws:
         for row, (rows, n) in enumerate(zip(sets, heard, strict=True)):
-            speaker = material.speakers[row]
+            speaker = training_set.speakers[row]
             n_others = N_CLIPS[speaker] - 1 if speaker else 0
             assert n == min(count, n_others)
             if n:
                 assert len(rows) == n and row not in rows
-                assert {material.speakers[other] for other in rows} == {speaker}
+                assert {training_set.speakers[other] for other in rows} == {speaker}
 
 
 def test_draws_differ_from_clip_to_clip_and_from_draw_to_draw_and_go_by_the_seed():
-    material = told_material()
-    rows = [row for row, speaker in enumerate(material.speakers) if speaker == "a"]
+    training_set = toy_training_set()
+    rows = [row for row, speaker in enumerate(training_set.speakers) if speaker == "a"]
     draws = [[sets[row] for row in rows] for sets, _ in heard_by("5")]
     assert len(set(draws[0])) > 30
     assert len({tuple(draw) for draw in draws}) == 5
@@ -104,25 +101,27 @@ def test_draws_differ_from_clip_to_clip_and_from_draw_to_draw_and_go_by_the_seed
 
 
 def test_all_includes_the_clip_itself_and_needs_no_shrinking():
-    material = told_material()
-    ((sets, heard),) = heard_by("all", material=material)
+    training_set = toy_training_set()
+    ((sets, heard),) = heard_by("all", training_set=training_set)
     for row, (rows, n) in enumerate(zip(sets, heard, strict=True)):
-        speaker = material.speakers[row]
+        speaker = training_set.speakers[row]
         if not speaker:
             assert n == 0  # clips of nobody known are not of one voice
             continue
         assert n == np.inf
-        assert rows == {other for other, name in enumerate(material.speakers) if name == speaker}
+        assert rows == {other for other, name in enumerate(training_set.speakers) if name == speaker}
 
 
 def test_neutral_clips_are_all_other_neutral_ones():
-    material = told_material()
-    neutral = [emotion == "neutral" for emotion in material.corpus.table["emotion"]]
-    ((sets, heard),) = heard_by("neutral", material=material)
+    training_set = toy_training_set()
+    neutral = [emotion == "neutral" for emotion in training_set.corpus.table["emotion"]]
+    ((sets, heard),) = heard_by("neutral", training_set=training_set)
     for row, (rows, n) in enumerate(zip(sets, heard, strict=True)):
-        speaker = material.speakers[row]
+        speaker = training_set.speakers[row]
         others = {
-            other for other, name in enumerate(material.speakers) if name == speaker and neutral[other] and other != row
+            other
+            for other, name in enumerate(training_set.speakers)
+            if name == speaker and neutral[other] and other != row
         }
         assert n == (len(others) if speaker else 0)
         assert rows == (others if n else {row})
@@ -136,7 +135,7 @@ def test_only_held_out_clips_are_heard():
 
 
 def test_answers_stand_in_the_columns_of_their_classes():
-    found = adapted_scores(Told(classes=(0, 2)), np.arange(10), told_material(), seed=0)
+    found = adapted_scores(Told(classes=(0, 2)), np.arange(10), toy_training_set(), seed=0)
     assert tuple(found) == LEVELS
     assert {level: answers.shape for level, answers in found.items()} == {
         **{str(count): (N_DRAWS, 10, 3) for count in COUNTS},
@@ -149,11 +148,8 @@ def test_answers_stand_in_the_columns_of_their_classes():
 
 
 def test_without_the_emotion_there_is_no_neutral_level():
-    found = adapted_scores(Told(classes=(0, 1)), np.arange(10), told_material(("happy", "angry")), seed=0)
+    found = adapted_scores(Told(classes=(0, 1)), np.arange(10), toy_training_set(("happy", "angry")), seed=0)
     assert tuple(found) == tuple(level for level in LEVELS if level != "neutral")
-
-
-# the curve
 
 
 def sure(*predicted, confidence=1.0):
@@ -189,139 +185,20 @@ def test_curve_by_hand():
     assert list(table.columns) == ["subset", "level", "draws", "accuracy", "uar", "uar_low", "uar_high", "ece"]
 
 
-def fold_result(**changes) -> FoldResult:
-    rng = np.random.default_rng(0)
-    scores = rng.dirichlet(np.ones(3), size=4)
-    settings = {
-        "test_rows": np.arange(4),
-        "test_scores": scores,
-        "validation_rows": np.arange(4, 7),
-        "validation_scores": scores[:3],
-        "classes": np.arange(3),
-        "temperature": 1.7,
-    }
-    return FoldResult(**settings | changes)
-
-
-def test_adapted_answers_survive_the_disk(tmp_path):
-    rng = np.random.default_rng(1)
-    test = {level: rng.dirichlet(np.ones(3), size=(2, 4)) for level in LEVELS}
-    validation = {level: rng.dirichlet(np.ones(3), size=(1, 3)) for level in ("1", "all")}
-    fold_result(test_adapted=test, validation_adapted=validation).save(tmp_path / "fold.npz")
-    found = FoldResult.load(tmp_path / "fold.npz")
-    assert (list(found.test_adapted), list(found.validation_adapted)) == (list(test), list(validation))
-    for kept, given in ((found.test_adapted, test), (found.validation_adapted, validation)):
-        for level, answers in given.items():
-            np.testing.assert_array_equal(kept[level], answers)
-    fold_result().save(tmp_path / "plain.npz")
-    plain = FoldResult.load(tmp_path / "plain.npz")
-    assert plain.test_adapted == plain.validation_adapted == {}
-
-
-def test_the_temperature_is_applied_to_every_draw_alike():
-    result = fold_result(classes=np.asarray([0, 2]), temperature=2.0)
-    draws = np.random.default_rng(2).dirichlet(np.ones(2), size=(5, 4))
-    scores = np.zeros((5, 4, 3))
-    scores[..., [0, 2]] = draws
-    found = result.calibrated(scores)
-    softened = np.sqrt(draws)
-    np.testing.assert_allclose(found[..., [0, 2]], softened / softened.sum(axis=-1, keepdims=True), rtol=1e-6)
-    assert (found[..., 1] == 0).all()
-    for number in range(5):
-        np.testing.assert_allclose(found[number], result.calibrated(scores[number]), rtol=1e-12)
-
-
-# what training is told
-
-
-def material_of(rows, *, n_own, origin=None) -> TrainingSet:
-    """Clips of (corpus, speaker, channel, emotion), and rows of values made from them."""
-    table = pd.DataFrame(rows, columns=["corpus", "speaker", "channel", "emotion"])
-    full = {name: "" for name in corpora.COLUMNS} | {"start_s": 0.0, "end_s": np.nan}
-    corpus = Corpus(
-        table.assign(**{name: full[name] for name in corpora.COLUMNS if name not in table})[list(corpora.COLUMNS)],
-        "made",
-    )
-    origin = np.arange(len(rows)) if origin is None else np.asarray(origin)
-    zeros = np.zeros(origin.size)
-    return TrainingSet(corpus, n_own, ("x",), ("",) * len(rows), zeros[:, None], origin, zeros.astype(int), 0, ())
-
-
-def test_extras_tell_speakers_what_is_possible_and_what_is_own():
-    clips = [
-        ("one", "a", "speech", "neutral"),
-        ("one", "a", "speech", "happy"),
-        ("one", "b", "speech", "angry"),
-        ("two", "c", "speech", "happy"),
-        ("two", "c", "speech", "angry"),
-        ("two", "", "speech", "happy"),
-        ("one", "", "speech", "happy"),
-        ("one", "a", "song", "happy"),
-    ]
-    material = material_of(clips, n_own=7, origin=[*range(8), 4, 7])
-    assert material.emotions == EMOTIONS
-    told = material.extras(np.arange(10))
-    speakers = told["speakers"]
-    voices = [[0, 1], [2], [3, 4, 8], [5], [6], [7, 9]]  # copies are of the voice that they were made from
-    assert sorted(set(speakers.tolist())) == list(range(len(voices)))
-    assert [sorted(np.flatnonzero(speakers == speakers[rows[0]])) for rows in voices] == voices
-    one, two, song = [True, True, True], [False, True, True], [False, True, False]
-    assert told["possible"].tolist() == [one, one, one, two, two, two, one, song, two, song]
-    assert told["own"].tolist() == [True] * 7 + [False, True, False]
-
-
-def test_extras_go_by_the_training_rows_alone():
-    material = material_of([("one", "a", "speech", emotion) for emotion in EMOTIONS], n_own=3)
-    told = material.extras(np.asarray([2, 0]))
-    assert told["possible"].tolist() == [[True, False, True]] * 2
-    assert {name: values.dtype.kind for name, values in told.items()} == {"speakers": "i", "possible": "b", "own": "b"}
-
-
-class Recording:
-    """An estimator that keeps what its fits are told."""
-
-    fits: list = []
-
-    def set_params(self, **settings):
-        return self
-
-    def fit(self, X, y, **given):
-        self.classes_ = np.unique(y)
-        self.fits.append((X.tolist(), given))
-
-    def predict_proba(self, X):
-        return np.full((len(X), self.classes_.size), 0.5)
-
-
-def test_the_search_hands_each_fold_its_own(monkeypatch):
-    monkeypatch.setattr(Recording, "fits", [])
-    spec = registry.ModelSpec("recording", lambda **given: Recording(), "none", grid={"C": (1, 2)})
-    rows, y = np.arange(4), np.asarray([0, 1, 0, 1])
-    pairs = [(rows[:2], rows[2:]), (rows[2:], rows[:2])]
-    grid_search(spec, rows, y, folds=pairs, given=[{"who": "first"}, {"who": "second"}])
-    assert Recording.fits == 2 * [([0, 1], {"who": "first"}), ([2, 3], {"who": "second"})]
-    Recording.fits.clear()
-    grid_search(spec, rows, y, folds=pairs)
-    assert [given for _, given in Recording.fits] == [{}] * 4
-
-
-# a whole experiment
-
-
 @pytest.fixture(scope="module")
 def graph() -> bytes:
     return extractor_graph(MfccFrames()).SerializeToString()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _quick(graph):
+@pytest.fixture(scope="module")
+def quick(graph):
     """A model of few epochs over MFCCs, and the extractor's graph exported once."""
     spec = registry.MODELS["adaptive"]
-    quick = {"max_epochs": 4, "batch_size": 16, "learning_rate": 0.01, "averaging": 0.5, "precision": "float32"}
+    settings = {"max_epochs": 4, "batch_size": 16, "learning_rate": 0.01, "averaging": 0.5, "precision": "float32"}
 
     def build(*, seed, n_jobs, class_weight):
-        settings = {f"classifier__{name}": value for name, value in quick.items()}
-        return spec.build(seed=seed, n_jobs=1, class_weight=class_weight).set_params(**settings)
+        named = {f"classifier__{name}": value for name, value in settings.items()}
+        return spec.build(seed=seed, n_jobs=1, class_weight=class_weight).set_params(**named)
 
     with pytest.MonkeyPatch.context() as monkeypatch:
         toy.install(monkeypatch)
@@ -345,14 +222,14 @@ def config(manifest, out, **settings):
 
 
 @pytest.fixture(scope="module")
-def finished(manifest, tmp_path_factory):
+def finished(manifest, tmp_path_factory, quick):
     """A run, and of each model that answers: the rows of the corpus that it is asked about."""
     asked = []
     real = adaptation.adapted_scores
 
-    def watched(model, rows, material, *, seed):
+    def watched(model, rows, training_set, *, seed):
         asked.append(rows.tolist())
-        return real(model, rows, material, seed=seed)
+        return real(model, rows, training_set, seed=seed)
 
     chosen = config(manifest, tmp_path_factory.mktemp("runs") / "run")
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -361,7 +238,8 @@ def finished(manifest, tmp_path_factory):
     return chosen, asked
 
 
-def test_a_run_tells_what_every_level_scores(finished):
+@pytest.mark.slow
+def test_a_run_scores_every_level(finished):
     chosen, asked = finished
     told = json.loads((chosen.out / "metrics.json").read_text())
     assert list(told["adapted"]) == ["validation", "test", "folds"]
@@ -387,7 +265,8 @@ def test_a_run_tells_what_every_level_scores(finished):
     assert [sorted(sum(asked[start::2], [])) for start in (0, 1)] == [list(range(54))] * 2
 
 
-def test_the_bundles_graph_can_be_told_of_the_speaker(finished):
+@pytest.mark.slow
+def test_the_bundles_graph_takes_a_speaker(finished):
     path = finished[0].out / "model" / "model.onnx"
     session = onnxruntime.InferenceSession(path.read_bytes())
     assert [value.name for value in session.get_inputs()] == ["waveform"]
@@ -397,7 +276,8 @@ def test_the_bundles_graph_can_be_told_of_the_speaker(finished):
     assert (card["model"], card["embedding"]) == ("adaptive", 256)
 
 
-def test_development_clips_and_two_emotions_are_enough(manifest, tmp_path):
+@pytest.mark.slow
+def test_development_clips_and_two_emotions_are_enough(quick, manifest, tmp_path):
     chosen = config(manifest, tmp_path / "run", protocol="random-70-15-15", emotions=("happy", "angry"))
     told = run(chosen).metrics["adapted"]
     for rows in (told["validation"], told["test"], *told["folds"]):
@@ -412,24 +292,27 @@ def searched(*rows, **settings):
     raise SearchedError
 
 
-def test_the_search_tells_each_fit_of_its_own_clips(manifest, tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_the_search_passes_each_fit_the_inputs_of_its_clips(quick, manifest, tmp_path, monkeypatch):
     chosen, heard = config(manifest, tmp_path / "run", tune=True), {}
 
-    def search(spec, X, y, *, folds, given, **settings):
-        heard.update(folds=folds, given=given)
+    def search(spec, X, y, *, folds, fit_arguments, **settings):
+        heard.update(folds=folds, given=fit_arguments)
         return {}, []
 
     monkeypatch.setattr("emotone.models.tune.grid_search", search)
-    material = gather(corpora.load(chosen.corpora, chosen.data), MfccFrames(), chosen, store=FeatureStore(chosen.cache))
-    plans = folds.plan(protocols.build(chosen.protocol, material.own), material, chosen)
+    training_set = gather(
+        corpora.load(chosen.corpora, chosen.data), MfccFrames(), chosen, store=FeatureStore(chosen.cache)
+    )
+    plans = folds.plan(protocols.build(chosen.protocol, training_set.own), training_set, chosen)
     monkeypatch.setattr(folds, "fit", searched)
     with pytest.raises(SearchedError):
-        folds.run_fold(plans[0], material, chosen)
+        folds.run_fold(plans[0], training_set, chosen)
     assert len(heard["given"]) == len(heard["folds"]) == 4
     for (train, _), given in zip(heard["folds"], heard["given"], strict=True):
         (told,) = given.values()
         assert list(given) == ["classifier__extras"]
-        for name, values in material.extras(train).items():
+        for name, values in training_set.speaker_inputs(train).items():
             np.testing.assert_array_equal(told[name], values)
 
 
@@ -437,54 +320,3 @@ def test_mixed_voices_are_refused_before_any_work(manifest, tmp_path):
     with pytest.raises(ConfigError, match="augment names 'mixup', and the model 'adaptive' learns the usual sound"):
         config(manifest, tmp_path / "run", augment=("mixup",))
     assert config(manifest, tmp_path / "run", augment=("noise",)).mixup is False
-
-
-# the picture
-
-
-def points(**changes):
-    uar = {"0": 0.50, "1": 0.52, "3": 0.55, "5": 0.60, "10": 0.62, "30": 0.70, "neutral": 0.58, "all": 0.75}
-    width = {"0": 0.0, "neutral": 0.0, "all": 0.0}
-    return [
-        {
-            "level": level,
-            "uar": value,
-            "uar_low": value - width.get(level, 0.01),
-            "uar_high": value + width.get(level, 0.02),
-        }
-        for level, value in (uar | changes).items()
-    ]
-
-
-def test_picture_shows_every_level_at_its_place():
-    (axes,) = adaptation_picture(points(), title="adaptive, speaker-6fold").axes
-    assert axes.get_title(loc="left") == "adaptive, speaker-6fold"
-    labels = [label.get_text() for label in axes.get_xticklabels()]
-    assert labels == ["0", "1", "3", "5", "10", "30", "all, with the\nclip itself"]
-    assert axes.get_xticks().tolist() == list(range(7))
-    lines = {line.get_label(): line for line in axes.get_lines()}
-    curve_line = lines["mean over the draws"]
-    np.testing.assert_allclose(curve_line.get_ydata(), [50, 52, 55, 60, 62, 70])
-    assert list(curve_line.get_xdata()) == list(range(6))
-    across = lines["all neutral clips of the speaker: 58.0"]
-    np.testing.assert_allclose(across.get_ydata(), 58)
-    (last,) = [line for name, line in lines.items() if name.startswith("_")]
-    np.testing.assert_allclose(last.get_xydata(), [[6, 75]])
-    assert last.get_linestyle() == "None"  # what includes the clip itself is no part of the line
-    assert [text.get_text() for text in axes.texts] == ["50.0", "52.0", "55.0", "60.0", "62.0", "70.0", "75.0"]
-    (band,) = axes.collections
-    corners = band.get_paths()[0].vertices
-    assert (corners[:, 1].min(), corners[:, 1].max()) == pytest.approx((50, 72))
-    assert sorted(corners[corners[:, 0] == 3][:, 1].round(6)) == pytest.approx([59, 62])
-    low, high = axes.get_ylim()
-    assert low < 50 and high > 75
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("unlabelled clips of the speaker", "UAR, %")
-
-
-def test_picture_without_neutral_clips_has_no_line_for_them():
-    rows = [row for row in points() if row["level"] != "neutral"]
-    (axes,) = adaptation_picture(rows, title="any").axes
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
-        "lowest to highest of the draws",
-        "mean over the draws",
-    ]

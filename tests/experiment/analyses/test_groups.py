@@ -116,14 +116,14 @@ def test_the_card_names_no_speaker():
 
 def test_table_and_picture_are_written(tmp_path):
     table, truth, _ = clips(ROWS)
-    material = SimpleNamespace(emotions=("sad", "angry"), corpus=SimpleNamespace(table=table), labels=truth)
+    training_set = SimpleNamespace(emotions=("sad", "angry"), corpus=SimpleNamespace(table=table), labels=truth)
     rows = [6, 0, 1, 2, 3, 4, 5]
     predictions = pd.DataFrame(
         {"row": rows, "subset": "test", "predicted": np.asarray(["sad", "angry"])[table["predicted"].to_numpy()[rows]]}
     )
     unseen = pd.DataFrame({"row": [0], "subset": "validation", "predicted": "angry"})
     both = pd.concat([unseen, predictions])
-    found = groups.write(tmp_path, both, material=material, protocol=PROTOCOL)
+    found = groups.write(tmp_path, both, training_set=training_set, protocol=PROTOCOL)
     expected = told()
     assert found == expected
     written = pd.read_csv(tmp_path / "groups.csv")
@@ -192,6 +192,7 @@ def finished(tmp_path_factory, make_voice):
         yield replace(config, out=config.out / "knn")
 
 
+@pytest.mark.slow
 def test_a_run_tells_groups_and_what_its_threshold_is_worth(finished):
     found = json.loads((finished.out / "metrics.json").read_text())
     table = pd.read_parquet(finished.out / "predictions.parquet")

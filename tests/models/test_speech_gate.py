@@ -97,12 +97,13 @@ class _Loudness:
         return np.abs(samples)[:, None]
 
 
+@pytest.mark.slow
 def test_clips_are_heard_clean_and_spoilt_and_every_kind_of_sound_is(monkeypatch, make_voice):
     monkeypatch.setattr(gathering, "GraphRunner", _Loudness)
     told = []
     clips = [make_voice(seconds=0.5), make_voice(seconds=0.8)]
     speech, other = gathering.speech_and_other(clips, b"graph", seed=0, progress=lambda *step: told.append(step))
-    assert speech.shape == (2 * (1 + len(gathering.HEARD)), 1)
+    assert speech.shape == (2 * (1 + len(gathering.DEGRADED)), 1)
     assert other.shape == (len(gathering_nonspeech.KINDS) * gathering.N_SOUNDS, 1)
     assert speech[0, 0] == pytest.approx(np.abs(clips[0]).mean())
     assert speech[2, 0] > 1.2 * speech[0, 0]  # noise at 0 dB adds to it

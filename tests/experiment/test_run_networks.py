@@ -17,9 +17,11 @@ from emotone.features.graph import extractor_graph
 from emotone.features.store import FeatureStore
 from emotone.models import registry
 from emotone.models.deep import training
-from emotone.models.deep.neural import NeuralClassifier
+from emotone.models.deep.classifier import NeuralClassifier
 from emotone.recognition.recognizer import Recognizer
 from support import toy_experiment as toy
+
+pytestmark = pytest.mark.slow
 
 N_EPOCHS, N_FOLDS = 4, 3
 QUICK = {"max_epochs": N_EPOCHS, "batch_size": 16, "learning_rate": 0.005, "averaging": 0.0, "precision": "float32"}

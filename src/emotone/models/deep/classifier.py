@@ -1,11 +1,13 @@
 """The deep models: networks over frames, with the same interface as the classic pipelines.
 
-`NeuralClassifier` is the estimator; the functions under it build the pipelines that `emotone.models.registry` lists.
+`NeuralClassifier` is the estimator.  The builders at the end of this module are listed in `emotone.models.registry`.
 The networks are in `emotone.models.deep.networks`, their training in `emotone.models.deep.training`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
@@ -22,7 +24,7 @@ from emotone.models.deep.clips import Clips, Frames, padded
 from emotone.models.deep.training import Net, Recipe, train
 from emotone.progress import Progress
 
-_PREDICTED_AT_ONCE = 32
+_PREDICTION_BATCH = 32
 
 
 class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -31,49 +33,39 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     Parameters
     ----------
     network
-        The class, one of `emotone.models.deep.networks`.
+        A class of `emotone.models.deep.networks`.
     n_members
-        Networks; each is trained by itself, with a seed of its own.
+        Number of networks; each is trained separately, with a different seed.
     max_epochs, patience, batch_size, learning_rate, weight_decay, label_smoothing
         See `emotone.models.deep.training.Recipe`.
     dropout
-        Share of values that dropout zeroes, in [0, 1).
-    mixup
-        Strength of mixing two clips of a batch, the alpha of H. Zhang et al., mixup: Beyond empirical risk
-        minimization, ICLR 2018; 0 for none.
-    n_time_masks, max_time_share, n_frequency_masks, max_bands
-        Masks of every clip of every batch, D. S. Park et al., SpecAugment, Interspeech 2019.
-    window
-        Frames that a training clip shows at most.
-    stride
-        Of a clip one frame in so many is looked at: from the first one, or in training from one that each batch draws
-        anew.  For frames that differ little from the next, and networks that don't look at neighbours.
-    averaging
-        Decay of the running mean of the weights.
+        Share of values that dropout sets to zero, in [0, 1).
+    mixup, n_time_masks, max_time_share, n_frequency_masks, max_bands, window, stride, averaging
+        See `emotone.models.deep.training.Recipe`.
     class_weight
-        "balanced": every emotion counts the same; None: every clip does.
+        "balanced": every emotion has the same weight; None: every clip has.
     precision
-        "float32", "bfloat16" (mixed), or "auto": mixed where the processor has instructions for it.  Predictions are
+        "float32", "bfloat16" (mixed), or "auto": mixed if the processor has instructions for it.  Predictions are
         always float32.
     device
         "cpu", "cuda", or "auto": a GPU if there is one.
     seed
-        Of everything drawn.
+        Random seed.
     n_jobs
-        Threads of torch while it trains and predicts.
+        Threads of torch in training and prediction.
 
     Attributes
     ----------
     classes_
         (k,) labels.
     mean_, scale_
-        (d,) of the training frames; what the networks see is (frame - mean) / scale.
+        (d,) of the training frames; the networks get (frame - mean) / scale.
     members_
         The networks.
     n_epochs_
         (members,) the epoch whose weights were kept.
     history_
-        One row an epoch and member: member (from 1), best, and what `emotone.models.deep.training.train` tells.
+        A row per epoch and member: member (from 1), best, and the row of `emotone.models.deep.training.train`.
     """
 
     net_type: ClassVar[type[Net]] = Net
@@ -142,21 +134,17 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
 
         Parameters
         ----------
-        X
-            (n,) clips, each (T, d) float32 or float16; T may differ.
-        y
-            (n,) int.
+        X, y
+            n clips, each (T, d) float32 or float16, of any T; and their labels (n,) int.
         held_out
-            Clips and labels to stop early by; those of a class that y lacks are passed over.  Never a test.
+            Clips and labels for early stopping; clips of a class that y lacks are ignored.  Never test clips.
         epoch_size
-            Clips that an epoch shows, drawn anew each time: with augmented copies among X, an epoch need not show every
-            copy of every clip.  None: all of X.
+            Number of clips per epoch, drawn anew each time, so that augmented copies don't make epochs longer.  None:
+            all of X.
         extras
-            Name -> (n, ...) of what else the training of this kind of network takes, one row a clip.
+            Name -> (n, ...), further data that the training of this kind of network needs, a row per clip.
         checkpoint
-            A file to write after each epoch and to go on from; each member appends its number.
-        progress
-            Told of each epoch.
+            File to write after each epoch and to resume from; each member appends its number.
 
         Raises
         ------
@@ -166,58 +154,76 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             A setting is out of range.
         """
         self.classes_, encoded, counts = np.unique(y, return_inverse=True, return_counts=True)
-        if self.classes_.size < 2 or len(X) < 4:
+        self._check(len(X))
+        self.mean_, self.scale_ = _mean_and_scale(X)
+        clips = Clips(X, encoded, mean=self.mean_, scale=self.scale_, extras=extras)
+        arguments = {
+            "class_weights": torch.as_tensor(self._class_weights(counts), dtype=torch.float32),
+            "held_out": None if held_out is None else self._held_out(*held_out),
+        }
+        self.members_: list[networks.FrameNetwork] = []
+        self.n_epochs_: list[int] = []
+        self.history_: list[dict[str, Any]] = []
+        for member in range(1, self.n_members + 1):
+            recipe = self._recipe(member, epoch_size)
+            self._train_member(member, clips, recipe, checkpoint=checkpoint, progress=progress, **arguments)
+        return self
+
+    def _check(self, n_clips: int) -> None:
+        if self.classes_.size < 2 or n_clips < 4:
             raise CorpusError(
-                f"{len(X)} clips of {self.classes_.size} emotion(s); a network needs two emotions and four clips or "
+                f"{n_clips} clips of {self.classes_.size} emotion(s); a network needs two emotions and four clips or "
                 "more: add clips"
             )
         if self.n_members < 1 or self.max_epochs < 1:
             raise ConfigError(
                 f"n_members is {self.n_members} and max_epochs {self.max_epochs}; expected 1 or more of each"
             )
-        self.mean_, self.scale_ = _mean_and_scale(X)
-        clips = Clips(X, encoded, mean=self.mean_, scale=self.scale_, extras=extras)
-        others = None if held_out is None else self._held_out(*held_out)
-        weights = self._class_weights(counts)
-        self.members_, self.n_epochs_, self.history_ = [], [], []
-        for member in range(1, self.n_members + 1):
-            told = None if progress is None else _of_member(progress, member, n_members=self.n_members)
-            with threads(self.n_jobs), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-                torch.manual_seed(self.seed * 1009 + member)
-                network, rows, epoch = train(
-                    self._network(clips),
-                    clips,
-                    self._recipe(member, epoch_size),
-                    class_weights=torch.as_tensor(weights, dtype=torch.float32),
-                    held_out=others,
-                    checkpoint=None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}-{member}.pt"),
-                    progress=told,
-                    net_type=self.net_type,
-                )
-                self._finish(network, clips)
-            self.members_.append(network)
-            self.n_epochs_.append(epoch)
-            self.history_ += [{"member": member, **row, "best": row["epoch"] == epoch} for row in rows]
-        return self
+
+    def _train_member(
+        self,
+        member: int,
+        clips: Clips,
+        recipe: Recipe,
+        *,
+        checkpoint: Path | None,
+        progress: Progress | None,
+        **arguments: Any,
+    ) -> None:
+        with threads(self.n_jobs), torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(recipe.seed)
+            network, rows, epoch = train(
+                self._network(clips),
+                clips,
+                recipe,
+                checkpoint=None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}-{member}.pt"),
+                progress=None if progress is None else _of_member(progress, member, n_members=self.n_members),
+                net_type=self.net_type,
+                **arguments,
+            )
+            self._finish(network, clips)
+        self.members_.append(network)
+        self.n_epochs_.append(epoch)
+        self.history_ += [{"member": member, **row, "best": row["epoch"] == epoch} for row in rows]
 
     def predict_proba(self, X: Sequence[Frames]) -> np.ndarray:
         """Compute the probabilities (n, k) float32 of n clips, each (T, d) float32 or float16."""
         check_is_fitted(self)
-        whole = self.deployed()
+        module = self.inference_module()
         order = np.argsort([len(clip) for clip in X], kind="stable").tolist()
         result = np.zeros((len(X), self.classes_.size), dtype=np.float32)
         with threads(self.n_jobs), torch.inference_mode():
-            for start in range(0, len(order), _PREDICTED_AT_ONCE):
-                rows = order[start : start + _PREDICTED_AT_ONCE]
-                result[rows] = whole(**padded([X[row] for row in rows]))[0].numpy()
+            for start in range(0, len(order), _PREDICTION_BATCH):
+                rows = order[start : start + _PREDICTION_BATCH]
+                result[rows] = module(**padded([X[row] for row in rows]))[0].numpy()
         return result
 
     def predict(self, X: Sequence[Frames]) -> np.ndarray:
-        """Give the most probable class (n,) of n clips."""
+        """Return the most probable class of each clip, (n,)."""
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
-    def deployed(self) -> "InferenceModule":
-        """All that prediction takes, as one torch module."""
+    def inference_module(self) -> "InferenceModule":
+        """Return everything that prediction needs as a single torch module."""
         check_is_fitted(self)
         mean, scale = torch.from_numpy(self.mean_), torch.from_numpy(self.scale_)
         return InferenceModule(self.members_, mean, scale, stride=self.stride).eval()
@@ -230,7 +236,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         return Clips([X[int(row)] for row in known], labels, mean=self.mean_, scale=self.scale_)
 
     def _class_weights(self, counts: np.ndarray) -> np.ndarray:
-        """Weight (k,) of each class in the loss, from how many clips it has."""
+        """Return the weight of each class in the loss, (k,), from its number of clips."""
         return np.ones(counts.size) if self.class_weight is None else counts.sum() / counts.size / counts
 
     def _network(self, clips: Clips) -> networks.FrameNetwork:
@@ -240,43 +246,23 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         return network
 
     def _finish(self, network: networks.FrameNetwork, clips: Clips) -> None:
-        """Do to a trained network what else it needs."""
+        """Process a trained network further; the base class does nothing."""
 
     def _recipe(self, member: int, epoch_size: int | None) -> Recipe:
         device = self.device if self.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-        precision = self.precision if self.precision != "auto" else _precision(device)
-        shared = {name: getattr(self, name) for name in _RECIPE_SETTINGS}
-        seed = self.seed * 1009 + member
-        return Recipe(
-            n_classes=self.classes_.size,
-            seed=seed,
-            device=device,
-            precision=precision,
-            epoch_size=epoch_size,
-            **shared,
-        )
-
-
-_RECIPE_SETTINGS = (
-    "max_epochs",
-    "patience",
-    "batch_size",
-    "learning_rate",
-    "weight_decay",
-    "label_smoothing",
-    "mixup",
-    "n_time_masks",
-    "max_time_share",
-    "n_frequency_masks",
-    "max_bands",
-    "window",
-    "stride",
-    "averaging",
-)
+        settings = {field.name: getattr(self, field.name) for field in fields(Recipe) if hasattr(self, field.name)}
+        settings |= {
+            "n_classes": self.classes_.size,
+            "seed": self.seed * 1009 + member,
+            "device": device,
+            "precision": self.precision if self.precision != "auto" else _precision(device),
+            "epoch_size": epoch_size,
+        }
+        return Recipe(**settings)
 
 
 def _mean_and_scale(X: Sequence[Frames]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of every column over all frames, each (d,) float32."""
+    """Return mean and standard deviation of every column over all frames, each (d,) float32."""
     n_frames = sum(len(clip) for clip in X)
     mean = sum(clip.sum(axis=0, dtype=np.float64) for clip in X) / n_frames
     variance = sum(np.square(clip - mean).sum(axis=0) for clip in X) / n_frames
@@ -284,7 +270,7 @@ def _mean_and_scale(X: Sequence[Frames]) -> tuple[np.ndarray, np.ndarray]:
 
 
 class InferenceModule(nn.Module):
-    """Frames to probabilities and embedding: standardisation, the networks, the mean of their answers."""
+    """From frames to probabilities and embedding: standardisation, networks, mean of their probabilities."""
 
     mean: Tensor
     scale: Tensor
@@ -299,23 +285,26 @@ class InferenceModule(nn.Module):
         self.register_buffer("scale", scale)
 
     def standard(self, frames: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Take every ``stride``-th of the frames (b, T, d), from the first, and standardise them; and their numbers."""
+        """Standardise every ``stride``-th of the frames (b, T, d), from the first; adjust the lengths (b,)."""
         if self.stride > 1:
             frames = frames[:, :: self.stride]
             lengths = None if lengths is None else (lengths + self.stride - 1) // self.stride
         return (frames - self.mean) / self.scale, lengths
 
     def forward(self, frames: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """(b, T, d), (b,) -> probabilities (b, k), and what the heads see, (b, members * e)."""
+        """(b, T, d), (b,) -> probabilities (b, k), and the input of the heads, (b, members * e)."""
         standard, lengths = self.standard(frames, lengths)
-        seen = [cast("networks.FrameNetwork", member).embed(standard, lengths) for member in self.members]
-        heads = [cast("networks.FrameNetwork", member).head for member in self.members]
-        answers = [torch.softmax(head(one), dim=1) for head, one in zip(heads, seen, strict=True)]
-        return torch.stack(answers).mean(dim=0), torch.cat(seen, dim=1)
+        networks_ = [cast("networks.FrameNetwork", member) for member in self.members]
+        embeddings = [network.embed(standard, lengths) for network in networks_]
+        scores = [
+            torch.softmax(network.head(embedding), dim=1)
+            for network, embedding in zip(networks_, embeddings, strict=True)
+        ]
+        return torch.stack(scores).mean(dim=0), torch.cat(embeddings, dim=1)
 
 
 def _precision(device: str) -> str:
-    """bfloat16 where it is computed natively; elsewhere it would be slower than float32, not faster."""
+    """Return bfloat16 where it is computed natively; elsewhere it would be slower than float32."""
     if device == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
     capabilities = torch.cpu.get_capabilities()
@@ -324,7 +313,7 @@ def _precision(device: str) -> str:
 
 @contextmanager
 def threads(n_jobs: int) -> Iterator[None]:
-    """Let torch use so many threads."""
+    """Let torch use this number of threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(n_jobs)
     try:
@@ -334,56 +323,37 @@ def threads(n_jobs: int) -> Iterator[None]:
 
 
 def _of_member(progress: Progress, member: int, *, n_members: int) -> Progress:
-    """Tell of one member's epochs as a part of all members'."""
+    """Report the epochs of a member as a part of all members' epochs."""
     which = f"network {member} of {n_members}, " if n_members > 1 else ""
 
-    def told(done: int, total: int, what: str, /) -> None:
+    def report(done: int, total: int, what: str, /) -> None:
         progress((member - 1) * total + done, n_members * total, f"{which}{what}")
 
-    return told
-
-
-#: MFCCs and their differences are no picture: bands beside each other don't belong together, so none are masked.
-_MFCC_RECIPE = {"n_frequency_masks": 0, "window": 130}
+    return report
 
 
 def _pipeline(
     network: type[networks.FrameNetwork], *, seed: int, n_jobs: int, class_weight: bool, **settings: Any
 ) -> Pipeline:
-    classifier = NeuralClassifier(
-        network, seed=seed, n_jobs=n_jobs, class_weight="balanced" if class_weight else None, **settings
-    )
+    weight = "balanced" if class_weight else None
+    classifier = NeuralClassifier(network, seed=seed, n_jobs=n_jobs, class_weight=weight, **settings)
     return Pipeline([("classifier", classifier)])
 
 
-def cnn_bilstm(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
-    """See `networks.CnnBiLstm`; windows of (130, 120)."""
-    settings = {"max_epochs": 40, **_MFCC_RECIPE}
-    return _pipeline(networks.CnnBiLstm, seed=seed, n_jobs=n_jobs, class_weight=class_weight, **settings)
-
-
-def lstm(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
-    """See `networks.Lstm`; windows of (130, 120)."""
-    settings = {"max_epochs": 20, **_MFCC_RECIPE}
-    return _pipeline(networks.Lstm, seed=seed, n_jobs=n_jobs, class_weight=class_weight, **settings)
-
-
-def cnn1d(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
-    """See `networks.Cnn1d`; windows of (130, 120)."""
-    settings = {"max_epochs": 40, **_MFCC_RECIPE}
-    return _pipeline(networks.Cnn1d, seed=seed, n_jobs=n_jobs, class_weight=class_weight, **settings)
-
-
-def cnn2d(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
-    """See `networks.Cnn2d`; windows of 128 x 128.
-
-    It learns slowly: lighter masks, less dropout and a higher learning rate than the others'.
-    """
-    masks = {"n_time_masks": 1, "n_frequency_masks": 1, "max_bands": 12}
-    settings = {"max_epochs": 30, "window": 128, "learning_rate": 6e-3, "dropout": 0.2, **masks}
-    return _pipeline(networks.Cnn2d, seed=seed, n_jobs=n_jobs, class_weight=class_weight, **settings)
-
-
-def resnet(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
-    """See `networks.ResNet`."""
-    return _pipeline(networks.ResNet, seed=seed, n_jobs=n_jobs, class_weight=class_weight, max_epochs=20)
+# Neighbouring columns of MFCCs and their derivatives are not related as neighbouring bands are: none are masked.
+cnn_bilstm = partial(_pipeline, networks.CnnBiLstm, max_epochs=40, n_frequency_masks=0, window=130)
+lstm = partial(_pipeline, networks.Lstm, max_epochs=20, n_frequency_masks=0, window=130)
+cnn1d = partial(_pipeline, networks.Cnn1d, max_epochs=40, n_frequency_masks=0, window=130)
+# It is trained slowly: lighter masks, less dropout and a higher learning rate than the others.
+cnn2d = partial(
+    _pipeline,
+    networks.Cnn2d,
+    max_epochs=30,
+    window=128,
+    learning_rate=6e-3,
+    dropout=0.2,
+    n_time_masks=1,
+    n_frequency_masks=1,
+    max_bands=12,
+)
+resnet = partial(_pipeline, networks.ResNet, max_epochs=20)

@@ -69,6 +69,7 @@ def test_final_model_and_fingerprint_follow_the_code_of_transforms(manifest, tmp
     assert before[0] != after[0] and before[1] != after[1]
 
 
+@pytest.mark.slow
 def test_card_and_recognizer_have_the_preprocessing_of_the_run(manifest, tmp_path, monkeypatch):
     monkeypatch.setattr(preprocessing, "DEFAULT", OTHER)
     folder = run(toy.config(manifest, tmp_path / "run")).folder

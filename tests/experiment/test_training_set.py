@@ -1,4 +1,4 @@
-"""Clips of another channel: learnt from where their speaker is, and never a way in for a held-out voice."""
+"""Training sets: extra clips are used only with their speakers, and never bring in a held-out voice."""
 
 import json
 import shutil
@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from sklearn.pipeline import Pipeline
 
-from emotone import protocols
+from emotone import corpora, protocols
+from emotone.corpora import Corpus
 from emotone.errors import CorpusError, LeakError
 from emotone.experiment import Config, folds, run
 from emotone.experiment.config import differing
@@ -48,7 +49,7 @@ def config(manifest, tmp_path):
     return toy.config(manifest, tmp_path / "run", train_also=("song",))
 
 
-def material_of(config, **settings):
+def training_set_of(config, **settings):
     config = replace(config, **settings)
     own, extra = load(config)
     return gather(own, toy.Bands(), config, store=FeatureStore(config.cache), extra=extra)
@@ -61,12 +62,10 @@ def altered(manifest, folder, change):
     return folder / "toy.csv"
 
 
-# material
-
-
+# training_set
 def test_own_clips_come_first_and_are_what_they_would_be_alone(config):
-    alone = material_of(config, train_also=())
-    both = material_of(config)
+    alone = training_set_of(config, train_also=())
+    both = training_set_of(config)
     assert (alone.n_own, len(alone.corpus)) == (N_OWN, N_OWN)
     assert (both.n_own, len(both.corpus), len(both.values)) == (N_OWN, N_OWN + N_EXTRA, N_OWN + N_EXTRA)
     pd.testing.assert_frame_equal(both.own.table, alone.corpus.table)
@@ -77,32 +76,34 @@ def test_own_clips_come_first_and_are_what_they_would_be_alone(config):
 
 
 def test_extra_clips_are_learnt_from_where_their_speaker_is(config):
-    material = material_of(config, augment=("gain",))
-    speakers, channel = np.asarray(material.speakers), material.corpus.table["channel"].to_numpy()
+    training_set = training_set_of(config, augment=("gain",))
+    speakers, channel = np.asarray(training_set.speakers), training_set.corpus.table["channel"].to_numpy()
     rows = np.flatnonzero((speakers[:N_OWN] == "toy-s1") | (speakers[:N_OWN] == "toy-s5"))
-    learnt = material.learnt(rows)
+    learnt = training_set.usable_rows(rows)
     assert learnt.size == 18 + 6  # s5 does not sing
     assert set(speakers[learnt[18:]]) == {"toy-s1"} and set(channel[learnt[18:]]) == {"song"}
-    taken = material.training(rows)
+    taken = training_set.training_rows(rows)
     # each clip, own or extra, and its copy
-    assert sorted(material.origin[taken]) == sorted([*learnt, *learnt])
-    one_clip = material.learnt(rows[:1])
+    assert sorted(training_set.origin[taken]) == sorted([*learnt, *learnt])
+    one_clip = training_set.usable_rows(rows[:1])
     assert (
         one_clip.size == 1 + 3
     )  # one spoken clip of s1 brings the songs of s1, of the emotions that are learnt at all
-    assert set(material.labels[one_clip]) == {material.labels[rows[0]]}
+    assert set(training_set.labels[one_clip]) == {training_set.labels[rows[0]]}
 
 
 def test_emotions_are_balanced_over_own_and_extra_clips_together(config):
     config = replace(config, augment=("gain",), balance="augment", copies=0)
-    material, every = material_of(config), np.arange(N_OWN)
-    material = gather_balance(material, toy.Bands(), config, training_sets=[every], store=FeatureStore(config.cache))
-    counts = np.bincount(material.labels[material.origin[material.training(every)]])
+    training_set, every = training_set_of(config), np.arange(N_OWN)
+    training_set = gather_balance(
+        training_set, toy.Bands(), config, training_sets=[every], store=FeatureStore(config.cache)
+    )
+    counts = np.bincount(training_set.labels[training_set.origin[training_set.training_rows(every)]])
     assert counts.tolist() == [18, 33, 33]
-    balanced = material.training(every, balanced=True)
-    assert np.bincount(material.labels[material.origin[balanced]]).tolist() == [33, 33, 33]
+    balanced = training_set.training_rows(every, balanced=True)
+    assert np.bincount(training_set.labels[training_set.origin[balanced]]).tolist() == [33, 33, 33]
     # fifteen copies are missing, and 18 clips can have one: no pass over happy or angry clips is computed
-    assert len(material.values) == N_OWN + N_EXTRA + 18
+    assert len(training_set.values) == N_OWN + N_EXTRA + 18
 
 
 def test_what_can_serve_nothing_or_harm_is_left_out_with_a_reason(manifest, tmp_path, make_voice):
@@ -118,31 +119,31 @@ def test_what_can_serve_nothing_or_harm_is_left_out_with_a_reason(manifest, tmp_
 
     changed = altered(manifest, tmp_path, change)
     (tmp_path / "song" / "4-angry-2.wav").write_bytes(b"RIFF no sound")
-    material = material_of(toy.config(changed, tmp_path / "run", train_also=("song",)))
-    assert (material.n_own, len(material.corpus)) == (N_OWN, N_OWN + N_EXTRA - 5)
-    reasons = {one.path.rsplit("/")[-1]: one.reason for one in material.left_out}
+    training_set = training_set_of(toy.config(changed, tmp_path / "run", train_also=("song",)))
+    assert (training_set.n_own, len(training_set.corpus)) == (N_OWN, N_OWN + N_EXTRA - 5)
+    reasons = {one.path.rsplit("/")[-1]: one.reason for one in training_set.left_out}
     assert reasons.keys() == {"0-happy-0.wav", "0-happy-1.wav", "0-happy-2.wav", "again.wav", "4-angry-2.wav"}
-    assert reasons["0-happy-0.wav"] == "not learnt from: no clip that is tested is sad"
-    assert reasons["0-happy-1.wav"].startswith("not learnt from: its speaker is not known")
-    assert reasons["0-happy-2.wav"] == "not learnt from: toy-s9 has no clip of the channel that is tested"
+    assert reasons["0-happy-0.wav"] == "not used for training: no clip that is tested is sad"
+    assert reasons["0-happy-1.wav"].startswith("not used for training: its speaker is unknown")
+    assert reasons["0-happy-2.wav"] == "not used for training: toy-s9 has no clip of the channel that is tested"
     # the song that was a spoken clip would have put a tested recording into training
-    assert reasons["again.wav"] == f"not learnt from: the same recording as {tmp_path / '4-angry-2.wav'}"
-    assert "not learnt from" not in reasons["4-angry-2.wav"]  # it can't be read
-    assert material.emotions == ("neutral", "happy", "angry")
+    assert reasons["again.wav"] == f"not used for training: the same recording as {tmp_path / '4-angry-2.wav'}"
+    assert "not used for training" not in reasons["4-angry-2.wav"]  # it can't be read
+    assert training_set.emotions == ("neutral", "happy", "angry")
 
 
 def test_an_unreadable_own_clip_does_not_make_an_extra_clip_an_own_one(manifest, tmp_path):
     changed = altered(manifest, tmp_path, lambda table: table)
     (tmp_path / "5-happy-0.wav").write_bytes(b"RIFF no sound")
-    material = material_of(toy.config(changed, tmp_path / "run", train_also=("song",)))
-    assert (material.n_own, len(material.corpus)) == (N_OWN - 1, N_OWN - 1 + N_EXTRA)
-    assert set(material.own.table["channel"]) == {"speech"}
+    training_set = training_set_of(toy.config(changed, tmp_path / "run", train_also=("song",)))
+    assert (training_set.n_own, len(training_set.corpus)) == (N_OWN - 1, N_OWN - 1 + N_EXTRA)
+    assert set(training_set.own.table["channel"]) == {"speech"}
 
 
 def test_emotions_asked_for_need_not_all_be_sung(config):
-    material = material_of(config, emotions=("neutral", "happy"))
-    assert (material.n_own, len(material.corpus)) == (36, 36 + 15)
-    assert material.left_out == ()  # nobody asked for the angry songs
+    training_set = training_set_of(config, emotions=("neutral", "happy"))
+    assert (training_set.n_own, len(training_set.corpus)) == (36, 36 + 15)
+    assert training_set.left_out == ()  # nobody asked for the angry songs
 
 
 def test_emotions_of_which_none_is_sung_are_an_error(manifest, tmp_path):
@@ -150,15 +151,15 @@ def test_emotions_of_which_none_is_sung_are_an_error(manifest, tmp_path):
         return table[(table["channel"] == "speech") | (table["emotion"] == "happy")]
 
     config = toy.config(altered(manifest, tmp_path, change), tmp_path / "run", train_also=("song",))
-    with pytest.raises(CorpusError, match="not one of 0 extra clips .* none is of an emotion asked for"):
-        material_of(config, emotions=("neutral", "angry"))
+    with pytest.raises(CorpusError, match="none of 0 extra clips .* none has a selected emotion"):
+        training_set_of(config, emotions=("neutral", "angry"))
 
 
 def test_speech_serves_a_model_of_song_too(config):
-    material = material_of(config, channel="song", train_also=("speech",))
-    assert (material.n_own, len(material.corpus)) == (N_EXTRA, N_EXTRA + 30)
+    training_set = training_set_of(config, channel="song", train_also=("speech",))
+    assert (training_set.n_own, len(training_set.corpus)) == (N_EXTRA, N_EXTRA + 30)
     # neither s5, who does not sing, nor neutral clips, which nobody sings
-    assert {one.reason.split(": ")[1] for one in material.left_out} == {
+    assert {one.reason.split(": ")[1] for one in training_set.left_out} == {
         "no clip that is tested is neutral",
         "toy-s5 has no clip of the channel that is tested",
     }
@@ -168,7 +169,7 @@ def test_speech_serves_a_model_of_song_too(config):
     ("keep", "message"),
     [
         (lambda table: table[table["channel"] == "speech"], "toy has no clip of channel 'song'"),
-        (lambda table: table.assign(speaker=table["speaker"].where(table["channel"] == "speech")), "not one of 30 ext"),
+        (lambda table: table.assign(speaker=table["speaker"].where(table["channel"] == "speech")), "none of 30 ext"),
     ],
 )
 def test_no_clip_to_learn_from_too_is_an_error(manifest, tmp_path, keep, message):
@@ -176,9 +177,6 @@ def test_no_clip_to_learn_from_too_is_an_error(manifest, tmp_path, keep, message
     with pytest.raises(CorpusError, match=message):
         run(config)
     assert not config.out.exists()
-
-
-# a whole run
 
 
 def test_scores_are_of_own_clips_and_say_what_else_was_learnt_from(config):
@@ -219,9 +217,6 @@ def test_a_random_protocol_never_tests_an_extra_clip(config):
     assert fold["n_train_clips"] == N_OWN - len(table) + N_EXTRA
 
 
-# leaks
-
-
 class Listener(Pipeline):
     """Logistic regression that notes whose voices it learnt from and whose it is asked about."""
 
@@ -250,17 +245,17 @@ def heard_and_asked(config, monkeypatch):
 
     def questions():
         store, (own, extra) = FeatureStore(config.cache), load(settings)
-        material = gather(own, toy.Bands(), settings, store=store, extra=extra)
-        plans = folds.plan(protocols.build("speaker-6fold", material.own), material, settings)
+        training_set = gather(own, toy.Bands(), settings, store=store, extra=extra)
+        plans = folds.plan(protocols.build("speaker-6fold", training_set.own), training_set, settings)
         sets = [rows for plan in plans for rows in plan.training_sets()]
-        material = gather_balance(material, toy.Bands(), settings, training_sets=sets, store=store)
-        voices = list(zip(material.speakers, material.corpus.table["channel"], strict=True))
-        pairs = zip(material.values, material.origin, strict=True)
+        training_set = gather_balance(training_set, toy.Bands(), settings, training_sets=sets, store=store)
+        voices = list(zip(training_set.speakers, training_set.corpus.table["channel"], strict=True))
+        pairs = zip(training_set.values, training_set.origin, strict=True)
         Listener.voice_of = {row.tobytes(): voices[origin] for row, origin in pairs}
-        assert len(Listener.voice_of) == len(material.values)  # so that a row tells whose it is
+        assert len(Listener.voice_of) == len(training_set.values)  # so that a row tells whose it is
         Listener.asked = []
         for plan in plans[:3]:
-            folds.run_fold(plan, material, settings)
+            folds.run_fold(plan, training_set, settings)
         return Listener.asked
 
     return questions
@@ -281,30 +276,30 @@ def test_no_model_hears_a_held_out_voice_sing(heard_and_asked):
 
 
 def every_extra_clip(self, rows):
-    """`TrainingSet.learnt` without its condition."""
+    """`TrainingSet.usable_rows` without its condition."""
     return np.concatenate([rows, np.arange(self.n_own, len(self.corpus))])
 
 
 def test_the_test_above_fails_where_the_speaker_condition_is_dropped(heard_and_asked, monkeypatch):
-    monkeypatch.setattr(TrainingSet, "learnt", every_extra_clip)
+    monkeypatch.setattr(TrainingSet, "usable_rows", every_extra_clip)
     assert leaks(heard_and_asked())
 
 
 @pytest.mark.parametrize("tune", [False, True])
 def test_a_run_whose_speaker_condition_is_dropped_is_refused(config, monkeypatch, tune):
-    monkeypatch.setattr(TrainingSet, "learnt", every_extra_clip)
-    with pytest.raises(LeakError, match=r"extra clips of toy-s\d are learnt from, and toy-s\d is held out"):
+    monkeypatch.setattr(TrainingSet, "usable_rows", every_extra_clip)
+    with pytest.raises(LeakError, match=r"extra clips of toy-s\d are used for training, and toy-s\d is held out"):
         run(replace(config, tune=tune))
     assert not config.out.exists()
 
 
 def test_held_out_validation_clips_are_checked_as_well(config):
-    material = material_of(config)
-    speakers = np.asarray(material.speakers[:N_OWN])
+    training_set = training_set_of(config)
+    speakers = np.asarray(training_set.speakers[:N_OWN])
     train, held_out = np.flatnonzero(speakers != "toy-s2"), np.flatnonzero(speakers == "toy-s2")
-    check_extra(material, train, held_out=held_out)
+    check_extra(training_set, train, held_out=held_out)
     with pytest.raises(LeakError, match="toy-s2"):
-        check_extra(material, np.append(train, held_out[0]), held_out=held_out[1:])
+        check_extra(training_set, np.append(train, held_out[0]), held_out=held_out[1:])
 
 
 @pytest.mark.corpus
@@ -316,20 +311,17 @@ def test_songs_of_ravdess_are_learnt_from_in_the_folds_of_their_singers(data, tm
 
     config = Config(("ravdess",), data, tmp_path / "run", train_also=("song",))
     own, extra = load(config)
-    material = gather(own, None, config, store=SimpleNamespace(compute=compute), extra=extra)
-    assert (material.n_own, len(material.corpus), material.left_out) == (1440, 1440 + 1009, ())
-    speakers = np.asarray(material.speakers)
+    training_set = gather(own, None, config, store=SimpleNamespace(compute=compute), extra=extra)
+    assert (training_set.n_own, len(training_set.corpus), training_set.left_out) == (1440, 1440 + 1009, ())
+    speakers = np.asarray(training_set.speakers)
     learnt = []
-    for fold in protocols.build("speaker-6fold", material.own).folds:
-        rows = material.learnt(fold.train)
+    for fold in protocols.build("speaker-6fold", training_set.own).folds:
+        rows = training_set.usable_rows(fold.train)
         assert not set(speakers[rows]) & set(speakers[fold.test])
-        assert rows.max() >= material.n_own and np.unique(rows).size == rows.size
-        learnt.append(rows[rows >= material.n_own].size)
+        assert rows.max() >= training_set.n_own and np.unique(rows).size == rows.size
+        learnt.append(rows[rows >= training_set.n_own].size)
     # each song is left out of the one fold that tests its singer
     assert sum(learnt) == 5 * 1009
-
-
-# settings of runs that are there already
 
 
 def test_a_run_from_before_these_settings_is_the_same_experiment(config):
@@ -343,3 +335,49 @@ def test_a_run_from_before_these_settings_is_the_same_experiment(config):
     assert differing(deep, deep | {"extractor": "log-mel"}) == ["extractor"]
     comparison = {name: value for name, value in before.items() if name != "model"}
     assert differing(comparison, settings, ignored=frozenset({"model", "out"})) == []
+
+
+CLASSES = ("neutral", "happy", "angry")
+
+
+def training_set_from(rows, *, n_own, origin=None) -> TrainingSet:
+    """Clips of (corpus, speaker, channel, emotion), and rows of values made from them."""
+    table = pd.DataFrame(rows, columns=["corpus", "speaker", "channel", "emotion"])
+    full = {name: "" for name in corpora.COLUMNS} | {"start_s": 0.0, "end_s": np.nan}
+    corpus = Corpus(
+        table.assign(**{name: full[name] for name in corpora.COLUMNS if name not in table})[list(corpora.COLUMNS)],
+        "made",
+    )
+    origin = np.arange(len(rows)) if origin is None else np.asarray(origin)
+    zeros = np.zeros(origin.size)
+    return TrainingSet(corpus, n_own, ("x",), ("",) * len(rows), zeros[:, None], origin, zeros.astype(int), 0, ())
+
+
+def test_extras_tell_speakers_what_is_possible_and_what_is_own():
+    clips = [
+        ("one", "a", "speech", "neutral"),
+        ("one", "a", "speech", "happy"),
+        ("one", "b", "speech", "angry"),
+        ("two", "c", "speech", "happy"),
+        ("two", "c", "speech", "angry"),
+        ("two", "", "speech", "happy"),
+        ("one", "", "speech", "happy"),
+        ("one", "a", "song", "happy"),
+    ]
+    training_set = training_set_from(clips, n_own=7, origin=[*range(8), 4, 7])
+    assert training_set.emotions == CLASSES
+    told = training_set.speaker_inputs(np.arange(10))
+    speakers = told["speakers"]
+    voices = [[0, 1], [2], [3, 4, 8], [5], [6], [7, 9]]  # copies are of the voice that they were made from
+    assert sorted(set(speakers.tolist())) == list(range(len(voices)))
+    assert [sorted(np.flatnonzero(speakers == speakers[rows[0]])) for rows in voices] == voices
+    one, two, song = [True, True, True], [False, True, True], [False, True, False]
+    assert told["possible"].tolist() == [one, one, one, two, two, two, one, song, two, song]
+    assert told["own"].tolist() == [True] * 7 + [False, True, False]
+
+
+def test_extras_go_by_the_training_rows_alone():
+    training_set = training_set_from([("one", "a", "speech", emotion) for emotion in CLASSES], n_own=3)
+    told = training_set.speaker_inputs(np.asarray([2, 0]))
+    assert told["possible"].tolist() == [[True, False, True]] * 2
+    assert {name: values.dtype.kind for name, values in told.items()} == {"speakers": "i", "possible": "b", "own": "b"}

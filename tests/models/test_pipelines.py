@@ -1,28 +1,19 @@
-"""Models by name: probabilities, seeds, class balance, the search, and graphs that give scikit-learn's answers."""
-
-import subprocess
-import sys
-from dataclasses import replace
+"""The classic pipelines: probabilities, seeds, class weights, and graphs with the same probabilities."""
 
 import numpy as np
 import onnxruntime
 import pytest
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
-from sklearn.svm import SVC
 
-from emotone.errors import ConfigError, CorpusError, ExportError, ProtocolError
+from emotone.errors import ExportError
 from emotone.export.pipelines import to_onnx
 from emotone.export.trees import _floor_float32
 from emotone.metrics import unweighted_average_recall
 from emotone.models import registry
-from emotone.models.classic.estimators import DiscriminantAxes, MarginProbability, pair_signs
-from emotone.models.classic.kernel import KernelMachine
-from emotone.models.tune import grid_search
+from support.blobs import N_FEATURES, blobs
 
 pytestmark = pytest.mark.filterwarnings("error")
-N_FEATURES = 60
 TREES = ("random-forest", "extra-trees", "xgboost")
 SMALL = {  # fewer trees and a smaller net where the number doesn't matter
     "random-forest": {"classifier__n_estimators": 40},
@@ -33,16 +24,6 @@ SMALL = {  # fewer trees and a smaller net where the number doesn't matter
         "classifier__extra-trees__classifier__n_estimators": 40,
     },
 }
-
-
-def blobs(n_clips=400, *, n_classes=8, seed=0, spread=4.0):
-    """Overlapping Gaussian classes in features of very unlike means and scales, as acoustic features are."""
-    rng = np.random.default_rng(seed)
-    centres = np.random.default_rng(99).standard_normal((n_classes, N_FEATURES))
-    y = np.arange(n_clips) % n_classes
-    X = centres[y] + spread * rng.standard_normal((n_clips, N_FEATURES))
-    columns = np.random.default_rng(98)
-    return (X * 10 ** columns.uniform(-3, 3, N_FEATURES) + columns.uniform(-5e3, 5e3, N_FEATURES)).astype(np.float32), y
 
 
 def small(name, *, seed=0, class_weight=True):
@@ -176,30 +157,12 @@ def test_forest_graph_leaves_the_zeros_of_its_leaves_out():
     assert 0.0 not in attributes["target_weights"].floats
 
 
-def test_pair_signs_put_support_vector_machines_in_order():
-    X, y = blobs(n_classes=4, spread=2.0)
-    X = (X - X.mean(axis=0)) / X.std(axis=0)
-    model = MarginProbability(KernelMachine(), seed=0).fit(X, y)
-    votes = model.estimator_.predict(X)
-    assert np.mean(model.predict(X) == votes) > 0.98  # the product of experts, against libsvm's voting
-    assert pair_signs(4).sum() == 0 and pair_signs(4).shape == (6, 4)
-
-
 @pytest.mark.parametrize("name", ["svm", "linear-svm"])
 def test_support_vector_machines_are_as_sure_as_they_are_right(name):
     X, y = blobs(800)
     fresh, truth = blobs(1600, seed=1)
     scores = small(name).fit(X, y).predict_proba(fresh)
     assert scores.max(axis=1).mean() == pytest.approx(np.mean(scores.argmax(axis=1) == truth), abs=0.05)
-
-
-def test_a_class_of_one_clip_is_refused_by_number():
-    X, y = blobs(41, n_classes=4)
-    y[40] = 4
-    with pytest.raises(CorpusError, match=r"\[10, 10, 10, 10, 1\]"):
-        small("svm").fit(X, y)
-    with pytest.raises(CorpusError, match="one emotion"):
-        small("xgboost").fit(X, np.zeros(41, int))
 
 
 def test_what_has_no_graph_is_refused():
@@ -218,108 +181,3 @@ def test_ensemble_is_the_weighted_mean_of_its_members_and_skips_weight_zero():
     np.testing.assert_allclose(run(pipeline, X), np.average(members, axis=0, weights=weights), atol=1e-5)
     operators = {node.op_type for node in to_onnx(pipeline, N_FEATURES).graph.node}
     assert "TreeEnsembleRegressor" not in operators  # no trees
-
-
-@pytest.mark.parametrize("name", registry.MODELS)
-def test_grid_has_four_to_nine_points_that_the_model_accepts(name):
-    spec = registry.get(name)
-    assert 4 <= np.prod([len(values) for values in spec.grid.values()]) <= 9
-    pipeline = spec.build(seed=0, n_jobs=1, class_weight=True)
-    for setting, values in spec.grid.items():
-        for value in values:
-            assert pipeline.set_params(**{setting: value}).get_params()[setting] == value
-
-
-def test_unknown_model_lists_the_known():
-    with pytest.raises(ConfigError, match=r"'svn'; known: svm, linear-svm, .*ensemble"):
-        registry.get("svn")
-
-
-def test_names_are_known_without_importing_the_libraries():
-    code = "import sys; from emotone.models import registry; print({'sklearn', 'torch', 'xgboost'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
-
-
-def folds_of(n_clips, *, n_folds=3):
-    rows = np.arange(n_clips)
-    return [(rows[rows // 8 % n_folds != fold], rows[rows // 8 % n_folds == fold]) for fold in range(n_folds)]
-
-
-def test_search_finds_the_best_setting_and_tells_every_score():
-    X, y = blobs(240)
-    spec = replace(registry.get("logistic-regression"), grid={"classifier__C": (1e-6, 1e-2)})
-    heard = []
-    best, table = grid_search(
-        spec, X, y, folds=folds_of(240), seed=0, progress=lambda done, total, what: heard.append((done, total, what))
-    )
-    assert best == {"classifier__C": 1e-2}
-    assert [row["classifier__C"] for row in table] == [1e-6, 1e-2]
-    assert heard == [(done, 6, "tuning logistic-regression") for done in range(1, 7)]
-    for row in table:
-        model = spec.build(seed=0, n_jobs=1, class_weight=True).set_params(classifier__C=row["classifier__C"])
-        scores = [
-            unweighted_average_recall(
-                y[held_out], model.fit(X[train], y[train]).predict_proba(X[held_out]).argmax(axis=1)
-            )
-            for train, held_out in folds_of(240)
-        ]
-        np.testing.assert_allclose([row["uar_1"], row["uar_2"], row["uar_3"]], scores)
-        assert row["uar_mean"] == pytest.approx(np.mean(scores)) and row["uar_std"] == pytest.approx(np.std(scores))
-
-
-def test_search_on_two_processes_gives_the_same_table():
-    X, y = blobs(160)
-    tables = [
-        grid_search(registry.get("linear-svm"), X, y, folds=folds_of(160, n_folds=2), n_jobs=n_jobs)[1]
-        for n_jobs in (1, 2)
-    ]
-    first, second = ([{key: value for key, value in row.items() if key != "fit_s"} for row in t] for t in tables)
-    assert first == second
-
-
-def test_search_refuses_leaking_or_missing_folds_and_an_empty_grid():
-    X, y = blobs(80)
-    spec = registry.get("linear-svm")
-    rows = np.arange(80)
-    with pytest.raises(ProtocolError, match="1 of them in both"):
-        grid_search(spec, X, y, folds=[(rows[:41], rows[40:])])
-    with pytest.raises(ProtocolError, match="found none"):
-        grid_search(spec, X, y, folds=[])
-    with pytest.raises(ConfigError, match="no settings to search"):
-        grid_search(replace(spec, grid={}), X, y, folds=folds_of(80))
-
-
-def test_discriminant_axes_span_what_sklearns_do():
-    rng = np.random.default_rng(4)
-    y = np.repeat(np.arange(4), 25)  # as many of each: then both weigh the classes alike
-    X = (rng.standard_normal((100, 150)) * rng.uniform(0.1, 50, 150) + 3 * rng.standard_normal((4, 150))[y]).astype("f")
-    axes = DiscriminantAxes(shrinkage=0.3).fit(X, y)
-    standard = (X - X.mean(0, dtype=float)) / X.std(0, dtype=float)
-    theirs = LinearDiscriminantAnalysis(solver="eigen", shrinkage=0.3).fit(standard, y).transform(standard)
-    ours = axes.transform(X)
-    assert ours.dtype == np.float32 and ours.shape == (100, 3)
-    # the same axes up to sign and length
-    for mine, other in zip(ours.T, theirs.T, strict=True):
-        assert abs(np.corrcoef(mine, other)[0, 1]) == pytest.approx(1, abs=1e-4)
-
-
-def test_discriminant_axes_survive_a_constant_column_and_refuse_one_class():
-    X, y = np.ones((20, 3), dtype=np.float32), np.repeat([0, 1], 10)
-    X[:, 1] = y
-    projected = DiscriminantAxes().fit_transform(X, y)
-    assert projected[:10].max() < projected[10:].min() or projected[:10].min() > projected[10:].max()
-    with pytest.raises(CorpusError, match="one emotion"):
-        DiscriminantAxes().fit(X, np.zeros(20))
-
-
-@pytest.mark.parametrize(("n_classes", "gamma"), [(2, "scale"), (5, "scale"), (8, 1e-3)])
-def test_kernel_machine_is_libsvms_rbf(n_classes, gamma):
-    X, y = blobs(n_classes=n_classes)
-    X = ((X - X.mean(0)) / X.std(0)).astype(np.float32)
-    ours = KernelMachine(C=3.0, gamma=gamma, class_weight="balanced").fit(X[:300], y[:300])
-    theirs = SVC(C=3.0, gamma=gamma, class_weight="balanced", decision_function_shape="ovo").fit(X[:300], y[:300])
-    margins = theirs.decision_function(X[300:])
-    np.testing.assert_allclose(ours.decision_function(X[300:]), margins, atol=2e-3 * np.abs(margins).max())
-    assert np.mean(ours.predict(X[300:]) == theirs.predict(X[300:])) > 0.98
-    assert ours.support_vectors_.shape == (ours.n_support_.sum(), N_FEATURES)

@@ -1,0 +1,58 @@
+"""Temperature and threshold from validation predictions."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from emotone import corpora, metrics
+from emotone.experiment import calibration
+from emotone.experiment.fold_result import FoldResult
+from emotone.experiment.training_set import gather
+from emotone.features.store import FeatureStore
+from support import toy_experiment as toy
+
+
+@pytest.fixture(autouse=True)
+def _toy(monkeypatch):
+    toy.install(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory, make_voice):
+    return toy.write_corpus(tmp_path_factory.mktemp("corpus"), make_voice)
+
+
+def result(settings, uar_means, *, classes=(0, 1), temperature=1.0):
+    search = [{"C": c, "uar_mean": uar} for c, uar in uar_means.items()]
+    empty = np.zeros(0, dtype=np.int64)
+    return FoldResult(
+        empty, np.zeros((0, 3)), empty, np.zeros((0, 3)), np.asarray(classes), temperature, settings, search
+    )
+
+
+def test_the_least_certain_tenth_of_the_validation_answers_are_unsure(manifest, tmp_path):
+    config = toy.config(manifest, tmp_path / "run")
+    training_set = gather(
+        corpora.load(config.corpora, config.data), toy.Bands(), config, store=FeatureStore(config.cache)
+    )
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 54, 20_000)
+    # true probabilities, taken to the power of 3: a model too sure of itself by a temperature of 3
+    probabilities = rng.dirichlet(np.ones(3), size=54)
+    labels = np.array([rng.choice(3, p=probabilities[row]) for row in rows])
+    sharpened = probabilities[rows] ** 3 / (probabilities[rows] ** 3).sum(axis=1, keepdims=True)
+    # each validation row must be a clip of the class that was drawn
+    clip_of = [np.flatnonzero(training_set.labels == label) for label in range(3)]
+    chosen = np.array([clip_of[label][0] for label in labels])
+    fold = replace(result({}, {}), validation_rows=chosen, validation_scores=sharpened)
+    found = calibration.calibration([fold], training_set)
+    assert found["temperature"] == pytest.approx(3, rel=0.05)
+    assert 0.9 <= found["coverage"] < 0.93
+    calibrated = metrics.apply_temperature(sharpened, found["temperature"])
+    confident = calibrated.max(axis=1) >= found["threshold"]
+    right = calibrated.argmax(axis=1) == labels
+    assert found["accuracy_above"] == pytest.approx(right[confident].mean())
+    assert found["accuracy_below"] == pytest.approx(right[~confident].mean())
+    assert found["accuracy_above"] > found["accuracy_below"] + 0.1
+    assert found["ece"] < 0.05
