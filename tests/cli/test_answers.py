@@ -70,6 +70,13 @@ def test_help_and_usage_errors_need_no_unicode(charset, words):
     assert result.exit_code in (0, 2) and isinstance(result.exception, SystemExit | None)
 
 
+@pytest.mark.parametrize("charset", ["cp437", "ascii"])
+def test_tables_of_training_need_no_unicode(experiment, charset):
+    train = in_encoding(charset, "train", "my.csv", "--data", "d", "--out", "größe")
+    compare = in_encoding(charset, "compare", "my.csv", "--data", "d", "--models", "svm,knn", "--out", "größe")
+    assert (train.exit_code, compare.exit_code) == (0, 0) and "UAR" in train.stdout and "svm" in compare.stdout
+
+
 def test_encoding_of_the_environment_is_respected(bundle, odd_names):
     words = ["predict", str(odd_names), "--model", str(bundle)]
     done = subprocess.run([*COMMAND, *words], capture_output=True, env=os.environ | {"PYTHONIOENCODING": "cp437"})
