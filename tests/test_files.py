@@ -1,7 +1,9 @@
-"""Output folders: what may be written, and what is refused with finding, expectation and remedy."""
+"""Output folders: what may be written, and what is refused with finding, expectation and remedy; regular files."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +55,15 @@ def test_a_folder_that_is_replaced_may_contain_nothing_but_its_parts(tmp_path):
 def test_the_import_needs_no_numpy():
     code = "import sys, emotone.files; sys.exit('numpy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_only_a_regular_file_is_read(tmp_path):
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    os.mkfifo(tmp_path / "pipe")
+    assert files.read_regular(tmp_path / "link") == b"content"
+    for path in (tmp_path, tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(OSError, match="expected a regular file"):
+            files.read_regular(path)
+    with pytest.raises(FileNotFoundError):
+        files.read_regular(tmp_path / "missing")

@@ -56,6 +56,13 @@ def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # its stub takes the names for its options
 
 
+def read_regular(path: Path) -> bytes:
+    """Read a file; OSError also for a pipe or a device, whose reader would wait for ever."""
+    if path.exists() and not path.is_file():
+        raise OSError("it is a pipe, a device or a folder, expected a regular file")
+    return path.read_bytes()
+
+
 def read_json(path: Path) -> Any:
     """Read JSON; raise ConfigError if the file is missing or damaged."""
     try:

@@ -15,9 +15,17 @@ from support.command_line import run
     [
         (["dance"], "unknown command 'dance'; expected predict, timeline, listen, "),
         (["--loud"], "unknown option --loud. See 'emotone --help'"),
-        (["predict"], "FILE is missing (Recordings, or folders of them). See 'emotone predict --help'"),
+        (
+            ["predict"],
+            "FILE is missing (Recordings, or folders of them; - is standard input). See 'emotone predict --help'",
+        ),
         (["predict", "x.wav", "--format", "xml"], "--format is 'xml'; expected table, json, csv. See"),
         (["predict", "x.wav", "--formt", "csv"], "unknown option --formt; did you mean --format? See"),
+        (["predict", "x.wav", "--threshold", "2"], "--threshold is '2'; expected a number from 0 to 1. See"),
+        (["predict", "x.wav", "--track", "0"], "--track is '0'; expected a whole number from 1. See"),
+        (["timeline", "x.wav", "--channel", "up"], "--channel is 'up'; expected mix, left, right, or a number from 1"),
+        (["predict", "x.wav", "--raw", "s16le"], "--raw: the raw format is 's16le'; expected ENCODING:RATE"),
+        (["predict", "-", "/dev/stdin"], "standard input can be read once"),
         (["timeline", "x.wav", "--format", "xml"], "--format is 'xml'; expected table|json|csv|vtt"),
         (["serve", "--port", "99999"], "--port is '99999'; expected a whole number from 1 to 65535. See"),
         (["serve", "--workers", "two"], "--workers is 'two'; expected a whole number from 1 to 64. See"),
@@ -41,7 +49,7 @@ def test_interrupt_is_exit_code_130(monkeypatch, bundle, clips, command, resumes
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(predict, "predict_all", interrupted)
+    monkeypatch.setattr(predict, "Answers", interrupted)
     monkeypatch.setattr("emotone.corpora.fetch.fetch.fetch", interrupted)
     result = run(*({"predict": ["predict", clips, "--model", bundle], "fetch": ["fetch", "ravdess"]}[command]))
     assert result.exit_code == 130
@@ -62,8 +70,8 @@ def test_error_that_a_user_can_fix_is_one_line(monkeypatch, bundle, clips, raise
     def failing(*_, **__):
         raise raised
 
-    monkeypatch.setattr(predict, "predict_all", failing)
-    result = run("predict", clips, "--model", bundle)
+    monkeypatch.setattr(predict, "Answers", failing)
+    result = run("predict", clips / "a_sad.wav", "--model", bundle)
     assert result.exit_code == 1 and message in result.stderr and result.stderr.count("\n") == 1
 
 
@@ -71,7 +79,7 @@ def test_defect_keeps_its_traceback(monkeypatch, bundle, clips):
     def failing(*_, **__):
         raise ModuleNotFoundError("No module named 'typo'", name="typo")
 
-    monkeypatch.setattr(predict, "predict_all", failing)
+    monkeypatch.setattr(predict, "Answers", failing)
     assert isinstance(run("predict", clips, "--model", bundle).exception, ModuleNotFoundError)
 
 

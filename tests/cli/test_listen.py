@@ -145,8 +145,8 @@ def test_command_listens_to_the_device_and_closes_it(bundle, monkeypatch):
     device = install(monkeypatch, FakeDevice(pcm(*CONVERSATION)))
     real, told = listen.microphone, {}
 
-    def microphone(which):
-        rate, chunks = real(which)
+    def microphone(which, *, channel):
+        rate, chunks = real(which, channel=channel)
         told["device"] = which
 
         def some():
@@ -171,6 +171,27 @@ def test_when_the_machine_is_too_slow_the_oldest_sound_is_dropped(monkeypatch):
     first = next(chunks)
     assert first == bytes([50]) * 4
     chunks.close()
+
+
+def test_channel_of_the_device_is_chosen(monkeypatch):
+    pairs = np.arange(400, dtype=np.int16).tobytes()
+    device = install(monkeypatch, FakeDevice([pairs]))
+    _, chunks = listen.microphone(channel="right")
+    assert np.frombuffer(next(chunks), np.int16).tolist() == list(range(1, 400, 2))
+    assert device.opened[0]["channels"] == 2
+    chunks.close()
+
+
+def test_restricted_emotions_are_in_the_events_and_in_a_note(bundle, monkeypatch):
+    install(monkeypatch, FakeDevice([]))
+    monkeypatch.setattr(listen, "microphone", lambda *_, **__: (RATE, iter(pcm(*CONVERSATION))))
+    words = ["listen", "--model", str(bundle), "--format", "json", "--emotions", "sad,angry", "--threshold", "0.9"]
+    result = CliRunner().invoke(app, words)
+    events = [json.loads(line) for line in result.stdout.splitlines()]
+    predictions = [event for event in events if "scores" in event]
+    note = "only these emotions can be predicted: sad, angry"
+    assert predictions and all(list(event["scores"]) == ["sad", "angry"] for event in predictions)
+    assert all(event["notes"] == [note] for event in predictions) and f"note: {note}" in result.stderr
 
 
 def test_devices_are_listed(monkeypatch):

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from emotone.audio import write_wav
 from emotone.cli import console as output
-from emotone.cli import predict, recordings
+from emotone.cli import predict
 from emotone.recognition.prediction import Prediction
 from support import handmade
 from support.command_line import run
@@ -25,7 +25,7 @@ def test_json_is_the_documented_list(bundle, clips):
     assert (
         list(sad)
         == list(unsure)
-        == [*("file", "start_s", "end_s", "emotion", "label", "confidence", "scores", "speech")]
+        == [*("file", "start_s", "end_s", "emotion", "label", "confidence", "scores", "speech", "notes")]
     )
     assert (sad["file"], sad["start_s"], sad["end_s"]) == (str(clips / "a_sad.wav"), 0.0, 1.0)
     assert (sad["emotion"], unsure["emotion"]) == ("sad", None)
@@ -64,7 +64,7 @@ def test_csv_has_a_column_for_each_emotion(bundle, clips):
     result = run("predict", clips, "--model", bundle, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert list(rows[0]) == [
-        *("file", "start_s", "end_s", "emotion", "confidence", "label", "speech", *EMOTIONS, "error")
+        *("file", "start_s", "end_s", "emotion", "confidence", "label", "speech", *EMOTIONS, "notes", "error")
     ]
     assert [row["emotion"] for row in rows] == ["sad", "", "angry", "", "sad"]
     assert [bool(row["error"]) for row in rows] == [False, False, False, True, False]
@@ -77,9 +77,10 @@ def test_table_shows_unsure_and_says_why(bundle, clips):
     assert lines[0].split() == ["file", "emotion", "confidence", "then", "(%)"]
     assert [line.split()[1] for line in lines[1:5]] == ["sad", "unsure", "angry", "sad"]
     assert lines[2].split()[2:5] == ["━━──────", "25", "%"]
-    assert lines[5] == "unsure: no emotion reaches this model's threshold of 50 %"
-    assert result.stderr.startswith("error: ") and "e_text.wav" in result.stderr
-    assert len(result.stderr.splitlines()) == 1
+    assert lines[5] == "unsure: no emotion reaches the threshold of 50 %"
+    others, error = result.stderr.splitlines()
+    assert others == "passed over 1 file that can't be read as sound: 1 .txt"
+    assert error.startswith("error: ") and "e_text.wav" in error
 
 
 @pytest.mark.parametrize(("width", "columns"), [(80, 4), (50, 3)])
@@ -88,11 +89,11 @@ def test_table_fits_its_terminal_with_the_ends_of_names(monkeypatch, width, colu
     prediction = Prediction("surprised", 0.9, scores, 0.0, 1.0)
     name = "/data/ravdess/Audio_Speech_Actors_01-24/Actor_12/03-01-05-01-02-01-12.flac"
     screen = io.StringIO()
-    monkeypatch.setattr(output, "console", lambda *, width: Console(width=fixed, file=screen))
     fixed = width
-    predict.print_table([recordings.Answer(name, prediction)], threshold=0.5)
+    monkeypatch.setattr(output, "console", lambda *, width: Console(width=fixed, file=screen))
+    predict.Table([name], emotions=list(scores)).print(name, prediction)
     header, row = screen.getvalue().splitlines()
-    assert len(row.rstrip()) <= width and "-12.flac" in row and "…" in row
+    assert len(row) <= width and "-12.flac" in row and "…" in row
     assert "surprised" in row and "90 %" in row
     assert ("then (%)" in header) == (columns == 4)
 

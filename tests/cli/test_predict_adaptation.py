@@ -53,9 +53,9 @@ def test_predict_adapts_to_a_folder_and_a_saved_profile_gives_the_same(bundle, s
     common = (file, "--model", bundle, "--format", "json")
     saved = tmp_path / "anna.json"
     result = predict(*common, "--adapt-to", speaker, "--save-profile", saved)
-    assert result.exit_code == 0 and result.stderr == ""
+    assert result.exit_code == 0 and result.stderr == "passed over 1 file that can't be read as sound: 1 .txt\n"
     (told,) = json.loads(result.stdout)
-    assert list(told) == ["file", "start_s", "end_s", "emotion", "label", "confidence", "scores", "speech"]
+    assert list(told) == ["file", "start_s", "end_s", "emotion", "label", "confidence", "scores", "speech", "notes"]
     expected = handmade.expected(handmade.tone(0.15), mean=0.2, heard=3)
     assert list(told["scores"].values()) == pytest.approx(expected, abs=1e-3)
     assert SpeakerProfile.load(saved).n_clips == 3
@@ -84,6 +84,7 @@ def test_table_says_to_how_many_clips_and_csv_stays_as_it_is(bundle, speaker, fi
         "label",
         "speech",
         *handmade.EMOTIONS,
+        "notes",
         "error",
     ]
     assert len(rows) == 2

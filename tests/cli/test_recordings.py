@@ -1,8 +1,128 @@
-"""Which files of a folder are recordings."""
+"""Which files of a folder are recordings, and what standard input, pipes and headerless sound give."""
 
-from emotone.cli.recordings import SUFFIXES
+import io
+import json
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from typer.testing import CliRunner
+
+from emotone.audio import encode_mp3, write_wav
+from emotone.cli.main import app
+from emotone.cli.recordings import SUFFIXES, recordings
 from emotone.corpora.readers._scan import AUDIO_SUFFIXES
+from support import handmade
+from support.command_line import run
+
+TONE = handmade.tone(0.02)
+
+
+def names(folder):
+    return [str(Path(file).relative_to(folder)) for file in recordings([str(folder)])]
 
 
 def test_every_suffix_of_a_corpus_is_taken_from_a_folder():
     assert set(AUDIO_SUFFIXES) <= SUFFIXES
+
+
+def test_content_decides_what_a_folder_holds_and_the_others_are_counted(tmp_path, capsys):
+    write_wav(tmp_path / "clip", TONE)
+    for name in ("clip.ts", "CLIP.MPGA", "clip.data"):
+        (tmp_path / name).write_bytes(encode_mp3(TONE, kbit_s=32))
+    for name, content in (
+        ("app.ts", b"export const a = 1;\n"),
+        ("a.txt", "Überschrift\n".encode()),
+        ("b.TXT", b""),
+        ("c.csv", b"file,emotion\n"),
+        ("picture.jpg", b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(range(256)) * 40),
+        ("random.bin", np.random.default_rng(0).bytes(100_000)),
+        (".hidden.wav", b""),
+    ):
+        (tmp_path / name).write_bytes(content)
+    os.mkfifo(tmp_path / "pipe.wav")
+    assert names(tmp_path) == ["CLIP.MPGA", "clip", "clip.data", "clip.ts"]
+    note = capsys.readouterr().err
+    assert note.startswith("passed over 7 files that can't be read as sound: 2 .txt, 1 ") and note.count("\n") == 1
+    assert note.endswith(", 1 of other kinds\n") and "hidden" not in note
+
+
+@pytest.mark.parametrize(("suffix", "format"), [(".au", "AU"), (".caf", "CAF"), (".w64", "W64"), (".xyz", "AIFF")])
+def test_formats_of_other_suffixes_are_taken(tmp_path, suffix, format):
+    soundfile.write(tmp_path / f"clip{suffix}", TONE, 16_000, format=format)
+    assert names(tmp_path) == [f"clip{suffix}"]
+
+
+def test_linked_folders_are_followed_and_no_folder_twice(tmp_path):
+    inner = tmp_path / "inner"
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    inner.mkdir()
+    write_wav(inner / "a.wav", TONE)
+    (outer / "link").symlink_to(inner)
+    (outer / "same").symlink_to(inner)
+    (inner / "circle").symlink_to(outer)
+    (outer / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    (outer / "gone.txt").symlink_to(tmp_path / "nowhere.txt")
+    assert names(outer) == ["gone.wav", "link/a.wav"]
+
+
+def test_standard_input_is_a_recording_among_others(bundle, tmp_path):
+    write_wav(tmp_path / "clip.wav", handmade.tone(0.2))
+    content = io.BytesIO()
+    soundfile.write(content, TONE, 16_000, format="WAV")
+    words = ["predict", str(tmp_path / "clip.wav"), "-", "--model", str(bundle), "--format", "json"]
+    result = CliRunner().invoke(app, words, input=content.getvalue())
+    assert [(answer["file"], answer["emotion"]) for answer in json.loads(result.stdout)] == [
+        (str(tmp_path / "clip.wav"), "angry"),
+        ("-", "sad"),
+    ]
+
+
+@pytest.mark.parametrize("command", ["predict", "timeline"])
+def test_terminal_as_standard_input_is_refused(bundle, monkeypatch, command):
+    monkeypatch.setattr(
+        "emotone.cli.recordings.sys", type("Sys", (), {"stdin": type("T", (), {"isatty": lambda: True})})
+    )
+    result = run(command, "-", "--model", bundle)
+    assert result.exit_code == 1
+    assert "- is standard input, which is a terminal; pipe a recording into it, for example: cat clip.wav" in (
+        result.stderr
+    )
+
+
+def test_named_pipe_is_read(bundle, tmp_path):
+    write_wav(tmp_path / "clip.wav", TONE)
+    os.mkfifo(tmp_path / "pipe")
+
+    def write():
+        with (tmp_path / "clip.wav").open("rb") as source, (tmp_path / "pipe").open("wb") as pipe:
+            shutil.copyfileobj(source, pipe)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    result = run("predict", tmp_path / "pipe", "--model", bundle, "--format", "json")
+    writer.join()
+    assert json.loads(result.stdout)[0]["emotion"] == "sad"
+
+
+@pytest.mark.parametrize("command", ["predict", "timeline"])
+def test_headerless_sound_is_read_with_raw(bundle, tmp_path, command, loud):
+    stereo = np.stack([np.zeros_like(TONE), handmade.tone(0.2)], axis=1)
+    path = tmp_path / "clip.raw"
+    path.write_bytes(np.rint(stereo * 32767).astype("<i2").tobytes())
+    words = [command, str(path), "--model", str(bundle), "--format", "csv", "--raw", "s16le:16000:2", "--channel", "2"]
+    assert ",angry," in run(*words).stdout
+    from_pipe = CliRunner().invoke(app, [words[0], "-", *words[2:]], input=path.read_bytes())
+    assert ",angry," in from_pipe.stdout
+
+
+def test_raw_needs_files_with_samples(bundle, tmp_path):
+    (tmp_path / "short.raw").write_bytes(b"a")
+    result = run("predict", tmp_path, tmp_path / "short.raw", "--model", bundle, "--raw", "s16le:8000:1")
+    assert result.exit_code == 1 and result.stdout == ""
+    assert "--raw takes files" in result.stderr and "1 bytes are no sample of 2 bytes; correct --raw" in result.stderr

@@ -56,7 +56,7 @@ def test_command_prints_a_table(bundle, recording):
     assert "is speech: sad" in result.output
 
 
-@pytest.mark.parametrize("format", ["json", "csv", "vtt", "audacity"])
+@pytest.mark.parametrize("format", ["json", "csv", "vtt", "srt", "audacity"])
 def test_command_prints_the_formats(bundle, recording, format):
     result = run("timeline", recording, "--model", bundle, "--format", format)
     expected = Recognizer(bundle).timeline(recording)
@@ -67,9 +67,7 @@ def test_command_prints_the_formats(bundle, recording, format):
         rows = list(csv.DictReader(io.StringIO(result.stdout)))
         assert [row["label"] for row in rows] == ["sad", "angry"] and rows[0]["file"] == str(recording)
     else:
-        assert result.stdout == (
-            FORMATS["vtt"].write(expected) if format == "vtt" else FORMATS["audacity"].write(expected)
-        )
+        assert result.stdout == FORMATS[format].write(expected)
 
 
 def test_one_file_that_cant_be_read_costs_the_others_nothing(bundle, recording, tmp_path):
@@ -89,8 +87,8 @@ def test_picture_is_drawn(bundle, recording, tmp_path):
     ("words", "why"),
     [
         (["predict", "--timeline"], "emotone timeline FILE"),
-        (["timeline", "--format", "srt"], "table|json|csv|vtt|audacity"),
-        (["timeline", "--out", "x.mp3"], ".json, .csv, .vtt, .txt"),
+        (["timeline", "--format", "ass"], "table|json|csv|vtt|srt|audacity"),
+        (["timeline", "--out", "x.mp3"], ".json, .csv, .vtt, .srt, .txt"),
         (["timeline", "--format", "vtt", "SECOND"], "one recording"),
         (["timeline", "--out", "x.vtt", "SECOND"], "one recording"),
         (["timeline", "--picture", "x.png", "SECOND"], "one recording"),
@@ -134,7 +132,7 @@ def test_timeline_is_saved_in_the_format_of_the_suffix(bundle, recording, tmp_pa
     assert written == FORMATS["vtt"].write(expected)
     expected.save(tmp_path / "call.json")
     assert json.loads((tmp_path / "call.json").read_text(encoding="utf-8")) == expected.to_dict()
-    expected.save(tmp_path / "call.srt", format="csv")
-    assert (tmp_path / "call.srt").read_text(encoding="utf-8") == FORMATS["csv"].write(expected)
+    expected.save(tmp_path / "call.tab", format="csv")
+    assert (tmp_path / "call.tab").read_text(encoding="utf-8") == FORMATS["csv"].write(expected)
     with pytest.raises(ConfigError, match=r"call\.wav: no timeline format"):
         expected.save(tmp_path / "call.wav")

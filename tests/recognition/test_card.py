@@ -1,6 +1,7 @@
 """Cards of bundles: required keys, values and formats."""
 
 import json
+import os
 
 import pytest
 
@@ -24,6 +25,15 @@ def test_missing_folder_file_and_card_say_what_is_expected(tmp_path, bundle):
     (tmp_path / "run" / "model" / "model.onnx").unlink()
     with pytest.raises(BundleError, match=r"model\.onnx can't be read"):
         Recognizer(tmp_path / "run" / "model")
+
+
+@pytest.mark.parametrize("name", ["card.json", "model.onnx"])
+def test_pipe_in_a_bundle_is_refused_at_once(tmp_path, name):
+    folder = handmade.write(tmp_path / "b")
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(BundleError, match=rf"{name} can't be read \(it is a pipe, a device or a folder"):
+        Recognizer(folder)
 
 
 @pytest.mark.parametrize(

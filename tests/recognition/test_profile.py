@@ -1,6 +1,7 @@
 """What is known of a speaker: a mean that grows clip by clip, and a file that gives it back to the last bit."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -141,3 +142,9 @@ def test_embedding_that_does_not_fit_is_refused(embedding):
 
 def test_repr_is_short(embeddings):
     assert repr(grown(embeddings)) == "SpeakerProfile(50 clips, 7 values, model 0123456789ab)"
+
+
+def test_pipe_in_place_of_a_profile_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "anna.json")
+    with pytest.raises(BundleError, match=r"can't be read \(it is a pipe, a device or a folder"):
+        SpeakerProfile.load(tmp_path / "anna.json")

@@ -1,5 +1,6 @@
 """Recordings that are longer than training clips: windows, notes, and one rule for files and streams."""
 
+import multiprocessing
 import pickle
 
 import numpy as np
@@ -134,3 +135,12 @@ def test_a_recognizer_can_be_pickled(tmp_path, word: np.ndarray) -> None:
         copy = pickle.loads(pickle.dumps(recognizer))
         assert copy.predict((word, RATE)) == recognizer.predict((word, RATE))
         assert (copy.threshold, copy.emotions) == (recognizer.threshold, recognizer.emotions)
+
+
+def test_processes_of_a_pool_share_a_recognizer(tmp_path, word: np.ndarray) -> None:
+    recognizer = Recognizer(handmade.write(tmp_path / "bundle"))
+    paths = [tmp_path / "a.wav", tmp_path / "b.wav"]
+    for path in paths:
+        audio.write_wav(path, word)
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        assert pool.map(recognizer.predict, paths) == [recognizer.predict(path) for path in paths]

@@ -27,7 +27,7 @@ def made():
 
 def test_json_has_every_segment(made):
     found = json.loads(FORMATS["json"].write(made))
-    assert set(found) == {"duration_s", "spoken_s", "shares", "segments"}
+    assert set(found) == {"duration_s", "spoken_s", "shares", "notes", "segments"}
     assert found["duration_s"] == 4000.0 and found["spoken_s"] == 63.25
     first, second = found["segments"]
     assert first == {
@@ -41,13 +41,20 @@ def test_json_has_every_segment(made):
 def test_csv_has_a_row_for_each_segment(made):
     rows = list(csv.DictReader(io.StringIO(FORMATS["csv"].write(made))))
     assert [row["label"] for row in rows] == ["happy", "unsure"]
-    assert list(rows[0]) == ["start_s", "end_s", "label", "confidence", *EMOTIONS]
+    assert list(rows[0]) == ["start_s", "end_s", "emotion", "confidence", "label", "speech", *EMOTIONS]
     assert float(rows[0]["happy"]) == 0.8
+    assert [row["emotion"] for row in rows] == ["happy", ""] and rows[0]["speech"] == ""
 
 
 def test_webvtt_is_what_players_read(made):
     assert FORMATS["vtt"].write(made) == (
         "WEBVTT\n\n00:00:00.500 --> 00:00:02.250\nhappy 80 %\n\n01:00:00.000 --> 01:01:01.500\nunsure\n"
+    )
+
+
+def test_srt_is_what_players_read(made):
+    assert FORMATS["srt"].write(made) == (
+        "1\n00:00:00,500 --> 00:00:02,250\nhappy 80 %\n\n2\n01:00:00,000 --> 01:01:01,500\nunsure\n"
     )
 
 

@@ -16,7 +16,7 @@ _RESUMABLE = ("train", "compare", "fetch")
 #: Replaces hyphens while help is wrapped, so that names such as random-forest are not broken.
 _HYPHEN = "\0"
 #: Groups of options in the order of the help.
-_GROUPS = ("Data", "Model", "Training", "Evaluation", "Speaker", "Output")
+_GROUPS = ("Data", "Recording", "Model", "Training", "Evaluation", "Speaker", "Output")
 _TITLES = ("Arguments", *(f"{group} options" for group in _GROUPS), "Options")
 #: Base class of errors in the arguments; from here, since some versions of Typer contain a copy of click.
 _UsageError: Any = typer.BadParameter.__base__
@@ -27,6 +27,7 @@ class Group(TyperGroup):
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Parse the arguments before the command; exit with 2 if they are wrong."""
+        output.accept_all_characters()
         has_arguments = bool(args)
         try:
             return super().parse_args(ctx, args)
@@ -53,8 +54,8 @@ class Group(TyperGroup):
         except ImportError as error:
             output.error(output.missing(error))
         except KeyboardInterrupt as error:
-            resumes = ctx.invoked_subcommand in _RESUMABLE
-            output.note("interrupted" + ("; run the same command again to continue" if resumes else ""))
+            remedy = "run the same command again to continue" if ctx.invoked_subcommand in _RESUMABLE else ""
+            output.note("; ".join(filter(None, ("interrupted", str(error), remedy))))
             raise typer.Exit(130) from error
         raise typer.Exit(1)
 
@@ -99,11 +100,6 @@ def command(*examples: str) -> Callable[[Callable[..., None]], TyperCommand]:
     return build
 
 
-def parse_names(value: str) -> tuple[str, ...]:
-    """Split ``a,b,c``."""
-    return tuple(name.strip() for name in value.split(",") if name.strip())
-
-
 def _exit_usage(error: Any, *, command: str | None = None) -> typer.Exit:
     """Print what is wrong with the arguments; return the exit code 2."""
     path = error.ctx.command_path if error.ctx else f"emotone {command or ''}".strip()
@@ -137,4 +133,5 @@ def _expected(descriptor: Any) -> str:
     if descriptor.choices:
         return ", ".join(descriptor.choices)
     low, high = descriptor.parameter_info.min, descriptor.parameter_info.max
-    return "a whole number" if low is None else f"a whole number from {low} to {high}"
+    number = "a number" if "float" in str(descriptor.annotation) else "a whole number"
+    return " ".join((number, *([f"from {low:g}"] if low is not None else []), *([f"to {high:g}"] if high else [])))

@@ -9,7 +9,7 @@ import typer
 from emotone import experiment
 from emotone.cli import console as output
 from emotone.cli import options, results
-from emotone.cli.app import command, parse_names
+from emotone.cli.app import command
 from emotone.cli.settings import print_notes, takes
 from emotone.experiment.config import SETTINGS
 from emotone.experiment.settings import Setting
@@ -44,8 +44,8 @@ def compare(
 
     Writes a table (CSV, JSON), a picture and an HTML page. With several protocols, each gets a folder.
     """
-    names = parse_names(models)
-    protocols = parse_names(settings.get("protocol", _PROTOCOL.default))
+    names = options.parse_names(models)
+    protocols = options.parse_names(settings.get("protocol", _PROTOCOL.default))
     # `compare` sets the model of each run; here it must only suit the extractor.
     first = next((name for name in names if name != "all"), "svm")
     config = experiment.Config.from_dict(settings | {"model": first, "protocol": (*protocols, "")[0]})

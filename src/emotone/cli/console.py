@@ -1,9 +1,12 @@
 """What the commands print: errors in one line, a progress bar, tables.  rich is imported where it is first used."""
 
+import codecs
+import json
 import re
 import sys
+import textwrap
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -32,16 +35,42 @@ COLOURS = {
     "boredom": "bright_black",
 }
 _BAR_WIDTH = 8
+#: What is printed in place of a character that an encoding such as ASCII or cp437 lacks.
+_SUBSTITUTES = {"━": "#", "─": "-", "…": "~", "–": "-", "’": "'"}
+
+
+def _substituted(error: UnicodeError) -> tuple[str | bytes, int]:
+    r"""Return what is written in place of characters that an encoding lacks; a handler for `codecs.register_error`.
+
+    Bytes of file names that are not valid text are written as they are, and other characters as ``\uXXXX``.
+    """
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    character = error.object[error.start]
+    if "\udc80" <= character <= "\udcff":
+        return character.encode("utf-8", "surrogateescape"), error.start + 1
+    escaped = character.encode("ascii", "backslashreplace").decode()
+    return _SUBSTITUTES.get(character, escaped), error.start + 1
+
+
+codecs.register_error("emotone", _substituted)
+
+
+def accept_all_characters() -> None:
+    """Let stdout and stderr accept every character, also one that their encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="emotone")
 
 
 def error(message: object) -> None:
     """Print ``error: ...`` on stderr, in one line; red on a terminal."""
-    typer.secho(f"error: {one_line(message)}", fg="red", err=True)
+    typer.secho(f"error: {one_line(message)}", fg="red", file=sys.stderr)
 
 
 def note(message: object) -> None:
     """Print a line on stderr; yellow on a terminal."""
-    typer.secho(one_line(message), fg="yellow", err=True)
+    typer.secho(one_line(message), fg="yellow", file=sys.stderr)
 
 
 def missing(error: ImportError) -> str:
@@ -68,6 +97,12 @@ def one_line(message: object) -> str:
     """
     text = str(message).replace("\n", " ")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def displayed(text: str) -> str:
+    """Return `one_line` of a text with the characters that stdout can show, so that its width is known."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return one_line(text).encode(encoding, "emotone").decode(encoding)
 
 
 def console(*, width: int | None = None) -> "Console":
@@ -108,6 +143,11 @@ class ProgressBar:
         """Show that ``done`` of ``total`` steps are done, and the present step."""
         self._draw(done, total, what)
 
+    def hide(self) -> None:
+        """Remove the bar until the next step, so that rows can be printed on the same terminal."""
+        if self._bar is not None and sys.stdout.isatty():
+            self._bar.stop()
+
     def _draw(self, done: int, total: int | None, what: str) -> None:
         if not self._is_wanted or time.monotonic() < self._begin_at:
             return
@@ -122,9 +162,10 @@ class ProgressBar:
                 progress.TextColumn("{task.description}", markup=False),  # last, since its length changes
                 console=Console(stderr=True),
                 transient=True,
+                redirect_stdout=False,  # it would print rows of a pipe on stderr
             )
             self._task = self._bar.add_task(what, total=total)
-            self._bar.start()
+        self._bar.start()
         self._bar.update(self._task, completed=done, total=total, description=one_line(what))
 
 
@@ -149,7 +190,7 @@ def confidence_bar(prediction: "Prediction") -> str:
 
 def unsure_text(threshold: float) -> str:
     """Explain "unsure"; the threshold is in [0, 1]."""
-    return f"unsure: no emotion reaches this model's threshold of {percent(threshold, digits=0)}"
+    return f"unsure: no emotion reaches the threshold of {percent(threshold, digits=0)}"
 
 
 def coloured(emotion: str, text: str | None = None) -> "Text":
@@ -159,13 +200,27 @@ def coloured(emotion: str, text: str | None = None) -> "Text":
     return Text(emotion if text is None else text, style=COLOURS.get(emotion, "bright_black"))
 
 
-def csv_writer() -> Any:
-    """Return a CSV writer on stdout; file names that are not valid text are written as they are."""
+def print_csv(rows: Iterable[Sequence[object]]) -> None:
+    """Print rows of CSV, each as soon as it is given; file names that are not valid text are written as they are."""
     import csv
 
+    writer = csv.writer(sys.stdout, lineterminator="\n")
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="surrogateescape", newline="")
-    return csv.writer(sys.stdout, lineterminator="\n")
+        sys.stdout.reconfigure(newline="")
+    for row in rows:
+        writer.writerow(row)
+        sys.stdout.flush()
+
+
+def print_json(items: Iterable[Any]) -> None:
+    """Print a JSON list, in ASCII, each item as soon as it is given; the list also ends if the items do not."""
+    opening = "["
+    try:
+        for item in items:
+            print(f"{opening}\n{textwrap.indent(json.dumps(item, indent=2), '  ')}", end="", flush=True)
+            opening = ","
+    finally:
+        print("[]" if opening == "[" else "\n]", flush=True)
 
 
 def plain_table(*headers: str, numbers: Sequence[str] = ()) -> "Table":

@@ -7,10 +7,13 @@ import json
 import queue
 import sys
 from collections.abc import Generator, Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 import typer
 
+from emotone.audio.channels import channel_number
 from emotone.cli import console as output
 from emotone.cli import options
 from emotone.cli.app import command
@@ -29,13 +32,15 @@ _WAITING_S = 10.0
 _CHUNK_S = 0.1
 
 
-def microphone(device: str | int | None = None) -> tuple[int, Generator[bytes, None, None]]:
+def microphone(device: str | int | None = None, *, channel: str = "mix") -> tuple[int, Generator[bytes, None, None]]:
     """Open a microphone.
 
     Parameters
     ----------
     device
         Name, part of a name, or number of an input device; None is the system's default.
+    channel
+        Channel of the device: "left", "right", or its number from 1; "mix": what the system gives as mono.
 
     Returns
     -------
@@ -52,23 +57,20 @@ def microphone(device: str | int | None = None) -> tuple[int, Generator[bytes, N
         PortAudio is missing, the device does not exist, or it can't be opened.
     """
     sounddevice = _sounddevice()
+    number = channel_number(channel) or 1
     try:
         rate = int(sounddevice.query_devices(device, "input")["default_samplerate"])
         waiting: queue.Queue[bytes] = queue.Queue(maxsize=round(_WAITING_S / _CHUNK_S))
         opened = sounddevice.RawInputStream(
             samplerate=rate,
-            channels=1,
+            channels=number,
             dtype="int16",
             device=device,
             blocksize=round(rate * _CHUNK_S),
-            callback=lambda chunk, *_: _put(waiting, bytes(chunk)),
+            callback=lambda chunk, *_: _put(waiting, _channel_of(bytes(chunk), number)),
         )
     except (sounddevice.PortAudioError, ValueError) as error:
-        which = "no microphone" if device is None else f"the microphone {device!r} can't be opened"
-        raise AudioError(
-            f"{which} ({' '.join(str(error).split())}); connect one and allow its use, list them with --devices, and "
-            "name one with --device"
-        ) from error
+        raise AudioError(_device_problem(device, number, error)) from error
 
     def chunks() -> Generator[bytes, None, None]:
         with opened:
@@ -77,6 +79,20 @@ def microphone(device: str | int | None = None) -> tuple[int, Generator[bytes, N
                     yield waiting.get(timeout=0.5)
 
     return rate, chunks()
+
+
+def _device_problem(device: str | int | None, n_channels: int, error: Exception) -> str:
+    which = "no microphone" if device is None else f"the microphone {device!r} can't be opened"
+    channels = f" with {n_channels} channels" if n_channels > 1 else ""
+    return (
+        f"{which}{channels} ({' '.join(str(error).split())}); connect one and allow its use, list them with --devices, "
+        "and name one with --device"
+    )
+
+
+def _channel_of(pcm: bytes, number: int) -> bytes:
+    """Return the last of ``number`` interleaved channels of 16-bit PCM."""
+    return pcm if number == 1 else np.frombuffer(pcm, np.int16)[number - 1 :: number].tobytes()
 
 
 def list_devices() -> str:
@@ -112,7 +128,7 @@ def _put(waiting: queue.Queue[bytes], chunk: bytes) -> None:
             waiting.get_nowait()
 
 
-def print_events(stream: Stream, chunks: Iterable[bytes], *, format: str) -> None:
+def print_events(stream: Stream, chunks: Iterable[bytes], *, format: str, notes: tuple[str, ...] = ()) -> None:
     """Predict until the sound ends or Ctrl-C, then print a summary.
 
     Parameters
@@ -124,8 +140,12 @@ def print_events(stream: Stream, chunks: Iterable[bytes], *, format: str) -> Non
     format
         ``"live"``: moving bars on a terminal, otherwise as ``"lines"``; ``"lines"``: a line per utterance; ``"json"``:
         every event as a line of JSON.
+    notes
+        Notes of each prediction in JSON.
     """
-    display: _Lines = _Json() if format == "json" else _Bars() if format == "live" and sys.stdout.isatty() else _Lines()
+    display: _Lines = (
+        _Json(notes) if format == "json" else _Bars() if format == "live" and sys.stdout.isatty() else _Lines()
+    )
     with display:
         try:
             for chunk in chunks:
@@ -176,11 +196,17 @@ class _Lines:
 class _Json(_Lines):
     """Print every event as a line of JSON."""
 
+    def __init__(self, notes: tuple[str, ...]) -> None:
+        super().__init__()
+        self._notes = notes
+
     def __enter__(self) -> _Json:
         return self
 
     def _draw(self, events: list[Event], ended: list[Prediction], stream: Stream) -> None:
         for event in events:
+            if event.prediction is not None:
+                event = replace(event, prediction=replace(event.prediction, notes=self._notes))
             print(json.dumps(event.to_dict()), flush=True)
 
 
@@ -240,6 +266,9 @@ def listen(
         Literal["live", "lines", "json"],
         typer.Option(help="Live bars, one line per utterance, or one JSON line per event."),
     ] = "live",
+    channel: options.Channel = "mix",
+    emotions: options.Emotions = None,
+    threshold: options.Threshold = None,
     adapt: Annotated[
         bool, typer.Option("--adapt", help="Adapt to the speaker after each utterance; for a single speaker.")
     ] = False,
@@ -252,7 +281,11 @@ def listen(
     from emotone.recognition.recognizer import Recognizer
     from emotone.recognition.stream import Stream
 
-    recognizer = Recognizer(model)
+    recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
+    for note in recognizer.notes:
+        output.note(f"note: {note}")
     profile = profile_of(recognizer, adapt_to)
-    rate, chunks = microphone(int(device) if device is not None and device.isdecimal() else device)
-    print_events(Stream(recognizer, rate=rate, profile=profile, adapt=adapt), chunks, format=format)
+    number = int(device) if device is not None and device.isdecimal() else device
+    rate, chunks = microphone(number, channel=channel)
+    stream = Stream(recognizer, rate=rate, profile=profile, adapt=adapt)
+    print_events(stream, chunks, format=format, notes=recognizer.notes)

@@ -1,12 +1,58 @@
 """Options that several commands share."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from emotone.errors import AudioError
+
+if TYPE_CHECKING:
+    from emotone.audio.raw import RawFormat
+
+
+def _check_channel(value: str) -> str:
+    from emotone.audio.channels import channel_number
+
+    try:
+        channel_number(value)
+    except AudioError as error:
+        raise typer.BadParameter(f"--{error}") from error
+    return value
+
+
+def parse_names(value: str) -> tuple[str, ...]:
+    """Split ``a,b,c``."""
+    return tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+def names(value: str | None) -> tuple[str, ...] | None:
+    """Return the names of ``--emotions``; None without it."""
+    return None if value is None else parse_names(value)
+
+
+def raw_format(value: str | None) -> RawFormat | None:
+    """Return the format of ``--raw``; None without it."""
+    if value is None:
+        return None
+    from emotone.audio.raw import RawFormat
+
+    try:
+        return RawFormat.parse(value)
+    except AudioError as error:
+        raise typer.BadParameter(f"--raw: {error}") from error
+
+
 Bundle = Annotated[
-    str, typer.Option("--model", metavar="BUNDLE", help="Folder of a model bundle, or 'default' (built in).")
+    str,
+    typer.Option(
+        "--model",
+        metavar="BUNDLE",
+        rich_help_panel="Model",
+        help="Folder of a model bundle, or 'default' (built in).",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bar.")]
 AdaptTo = Annotated[
@@ -26,5 +72,55 @@ SaveProfile = Annotated[
         rich_help_panel="Speaker",
         help="Save the speaker profile of --adapt-to as JSON.",
         show_default="not saved",
+    ),
+]
+Channel = Annotated[
+    str,
+    typer.Option(
+        "--channel",
+        metavar="CHANNEL",
+        rich_help_panel="Recording",
+        help="Channel of each recording: its number from 1, left, right, or mix for the mean of all.",
+        callback=_check_channel,
+    ),
+]
+Track = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        rich_help_panel="Recording",
+        help="Sound track, for files with several (videos).",
+        show_default="the file's default",
+    ),
+]
+Raw = Annotated[
+    str | None,
+    typer.Option(
+        "--raw",
+        metavar="FORMAT",
+        rich_help_panel="Recording",
+        help="Read sound without a header: ENCODING:RATE:CHANNELS, such as s16le:8000:1 or mulaw:8000:1.",
+        show_default="the file has a header",
+    ),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        metavar="P",
+        min=0.0,
+        max=1.0,
+        rich_help_panel="Model",
+        help="Below this confidence, 0 to 1, the answer is unsure.",
+        show_default="the model's",
+    ),
+]
+Emotions = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B,...",
+        rich_help_panel="Model",
+        help="Only these emotions can occur, such as happy,sad,angry; their scores sum to 1.",
+        show_default="all",
     ),
 ]

@@ -2,77 +2,129 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from emotone.cli import console as output
 from emotone.cli import options
+from emotone.cli.answers import Answer, Answers
 from emotone.cli.app import command
-from emotone.cli.recordings import Answer, predict_all, profile_of, recordings
+from emotone.cli.recordings import profile_of, recordings, source_of
+from emotone.progress import Progress
 from emotone.recognition.prediction import NO_SPEECH, UNSURE, Prediction
+from emotone.recognition.timeline_formats import CSV_COLUMNS
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from emotone.recognition.profile import SpeakerProfile
+    from emotone.recognition.recognizer import Recognizer
 
 _GAP = 2  # between columns
-#: Columns of CSV between the file and the scores: keys of `Prediction.to_dict`.
-_COLUMNS = ("start_s", "end_s", "emotion", "confidence", "label", "speech")
 _SHORTEST_NAME = 12
 _THEN = "then (%)"
 
 
-def _print_csv(answers: Sequence[Answer[Prediction]], *, emotions: Sequence[str]) -> None:
-    """Print a row for each file: the prediction, a column of scores for each emotion, and the error."""
-    writer = output.csv_writer()
-    writer.writerow(["file", *_COLUMNS, *emotions, "error"])
+def _csv_rows(answers: Iterable[Answer[Prediction]], *, emotions: Sequence[str]) -> Iterator[Sequence[object]]:
+    """Yield a row for each file: the prediction, a column of scores for each emotion, the notes and the error."""
+    yield ["file", *CSV_COLUMNS, *emotions, "notes", "error"]
     for answer in answers:
         row = answer.to_dict()
         scores = row.get("scores", {})
-        cells = [*(row.get(key) for key in _COLUMNS), *(scores.get(emotion) for emotion in emotions)]
-        writer.writerow([answer.file, *cells, answer.error])
+        cells = [*(row.get(key) for key in CSV_COLUMNS), *(scores.get(emotion) for emotion in emotions)]
+        yield [answer.file, *cells, "; ".join(row.get("notes", ())), answer.error]
 
 
-def print_table(
-    answers: Sequence[Answer[Prediction]], *, threshold: float, profile: SpeakerProfile | None = None
-) -> None:
-    """Print the predictions as a table, and the errors on stderr."""
-    predicted = [(output.one_line(answer.file), answer.result) for answer in answers if answer.result]
-    if predicted:
-        _print_predictions(predicted, threshold=threshold)
-        if profile is not None:
-            clips = "1 clip" if profile.n_clips == 1 else f"{profile.n_clips} clips"
-            output.console().print(f"adapted to {clips} of the speaker", style="dim")
-    for answer in answers:
-        if answer.result is None:
-            output.error(answer.error)
+class Table:
+    """A table of predictions whose rows are printed one by one, so its columns are as wide as any row can need.
 
+    Parameters
+    ----------
+    names
+        Names of all files.
+    emotions
+        Emotions that the model can predict.
+    """
 
-def _print_predictions(predicted: Sequence[tuple[str, Prediction]], *, threshold: float) -> None:
-    from rich.text import Text
+    def __init__(self, names: Iterable[str], *, emotions: Sequence[str]) -> None:
+        from rich.cells import cell_len
 
-    rows = [(name, item.label, output.confidence_bar(item), _runners_up(item)) for name, item in predicted]
-    names, labels, bars, runners_up = zip(*rows, strict=True)
-    fixed = max(len("emotion"), *map(len, labels)) + max(map(len, bars)) + 2 * _GAP
-    then_width = max(len(_THEN), *map(len, runners_up)) + _GAP
-    console = output.console(width=max(len("file"), *map(len, names)) + fixed + then_width)
-    has_then = console.width >= fixed + then_width + _SHORTEST_NAME
-    room = max(_SHORTEST_NAME, console.width - fixed - (then_width if has_then else 0))
-    table = output.plain_table("file", "emotion", "confidence", *([_THEN] if has_then else []))
-    for name, label, bar, then in rows:
-        table.add_row(
-            Text(name if len(name) <= room else f"…{name[1 - room :]}"),  # not markup: [bold] is part of the name
+        longest = sorted(map(len, emotions))[-2:]
+        self._label = max(len("emotion"), len(NO_SPEECH), *longest) + _GAP
+        self._bar = len(output.bar(1.0)) + len(" 100 %") + _GAP
+        then = max(len(_THEN), sum(longest) + len(" 49,  49"))
+        name = max(len("file"), *(cell_len(output.displayed(name)) for name in names))
+        fixed = self._label + self._bar + _GAP
+        self._console = output.console(width=name + fixed + then)
+        self._has_then = self._console.width >= fixed + then + min(name, _SHORTEST_NAME)
+        room = self._console.width - fixed - (then if self._has_then else 0)
+        self._name = min(name, max(_SHORTEST_NAME, room)) + _GAP
+        self._labels: set[str] = set()
+
+    def print(self, file: str, prediction: Prediction) -> None:
+        """Print the row of a file; the header comes before the first."""
+        from rich.text import Text
+
+        if not self._labels:
+            self._print(*(Text(title, style="bold") for title in ("file", "emotion", "confidence", _THEN)))
+        label = prediction.label
+        self._labels.add(label)
+        self._print(
+            Text(_shortened(output.displayed(file), self._name - _GAP)),  # not markup: [bold] is part of the name
             output.coloured(label),
-            output.coloured(label, bar),
-            *([then] if has_then else []),
+            output.coloured(label, output.confidence_bar(prediction)),
+            Text(_runners_up(prediction)),
         )
-    console.print(table)
-    if NO_SPEECH in labels:
-        console.print("no speech: silence, noise or music, according to the model", style="dim")
-    if UNSURE in labels:
-        console.print(output.unsure_text(threshold), style="dim")
+
+    def _print(self, name: Text, label: Text, bar: Text, then: Text) -> None:
+        from rich.text import Text
+
+        for cell, width in ((name, self._name), (label, self._label), (bar, self._bar)):
+            cell.pad_right(width - cell.cell_len)
+        row = Text.assemble(name, label, bar, *([then] if self._has_then else []))
+        row.rstrip()
+        self._console.print(row, no_wrap=True, overflow="ignore", crop=False)
+
+    def print_legend(self, *, threshold: float, profile: SpeakerProfile | None) -> None:
+        """Explain the labels without an emotion, and say whether the model was adapted."""
+        if NO_SPEECH in self._labels:
+            self._console.print("no speech: silence, noise or music, according to the model", style="dim")
+        if UNSURE in self._labels:
+            self._console.print(output.unsure_text(threshold), style="dim")
+        if profile is not None and self._labels:
+            clips = "1 clip" if profile.n_clips == 1 else f"{profile.n_clips} clips"
+            self._console.print(f"adapted to {clips} of the speaker", style="dim")
+
+
+def _print_table(
+    answers: Iterable[Answer[Prediction]],
+    table: Table,
+    *,
+    recognizer: Recognizer,
+    profile: SpeakerProfile | None,
+) -> None:
+    """Print a row of a table for each prediction, and the errors on stderr."""
+    try:
+        for answer in answers:
+            if answer.result is None:
+                output.error(answer.error)
+            else:
+                table.print(answer.file, answer.result)
+    finally:
+        table.print_legend(threshold=recognizer.threshold, profile=profile)
+
+
+def _shortened(name: str, width: int) -> str:
+    """Return the end of a name, if it is wider than ``width``."""
+    from rich.cells import cell_len
+
+    if cell_len(name) <= width:
+        return name
+    while cell_len(name) >= width:
+        name = name[1:]
+    return f"…{name}"
 
 
 def _runners_up(prediction: Prediction) -> str:
@@ -86,9 +138,16 @@ def _runners_up(prediction: Prediction) -> str:
 
 @command("predict clip.wav", "predict recordings/ --format csv --adapt-to anna/")
 def predict(
-    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings, or folders of them.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE", help="Recordings, or folders of them; - is standard input.")
+    ],
     model: options.Bundle = "default",
     format: Annotated[Literal["table", "json", "csv"], typer.Option(help="Output format.")] = "table",
+    channel: options.Channel = "mix",
+    track: options.Track = None,
+    raw: options.Raw = None,
+    emotions: options.Emotions = None,
+    threshold: options.Threshold = None,
     adapt_to: options.AdaptTo = None,
     save_profile: options.SaveProfile = None,
     timeline: Annotated[bool, typer.Option("--timeline", hidden=True)] = False,
@@ -96,24 +155,31 @@ def predict(
 ) -> None:
     """Predict the emotion of recordings.
 
-    Each recording is one utterance; for long ones see 'emotone timeline'. If a file can't be read, the others are still
-    predicted, and the exit status is 1.
+    The scores of a long recording are the mean over its speech; 'emotone timeline' shows how the emotion changes. If a
+    file can't be read, the others are still predicted, and the exit status is 1.
     """
     from emotone.recognition.recognizer import Recognizer
 
     if timeline:
         raise typer.BadParameter("--timeline is now a separate command: emotone timeline FILE")
-    recognizer = Recognizer(model)
+    raw_format = options.raw_format(raw)
+    recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
         profile = profile_of(recognizer, adapt_to, save_to=save_profile, progress=progress)
-        answers = predict_all(
-            recordings(files), lambda path: recognizer.predict(path, profile=profile), progress=progress
-        )
-    if format == "json":
-        print(json.dumps([answer.to_dict() for answer in answers], indent=2))  # ASCII: any terminal shows any file name
-    elif format == "csv":
-        _print_csv(answers, emotions=recognizer.emotions)
-    else:
-        print_table(answers, threshold=recognizer.threshold, profile=profile)
-    if any(answer.result is None for answer in answers):
-        raise typer.Exit(1)
+        paths = recordings(files, raw=raw_format)
+
+        def predict_file(path: str, progress: Progress) -> Prediction:
+            source = source_of(path, raw=raw_format)
+            return recognizer.predict(source, channel=channel, track=track, profile=profile, progress=progress)
+
+        answers = Answers(paths, predict_file, progress=progress)
+        if format == "json":
+            output.print_json(answer.to_dict() for answer in answers)
+        elif format == "csv":
+            output.print_csv(_csv_rows(answers, emotions=recognizer.emotions))
+        else:
+            table = Table(
+                (path if isinstance(path, str) else path.file for path in paths), emotions=recognizer.emotions
+            )
+            _print_table(answers, table, recognizer=recognizer, profile=profile)
+    answers.finish()

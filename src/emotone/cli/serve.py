@@ -6,7 +6,7 @@ import typer
 
 from emotone.cli import console as output
 from emotone.cli import options
-from emotone.cli.app import command, parse_names
+from emotone.cli.app import command
 
 
 @command("serve", "serve --host 0.0.0.0 --key SECRET --no-page")
@@ -28,6 +28,8 @@ def serve(
             show_default="none",
         ),
     ] = "",
+    emotions: options.Emotions = None,
+    threshold: options.Threshold = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Recordings predicted at the same time.")] = 2,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log each request to stderr.")] = False,
     page: Annotated[
@@ -39,8 +41,10 @@ def serve(
     from emotone.serve import ServeSettings
     from emotone.serve import serve as run  # imports fastapi and uvicorn
 
-    recognizer = Recognizer(model)
-    settings = ServeSettings(workers=workers, key=key, origins=parse_names(origins))
+    recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
+    for note in recognizer.notes:
+        output.note(f"note: {note}")
+    settings = ServeSettings(workers=workers, key=key, origins=options.parse_names(origins))
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     content = "page and HTTP API" if page else "HTTP API"
     run(

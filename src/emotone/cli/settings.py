@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from emotone.cli import console as output
-from emotone.cli.app import parse_names
+from emotone.cli.options import parse_names
 from emotone.corpora.registry import find
 from emotone.experiment.config import SETTINGS, read_settings
 from emotone.experiment.settings import Setting

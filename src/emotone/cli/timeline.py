@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import csv
+import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,10 +14,12 @@ import typer
 
 from emotone.cli import console as output
 from emotone.cli import options
+from emotone.cli.answers import Answer, Answers
 from emotone.cli.app import command
-from emotone.cli.recordings import Answer, predict_all, profile_of, recordings
+from emotone.cli.recordings import profile_of, recordings, source_of
 from emotone.errors import ConfigError
 from emotone.formatting import clock
+from emotone.progress import Progress
 from emotone.recognition.prediction import UNSURE
 from emotone.recognition.timeline_formats import FORMATS, format_for
 
@@ -57,43 +60,43 @@ def _check_number(files: Sequence[object], *, format: str, has_output: bool) -> 
         raise ConfigError(f"{what} is of one recording, and {len(files)} are named; name one")
 
 
-def _show(answers: Sequence[Answer[Timeline]], *, format: str, threshold: float) -> None:
+def _show(answers: Iterable[Answer[Timeline]], *, format: str, threshold: float) -> None:
+    """Print each timeline when it is done, and the errors on stderr; in JSON they are part of the list."""
     if format == "json":
-        print(json.dumps([answer.to_dict() for answer in answers], indent=2))
+        output.print_json(answer.to_dict() for answer in answers)
         return
-    done = [(answer.file, answer.result) for answer in answers if answer.result is not None]
+    done = _done(answers)
     if format == "csv":
-        _print_csv(done)
+        output.print_csv(_csv_rows(done))
     elif format == "table":
         _print_tables(done, threshold=threshold)
     else:
         for _, timeline in done:
             sys.stdout.write(FORMATS[format].write(timeline))
-    _print_errors(answers)
 
 
-def _print_errors(answers: Sequence[Answer[Timeline]]) -> None:
+def _done(answers: Iterable[Answer[Timeline]]) -> Iterator[tuple[str, Timeline]]:
+    """Yield the files that have a timeline; print the errors of the others on stderr."""
     for answer in answers:
         if answer.result is None:
             output.error(answer.error)
+        else:
+            yield answer.file, answer.result
 
 
-def _print_csv(done: Sequence[tuple[str, Timeline]]) -> None:
-    import csv
-    import io
-
-    writer = output.csv_writer()
+def _csv_rows(done: Iterable[tuple[str, Timeline]]) -> Iterator[Sequence[object]]:
     for number, (file, timeline) in enumerate(done):
         header, *rows = csv.reader(io.StringIO(FORMATS["csv"].write(timeline)))
         if number == 0:
-            writer.writerow(["file", *header])
-        writer.writerows([file, *row] for row in rows)
+            yield ["file", *header]
+        yield from ([file, *row] for row in rows)
 
 
-def _print_tables(done: Sequence[tuple[str, Timeline]], *, threshold: float) -> None:
+def _print_tables(done: Iterable[tuple[str, Timeline]], *, threshold: float) -> None:
     from rich.text import Text
 
     console = output.console(width=100)
+    has_unsure = False
     for number, (file, timeline) in enumerate(done):
         if number:
             console.print()
@@ -102,19 +105,20 @@ def _print_tables(done: Sequence[tuple[str, Timeline]], *, threshold: float) -> 
         for segment in timeline.segments:
             times = (clock(seconds, decimals=1) for seconds in (segment.start_s, segment.end_s))
             label = segment.label
+            has_unsure |= label == UNSURE
             table.add_row(*times, output.coloured(label), output.coloured(label, output.confidence_bar(segment)))
         console.print(table if timeline.segments else "no speech")
         shares = ", ".join(f"{label} {100 * share:.0f} %" for label, share in timeline.shares().items())
         spoken = f"{clock(timeline.spoken_s, decimals=1)} of {clock(timeline.duration_s, decimals=1)} is speech"
         console.print(f"{spoken}: {shares}" if shares else spoken, style="dim")
-    if any(segment.label == UNSURE for _, timeline in done for segment in timeline.segments):
+        sys.stdout.flush()
+    if has_unsure:
         console.print(output.unsure_text(threshold), style="dim")
 
 
 def _save(file: str, timeline: Timeline, *, out: Path | None, picture: Path | None) -> None:
     if out is not None:
         timeline.save(out)
-        output.console().print(f"Timeline: {out}", markup=False, soft_wrap=True)
     if picture is not None:
         from emotone.report.figures.style import save
         from emotone.report.figures.timeline import timeline_picture
@@ -124,15 +128,23 @@ def _save(file: str, timeline: Timeline, *, out: Path | None, picture: Path | No
 
 @command("timeline meeting.wav", "timeline meeting.wav --out meeting.vtt")
 def timeline(
-    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Recordings, or folders of them.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE", help="Recordings, or folders of them; - is standard input.")
+    ],
     model: options.Bundle = "default",
     format: Annotated[
-        str, typer.Option(metavar=_FORMAT_NAMES, help="Output format; vtt is WebVTT subtitles.", callback=_check_format)
+        str,
+        typer.Option(metavar=_FORMAT_NAMES, help="Output format; vtt and srt are subtitles.", callback=_check_format),
     ] = "table",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write to this file; the format follows its suffix.")
     ] = None,
     picture: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the timeline into this PNG file.")] = None,
+    channel: options.Channel = "mix",
+    track: options.Track = None,
+    raw: options.Raw = None,
+    emotions: options.Emotions = None,
+    threshold: options.Threshold = None,
     adapt_to: options.AdaptTo = None,
     save_profile: options.SaveProfile = None,
     quiet: options.Quiet = False,
@@ -144,18 +156,23 @@ def timeline(
     from emotone.recognition.recognizer import Recognizer
 
     _check_outputs(files, out=out, picture=picture, profile=save_profile)
-    recognizer = Recognizer(model)
+    raw_format = options.raw_format(raw)
+    recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
         profile = profile_of(recognizer, adapt_to, save_to=save_profile, progress=progress)
-        paths = recordings(files)
+        paths = recordings(files, raw=raw_format)
         _check_number(paths, format=format, has_output=out is not None or picture is not None)
-        answers = predict_all(paths, lambda path: recognizer.timeline(path, profile=profile, progress=progress))
-    for answer in answers:
-        if answer.result is not None:
-            _save(answer.file, answer.result, out=out, picture=picture)
-    if out is None:
-        _show(answers, format=format, threshold=recognizer.threshold)
-    else:
-        _print_errors(answers)
-    if any(answer.result is None for answer in answers):
-        raise typer.Exit(1)
+
+        def predict_file(path: str, progress: Progress) -> Timeline:
+            source = source_of(path, raw=raw_format)
+            made = recognizer.timeline(source, channel=channel, track=track, profile=profile, progress=progress)
+            _save(path, made, out=out, picture=picture)
+            return made
+
+        answers = Answers(paths, predict_file, progress=progress)
+        if out is None:
+            _show(answers, format=format, threshold=recognizer.threshold)
+        else:
+            for _ in _done(answers):
+                output.console().print(f"Timeline: {out}", markup=False, soft_wrap=True)
+    answers.finish()

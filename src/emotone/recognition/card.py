@@ -7,6 +7,7 @@ from typing import Any
 from emotone.audio.trimming import MIN_DURATION_S
 from emotone.emotions import EMOTIONS
 from emotone.errors import BundleError
+from emotone.files import read_regular
 from emotone.recognition.versioned_json import check_object, parse, short
 
 #: Format version of new bundles.  Bundles of this and older versions can be read.
@@ -59,13 +60,13 @@ def read(folder: Path) -> dict[str, Any]:
             "'model' folder of a training run"
         )
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
     except FileNotFoundError as error:
         inner = folder / "model"
         hint = f"did you mean {str(inner)!r}?" if (inner / CARD).is_file() else _REMEDY
         raise BundleError(f"{str(folder)!r} is not a bundle: it holds no {CARD}; {hint}") from error
     except OSError as error:
-        raise BundleError(f"{path} can't be read ({error}); check its permissions") from error
+        raise BundleError(f"{path} can't be read ({error}); check the file and its permissions") from error
     return check(parse(content, where=str(path), remedy=_REMEDY), where=str(path))
 
 

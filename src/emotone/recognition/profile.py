@@ -135,7 +135,7 @@ class SpeakerProfile:
         """
         name = repr(str(path))
         try:
-            content = Path(path).read_bytes()
+            content = files.read_regular(Path(path))
         except OSError as error:
             raise BundleError(f"the profile {name} can't be read ({error}); check the name") from error
         saved = check_object(

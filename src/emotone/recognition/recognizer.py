@@ -66,6 +66,8 @@ class Recognizer:
         Whether the model can adapt to a speaker.
     checks_speech
         Whether the model predicts the probability of speech.
+    notes
+        Sentences on how the arguments limit the predictions; they are among the notes of each.
 
     Raises
     ------
@@ -93,6 +95,8 @@ class Recognizer:
         self.card: dict[str, Any] = card.read(folder)
         self.folder = folder
         self.emotions: tuple[str, ...] = _chosen(emotions, tuple(self.card["emotions"]))
+        is_restricted = len(self.emotions) < len(self.card["emotions"])
+        self.notes = (f"only these emotions can be predicted: {', '.join(self.emotions)}",) if is_restricted else ()
         self._columns = [self.card["emotions"].index(emotion) for emotion in self.emotions]
         self._threads = threads
         if threshold is not None:
@@ -254,7 +258,7 @@ class Recognizer:
             speech=speech if self.checks_speech else None,
             threshold=self.threshold,
         )
-        return replace(prediction, notes=notes) if notes else prediction
+        return replace(prediction, notes=self.notes + notes)
 
     def predict_many(
         self, sources: Iterable[AudioSource], *, profile: SpeakerProfile | None = None
@@ -310,7 +314,7 @@ class Recognizer:
             return scores, speech
 
         with audio.open_recording(source, channel=channel, track=track) as recording:
-            return timeline(
+            made = timeline(
                 _with_progress(recording, progress),
                 answer,
                 emotions=self.emotions,
@@ -319,6 +323,7 @@ class Recognizer:
                 settings=settings,
                 gate=self.speech_gate,
             )
+            return replace(made, notes=self.notes + ((_CHANNELS_NOTE,) if recording.has_two_people else ()))
 
     def stream(
         self,

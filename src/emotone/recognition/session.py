@@ -9,6 +9,7 @@ from typing import Any
 import onnxruntime
 
 from emotone.errors import BundleError, ConfigError, MissingExtraError
+from emotone.files import read_regular
 from emotone.recognition.card import CARD, HEARD, SPEAKER
 
 #: Name and folder of the built-in bundle.
@@ -57,7 +58,7 @@ def checked_session(path: Path, card: dict[str, Any], *, threads: int) -> Any:
         The file can't be read, its SHA-256 is not that in the card, or its graph does not fit the card.
     """
     try:
-        model = path.read_bytes()
+        model = read_regular(path)
     except OSError as error:
         raise BundleError(f"{path} can't be read ({error}); {_REMEDY}") from error
     digest = hashlib.sha256(model).hexdigest()

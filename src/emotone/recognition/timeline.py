@@ -72,12 +72,15 @@ class Timeline:
         k names, in the order of the bundle.
     envelope
         (m,) the largest amplitude in each `ENVELOPE_STEP_S` of the recording, for a picture of it.
+    notes
+        Sentences on what else there is to know about the recording.
     """
 
     segments: tuple[Prediction, ...]
     duration_s: float
     emotions: tuple[str, ...]
     envelope: Waveform = field(repr=False, compare=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def spoken_s(self) -> float:
@@ -94,6 +97,7 @@ class Timeline:
             "duration_s": round(self.duration_s, 3),
             "spoken_s": round(self.spoken_s, 3),
             "shares": {label: round(share, 6) for label, share in self.shares().items()},
+            "notes": list(self.notes),
             "segments": [segment.to_dict() for segment in self.segments],
         }
 
@@ -106,7 +110,7 @@ class Timeline:
             The file; an existing file is replaced.
         format
             A name in `emotone.recognition.timeline_formats.FORMATS`; None: the suffix of the file decides (.json, .csv,
-            .vtt, .txt).
+            .vtt, .srt, .txt).
 
         Raises
         ------

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,9 @@ from emotone.recognition.prediction import NO_SPEECH, UNSURE, Prediction
 
 if TYPE_CHECKING:
     from emotone.recognition.timeline import Timeline
+
+#: Columns of CSV before the scores: keys of `Prediction.to_dict`.
+CSV_COLUMNS = ("start_s", "end_s", "emotion", "confidence", "label", "speech")
 
 
 @dataclass(frozen=True)
@@ -49,26 +52,37 @@ def to_json(timeline: "Timeline") -> str:
 
 
 def to_csv(timeline: "Timeline") -> str:
-    """Return a row for each segment: start_s, end_s, label, confidence, and a column for each emotion."""
+    """Return a row for each segment: `CSV_COLUMNS`, and a column for each emotion."""
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(["start_s", "end_s", "label", "confidence", *timeline.emotions])
+    writer.writerow([*CSV_COLUMNS, *timeline.emotions])
     for segment in timeline.segments:
         row = segment.to_dict()
         scores = [row["scores"][emotion] for emotion in timeline.emotions]
-        writer.writerow([row["start_s"], row["end_s"], row["label"], row["confidence"], *scores])
+        writer.writerow([*(row[key] for key in CSV_COLUMNS), *scores])
     return lines.getvalue()
 
 
 def to_vtt(timeline: "Timeline") -> str:
     """Return WebVTT subtitles (https://www.w3.org/TR/webvtt1/)."""
+    return "\n".join(["WEBVTT\n", *(f"{begin} --> {end}\n{text}\n" for begin, end, text in _cues(timeline))])
+
+
+def to_srt(timeline: "Timeline") -> str:
+    """Return SubRip subtitles: numbered, with a comma before the milliseconds."""
     cues = [
-        f"{start} --> {end}\n{_caption(segment)}\n"
-        for segment in timeline.segments
-        for start, end in [[clock(time, decimals=3, hours=True) for time in (segment.start_s, segment.end_s)]]
-        if start != end
+        f"{number}\n{begin} --> {end}\n".replace(".", ",") + f"{text}\n"
+        for number, (begin, end, text) in enumerate(_cues(timeline), start=1)
     ]
-    return "\n".join(["WEBVTT\n", *cues])
+    return "\n".join(cues)
+
+
+def _cues(timeline: "Timeline") -> Iterator[tuple[str, str, str]]:
+    """Yield begin (hh:mm:ss.mmm), end and caption of each segment that lasts a millisecond or more."""
+    for segment in timeline.segments:
+        begin, end = (clock(seconds, decimals=3, hours=True) for seconds in (segment.start_s, segment.end_s))
+        if begin != end:
+            yield begin, end, _caption(segment)
 
 
 def to_audacity(timeline: "Timeline") -> str:
@@ -90,6 +104,7 @@ FORMATS: dict[str, TimelineFormat] = {
         TimelineFormat("json", ".json", "application/json", "JSON", False, to_json),
         TimelineFormat("csv", ".csv", "text/csv", "CSV", False, to_csv),
         TimelineFormat("vtt", ".vtt", "text/vtt", "WebVTT subtitles", True, to_vtt),
+        TimelineFormat("srt", ".srt", "application/x-subrip", "SubRip subtitles", True, to_srt),
         TimelineFormat("audacity", ".txt", "text/plain", "Audacity labels", True, to_audacity),
     )
 }

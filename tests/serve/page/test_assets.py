@@ -56,6 +56,7 @@ def test_a_timeline_is_the_recognizers_and_can_be_played(open_page, recognizer, 
         "conversation.emotions.json": FORMATS["json"].write(expected),
         "conversation.emotions.csv": FORMATS["csv"].write(expected),
         "conversation.emotions.vtt": FORMATS["vtt"].write(expected),
+        "conversation.emotions.srt": FORMATS["srt"].write(expected),
         "conversation.emotions.txt": FORMATS["audacity"].write(expected),
     }
 
