@@ -42,6 +42,8 @@ class AvReader:
         Closes what is opened here.
     track
         Number of the sound track, from 1; None: the one that the file marks as default, or the first.
+    demuxer
+        FFmpeg's name of the container; None: found in the content, which takes the first 2 kB.
 
     Raises
     ------
@@ -49,14 +51,18 @@ class AvReader:
         FFmpeg can't read the file, or it has no sound track, or not this one.
     """
 
-    def __init__(self, file: BinaryIO, *, name: str, stack: ExitStack, track: int | None = None) -> None:
+    def __init__(
+        self, file: BinaryIO, *, name: str, stack: ExitStack, track: int | None = None, demuxer: str | None = None
+    ) -> None:
         import av
 
         start = file.read(16)
         file.seek(0)
         try:
             options = {"format_whitelist": _DEMUXERS}
-            container: Any = stack.enter_context(av.open(file, mode="r", options=options, metadata_errors="replace"))
+            container: Any = stack.enter_context(
+                av.open(file, mode="r", format=demuxer, options=options, metadata_errors="replace")
+            )
         except (av.FFmpegError, ValueError, OSError) as error:
             raise AudioError(f"{name}: {describe(start)}") from error
         with reading(name):
@@ -93,7 +99,7 @@ class AvReader:
         """
         if self.container in ("mp3", "ogg") or self.codec == "mp3":
             return sum(len(block) for block in self.chunks(0, 30 * self.sample_rate))
-        clock = _Clock(self.sample_rate, (self._container.start_time or 0) / 1e6)
+        clock = Clock(self.sample_rate, (self._container.start_time or 0) / 1e6)
         with reading(self.name):
             for packet in self._container.demux(self._stream):
                 if packet.pts is not None:
@@ -121,7 +127,7 @@ class AvReader:
         stream, rate = self._stream, self.sample_rate
         # Packed, all channels in one plane: PyAV reads beyond its array of planes if a planar frame has 8 or more.
         resampler = av.AudioResampler(format="flt", layout=stream.layout, rate=rate)
-        clock = _Clock(rate, (self._container.start_time or 0) / 1e6)
+        clock = Clock(rate, (self._container.start_time or 0) / 1e6)
         with reading(self.name):
             if start and self.container.startswith(_SEEKABLE):
                 self._seek(start, clock)
@@ -159,7 +165,7 @@ class AvReader:
             n_good += 1
             yield from frames
 
-    def _seek(self, start: int, clock: "_Clock") -> None:
+    def _seek(self, start: int, clock: "Clock") -> None:
         """Seek to shortly before sample ``start``; times count from the first audible frame, as they do without."""
         first = next(self._container.decode(self._stream), None)
         if first is not None:
@@ -169,7 +175,7 @@ class AvReader:
         clock.sought(start)
 
 
-class _Clock:
+class Clock:
     """Place frames by their time stamps.
 
     Attributes
