@@ -31,6 +31,8 @@ _HEADERS = {
 _HEADER_BYTES = 12
 #: Floating point above this is not sound but another encoding; a gain of 40 dB is accepted.
 _LARGEST_FLOAT = 100.0
+#: Seconds after which a caller that waits for the thread sees that the decoder was closed.
+_CLOSE_CHECK_S = 0.5
 
 
 class PushDecoder(Protocol):
@@ -129,8 +131,8 @@ class RawDecoder:
         peak = peak_of(samples)
         if not peak <= _LARGEST_FLOAT:  # NaN compares false
             raise AudioError(
-                f"the stream has a sample of {peak:g}, expected floating point in [-1, 1] as {self.format.encoding}; if "
-                "the sound is 16-bit integers, name the format s16le"
+                f"the stream has a sample of {peak:g} as {self.format.encoding}, expected floating point in [-1, 1]; "
+                "if the sound is 16-bit integers, name the format s16le"
             )
 
 
@@ -202,7 +204,13 @@ class ContainerDecoder:
 
     def _taken(self) -> Iterator[Waveform]:
         """Yield the blocks of the thread until it asks for bytes or ends."""
-        while (block := self._blocks.get()) is not None:
+        while not self._closed:
+            try:
+                block = self._blocks.get(timeout=_CLOSE_CHECK_S)
+            except queue.Empty:
+                continue
+            if block is None:
+                return
             if isinstance(block, _End):
                 self._over = True
                 if block.error is not None:
@@ -249,7 +257,7 @@ class ContainerDecoder:
         return self._bytes.get()
 
     def _hand_over(self, block: Waveform | None) -> None:
-        if self._closed:  # nobody takes blocks any more
+        if self._closed:  # blocks are taken no more
             raise AudioError("the stream was closed")
         self._blocks.put(block)
 
@@ -262,7 +270,7 @@ class _End:
 
 
 class _Pipe:
-    """A binary file that can't seek, and gives the bytes that have come; it keeps its first bytes for one ``seek(0)``."""
+    """The bytes of a caller as a binary file that can't seek, except to its beginning after the first read."""
 
     def __init__(self, decoder: ContainerDecoder) -> None:
         self._decoder, self._held, self._first, self._ended = decoder, b"", b"", False
