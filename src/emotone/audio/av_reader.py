@@ -23,6 +23,8 @@ _DEMUXERS = (
 _JITTER_S = 0.04
 #: A longer gap is a damaged time stamp.
 _LONGEST_GAP_S = 6 * 3600.0
+#: The same in live sound, where the bytes of a gap cost a client nothing, and its silence costs the service time.
+LONGEST_LIVE_GAP_S = 3600.0
 #: Decoded before a segment: a codec needs some packets before its output is correct (the pre-roll of AAC and Opus).
 _PREROLL_S = 0.2
 #: Demuxers that know where a time is in the file.  In others, decoding from the start is exact and fast.
@@ -44,6 +46,8 @@ class AvReader:
         Number of the sound track, from 1; None: the one that the file marks as default, or the first.
     demuxer
         FFmpeg's name of the container; None: found in the content, which takes the first 2 kB.
+    longest_gap_s
+        A longer gap between time stamps is ignored.
 
     Raises
     ------
@@ -52,7 +56,14 @@ class AvReader:
     """
 
     def __init__(
-        self, file: BinaryIO, *, name: str, stack: ExitStack, track: int | None = None, demuxer: str | None = None
+        self,
+        file: BinaryIO,
+        *,
+        name: str,
+        stack: ExitStack,
+        track: int | None = None,
+        demuxer: str | None = None,
+        longest_gap_s: float = _LONGEST_GAP_S,
     ) -> None:
         import av
 
@@ -71,7 +82,7 @@ class AvReader:
                 raise AudioError(
                     f"{name}: no decoder knows how its sound is coded; copy it again, or convert it to WAV"
                 )
-            self._container, self._stream, self.name = container, stream, name
+            self._container, self._stream, self.name, self._longest_gap_s = container, stream, name, longest_gap_s
             self.sample_rate, self.channels = int(stream.rate or 0), int(stream.channels or 0)
             self.container = container.format.name
             self.codec = getattr(stream.codec_context, "name", "unknown").removesuffix("float")  # mp3float
@@ -99,13 +110,16 @@ class AvReader:
         """
         if self.container in ("mp3", "ogg") or self.codec == "mp3":
             return sum(len(block) for block in self.chunks(0, 30 * self.sample_rate))
-        clock = Clock(self.sample_rate, (self._container.start_time or 0) / 1e6)
+        clock = self._clock()
         with reading(self.name):
             for packet in self._container.demux(self._stream):
                 if packet.pts is not None:
                     seconds = float((packet.duration or 0) * self._stream.time_base)
                     clock.place(float(packet.pts * self._stream.time_base), round(seconds * self.sample_rate))
         return clock.position or 0
+
+    def _clock(self) -> "Clock":
+        return Clock(self.sample_rate, (self._container.start_time or 0) / 1e6, longest_gap_s=self._longest_gap_s)
 
     def chunks(self, start: int, size: int) -> Iterator[Waveform]:
         """Yield blocks (about ``size``, channels) from sample ``start`` to the end."""
@@ -127,7 +141,7 @@ class AvReader:
         stream, rate = self._stream, self.sample_rate
         # Packed, all channels in one plane: PyAV reads beyond its array of planes if a planar frame has 8 or more.
         resampler = av.AudioResampler(format="flt", layout=stream.layout, rate=rate)
-        clock = Clock(rate, (self._container.start_time or 0) / 1e6)
+        clock = self._clock()
         with reading(self.name):
             if start and self.container.startswith(_SEEKABLE):
                 self._seek(start, clock)
@@ -186,8 +200,8 @@ class Clock:
         Samples placed so far; None before the first frame, and after a seek.
     """
 
-    def __init__(self, rate: int, origin_s: float) -> None:
-        self._rate, self.origin_s = rate, origin_s
+    def __init__(self, rate: int, origin_s: float, *, longest_gap_s: float = _LONGEST_GAP_S) -> None:
+        self._rate, self.origin_s, self._longest_gap_s = rate, origin_s, longest_gap_s
         self.position: int | None = None
         self._is_first, self._start = True, 0
 
@@ -202,7 +216,7 @@ class Clock:
             if self._is_first and time_s - self.origin_s <= _JITTER_S:  # the delay of the encoder
                 self.origin_s = time_s
             wanted = round((time_s - self.origin_s) * self._rate)
-            jitter, longest = _JITTER_S * self._rate, _LONGEST_GAP_S * self._rate
+            jitter, longest = _JITTER_S * self._rate, self._longest_gap_s * self._rate
             if self.position is None and not self._is_first:  # after a seek
                 position = min(wanted, self._start)
                 gap = wanted - position

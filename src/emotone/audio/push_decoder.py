@@ -12,7 +12,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from emotone.audio.av_reader import AvReader
+from emotone.audio.av_reader import LONGEST_LIVE_GAP_S, AvReader
 from emotone.audio.raw import ENCODINGS, RawFormat
 from emotone.audio.reader import Waveform
 from emotone.audio.resampling import SAMPLE_RATE, LiveResampler, peak_of
@@ -223,7 +223,9 @@ class ContainerDecoder:
         try:
             with ExitStack() as stack:
                 file = cast(Any, self._pipe)
-                reader = AvReader(file, name="the stream", stack=stack, demuxer=self._demuxer)
+                reader = AvReader(
+                    file, name="the stream", stack=stack, demuxer=self._demuxer, longest_gap_s=LONGEST_LIVE_GAP_S
+                )
                 if "opus" not in reader.codec:
                     raise AudioError(
                         f"the sound of the stream is coded as {reader.codec}, and the format is {self._name}; send Opus"

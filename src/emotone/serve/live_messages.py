@@ -9,7 +9,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from emotone.audio.av_reader import Clock
+from emotone.audio.av_reader import LONGEST_LIVE_GAP_S, Clock
 from emotone.audio.push_decoder import LIVE_FORMATS, PushDecoder, push_decoder
 from emotone.errors import AudioError
 from emotone.serve.problems import ProblemError
@@ -26,8 +26,6 @@ _TWILIO_RATE = 8000
 _TWILIO_FORMAT = {"encoding": "audio/x-mulaw", "sampleRate": _TWILIO_RATE, "channels": 1}
 _TWILIO_SHAPE = "send the messages of Twilio's Media Streams: connected, start, media, and stop last"
 _MULAW_SILENCE = b"\xff"
-#: A longer gap between two media messages is a wrong time stamp.
-_LONGEST_GAP_S = 600.0
 
 
 class BadDataError(Exception):
@@ -155,7 +153,7 @@ class TwilioMessages:
                 f"the parameter track is {str(track)[:40]!r}; expected one of the call's tracks: {tracks}"
             )
         self.decoder = push_decoder("mulaw", rate=_TWILIO_RATE)
-        self._clock = Clock(_TWILIO_RATE, 0.0)
+        self._clock = Clock(_TWILIO_RATE, 0.0, longest_gap_s=LONGEST_LIVE_GAP_S)
 
     def sound_of(self, message: str | bytes) -> bytes | None:
         """Return the sound in a message; see `LiveMessages.sound_of`."""
@@ -179,8 +177,6 @@ class TwilioMessages:
         """Return the samples of silence before a message of ``n_samples`` with this time stamp in ms."""
         text = str(timestamp)
         time_s = int(text) / 1000 if text.isascii() and text.isdecimal() and len(text) < 16 else None
-        if time_s is not None and time_s > (self._clock.position or 0) / _TWILIO_RATE + _LONGEST_GAP_S:
-            time_s = None
         return self._clock.place(time_s, n_samples)
 
 
