@@ -4,6 +4,7 @@ The borders of the chunks do not change the samples.  Memory is bounded: a decod
 was taken.
 """
 
+import contextlib
 import queue
 import threading
 from collections.abc import Iterator
@@ -162,8 +163,9 @@ class ContainerDecoder:
         if self._over and data:
             raise AudioError("the recording in the stream has ended, and more bytes came; open another stream for them")
         if not self._begun:
-            data = self._held = self._held + data
-            if len(data) < _HEADER_BYTES:
+            data = self._held + data
+            self._held = data if len(data) < _HEADER_BYTES else b""
+            if self._held:
                 return
             self._begin(data)
         if data:
@@ -186,8 +188,9 @@ class ContainerDecoder:
         """End the thread."""
         self._closed = True
         self._bytes.put(None)
-        while not self._blocks.empty():
-            self._blocks.get()
+        with contextlib.suppress(queue.Empty):
+            while True:  # room for the block that the thread may be about to hand over
+                self._blocks.get_nowait()
 
     def _begin(self, data: bytes) -> None:
         if not data.startswith(self._start):
