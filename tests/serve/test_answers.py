@@ -1,12 +1,15 @@
 """Uploads: what is decoded, predicted and refused."""
 
+import os
+import signal
 import struct
+import threading
 import time
 
 import numpy as np
 import pytest
 
-from emotone import audio
+from emotone.audio import isolated
 from emotone.cli.recordings import Answer
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import ServeSettings
@@ -14,7 +17,8 @@ from emotone.serve.answers import decode, predict_json
 from emotone.serve.problems import ProblemError
 from emotone.serve.work_queue import Deadline
 from support import handmade
-from support.serving import RATE, WAV, client_of, file_of, problem, send
+from support.media import media
+from support.serving import RATE, WAV, client_of, file_of, problem, send, until
 
 pytestmark = pytest.mark.usefixtures("detector")
 
@@ -69,18 +73,18 @@ def test_what_is_no_recording(client):
 def test_short_and_silent_recordings(client):
     assert "0.100 s" in problem(send(client, file_of(handmade.tone(0.1, seconds=0.1))), "too_short")
     assert problem(send(client, file_of(np.zeros(RATE))), "silent").startswith("a.wav: ")
-    assert "silent throughout" in problem(send(client, file_of(np.zeros(61 * RATE))), "silent")
+    assert "is silent" in problem(send(client, file_of(np.zeros(61 * RATE))), "silent")
 
 
 def test_long_recordings_are_decoded_no_further_than_the_limit(recognizer, monkeypatch):
-    client, blocks, decoded_s = client_of(recognizer, max_duration_s=2.0), audio.blocks, []
+    client, blocks, decoded_s = client_of(recognizer, max_duration_s=2.0), isolated.blocks, []
 
     def counted(source, **given):
         for block in blocks(source, **given):
             decoded_s.append(len(block) / RATE)
             yield block
 
-    monkeypatch.setattr("emotone.serve.answers.audio.blocks", counted)
+    monkeypatch.setattr("emotone.serve.answers.isolated.blocks", counted)
     problem(send(client, file_of(handmade.tone(0.1, seconds=2.1))), "too_long")
     small = file_of(np.zeros(3600 * 8000, np.int16), kind="FLAC", rate=8000)
     assert len(small) < 500_000
@@ -130,4 +134,42 @@ def test_the_answer_for_a_long_recording_stops_at_the_deadline(recognizer, monke
     data = file_of(handmade.tone(0.1, seconds=95))
     with pytest.raises(ProblemError) as told:
         predict_json(recognizer, data, "a.wav", as_timeline=False, deadline=deadline, settings=ServeSettings())
-    assert told.value.code == "timeout" and len(windows) == 3  # of ten
+    assert told.value.code == "timeout" and len(windows) <= 20  # of a window every 3 s or less
+
+
+# ---- decoders that die ----
+
+
+@pytest.fixture
+def webm():
+    return media([np.repeat(handmade.tone(0.02), 3).astype(np.float32)], "webm", "libopus")
+
+
+def stopped_child(client, webm):
+    assert send(client, webm).status_code == 200
+    pid = isolated._shared.pids[-1]
+    os.kill(pid, signal.SIGSTOP)
+    return pid
+
+
+@pytest.mark.parametrize("sign", ["SIGKILL", "SIGSEGV"])
+def test_a_decoder_that_dies_costs_one_upload(client, webm, sign):
+    pid = stopped_child(client, webm)
+    threading.Timer(0.1, os.kill, (pid, getattr(signal, sign))).start()
+    threading.Timer(0.2, os.kill, (pid, signal.SIGCONT)).start() if sign == "SIGSEGV" else None
+    detail = problem(send(client, webm, name="/home/me/b.webm"), "not_audio")
+    assert detail.startswith("b.webm: the decoder crashed on this recording (signal ")
+    assert send(client, webm).status_code == 200
+
+
+def test_a_decoder_that_hangs_is_stopped_at_the_deadline(recognizer, webm):
+    pid = stopped_child(client_of(recognizer), webm)
+    problem(send(client_of(recognizer, max_seconds=0.3), webm), "timeout")
+    until(lambda: pid not in isolated._shared.pids)
+    assert send(client_of(recognizer), webm).status_code == 200
+
+
+def test_plain_recordings_need_no_child(client, monkeypatch):
+    monkeypatch.setattr(isolated, "_Child", None)
+    for kind in ("WAV", "FLAC"):
+        assert send(client, file_of(handmade.tone(0.02), kind=kind)).status_code == 200

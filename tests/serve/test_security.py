@@ -42,6 +42,8 @@ def test_other_origins_are_closed_out_unless_named(recognizer):
     problem(refused, "forbidden_origin")
     assert "access-control-allow-origin" not in refused.headers
     assert send(client, WAV, headers={"Origin": "http://testserver"}).status_code == 200
+    for origin in ("http://[::1", "null", "", "http://", "//testserver:x", "http://[testserver]"):
+        problem(send(client, WAV, headers={"Origin": origin}), "forbidden_origin")
     client = client_of(recognizer, origins=("https://a.org",))
     assert client.options("/v1/predict", headers=asked).headers["access-control-allow-origin"] == "https://a.org"
     assert send(client, WAV, headers={"Origin": "https://a.org"}).status_code == 200

@@ -122,7 +122,7 @@ def test_adaptation(tmp_path, client):
 def test_the_last_events_come_before_the_end(client):
     told = events_of(client, pcm(0.02, 0.02))
     assert told[-1]["kind"] == "speech_end" and told[-1]["end_s"] == 2.0
-    assert events_of(client, b"") == [] and events_of(client, b"\0") == []
+    assert events_of(client, b"") == [] and events_of(client, b"\0\0") == []
 
 
 # ---- what ends a stream ----
@@ -141,9 +141,15 @@ def test_the_last_events_come_before_the_end(client):
         ('{"rate": 16000.0}', "rate is a float"),
         ('{"rate": 16000, "adapt": 1}', "adapt is a int"),
         ('{"rate": 16000, "rates": 1}', "unknown key 'rates'"),
-        ('{"rate": 10}', "the rate is 10"),
+        ('{"rate": 10}', "the rate of raw sound is 10;"),
         ('{"rate": 1e999}', "float"),
         ('{"rate": 16000, "channels": 33}', "33 channels"),
+        ('{"rate": 16000, "channels": 65}', "65 channels"),
+        ('{"rate": 16000, "format": 1}', "format is a int"),
+        ('{"rate": 16000, "format": "opus"}', "the format is 'opus'; expected s8"),
+        ('{"format": "mulaw"}', "the format mulaw has no rate"),
+        ('{"event": "media"}', "not Twilio's start"),
+        ('{"event": ["media"]}', "not Twilio's"),
     ],
 )
 def test_hellos_that_are_none(client, hello, why):
@@ -206,7 +212,7 @@ def test_no_streams_begin_while_the_service_ends(recognizer):
 
 
 def test_garbage_harms_nobody_else(client, recognizer):
-    garbage = np.random.default_rng(0).bytes(100_001)
+    garbage = np.random.default_rng(0).bytes(100_002)
     events_of(client, garbage, size=331, hello={"rate": 8000, "channels": 3})
     sound = pcm(0, 0.02, 0.02)
     assert events_of(client, sound) == expected(recognizer, sound)
@@ -221,7 +227,7 @@ def test_failures_tell_nothing_of_themselves(recognizer, monkeypatch, caplog):
     with monkeypatch.context() as patched, client.websocket_connect("/v1/stream") as socket:
         patched.setattr(Stream, "push", failing)
         socket.send_json(HELLO)
-        socket.send_bytes(b"\0\0")
+        socket.send_bytes(bytes(100))
         assert "secret" not in closed(socket, "internal", 1011)
     assert "a stream failed" in caplog.text and client.app.state.queue.streams == 0
 
@@ -248,6 +254,7 @@ def test_the_key_comes_in_a_header_or_in_the_hello(recognizer):
         ("http://testserver", (), True),
         ("https://a.org", (), False),
         ("null", (), False),
+        ("http://[::1", (), False),
         ("https://a.org", ("https://a.org",), True),
         ("https://b.org", ("https://a.org",), False),
         ("https://b.org", ("*",), True),

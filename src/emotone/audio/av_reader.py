@@ -23,6 +23,8 @@ _DEMUXERS = (
 _JITTER_S = 0.04
 #: A longer gap is a damaged time stamp.
 _LONGEST_GAP_S = 6 * 3600.0
+#: The same in live sound, where the bytes of a gap cost a client nothing, and its silence costs the service time.
+LONGEST_LIVE_GAP_S = 3600.0
 #: Decoded before a segment: a codec needs some packets before its output is correct (the pre-roll of AAC and Opus).
 _PREROLL_S = 0.2
 #: Demuxers that know where a time is in the file.  In others, decoding from the start is exact and fast.
@@ -42,6 +44,10 @@ class AvReader:
         Closes what is opened here.
     track
         Number of the sound track, from 1; None: the one that the file marks as default, or the first.
+    demuxer
+        FFmpeg's name of the container; None: found in the content, which takes the first 2 kB.
+    longest_gap_s
+        A longer gap between time stamps is ignored.
 
     Raises
     ------
@@ -49,14 +55,25 @@ class AvReader:
         FFmpeg can't read the file, or it has no sound track, or not this one.
     """
 
-    def __init__(self, file: BinaryIO, *, name: str, stack: ExitStack, track: int | None = None) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        *,
+        name: str,
+        stack: ExitStack,
+        track: int | None = None,
+        demuxer: str | None = None,
+        longest_gap_s: float = _LONGEST_GAP_S,
+    ) -> None:
         import av
 
         start = file.read(16)
         file.seek(0)
         try:
             options = {"format_whitelist": _DEMUXERS}
-            container: Any = stack.enter_context(av.open(file, mode="r", options=options, metadata_errors="replace"))
+            container: Any = stack.enter_context(
+                av.open(file, mode="r", format=demuxer, options=options, metadata_errors="replace")
+            )
         except (av.FFmpegError, ValueError, OSError) as error:
             raise AudioError(f"{name}: {describe(start)}") from error
         with reading(name):
@@ -65,7 +82,7 @@ class AvReader:
                 raise AudioError(
                     f"{name}: no decoder knows how its sound is coded; copy it again, or convert it to WAV"
                 )
-            self._container, self._stream, self.name = container, stream, name
+            self._container, self._stream, self.name, self._longest_gap_s = container, stream, name, longest_gap_s
             self.sample_rate, self.channels = int(stream.rate or 0), int(stream.channels or 0)
             self.container = container.format.name
             self.codec = getattr(stream.codec_context, "name", "unknown").removesuffix("float")  # mp3float
@@ -93,13 +110,16 @@ class AvReader:
         """
         if self.container in ("mp3", "ogg") or self.codec == "mp3":
             return sum(len(block) for block in self.chunks(0, 30 * self.sample_rate))
-        clock = _Clock(self.sample_rate, (self._container.start_time or 0) / 1e6)
+        clock = self._clock()
         with reading(self.name):
             for packet in self._container.demux(self._stream):
                 if packet.pts is not None:
                     seconds = float((packet.duration or 0) * self._stream.time_base)
                     clock.place(float(packet.pts * self._stream.time_base), round(seconds * self.sample_rate))
         return clock.position or 0
+
+    def _clock(self) -> "Clock":
+        return Clock(self.sample_rate, (self._container.start_time or 0) / 1e6, longest_gap_s=self._longest_gap_s)
 
     def chunks(self, start: int, size: int) -> Iterator[Waveform]:
         """Yield blocks (about ``size``, channels) from sample ``start`` to the end."""
@@ -121,7 +141,7 @@ class AvReader:
         stream, rate = self._stream, self.sample_rate
         # Packed, all channels in one plane: PyAV reads beyond its array of planes if a planar frame has 8 or more.
         resampler = av.AudioResampler(format="flt", layout=stream.layout, rate=rate)
-        clock = _Clock(rate, (self._container.start_time or 0) / 1e6)
+        clock = self._clock()
         with reading(self.name):
             if start and self.container.startswith(_SEEKABLE):
                 self._seek(start, clock)
@@ -159,7 +179,7 @@ class AvReader:
             n_good += 1
             yield from frames
 
-    def _seek(self, start: int, clock: "_Clock") -> None:
+    def _seek(self, start: int, clock: "Clock") -> None:
         """Seek to shortly before sample ``start``; times count from the first audible frame, as they do without."""
         first = next(self._container.decode(self._stream), None)
         if first is not None:
@@ -169,7 +189,7 @@ class AvReader:
         clock.sought(start)
 
 
-class _Clock:
+class Clock:
     """Place frames by their time stamps.
 
     Attributes
@@ -180,8 +200,8 @@ class _Clock:
         Samples placed so far; None before the first frame, and after a seek.
     """
 
-    def __init__(self, rate: int, origin_s: float) -> None:
-        self._rate, self.origin_s = rate, origin_s
+    def __init__(self, rate: int, origin_s: float, *, longest_gap_s: float = _LONGEST_GAP_S) -> None:
+        self._rate, self.origin_s, self._longest_gap_s = rate, origin_s, longest_gap_s
         self.position: int | None = None
         self._is_first, self._start = True, 0
 
@@ -196,7 +216,7 @@ class _Clock:
             if self._is_first and time_s - self.origin_s <= _JITTER_S:  # the delay of the encoder
                 self.origin_s = time_s
             wanted = round((time_s - self.origin_s) * self._rate)
-            jitter, longest = _JITTER_S * self._rate, _LONGEST_GAP_S * self._rate
+            jitter, longest = _JITTER_S * self._rate, self._longest_gap_s * self._rate
             if self.position is None and not self._is_first:  # after a seek
                 position = min(wanted, self._start)
                 gap = wanted - position

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotone import audio
+from emotone.audio import isolated
 from emotone.errors import AudioError, FeatureError, SilenceError
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve.problems import ProblemError
@@ -64,7 +65,7 @@ def decode(data: bytes, name: str, *, max_duration_s: float, deadline: Deadline)
     samples = np.empty(limit, np.float32)  # the system provides memory page by page, as samples are written
     n = 0
     deadline.check()
-    with contextlib.closing(_blocks(data, name)) as blocks:
+    with contextlib.closing(_blocks(data, name, deadline)) as blocks:
         for block in blocks:
             if n + len(block) > limit:
                 raise ProblemError("too_long", f"{name} is longer than {max_duration_s:g} s; send it in parts")
@@ -86,9 +87,13 @@ def decode_utterance(data: bytes, name: str, *, max_duration_s: float, deadline:
     return samples
 
 
-def _blocks(data: bytes, name: str) -> Generator[NDArray[np.float32], None, None]:
+def _blocks(data: bytes, name: str, deadline: Deadline) -> Generator[NDArray[np.float32], None, None]:
     with as_problem(name, data):
-        yield from audio.blocks(data, block_s=_BLOCK_S)
+        try:
+            yield from isolated.blocks(data, block_s=_BLOCK_S, timeout_s=deadline.left_s)
+        except AudioError:
+            deadline.check()  # the decoder was stopped
+            raise
 
 
 @contextlib.contextmanager

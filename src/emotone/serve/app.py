@@ -9,6 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from emotone._version import TAGLINE, __version__
+from emotone.audio.push_decoder import LIVE_FORMATS
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems, sockets
 from emotone.serve.counters import Metrics
@@ -19,8 +20,11 @@ from emotone.serve.work_queue import WorkQueue
 #: OpenAPI can't describe WebSockets, so the description does.
 _DESCRIPTION = (
     f"{TAGLINE}\n\n"
-    'Live sound goes to the WebSocket `/v1/stream`: send `{"rate": 16000, "channels": 1, "adapt": false}`, then '
-    '16-bit little-endian PCM in binary messages of at most 1 MiB, and `{"end": true}` last. Each event comes back as '
+    "Live sound goes to the WebSocket `/v1/stream`: send "
+    '`{"rate": 16000, "channels": 1, "format": "s16le", "adapt": false}`, then the sound in binary messages of at most '
+    '1 MiB, and `{"end": true}` last. '
+    f"`format` is {', '.join(LIVE_FORMATS)}; a container has its own rate and channels. "
+    "The Media Streams of Twilio may connect to the same address. Each event comes back as "
     "a JSON object with `kind` (`speech_start`, `emotion` or `speech_end`), `time_s` and, if there is a prediction, "
     "the keys of a prediction (`emotion`, `label`, `confidence`, `scores`, `speech`, `start_s`, `end_s`)."
 )

@@ -34,7 +34,11 @@ def check_origin(settings: ServeSettings, headers: Headers) -> None:
     origin = headers.get("origin")
     if origin is None or "*" in settings.origins or origin in settings.origins:
         return
-    if urlsplit(origin).netloc != headers.get("host"):
+    try:
+        host = urlsplit(origin).netloc
+    except ValueError:  # no address, such as "http://[::1"
+        host = ""
+    if not host or host != headers.get("host"):
         raise ProblemError(
             "forbidden_origin", "this page's origin is not allowed; add it to the origins of the service"
         )

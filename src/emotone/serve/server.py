@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from emotone.errors import ConfigError
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve.app import create_app
+from emotone.serve.live_messages import MAX_CHUNK_BYTES
 from emotone.serve.settings import ServeSettings
-from emotone.serve.sockets import MAX_CHUNK_BYTES
 from emotone.serve.timeouts import head_timeout
 
 #: Hosts that only this machine can reach.

@@ -1,32 +1,30 @@
-"""Live sound over a WebSocket: a hello, then PCM in and events out.
+"""Live sound over a WebSocket: a hello, then sound in and events out.
 
-The client begins with ``{"rate": 16000, "channels": 1, "adapt": false}``, sends 16-bit little-endian PCM as binary
-messages, and ends with ``{"end": true}``.  Each event comes back as a JSON object (`Event.to_dict`).  A problem comes
-back as a JSON object too, and then the socket is closed.
+The client begins with ``{"rate": 16000, "channels": 1, "format": "s16le", "adapt": false}``, sends the sound as binary
+messages, and ends with ``{"end": true}``; or it is Twilio and sends media messages (`emotone.serve.live_messages`).
+Each event comes back as a JSON object (`Event.to_dict`).  A problem comes back as a JSON object too, and then the
+socket is closed.
 """
 
 import asyncio
 import contextlib
 import functools
-import json
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from fastapi import WebSocket, WebSocketDisconnect
 
-from emotone.errors import EmotoneError
+from emotone.audio import Waveform
+from emotone.errors import AudioError, EmotoneError
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.stream import Event, Stream
 from emotone.serve import problems
+from emotone.serve.live_messages import MAX_CHUNK_BYTES, BadDataError, LiveMessages, open_messages
 from emotone.serve.problems import ProblemError
 from emotone.serve.security import check_key, check_origin
 from emotone.serve.work_queue import WorkQueue
 
-#: Largest message.
-MAX_CHUNK_BYTES = 1 << 20
-_MAX_TEXT = 4096
-_HELLO = {"rate": int, "channels": int, "adapt": bool, "key": str}
-_SHAPE = 'send {"rate": 16000, "channels": 1, "adapt": false}, then binary 16-bit PCM, and {"end": true} last'
 # Close codes of RFC 6455 and its registry: https://www.iana.org/assignments/websocket/websocket.xhtml
 _DONE, _BAD_DATA, _POLICY, _TOO_BIG, _FAILED, _TRY_LATER = 1000, 1003, 1008, 1009, 1011, 1013
 _CLOSE_CODES = {
@@ -46,17 +44,13 @@ async def serve_stream(websocket: WebSocket, *, recognizer: Recognizer, queue: W
             await websocket.close(_DONE)
         except ProblemError as problem:
             await _refuse(websocket, problem, _CLOSE_CODES.get(problem.code, _POLICY))
-        except _BadDataError as error:
+        except BadDataError as error:
             await _refuse(websocket, ProblemError("bad_request", str(error)), _BAD_DATA)
         except (WebSocketDisconnect, asyncio.CancelledError):
             raise
         except Exception:
             _log.exception("a stream failed")
             await _refuse(websocket, problems.internal(), _FAILED)
-
-
-class _BadDataError(Exception):
-    """A message that is not allowed within a stream."""
 
 
 class _Socket:
@@ -88,71 +82,64 @@ class _Socket:
 async def _converse(socket: _Socket, recognizer: Recognizer, queue: WorkQueue) -> None:
     settings = queue.settings
     check_origin(settings, socket.websocket.headers)
-    hello = _hello(await socket.receive())
-    check_key(settings, socket.websocket.headers, also=hello.get("key"))
+    messages = await open_messages(socket.receive)
+    check_key(settings, socket.websocket.headers, also=messages.key)
     if queue.closing:
         raise ProblemError("busy", "the service is shutting down; connect to another service")
     if queue.streams >= settings.max_streams:
         raise ProblemError("too_many_streams", f"{queue.streams} streams are open already; try again later")
     queue.streams += 1
+    decoder = messages.decoder
     try:
-        options = {name: value for name, value in hello.items() if name != "key"}
         try:
-            stream = await queue.in_thread(lambda: Stream(recognizer, **options))
+            stream = await queue.in_thread(
+                lambda: Stream(recognizer, rate=decoder.rate, channels=decoder.channels, adapt=messages.adapt)
+            )
         except EmotoneError as error:
             raise ProblemError("bad_request", str(error)) from error
-        await _send_events(socket, stream, queue, bytes_per_s=2 * hello["rate"] * hello.get("channels", 1))
+        await _send_events(socket, stream, messages, queue)
     finally:
+        decoder.close()
         queue.streams -= 1
 
 
-async def _send_events(socket: _Socket, stream: Stream, queue: WorkQueue, *, bytes_per_s: int) -> None:
-    while True:
-        message = await socket.receive()
-        if isinstance(message, str) and _json(message) != {"end": True}:
-            raise _BadDataError(f"a text message within the stream is not the end message; {_SHAPE}")
-        if len(message) > MAX_CHUNK_BYTES:
-            detail = f"a chunk has {len(message)} bytes, expected at most {MAX_CHUNK_BYTES}; send smaller chunks"
-            raise ProblemError("too_large", detail)
-        # a second at a time: a chunk may be minutes of sound, and other streams share the threads
-        pieces: list[bytes | None] = [None]
-        if isinstance(message, bytes):
-            pieces = [message[at : at + bytes_per_s] for at in range(0, len(message), bytes_per_s)]
-        for piece in pieces:
-            for event in await queue.in_thread(functools.partial(_events, stream, piece)):
+async def _send_events(socket: _Socket, stream: Stream, messages: LiveMessages, queue: WorkQueue) -> None:
+    async def push(blocks: Iterator[Waveform]) -> None:
+        # a block at a time: a chunk may be minutes of sound, and other streams share the threads
+        while (events := await queue.in_thread(functools.partial(_next_events, stream, blocks))) is not None:
+            for event in events:
                 await socket.send(event.to_dict())
-        if isinstance(message, str):
-            return
 
-
-def _events(stream: Stream, chunk: bytes | None) -> list[Event]:
-    """Push a chunk; None finishes the stream."""
+    while (sound := _sound(messages, await socket.receive())) is not None:
+        await push(messages.decoder.push(sound))
+    problem: ProblemError | None = None
     try:
-        return stream.finish() if chunk is None else stream.push(chunk)
+        await push(messages.decoder.finish())
+    except ProblemError as error:  # reported after the events of what could be decoded
+        problem = error
+    for event in await queue.in_thread(stream.finish):
+        await socket.send(event.to_dict())
+    if problem is not None:
+        raise problem
+
+
+def _sound(messages: LiveMessages, message: str | bytes) -> bytes | None:
+    if len(message) > MAX_CHUNK_BYTES:
+        detail = f"a chunk has {len(message)} bytes, expected at most {MAX_CHUNK_BYTES}; send smaller chunks"
+        raise ProblemError("too_large", detail)
+    return messages.sound_of(message)
+
+
+def _next_events(stream: Stream, blocks: Iterator[Waveform]) -> list[Event] | None:
+    """Push the next block; None: there is no more."""
+    try:
+        block = next(blocks, None)
+    except AudioError as error:
+        raise ProblemError("not_audio", str(error)) from error
+    try:
+        return None if block is None else stream.push(block)
     except EmotoneError as error:
         raise ProblemError("unanswerable", str(error)) from error
-
-
-def _json(text: str) -> Any:
-    """Return the value of a short JSON text; None if it is long or not JSON."""
-    try:
-        return json.loads(text) if len(text) <= _MAX_TEXT else None
-    except (ValueError, RecursionError):
-        return None
-
-
-def _hello(message: str | bytes) -> dict[str, Any]:
-    hello = _json(message) if isinstance(message, str) else None
-    if not isinstance(hello, dict) or "rate" not in hello:
-        raise ProblemError("bad_request", f"the first message is not a hello with a rate; {_SHAPE}")
-    for name, value in hello.items():
-        kind = _HELLO.get(name)
-        if kind is None:
-            expectation = f"expected {', '.join(_HELLO)}"
-            raise ProblemError("bad_request", f"the hello has an unknown key {name[:40]!r}; {expectation}")
-        if type(value) is not kind:  # isinstance takes true for an int
-            raise ProblemError("bad_request", f"{name} is a {type(value).__name__}, expected {kind.__name__}; {_SHAPE}")
-    return hello
 
 
 async def _refuse(websocket: WebSocket, problem: ProblemError, code: int) -> None:
