@@ -113,16 +113,16 @@ def repeated(voices: Voices, *, n_clips: int) -> list[Row]:
 
 def levels(voices: Voices, *, n_clips: int) -> list[Row]:
     """Gains from -60 to +20 dB."""
-    found = same = total = 0
+    n_found = same = total = 0
     for row in voices.some(n_clips, seed=2):
         clip = voices.clip(row) / 0.3
         for gain_db in (-60, -40, -20, 20):
             scaled = (clip * 10 ** (gain_db / 20)).astype(np.float32)
             total += 1
-            found += bool(voices.recognizer.timeline((scaled, RATE)).segments)
+            n_found += bool(voices.recognizer.timeline((scaled, RATE)).segments)
             same += _scores(voices.recognizer, scaled).argmax() == voices.scores(row).argmax()
     return [
-        (f"gain -60, -40, -20 and +20 dB: speech found, of {total}", f"{round(total * 78 / 80)}", str(found)),
+        (f"gain -60, -40, -20 and +20 dB: speech found, of {total}", f"{round(total * 78 / 80)}", str(n_found)),
         (f"gain -60, -40, -20 and +20 dB: answer unchanged, of {total}", str(total), str(same)),
     ]
 
@@ -228,9 +228,9 @@ def composed(voices: Voices, *, n_recordings: int, rate: int) -> list[Row]:
         samples += (10 ** (noise_db / 20) * rng.standard_normal(len(samples))).astype(np.float32)
         if rate != RATE:
             samples = audio.read((soxr.resample(samples, RATE, rate), rate))
-        found = _stretches(SpeechDetector(gate=voices.recognizer.speech_gate), samples)
+        stretches = _stretches(SpeechDetector(gate=voices.recognizer.speech_gate), samples)
         for begin, end in edges:
-            near = [s for s in found if s[0] < end and s[1] > begin]
+            near = [s for s in stretches if s[0] < end and s[1] > begin]
             total += 1
             tolerance = 0.3 * RATE
             off += not near or abs(near[0][0] - begin) > tolerance or abs(near[-1][1] - end) > tolerance

@@ -92,13 +92,13 @@ def _islands(energy: npt.NDArray[np.float64], *, gap: int = _GAP_FRAMES) -> list
     )
     changes = np.flatnonzero(np.diff(np.concatenate([[False], energy >= threshold, [False]]).astype(np.int8)))
     runs = [(int(first), int(last)) for first, last in changes.reshape(-1, 2)]
-    found: list[tuple[int, int]] = []
+    sounds: list[tuple[int, int]] = []
     for first, last in runs:
-        if found and first - found[-1][1] < gap:
-            found[-1] = (found[-1][0], last)
+        if sounds and first - sounds[-1][1] < gap:
+            sounds[-1] = (sounds[-1][0], last)
         else:
-            found.append((first, last))
-    return [island for island in found if island[1] - island[0] >= _CLICK_FRAMES] or found
+            sounds.append((first, last))
+    return [island for island in sounds if island[1] - island[0] >= _CLICK_FRAMES] or sounds
 
 
 def _spoken(samples: Waveform, sounds: list[tuple[int, int]], is_speech: IsSpeech) -> list[tuple[int, int]]:

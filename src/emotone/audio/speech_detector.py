@@ -199,7 +199,7 @@ class _SecondOpinion:
         self._is_speech = False
 
     def loud_since(self, frame: Waveform, number: int, *, is_silence: bool) -> int | None:
-        """Return the first frame of a voice that the detector takes for silence; None: this frame is none."""
+        """Return the first frame of a voice that the detector takes for silence; None: this frame is not a voice."""
         self._level.push(frame)
         self._recent.append(frame)
         if not self._level.is_within(_LOUD_DB):
