@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from emotone import audio, files, metrics
-from emotone.corpora import Corpus, Rejected, load
+from emotone.corpora import Corpus, Rejected, count_groups, load
 from emotone.errors import ConfigError, CorpusError, EmotoneError, MissingExtraError
 from emotone.progress import Progress, part
 from emotone.recognition.prediction import Prediction
@@ -30,6 +30,7 @@ def evaluate(
     data: Path,
     *,
     channel: str = "speech",
+    labels: Mapping[str, str] | None = None,
     adapt: bool = False,
     out: Path | None = None,
     progress: Progress | None = None,
@@ -42,7 +43,7 @@ def evaluate(
     ----------
     bundle
         A folder, or ``"default"``.
-    corpora, data, channel
+    corpora, data, channel, labels
         The corpora, as `emotone.corpora.load` takes them.
     adapt
         Whether the bundle first hears all clips of each speaker that it is asked about, without their labels, as
@@ -54,7 +55,7 @@ def evaluate(
     -------
     What `emotone.metrics.summary` gives, and ``protocol``, ``emotions`` (those that both know), ``unknown`` (emotions
     of the corpora that the bundle lacks -> how many clips were left out for it), ``rejected`` (list of path and
-    reason), ``unsure`` (share of answers that the bundle would call unsure) and ``warning``, empty or a sentence.
+    reason), ``left_out`` (how many of these for which kind of reason), ``unsure`` (share of answers that the bundle would call unsure) and ``warning``, empty or a sentence.
 
     Raises
     ------
@@ -67,13 +68,15 @@ def evaluate(
     recognizer = Recognizer(bundle)
     if adapt:
         recognizer.new_profile()  # says at once where the model can't
-    settings = {"bundle": recognizer.card["sha256"], "corpora": list(corpora), "channel": channel}
+    settings: dict[str, Any] = {"bundle": recognizer.card["sha256"], "corpora": list(corpora), "channel": channel}
     if adapt:
         settings["adapt"] = True
+    if labels:
+        settings["labels"] = dict(labels)
     if out is not None:
         _check_folder(Path(out), settings)
         _need_pictures()
-    corpus = load(corpora, Path(data), channel=channel)
+    corpus = load(corpora, Path(data), channel=channel, labels=labels, classes=recognizer.emotions)
     shared = tuple(emotion for emotion in recognizer.emotions if emotion in corpus.emotions)
     if len(shared) < 2:
         raise CorpusError(
@@ -93,6 +96,7 @@ def evaluate(
         "emotions": list(shared),
         "unknown": unknown,
         "rejected": [{"path": one.path, "reason": one.reason} for one in (*corpus.rejected, *rejected)],
+        "left_out": count_groups((*corpus.rejected, *rejected)),
         "unsure": float(table["unsure"].mean()),
         "warning": _warning(recognizer, corpus),
     }
@@ -156,7 +160,7 @@ def _predictions(
         try:
             for row, answer in enumerate(pool.map(predict, segments)):
                 if isinstance(answer, EmotoneError):
-                    rejected.append(Rejected(str(clips["path"][row]), str(answer)))
+                    rejected.append(Rejected(str(clips["path"][row]), str(answer), "that can't be read"))
                 else:
                     told = {"row": row, **{name: clips[name][row] for name in ("path", "corpus", "speaker", "emotion")}}
                     rows.append(told | _over(answer, shared))

@@ -195,10 +195,13 @@ def load(config: Config) -> tuple[Corpus, Corpus | None]:
     CorpusError
         As `emotone.corpora.load`; also where no corpus has a clip of a channel to learn from too.
     """
-    own = corpora.load(config.corpora, config.data, channel=config.channel, emotions=config.emotions)
+    own = corpora.load(
+        config.corpora, config.data, channel=config.channel, emotions=config.emotions, labels=config.labels
+    )
     if not config.train_also:
         return own, None
-    table = corpora.load(config.corpora, config.data, channel="all").table
+    classes = config.emotions or ()
+    table = corpora.load(config.corpora, config.data, channel="all", labels=config.labels, classes=classes).table
     extra = table[table["channel"].isin(config.train_also)]
     if extra.empty:
         raise CorpusError(

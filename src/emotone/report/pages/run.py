@@ -110,7 +110,7 @@ def _class(test: Mapping[str, Any], emotion: str) -> dict[str, Any]:
     rates = {name: f"{100 * classes[name][emotion]:.1f}" if clips else "–" for name in ("recall", "precision", "f1")}
     span = span_text({"low": low, "high": high}) if clips else ""
     error = _most_frequent_error(test, emotion) or "–"
-    return {"name": emotion, "colour": colour_of(emotion), "clips": clips, **rates, "span": span, "error": error}
+    return {"name": emotion, "colour": colour_of(emotion, classes["support"]), "clips": clips, **rates, "span": span, "error": error}
 
 
 def _pictures(run: RunFolder) -> dict[str, str]:

@@ -48,7 +48,7 @@ def _sound(run: RunFolder, name: str) -> tuple[bytes, NDArray[np.float32] | None
 
 
 def _card(
-    row: Mapping[Any, Any], content: bytes, samples: NDArray[np.float32] | None, *, width_s: float
+    row: Mapping[Any, Any], content: bytes, samples: NDArray[np.float32] | None, *, emotions: Sequence[str], width_s: float
 ) -> dict[str, Any]:
     speaker, gender, intensity, statement = (
         _text(row.get(name)) for name in ("speaker", "gender", "intensity", "statement")
@@ -58,7 +58,7 @@ def _card(
         "rank": int(row["rank"]),
         "labelled": str(row["labelled"]),
         "predicted": str(row["predicted"]),
-        "colours": [colour_of(str(row[name])) for name in ("labelled", "predicted")],
+        "colours": [colour_of(str(row[name]), emotions) for name in ("labelled", "predicted")],
         "confidence": float(row["confidence"]),
         "labelled_score": float(row["labelled_score"]),
         "facts": ", ".join(fact for fact in facts if fact),
