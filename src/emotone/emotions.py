@@ -166,6 +166,11 @@ class Vocabulary:
                 raise CorpusError(f"labels map {word!r} to {label!r}; expected words that are not empty, each once")
         object.__setattr__(self, "_meanings", own | meanings)
 
+    @property
+    def canonical_labels(self) -> dict[str, str]:
+        """``labels`` sorted by word, with the names of classes in place of their aliases."""
+        return {word: self.resolve(word) for word in sorted(self.labels)}
+
     def resolve(self, word: str) -> str:
         """Return the class that a label means; raise UnknownEmotionError with the remedy if there is none.
 

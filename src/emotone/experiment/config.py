@@ -56,7 +56,7 @@ _FEATURES = (
 )
 _EMOTIONS = "Use only these emotions: {}; or words of your own, which become classes."
 _LABELS = (
-    "What your own labels mean, such as happy=gioia,felice, or a table with the columns label and emotion; can be repeated."
+    "What your own labels mean: happy=gioia,felice, or a table with the columns label and emotion; can be repeated."
 )
 _FILES = "Also write the features to the run directory in this format; not for networks."
 
@@ -74,12 +74,8 @@ class Config:
     out: Annotated[Path, Setting("Output", "Run directory to write.", "RUN")]
     model: Annotated[str, Setting("Model", _MODELS, "NAME", train_only=True)] = "svm"
     protocol: Annotated[str, Setting("Evaluation", _PROTOCOLS, "NAME|FILE")] = "speaker-6fold"
-    emotions: Annotated[
-        tuple[str, ...] | None, Setting("Data", _EMOTIONS, "A,B,C", EMOTIONS, "all")
-    ] = None
-    labels: Annotated[
-        dict[str, str] | None, Setting("Data", _LABELS, "EMOTION=WORDS|FILE", none_text="none")
-    ] = None
+    emotions: Annotated[tuple[str, ...] | None, Setting("Data", _EMOTIONS, "A,B,C", EMOTIONS, "all")] = None
+    labels: Annotated[dict[str, str] | None, Setting("Data", _LABELS, "EMOTION=WORDS|FILE", none_text="none")] = None
     channel: Annotated[str, Setting("Data", "Use speech, song, or all recordings.", "", (*tables.CHANNELS, "all"))] = (
         "speech"
     )
@@ -155,13 +151,13 @@ class Config:
     def _check_emotions(self) -> None:
         try:
             emotions = None if self.emotions is None else class_names(self.emotions)
-            labels = Vocabulary(self.labels or {}, emotions or ()).labels
+            labels = Vocabulary(self.labels or {}, emotions or ()).canonical_labels
         except CorpusError as error:
             raise ConfigError(str(error)) from error
         if emotions is not None and len(emotions) < 2:
             raise ConfigError(f"emotions are {list(self.emotions or ())}; expected at least two")
         object.__setattr__(self, "emotions", emotions)
-        object.__setattr__(self, "labels", dict(sorted(labels.items())) or None)
+        object.__setattr__(self, "labels", labels or None)
 
     def _check_augment(self) -> None:
         transforms = self.transforms

@@ -55,7 +55,8 @@ def evaluate(
     -------
     What `emotone.metrics.summary` gives, and ``protocol``, ``emotions`` (those that both know), ``unknown`` (emotions
     of the corpora that the bundle lacks -> how many clips were left out for it), ``rejected`` (list of path and
-    reason), ``left_out`` (how many of these for which kind of reason), ``unsure`` (share of answers that the bundle would call unsure) and ``warning``, empty or a sentence.
+    reason), ``left_out`` (their number by kind of reason), ``unsure`` (share of answers that the bundle would call
+    unsure) and ``warning``, empty or a sentence.
 
     Raises
     ------

@@ -198,6 +198,7 @@ def _write_scores(
         fold["temperature"] = result.temperature
     files.write_table(folder / layout.PREDICTIONS, table)
     header = told["protocol"]
+    told["left_out"] = material.left_out_groups()
     told["unsure"] = rejection.write(folder, table, material=material, threshold=threshold, protocol=header)
     told["groups"] = groups.write(folder, table, material=material, protocol=header, seed=config.seed)
     adapted = adaptation.write_adaptation(

@@ -85,7 +85,9 @@ class Setting:
             is_list = isinstance(value, Sequence) and not isinstance(value, str)
             is_valid = is_list and all(isinstance(item, str) for item in value)
         elif self.kind is dict:
-            is_valid = isinstance(value, Mapping) and all(isinstance(text, str) for pair in value.items() for text in pair)
+            is_valid = isinstance(value, Mapping) and all(
+                isinstance(text, str) for pair in value.items() for text in pair
+            )
         elif self.kind is Path:
             is_valid = isinstance(value, str | Path) and bool(str(value))
         else:

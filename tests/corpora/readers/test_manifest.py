@@ -162,7 +162,9 @@ def test_json_lines_and_utf_16(folder: Path) -> None:
     corpus = read_manifest(write(folder, "\n".join(lines), name="calls.jsonl"))
     assert rows(corpus, "emotion", "start_s") == [("happy", 0.0), ("sad", 0.5)]
     text = "file\temotion\nü.wav\tsad\n"
-    assert rows(read_manifest(write(folder, text, name="x.txt", encoding="utf-16")), "path") == [(str(folder / "ü.wav"),)]
+    assert rows(read_manifest(write(folder, text, name="x.txt", encoding="utf-16")), "path") == [
+        (str(folder / "ü.wav"),)
+    ]
 
 
 def test_files_can_be_relative_to_the_data_folder(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -122,7 +122,7 @@ def separating(
         label="Hedges' g: difference of the means in standard deviations",
         note="AUC   within   alone",
         text=f"{first} against {second}: {best['feature']} differs most",
-        colours=tuple(colour_of(name, (first, second)) for name in (second, first)),
+        colours=(colour_of(second, (first, second)), colour_of(first, (first, second))),
         ends=(f"higher when {second}", f"higher when {first}"),
     )
     text = (

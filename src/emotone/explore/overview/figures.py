@@ -25,7 +25,9 @@ def bars(counts: Mapping[str, int], *, text: str) -> Figure:
     emotions = list(counts)
     with picture(7.0, 1.1 + 0.3 * len(counts), text=text) as figure:
         axes = figure.add_subplot()
-        axes.barh(range(len(emotions)), list(counts.values()), height=0.7, color=[colour_of(e, emotions) for e in emotions])
+        axes.barh(
+            range(len(emotions)), list(counts.values()), height=0.7, color=[colour_of(e, emotions) for e in emotions]
+        )
         for y, count in enumerate(counts.values()):
             axes.annotate(f"{count:,}", (count, y), (4, 0), textcoords="offset points", va="center")
         emotion_axis(axes, emotions)

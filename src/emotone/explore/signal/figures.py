@@ -170,7 +170,9 @@ def _panels(
                 continue
             draw(axes, emotions[place])
             axes.set_title(emotions[place], pad=5)
-            axes.spines["top"].set(visible=True, color=colour_of(emotions[place], emotions), linewidth=5, capstyle="butt")
+            axes.spines["top"].set(
+                visible=True, color=colour_of(emotions[place], emotions), linewidth=5, capstyle="butt"
+            )
             if grid:
                 grid_behind(axes, "both", linewidth=0.7)
             if place + n_columns >= len(emotions):  # no panel is below it
