@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import shlex
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -126,7 +127,10 @@ def class_name(name: str) -> str:
 
 def class_names(names: Iterable[str]) -> tuple[str, ...]:
     """Return the distinct classes of ``names``: emotions in the order of `EMOTIONS`, then own classes, sorted."""
-    return in_order({_key(name): name for name in map(class_name, names)}.values(), unknown_last=True)
+    classes: dict[str, str] = {}
+    for name in map(class_name, names):
+        classes.setdefault(_key(name), name)
+    return in_order(classes.values(), unknown_last=True)
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ class Vocabulary:
     Attributes
     ----------
     labels
-        A user's word -> an emotion, an alias of it, or one of ``classes``.
+        A user's word -> an emotion, an alias of it, or a class in ``classes``.
     classes
         Own classes, which are labels as they are; emotions among them have no effect.
 
@@ -157,7 +161,9 @@ class Vocabulary:
             try:
                 meaning = own.get(_key(label)) or canonical(label)
             except UnknownEmotionError as error:
-                near = f"; did you mean {error.nearest!r}?" if error.nearest else ""
+                near = f" (did you mean {error.nearest!r}?)" if error.nearest else ""
+                if _key(word) in (*EMOTIONS, *ALIASES):
+                    near = f" (in --labels the emotion comes first: {word}={label})"
                 raise CorpusError(
                     f"labels map {word!r} to {label!r}, which is no emotion{near}; expected {', '.join(EMOTIONS)}, "
                     "or a class that --emotions names"
@@ -172,7 +178,7 @@ class Vocabulary:
         return {word: self.resolve(word) for word in sorted(self.labels)}
 
     def resolve(self, word: str) -> str:
-        """Return the class that a label means; raise UnknownEmotionError with the remedy if there is none.
+        """Return the class that a label means; raise UnknownEmotionError with the remedy for an unknown word.
 
         Examples
         --------
@@ -192,7 +198,8 @@ class Vocabulary:
 
 def label_option(error: UnknownEmotionError) -> str:
     """Return the option that maps an unknown word: ``--labels happy=gioia``."""
-    return f"--labels {error.nearest or 'EMOTION'}={error.word}"
+    pair = f"{error.nearest or 'EMOTION'}={error.word}"
+    return f"--labels {shlex.quote(pair)}"
 
 
 def _key(word: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+_MAX_REASONS = 12
 MINUS = "\N{MINUS SIGN}"  # as wide as the plus
 
 
@@ -74,5 +75,7 @@ def left_out_text(groups: Sequence[Mapping[str, Any]]) -> str:
         return ""
     n_clips = sum(group["clips"] for group in groups)
     clips = "1 clip" if n_clips == 1 else f"{n_clips:,} clips"
-    reasons = ", ".join(f"{group['clips']:,} {group['reason']}" for group in groups)
-    return f"Left out {clips}: {reasons}"
+    reasons = [f"{group['clips']:,} {group['reason']}" for group in groups[:_MAX_REASONS]]
+    if rest := sum(group["clips"] for group in groups[_MAX_REASONS:]):
+        reasons.append(f"{rest:,} for {len(groups) - _MAX_REASONS} other reasons")
+    return f"Left out {clips}: {', '.join(reasons)}"

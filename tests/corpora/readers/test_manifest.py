@@ -156,6 +156,14 @@ def test_times_of_every_kind_make_segments_or_stop_the_reading(folder: Path) -> 
         read_manifest(write(folder, "file,onset_frames,emotion\na.wav,1,sad\n"))
 
 
+def test_channels_of_a_recording_are_not_ignored(folder: Path) -> None:
+    assert len(read_manifest(write(folder, "file,emotion,audio_channel\na.wav,sad,\nb.wav,sad,Mix\n"))) == 2
+    with pytest.raises(
+        CorpusError, match=r"line 3 of .*column 'audio_channel': 'left', .*write each channel to a file"
+    ):
+        read_manifest(write(folder, "file,emotion,audio_channel\na.wav,sad,\nb.wav,sad,left\n"))
+
+
 def test_json_lines_and_utf_16(folder: Path) -> None:
     (folder / "ü.wav").write_bytes(b"RIFF")
     lines = ['{"file": "ü.wav", "emotion": "sad", "start": 0.5}', '{"file": "a.wav", "emotion": "joy", "end": "0:02"}']

@@ -97,7 +97,8 @@ def _text(path: Path) -> str:
         if encoding != "utf-8":
             raise CorpusError(f"{str(path)!r} is damaged {encoding.upper()}: {error.reason}; {_SAVE_AS}") from error
         line = content.count(b"\n", 0, error.start) + 1
-        shown = content[max(0, error.start - 15) : error.start + 15].decode("cp1252", "replace")
+        before, after = content[: error.start].splitlines()[-1][-15:], content[error.start :].splitlines()[0][:15]
+        shown = (before + after).decode("cp1252", "replace")
         raise CorpusError(
             f"{str(path)!r} can't be read as a table: line {line} is not UTF-8, but perhaps Latin-1 ({shown!r}); "
             f"expected UTF-8 with a header. The letters could be guessed wrong, so {_SAVE_AS}"

@@ -23,6 +23,7 @@ _GENDERS = {
     **dict.fromkeys(("male", "m", "man"), "male"),
     **dict.fromkeys(("", "other", "unknown", "nan", "none"), ""),
 }
+_AUDIO_CHANNEL = "audio_channel"
 _ANY = Vocabulary()
 
 
@@ -133,6 +134,11 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, str], tuple[float, flo
     times = Times(table)
     for line, cells in table.rows:
         texts = dict(zip(names, cells, strict=False))
+        if texts.get(_AUDIO_CHANNEL, "").lower() not in ("", "mix"):
+            raise CorpusError(
+                f"line {line} of {str(path)!r}, column {_AUDIO_CHANNEL!r}: {texts[_AUDIO_CHANNEL]!r}, but a manifest "
+                "can't choose a channel of a recording; expected 'mix' or nothing: write each channel to a file"
+            )
         yield line, {column: texts.get(column, "") for column in _COLUMNS}, times.segment(line, cells)
 
 
