@@ -14,7 +14,7 @@ def test_own_classes_follow_the_emotions() -> None:
         "happy",
         "angry",
         "fed up",
-        "Stressed",
+        "stressed",
     )
     assert in_order(["tense", "sad"], unknown_last=True) == ("sad", "tense")
     with pytest.raises(CorpusError, match="unknown emotion 'tense'"):

@@ -57,16 +57,21 @@ def load(
         ...
     emotone.errors.CorpusError: no folder '/no/such/folder' to read ravdess from; ...
     """
-    names = [str(name) for name in ([corpora] if isinstance(corpora, str | Path) else corpora)]
-    if not names:
-        raise CorpusError(f"no corpus is named; expected some of {', '.join(registry.CORPORA)}, or a path")
-    if "" in names:
-        raise CorpusError("the name of a corpus is empty; expected a name or a path")
+    names = _names(corpora)
     if isinstance(emotions, str):
         raise CorpusError(f"emotions is the text {emotions!r}; expected several names, such as ['happy', 'sad']")
     vocabulary = Vocabulary(labels or {}, (*(emotions or ()), *classes))
     union = Corpus.union([_read(name, Path(data), vocabulary).only(channel=channel) for name in names])
     return union if emotions is None else union.only(emotions=emotions)
+
+
+def _names(corpora: str | Path | Sequence[str | Path]) -> list[str]:
+    names = [str(name) for name in ([corpora] if isinstance(corpora, str | Path) else corpora)]
+    if not names:
+        raise CorpusError(f"no corpus is named; expected some of {', '.join(registry.CORPORA)}, or a path")
+    if "" in names:
+        raise CorpusError("the name of a corpus is empty; expected a name or a path")
+    return names
 
 
 def _read(name: str, data: Path, vocabulary: Vocabulary) -> Corpus:

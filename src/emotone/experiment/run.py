@@ -12,7 +12,7 @@ import numpy as np
 
 from emotone import audio, files, protocols
 from emotone.augment.copies import Augmentation
-from emotone.corpora import Corpus
+from emotone.corpora import Corpus, count_groups
 from emotone.errors import AudioError, CorpusError, EmotoneError
 from emotone.experiment import calibration, card, folds, outputs, resume
 from emotone.experiment.analyses import (
@@ -29,7 +29,7 @@ from emotone.experiment.analyses.speech_gate import speech_and_other
 from emotone.experiment.config import Config
 from emotone.experiment.fold_result import FoldResult
 from emotone.experiment.folds import FoldPlan
-from emotone.experiment.training_set import TrainingSet, check_extra, gather, gather_balance, load
+from emotone.experiment.training_set import COPIES, TrainingSet, check_extra, gather, gather_balance, load
 from emotone.features.store import FeatureStore
 from emotone.models import registry
 from emotone.progress import Progress, part
@@ -198,7 +198,7 @@ def _write_scores(
         fold["temperature"] = result.temperature
     files.write_table(folder / layout.PREDICTIONS, table)
     header = told["protocol"]
-    told["left_out"] = material.left_out_groups()
+    told["left_out"] = count_groups(item for item in material.left_out if item.group != COPIES)
     told["unsure"] = rejection.write(folder, table, material=material, threshold=threshold, protocol=header)
     told["groups"] = groups.write(folder, table, material=material, protocol=header, seed=config.seed)
     adapted = adaptation.write_adaptation(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from emotone import corpora
 from emotone.augment.copies import Augmentation
-from emotone.corpora import Corpus, Rejected, count_groups, find_duplicates
+from emotone.corpora import Corpus, Rejected, find_duplicates
 from emotone.errors import CorpusError, LeakError
 from emotone.experiment.config import Config
 from emotone.features.columns import FeatureColumn, names_of
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from emotone.features.base import Extractor
 
 Rows = NDArray[np.int64]
-# Kinds of reasons for what is left out.
+#: Kinds of reasons for what is left out: copies are no clips.
 _UNREADABLE = "that can't be read"
 _EXTRA = "of another channel that can't be used (see rejected.csv)"
-_COPY = "augmented copies"
+COPIES = "augmented copies"
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +81,6 @@ class TrainingSet:
     def own(self) -> Corpus:
         """The experiment's own clips: what protocols are laid over, and what is validated and tested on."""
         return Corpus(self.corpus.table.iloc[: self.n_own], self.corpus.name, self.corpus.rejected)
-
-    def left_out_groups(self) -> list[dict[str, Any]]:
-        """Count the clips that were left out, by kind of reason."""
-        return count_groups(item for item in self.left_out if item.group != _COPY)
 
     @property
     def own_digests(self) -> tuple[str, ...]:
@@ -261,13 +257,9 @@ def gather(
     if extra is not None and n_own == kept.size:
         why = f"the first: {unfit[len(corpus)]}" if len(extra) else "none is of an emotion asked for"
         raise CorpusError(f"not one of {len(extra)} extra clips can be learnt from; {why}. Train without --train-also")
-    left_out = [
-        *corpus.rejected,
-        *(
-            Rejected(str(paths[row]), unfit[row], _EXTRA if row >= len(corpus) else _UNREADABLE)
-            for row in sorted(unfit)
-        ),
-    ]
+    groups = [_UNREADABLE if row < len(corpus) else _EXTRA for row in sorted(unfit)]
+    unused = [Rejected(str(paths[row]), unfit[row], group) for row, group in zip(sorted(unfit), groups, strict=True)]
+    left_out = [*corpus.rejected, *unused]
     material = TrainingSet(
         corpus=Corpus(both.table.iloc[kept], corpus.name, left_out),
         n_own=n_own,
@@ -391,7 +383,7 @@ def _with_copies(
         origin.append(rows[good])
         copy.append(np.full(good.size, number, dtype=np.int64))
         left_out += [
-            Rejected(str(paths[rows[place]]), f"augmented copy {number}: {why}", _COPY)
+            Rejected(str(paths[rows[place]]), f"augmented copy {number}: {why}", COPIES)
             for place, why in found.rejected.items()
         ]
     return replace(

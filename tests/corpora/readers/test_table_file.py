@@ -67,7 +67,11 @@ def test_separators_and_line_ends(tmp_path: Path, name: str, separator: str, end
 
 
 def test_json_lines(tmp_path: Path) -> None:
-    lines = ['{"file": "ü.wav", "start": 0.5, "speaker": 7}', "", '{"emotion": "sad", "file": "b.wav", "start": null}']
+    lines = [
+        '{"file": "ü.wav", "start": 0.5, "speaker": 7}',
+        "",
+        '{"emotion": "sad", "file": "b.wav", "start": null, "speaker": NaN}',
+    ]
     table = read(tmp_path, "\r\n".join(lines), name="t.jsonl")
     assert table.header == ("file", "start", "speaker", "emotion")
     assert table.rows == ((1, ("ü.wav", "0.5", "7", "")), (3, ("b.wav", "", "", "sad")))

@@ -67,6 +67,7 @@ def test_other_texts_are_an_error_with_file_line_column_and_remedy(tmp_path: Pat
     [
         ("start,end", "1,2", (1.0, 2.0)),
         ("begin,stop", "1,2", (1.0, 2.0)),
+        ("t_start,t_end", "1,2", (1.0, 2.0)),
         ("Onset,Offset", "1,2", (1.0, 2.0)),
         ("offset,duration", "1,2", (1.0, 3.0)),
         ("start,length", "1,2", (1.0, 3.0)),

@@ -140,7 +140,7 @@ def _json_lines(path: Path) -> TableFile:
 
 def _cell(value: Any) -> str:
     """Write a value of JSON as a text."""
-    if value is None:
+    if value is None or value != value:  # a NaN is not equal to itself
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 

@@ -22,7 +22,7 @@ _UNITS = {
     **dict.fromkeys(("ms", "msec", "msecs", "millis", "millisecond", "milliseconds"), 0.001),
 }
 # Words that add nothing: start_time, segment_end, "clip duration (s)".
-_FILLERS = {"time", "timestamp", "timecode", "segment", "clip", "utterance", "in", "at"}
+_FILLERS = {"time", "timestamp", "timecode", "t", "ts", "segment", "seg", "clip", "utterance", "in", "at"}
 # Words of columns that may hold times, and whose meaning is not sure.
 _SUSPICIOUS = {
     *(*_ROLES, "offset", "time", "times", "timestamp", "timestamps", "timecode", "timecodes", "from", "to", "until"),

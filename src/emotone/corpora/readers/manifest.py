@@ -75,11 +75,15 @@ def read_manifest(path: Path, vocabulary: Vocabulary = _ANY, *, data: Path | Non
         seen[segment] = (line, row.emotion)
         rows.append((cells["file"], row))
     if not rows:
-        why = f"; first: {rejected[0].path!r}, {rejected[0].reason}.  " if rejected else ""
-        counts = left_out_text(count_groups(rejected))
-        raise CorpusError(f"no row of {str(path)!r} can be used, {len(rejected)} are rejected{why}{counts}")
+        raise CorpusError(f"no row of {str(path)!r} can be used, {len(rejected)} are rejected{_reasons(rejected)}")
     rows.sort(key=lambda item: (item[0], _segment(item[1])))
     return Corpus.of_rows([row for _, row in rows], path.stem, rejected)
+
+
+def _reasons(rejected: Sequence[Rejected]) -> str:
+    if not rejected:
+        return ""
+    return f"; first: {rejected[0].path!r}, {rejected[0].reason}. {left_out_text(count_groups(rejected))}"
 
 
 def read_folder_per_class(root: Path, vocabulary: Vocabulary = _ANY) -> Corpus:
