@@ -23,6 +23,14 @@ class CorpusError(EmotoneError, ValueError):
     """A corpus folder, manifest or index is incomplete or wrong."""
 
 
+class UnknownEmotionError(CorpusError):
+    """A label is no emotion; ``word`` is the label, ``nearest`` the emotion that it perhaps means, or ""."""
+
+    def __init__(self, message: str, *, word: str = "", nearest: str = "") -> None:
+        super().__init__(message)
+        self.word, self.nearest = word, nearest
+
+
 class FetchError(EmotoneError, OSError):
     """A download failed, has the wrong checksum, or would unpack outside its folder."""
 

@@ -1,7 +1,9 @@
 """Numbers, times and settings as people read them."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+_MAX_REASONS = 12
 MINUS = "\N{MINUS SIGN}"  # as wide as the plus
 
 
@@ -10,13 +12,15 @@ def setting_text(value: Any) -> str:
 
     Examples
     --------
-    >>> [setting_text(value) for value in (True, [], ["sad", "happy"], 0.5)]
-    ['yes', 'none', 'sad, happy', '0.5']
+    >>> [setting_text(value) for value in (True, [], ["sad", "happy"], {"gioia": "happy"}, 0.5)]
+    ['yes', 'none', 'sad, happy', 'gioia = happy', '0.5']
     """
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} = {item}" for name, item in value.items()) or "none"
     return str(value)
 
 
@@ -57,3 +61,21 @@ def clock(seconds: float, *, decimals: int = 0, hours: bool = False) -> str:
     if hours:
         return f"{hour:02d}:{minute:02d}:{tail}"
     return f"{hour}:{minute:02d}:{tail}" if hour else f"{minute}:{tail}"
+
+
+def left_out_text(groups: Sequence[Mapping[str, Any]]) -> str:
+    """Write what was left out of a corpus, and why, as `emotone.corpora.count_groups` counts it; "" if nothing was.
+
+    Examples
+    --------
+    >>> left_out_text([{"reason": "labelled 'fed up'", "clips": 20}, {"reason": "whose file is missing", "clips": 14}])
+    "Left out 34 clips: 20 labelled 'fed up', 14 whose file is missing"
+    """
+    if not groups:
+        return ""
+    n_clips = sum(group["clips"] for group in groups)
+    clips = "1 clip" if n_clips == 1 else f"{n_clips:,} clips"
+    reasons = [f"{group['clips']:,} {group['reason']}" for group in groups[:_MAX_REASONS]]
+    if rest := sum(group["clips"] for group in groups[_MAX_REASONS:]):
+        reasons.append(f"{rest:,} for {len(groups) - _MAX_REASONS} other reasons")
+    return f"Left out {clips}: {', '.join(reasons)}"

@@ -56,9 +56,11 @@ def experiment(monkeypatch, tmp_path):
         (tmp_path / "comparison.json").write_text(json.dumps(comparison), encoding="utf-8")
         return tmp_path
 
-    def evaluate(bundle, corpora, data, *, channel="speech", adapt, out, progress):
-        calls.update(bundle=bundle, corpora=tuple(corpora), data=data, channel=channel, adapt=adapt, out=out)
+    def evaluate(bundle, corpora, data, *, channel="speech", labels=None, adapt, out, progress):
+        calls.update(bundle=bundle, corpora=tuple(corpora), data=data, channel=channel)
+        calls.update(labels=labels, adapt=adapt, out=out)
         more = {"unknown": {"calm": 3}, "unsure": 0.125, "rejected": [{"path": "x.wav", "reason": "damaged"}]}
+        more["left_out"] = [{"reason": "that can't be read", "clips": 1}]
         return metrics()["test"] | {"protocol": metrics()["protocol"]} | more
 
     for function in (run, compare, evaluate):

@@ -19,6 +19,7 @@ def test_train_passes_every_option_on(experiment):
         "--data d --out o --model cnn2d --protocol random-80-20 --emotions happy,sad --channel song --augment gain"
     )
     more = "--copies 3 --balance none --tune --seed 7 --extractor log-mel --features none --cache c --train-also speech"
+    more += " --labels happy=gioia,felice --labels sad=triste"
     more += " --epochs 9 --networks 2 --conditions telephone,noise-20"
     result = run("train", "ravdess", "tess", *options.split(), *more.split())
     assert result.exit_code == 0, result.stderr
@@ -29,6 +30,7 @@ def test_train_passes_every_option_on(experiment):
         "model": "cnn2d",
         "protocol": "random-80-20",
         "emotions": ("happy", "sad"),
+        "labels": {"gioia": "happy", "felice": "happy", "triste": "sad"},
         "channel": "song",
         "train_also": ("speech",),
         "augment": ("gain",),

@@ -48,7 +48,9 @@ def test_nothing_in_a_corpus_can_be_changed() -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"emotion": "joy"}, "emotion 'joy'; expected 'neutral'"),
+        ({"emotion": "joy"}, "emotion 'joy'; expected 'happy'"),
+        ({"emotion": ""}, "'' can't be the name of a class"),
+        ({"emotion": "unsure"}, "'unsure' can't be the name of a class"),
         ({"gender": "f"}, "gender 'f'; expected 'female', 'male', ''"),
         ({"channel": "all"}, "channel 'all'; expected 'speech', 'song'"),
         ({"speaker": None}, "has a speaker that is not a text"),
@@ -85,7 +87,7 @@ def test_only_refuses_what_is_not_there() -> None:
         corpus.only(emotions=["happy", "boredom"])
     with pytest.raises(CorpusError, match="has no clip of emotion 'angry'"):  # the angry clip is sung
         corpus.only(emotions=["angry"], channel="speech")
-    with pytest.raises(CorpusError, match="unknown emotion 'hapy'"):
+    with pytest.raises(CorpusError, match="no clip of emotion 'hapy'"):
         corpus.only(emotions=["hapy"])
     with pytest.raises(CorpusError, match="expected several names"):
         corpus.only(emotions="happy")

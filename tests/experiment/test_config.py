@@ -13,7 +13,8 @@ def test_a_configuration_survives_toml(tmp_path):
         corpora=("ravdess", 'a "quoted" \\ name.csv'),
         data=tmp_path,
         out=tmp_path / "out",
-        emotions=("sad", "anger"),
+        emotions=("very stressed", "sad", "anger"),
+        labels={"Wut": "anger", 'a "b", c': "very stressed"},
         train_also=("song", "song"),
         augment=("noise", "mixup", "gain"),
         balance="augment",
@@ -23,7 +24,8 @@ def test_a_configuration_survives_toml(tmp_path):
         cache=tmp_path / "cache",
     )
     assert Config.from_toml(config.to_toml()) == config
-    assert config.emotions == ("sad", "angry")
+    assert config.emotions == ("sad", "angry", "very stressed")
+    assert config.labels == {"Wut": "angry", 'a "b", c': "very stressed"}
     assert config.train_also == ("song",)
     assert ([transform.name for transform in config.transforms], config.mixup) == (["noise", "gain"], True)
 
@@ -44,7 +46,10 @@ def test_every_extractor_of_frames_is_known_without_torch():
         ({"protocol": "speaker-6-fold"}, "did you mean 'speaker-6fold'"),
         ({"channel": "talk"}, "channel is 'talk'"),
         ({"emotions": ["happy"]}, "expected at least two"),
-        ({"emotions": ["happy", "hapy"]}, "unknown emotion 'hapy'"),
+        ({"emotions": ["happy", "unsure"]}, "'unsure' can't be the name of a class"),
+        ({"labels": {"gioia": "hapy"}}, "which is no emotion (did you mean 'happy'"),
+        ({"labels": {"gioia": "stressed"}}, "labels map 'gioia' to 'stressed', which is no emotion; expected neutral"),
+        ({"labels": ["happy=gioia"]}, "expected a table of texts, such as {'gioia': 'happy'}"),
         ({"corpora": []}, "no corpus is named"),
         ({"corpora": "ravdess"}, "expected a list of names"),
         ({"augment": ["echo"]}, "unknown transform 'echo'"),

@@ -46,7 +46,7 @@ def test_metrics_json_has_the_agreed_shape(finished):
     config, summary, _ = finished
     told = json.loads((config.out / "metrics.json").read_text())
     assert told == summary.metrics
-    assert list(told) == ["protocol", "validation", "test", "folds", "unsure", "groups"]
+    assert list(told) == ["protocol", "validation", "test", "folds", "unsure", "groups", "left_out"]
     wanted = {"accuracy", "uar", "macro_f1", "per_class", "confusion", "ece", "interval"}
     assert wanted <= told["validation"].keys() & told["test"].keys()
     assert told["protocol"]["name"] == "speaker-6fold"

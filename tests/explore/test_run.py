@@ -189,7 +189,7 @@ def test_failure_leaves_what_was_there(light, corpus, tmp_path, monkeypatch):
     ("named", "expected"),
     [
         (("happy", "bored"), "'boredom', of which toy has no clip; it has: neutral, happy, angry"),
-        (("happy", "hungry"), "--compare: unknown emotion 'hungry'"),
+        (("happy", "hungry"), "--compare names 'hungry', of which"),
         (("happy", "joy"), "'happy' twice"),
     ],
 )

@@ -197,7 +197,7 @@ def coloured(emotion: str, text: str | None = None) -> "Text":
     """Return a text, by default the name of the emotion, in the emotion's colour."""
     from rich.text import Text
 
-    return Text(emotion if text is None else text, style=COLOURS.get(emotion, "bright_black"))
+    return Text(emotion if text is None else text, style=COLOURS.get(emotion, "default"))
 
 
 def print_csv(rows: Iterable[Sequence[object]]) -> None:

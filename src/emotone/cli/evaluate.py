@@ -10,10 +10,11 @@ from emotone.cli import console as output
 from emotone.cli import options, results
 from emotone.cli.app import command
 from emotone.cli.settings import takes
+from emotone.formatting import left_out_text
 
 
 @command("evaluate runs/svm/model emodb --data data", "evaluate default emodb --data data --adapt --out runs/emodb")
-@takes("corpora", "data", "channel")
+@takes("corpora", "data", "channel", "labels")
 def evaluate(
     settings: dict[str, Any],
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Folder of a model bundle, or 'default' (built in).")],
@@ -42,6 +43,6 @@ def evaluate(
         output.note(f"left out, since the model does not know the emotion: {left_out}")
     if result["rejected"]:
         first = result["rejected"][0]
-        output.note(f"{len(result['rejected'])} recordings left out; the first: {first['path']}: {first['reason']}")
+        output.note(f"{left_out_text(result['left_out'])}; the first: {first['path']}: {first['reason']}")
     if out is not None:
         console.print(f"Written to {out}", markup=False, soft_wrap=True)

@@ -17,7 +17,7 @@ from emotone.experiment.config import SETTINGS
     "explore ravdess --data data --out pages/pair --compare happy sad",
 )
 @takes(
-    *("corpora", "data", "emotions", "channel", "seed", "out", "cache"),
+    *("corpora", "data", "emotions", "labels", "channel", "seed", "out", "cache"),
     seed=replace(SETTINGS["seed"], group="Output"),
     out=replace(SETTINGS["out"], text="Folder to write.", metavar="DIR"),
 )

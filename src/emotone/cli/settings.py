@@ -12,6 +12,7 @@ import typer
 
 from emotone.cli import console as output
 from emotone.cli.options import parse_names
+from emotone.corpora.labels import parse_labels
 from emotone.corpora.registry import find
 from emotone.experiment.config import SETTINGS, read_settings
 from emotone.experiment.settings import Setting
@@ -90,7 +91,7 @@ def _parameter(name: str, setting: Setting, *, from_file: bool) -> inspect.Param
     elif setting.kind is bool:
         kind, info = bool, typer.Option(f"{_label(name)}/--no-{name}", rich_help_panel=setting.group, **words)
     else:
-        kind = Path if setting.kind is Path else str
+        kind = Path if setting.kind is Path else list[str] if setting.kind is dict else str
         metavar = setting.metavar or "|".join(setting.names)
         info = typer.Option(_label(name), metavar=metavar, rich_help_panel=setting.group, **words)
     return inspect.Parameter(name, _KEYWORD, default=None, annotation=Annotated[kind | None, info])
@@ -106,6 +107,10 @@ def _value(setting: Setting, value: Any) -> Any:
         return _NOT_GIVEN
     if setting.kind is int:
         return int(value) if re.fullmatch(r"[+-]?\d+", value) else value  # `Config` refuses other texts
+    if setting.kind is dict:
+        return (
+            setting.default if [text.strip() for text in value] in ([""], [setting.none_text]) else parse_labels(value)
+        )
     if setting.kind is tuple and isinstance(value, str):
         return setting.default if value.strip() in ("", setting.none_text) else parse_names(value)
     return tuple(value) if isinstance(value, list) else value

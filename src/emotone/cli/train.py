@@ -9,6 +9,7 @@ from emotone.cli import options, results
 from emotone.cli.app import command
 from emotone.cli.settings import print_notes, takes
 from emotone.experiment.config import SETTINGS
+from emotone.formatting import left_out_text
 
 
 @command(
@@ -29,6 +30,8 @@ def train(settings: dict[str, Any], quiet: options.Quiet = False) -> None:
         console.print(line, markup=False, soft_wrap=True)
     for table in (*results.adapted(summary.metrics), *results.under_conditions(summary.metrics)):
         console.print(table)
+    if left_out := left_out_text(summary.metrics.get("left_out", [])):
+        console.print(f"{left_out}.  Each file: {summary.folder / 'rejected.csv'}", markup=False, soft_wrap=True)
     bundle = summary.folder / "model"
     example = shlex.join(["emotone", "predict", "clip.wav", "--model", str(bundle)])
     console.print(f"Model: {bundle}\nTry it: {example}", markup=False, soft_wrap=True)

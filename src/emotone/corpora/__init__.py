@@ -8,7 +8,8 @@ from emotone.corpora.duplicates import content_digests, find_duplicates
 from emotone.corpora.info import CorpusInfo
 from emotone.corpora.loading import load
 from emotone.corpora.registry import CORPORA
-from emotone.corpora.table import CHANNELS, COLUMNS, Corpus, Rejected
+from emotone.corpora.rejected import Rejected, count_groups
+from emotone.corpora.table import CHANNELS, COLUMNS, Corpus
 
 __all__ = [
     "CHANNELS",
@@ -18,6 +19,7 @@ __all__ = [
     "CorpusInfo",
     "Rejected",
     "content_digests",
+    "count_groups",
     "find_duplicates",
     "load",
 ]

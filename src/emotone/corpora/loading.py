@@ -1,11 +1,12 @@
 """Read the corpora that a user names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from emotone.corpora import registry
 from emotone.corpora.readers import manifest
 from emotone.corpora.table import Corpus
+from emotone.emotions import Vocabulary
 from emotone.errors import CorpusError
 
 
@@ -15,6 +16,8 @@ def load(
     *,
     channel: str = "speech",
     emotions: Sequence[str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    classes: Sequence[str] = (),
 ) -> Corpus:
     """Read one corpus, or the union of several.
 
@@ -28,7 +31,13 @@ def load(
     channel
         ``"speech"``, ``"song"`` or ``"all"``; each corpus must have clips of it.
     emotions
-        Emotions to keep, names or aliases; each must occur in at least one corpus.  ``None`` keeps all.
+        Emotions to keep, names or aliases; each must occur in at least one corpus.  ``None`` keeps all.  A word that
+        is neither is an own class: clips with this label are read.
+    labels
+        What labels of the corpora mean: ``{"gioia": "happy", "stanco": "boredom"}``.  They apply to the labels of
+        manifests, to names of folders, and to the emotions of known corpora (``{"calm": "neutral"}``).
+    classes
+        Further own classes to read, such as those of a trained model.
 
     Returns
     -------
@@ -48,24 +57,32 @@ def load(
         ...
     emotone.errors.CorpusError: no folder '/no/such/folder' to read ravdess from; ...
     """
+    names = _names(corpora)
+    if isinstance(emotions, str):
+        raise CorpusError(f"emotions is the text {emotions!r}; expected several names, such as ['happy', 'sad']")
+    vocabulary = Vocabulary(labels or {}, (*(emotions or ()), *classes))
+    union = Corpus.union([_read(name, Path(data), vocabulary).only(channel=channel) for name in names])
+    return union if emotions is None else union.only(emotions=emotions)
+
+
+def _names(corpora: str | Path | Sequence[str | Path]) -> list[str]:
     names = [str(name) for name in ([corpora] if isinstance(corpora, str | Path) else corpora)]
     if not names:
         raise CorpusError(f"no corpus is named; expected some of {', '.join(registry.CORPORA)}, or a path")
     if "" in names:
         raise CorpusError("the name of a corpus is empty; expected a name or a path")
-    union = Corpus.union([_read(name, Path(data)).only(channel=channel) for name in names])
-    return union if emotions is None else union.only(emotions=emotions)
+    return names
 
 
-def _read(name: str, data: Path) -> Corpus:
+def _read(name: str, data: Path, vocabulary: Vocabulary) -> Corpus:
     info = registry.find(name)
     if info is not None:
-        return registry.read(info, data)
+        return registry.read(info, data).relabelled(vocabulary)
     for path in (Path(name).expanduser(), data / name):
         if path.is_file():
-            return manifest.read_manifest(path)
+            return manifest.read_manifest(path, vocabulary, data=data)
         if path.is_dir():
-            return manifest.read_folder_per_class(path)
+            return manifest.read_folder_per_class(path, vocabulary)
     raise CorpusError(
         f"unknown corpus {name!r}: expected {', '.join(registry.CORPORA)}, or the path of a manifest or folder, here "
         f"or in {str(data)!r}{registry.suggestion(name)}"

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from emotone.emotions import EMOTIONS, canonical, in_order
+from emotone.corpora.rejected import Rejected
+from emotone.emotions import EMOTIONS, Vocabulary, class_name, class_names, in_order
 from emotone.errors import CorpusError
 
 
@@ -36,14 +37,6 @@ CHANNELS: tuple[str, ...] = ("speech", "song")
 _GENDERS = ("female", "male", "")
 
 
-@dataclass(frozen=True)
-class Rejected:
-    """A file or row that was left out of a corpus, and why."""
-
-    path: str
-    reason: str
-
-
 @dataclass(frozen=True, init=False, eq=False, repr=False)
 class Corpus:
     """Clips with their labels, one per row; immutable.
@@ -60,8 +53,8 @@ class Corpus:
     Raises
     ------
     CorpusError
-        Columns are missing or unknown, or a value is outside its range: emotion not canonical, gender not
-        female/male/empty, channel not speech/song, a segment that ends before it starts.
+        Columns are missing or unknown, or a value is outside its range: emotion an alias or no name of a class,
+        gender not female/male/empty, channel not speech/song, a segment that ends before it starts.
 
     Notes
     -----
@@ -89,8 +82,8 @@ class Corpus:
 
     @property
     def emotions(self) -> tuple[str, ...]:
-        """The emotions that occur, in canonical order."""
-        return in_order(self._table["emotion"].unique())
+        """The emotions that occur, in canonical order, then own classes, sorted."""
+        return in_order(self._table["emotion"].unique(), unknown_last=True)
 
     @property
     def speakers(self) -> tuple[str, ...]:
@@ -118,14 +111,14 @@ class Corpus:
         Parameters
         ----------
         emotions
-            Names or aliases; ``None`` keeps all.
+            Names, aliases or own classes; ``None`` keeps all.
         channel
             ``"speech"``, ``"song"``, or ``None`` or ``"all"`` for both.
 
         Raises
         ------
         CorpusError
-            An emotion or channel is unknown, or no clip has it.
+            The channel is unknown, or no clip has one of the emotions or the channel.
         """
         table = self._table
         if channel is not None and channel != "all":
@@ -135,6 +128,12 @@ class Corpus:
         if emotions is not None:
             table = _having(table, "emotion", _wanted(emotions), self.name)
         return Corpus(table, self.name, self.rejected)
+
+    def relabelled(self, vocabulary: Vocabulary) -> Corpus:
+        """Return the same clips with each emotion replaced by its meaning in a vocabulary."""
+        return Corpus(
+            self._table.assign(emotion=self._table["emotion"].map(vocabulary.resolve)), self.name, self.rejected
+        )
 
     @staticmethod
     def union(corpora: Sequence[Corpus]) -> Corpus:
@@ -166,10 +165,10 @@ class Corpus:
 
 
 def _wanted(emotions: Iterable[str]) -> tuple[str, ...]:
-    """Return the canonical names of requested emotions."""
+    """Return the names of requested classes."""
     if isinstance(emotions, str):
         raise CorpusError(f"emotions is the text {emotions!r}; expected several names, such as ['happy', 'sad']")
-    wanted = tuple(dict.fromkeys(canonical(name) for name in emotions))
+    wanted = class_names(emotions)
     if not wanted:
         raise CorpusError(f"no emotion is requested; expected some of {', '.join(EMOTIONS)}")
     return wanted
@@ -196,12 +195,15 @@ def _validated(table: pd.DataFrame, name: str) -> pd.DataFrame:
     checked = table.loc[:, list(COLUMNS)].reset_index(drop=True)
     for column in COLUMNS:
         checked[column] = checked[column].astype("float64" if column in _NUMBERS else object)
-    for column, allowed in (("emotion", EMOTIONS), ("gender", _GENDERS), ("channel", CHANNELS)):
+    for column, allowed in (("gender", _GENDERS), ("channel", CHANNELS)):
         if unknown := sorted({repr(value) for value in checked[column].unique() if value not in allowed}):
             raise CorpusError(f"{name} has {column} {unknown[0]}; expected {', '.join(map(repr, allowed))}")
     for column in set(COLUMNS) - set(_NUMBERS):
         if not all(isinstance(value, str) for value in checked[column]):
             raise CorpusError(f"{name} has a {column} that is not a text; expected texts, '' where it is unknown")
+    for emotion in checked["emotion"].unique():
+        if class_name(emotion) != emotion:
+            raise CorpusError(f"{name} has emotion {emotion!r}; expected {class_name(emotion)!r}")
     if checked["start_s"].isna().any() or (checked["start_s"] < 0).any():
         raise CorpusError(f"{name} has a segment with a missing or negative start_s; expected seconds from 0.0")
     if (checked["end_s"] <= checked["start_s"]).any():

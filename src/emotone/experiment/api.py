@@ -92,7 +92,8 @@ def train(
     progress
         Called with the steps done, the number of steps, and the name of the present step.
     settings
-        Any other field of `emotone.experiment.Config`, such as ``protocol``, ``emotions``, ``augment`` or ``seed``.
+        Any other field of `emotone.experiment.Config`, such as ``protocol``, ``emotions``, ``labels``
+        (``{"gioia": "happy"}``), ``augment`` or ``seed``.
 
     Raises
     ------
@@ -119,6 +120,7 @@ def evaluate(
     *,
     data: str | Path,
     channel: str = "speech",
+    labels: Mapping[str, str] | None = None,
     adapt: bool = False,
     out: str | Path | None = None,
     progress: Progress | None = None,
@@ -133,6 +135,8 @@ def evaluate(
         As in `train`.
     channel
         ``"speech"``, ``"song"`` or ``"all"``.
+    labels
+        What labels of the corpora mean: ``{"gioia": "happy"}``.
     adapt
         Whether to adapt to all clips of each speaker first, without their labels.
     out
@@ -153,7 +157,9 @@ def evaluate(
     """
     names = _names(corpora)
     folder = None if out is None else Path(out)
-    measured = evaluate_bundle(bundle, names, Path(data), channel=channel, adapt=adapt, out=folder, progress=progress)
+    measured = evaluate_bundle(
+        bundle, names, Path(data), channel=channel, labels=labels, adapt=adapt, out=folder, progress=progress
+    )
     return Scores.from_dict(measured)
 
 

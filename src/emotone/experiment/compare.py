@@ -112,7 +112,9 @@ def _compare_models(config: Config, models: Sequence[str], progress: Progress | 
 
 
 def _corpus(config: Config) -> corpora.Corpus:
-    return corpora.load(config.corpora, config.data, channel=config.channel, emotions=config.emotions)
+    return corpora.load(
+        config.corpora, config.data, channel=config.channel, emotions=config.emotions, labels=config.labels
+    )
 
 
 def _check_same(finished: Mapping[str, RunFolder]) -> None:

@@ -17,7 +17,7 @@ from emotone import preprocessing, protocols
 from emotone.augment.conditions import CONDITIONS
 from emotone.augment.conditions import parse as parse_conditions
 from emotone.corpora.registry import CORPORA
-from emotone.emotions import EMOTIONS, in_order
+from emotone.emotions import EMOTIONS, Vocabulary, class_names
 from emotone.errors import ConfigError, CorpusError
 from emotone.experiment.settings import Setting, attributes_text, check_choice, check_names, settings_of
 from emotone.features.encoders import names as extractors
@@ -54,6 +54,10 @@ _FEATURES = (
     f"for networks {_listed(sorted(extractors.SEQUENCES))}; "
     "or layers of a pretrained encoder: whisper-base@2,3, hub:ORG/MODEL@9."
 )
+_EMOTIONS = "Use only these emotions: {}; or words of your own, which become classes."
+_LABELS = (
+    "What your own labels mean: happy=gioia,felice, or a table with the columns label and emotion; can be repeated."
+)
 _FILES = "Also write the features to the run directory in this format; not for networks."
 
 
@@ -70,9 +74,8 @@ class Config:
     out: Annotated[Path, Setting("Output", "Run directory to write.", "RUN")]
     model: Annotated[str, Setting("Model", _MODELS, "NAME", train_only=True)] = "svm"
     protocol: Annotated[str, Setting("Evaluation", _PROTOCOLS, "NAME|FILE")] = "speaker-6fold"
-    emotions: Annotated[
-        tuple[str, ...] | None, Setting("Data", "Use only these emotions: {}.", "A,B,C", EMOTIONS, "all")
-    ] = None
+    emotions: Annotated[tuple[str, ...] | None, Setting("Data", _EMOTIONS, "A,B,C", EMOTIONS, "all")] = None
+    labels: Annotated[dict[str, str] | None, Setting("Data", _LABELS, "EMOTION=WORDS|FILE", none_text="none")] = None
     channel: Annotated[str, Setting("Data", "Use speech, song, or all recordings.", "", (*tables.CHANNELS, "all"))] = (
         "speech"
     )
@@ -146,15 +149,15 @@ class Config:
         object.__setattr__(self, "train_also", tuple(dict.fromkeys(self.train_also)))
 
     def _check_emotions(self) -> None:
-        if self.emotions is None:
-            return
         try:
-            emotions = in_order(self.emotions)
+            emotions = None if self.emotions is None else class_names(self.emotions)
+            labels = Vocabulary(self.labels or {}, emotions or ()).canonical_labels
         except CorpusError as error:
             raise ConfigError(str(error)) from error
-        if len(emotions) < 2:
-            raise ConfigError(f"emotions are {list(self.emotions)}; expected at least two")
+        if emotions is not None and len(emotions) < 2:
+            raise ConfigError(f"emotions are {list(self.emotions or ())}; expected at least two")
         object.__setattr__(self, "emotions", emotions)
+        object.__setattr__(self, "labels", labels or None)
 
     def _check_augment(self) -> None:
         transforms = self.transforms
@@ -321,5 +324,7 @@ def _parsed(text: str, where: str) -> dict[str, Any]:
 def _toml(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_toml(item) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_toml(word)} = {_toml(meaning)}' for word, meaning in value.items())} }}"
     # A TOML basic string escapes as JSON does; numbers and booleans are written alike.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

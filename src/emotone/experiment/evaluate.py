@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from emotone import audio, files, metrics
-from emotone.corpora import Corpus, Rejected, load
+from emotone.corpora import Corpus, Rejected, count_groups, load
 from emotone.errors import CorpusError, EmotoneError, MissingExtraError
 from emotone.progress import Progress, part
 from emotone.recognition.prediction import Prediction
@@ -32,6 +32,7 @@ def evaluate(
     data: Path,
     *,
     channel: str = "speech",
+    labels: Mapping[str, str] | None = None,
     adapt: bool = False,
     out: Path | None = None,
     progress: Progress | None = None,
@@ -51,9 +52,10 @@ def evaluate(
         recognizer.new_profile()  # raises ConfigError if the model can't
     settings = {"bundle": recognizer.card["sha256"], "corpora": list(corpora), "channel": channel}
     settings |= {"adapt": True} if adapt else {}
+    settings |= {"labels": dict(labels)} if labels else {}
     if folder is not None:
         _claim(folder, settings)
-    corpus = load(corpora, Path(data), channel=channel)
+    corpus = load(corpora, Path(data), channel=channel, labels=labels, classes=recognizer.emotions)
     result, table = _evaluated(recognizer, corpus, adapt=adapt, progress=progress)
     if folder is not None:
         _write(folder, result, table, settings)
@@ -75,6 +77,7 @@ def _evaluated(
         "emotions": list(shared),
         "unknown": unknown,
         "rejected": [{"path": clip.path, "reason": clip.reason} for clip in (*corpus.rejected, *rejected)],
+        "left_out": count_groups((*corpus.rejected, *rejected)),
         "unsure": float(table["unsure"].mean()),
         "warning": _warning(recognizer, corpus),
     }
@@ -167,7 +170,7 @@ def _predictions(
     segments = list(zip(clips["path"], clips["start_s"], clips["end_s"], clips["speaker"].astype(str), strict=True))
     for row, result in enumerate(_parallel(predict, segments)):
         if isinstance(result, EmotoneError):
-            rejected.append(Rejected(str(clips["path"][row]), str(result)))
+            rejected.append(Rejected(str(clips["path"][row]), str(result), "that can't be read"))
         else:
             clip = {name: clips[name][row] for name in ("path", "corpus", "speaker", "emotion")}
             rows.append({"row": row, **clip, **_over(result, shared)})

@@ -12,7 +12,7 @@ import numpy as np
 
 from emotone import audio, files, protocols
 from emotone.augment.copies import Augmentation
-from emotone.corpora import Corpus
+from emotone.corpora import Corpus, count_groups
 from emotone.errors import AudioError, CorpusError, EmotoneError
 from emotone.experiment import calibration, card, folds, outputs, resume
 from emotone.experiment.analyses import (
@@ -29,7 +29,7 @@ from emotone.experiment.analyses.speech_gate import speech_and_other
 from emotone.experiment.config import Config
 from emotone.experiment.fold_result import FoldResult
 from emotone.experiment.folds import FoldPlan
-from emotone.experiment.training_set import TrainingSet, check_extra, gather, gather_balance, load
+from emotone.experiment.training_set import COPIES, TrainingSet, check_extra, gather, gather_balance, load
 from emotone.features.store import FeatureStore
 from emotone.models import registry
 from emotone.progress import Progress, part
@@ -198,6 +198,8 @@ def _write_scores(
     header = scores["protocol"]
     scores["unsure"] = rejection.write(folder, table, training_set=training_set, threshold=threshold, protocol=header)
     scores["groups"] = groups.write(folder, table, training_set=training_set, protocol=header, seed=config.seed)
+    left_out = count_groups(clip for clip in training_set.left_out if clip.group != COPIES)
+    scores |= {"left_out": left_out} if left_out else {}
     adapted = adaptation.write_adaptation(
         folder,
         results,

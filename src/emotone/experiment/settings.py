@@ -12,6 +12,7 @@ from emotone.errors import ConfigError
 #: Type of a setting -> what a message expects.
 _EXPECTED = {
     tuple: "a list of names",
+    dict: "a table of texts, such as {'gioia': 'happy'}",
     Path: "the path of a folder",
     str: "a name",
     int: "a whole number",
@@ -83,6 +84,10 @@ class Setting:
         if self.kind is tuple:
             is_list = isinstance(value, Sequence) and not isinstance(value, str)
             is_valid = is_list and all(isinstance(item, str) for item in value)
+        elif self.kind is dict:
+            is_valid = isinstance(value, Mapping) and all(
+                isinstance(text, str) for pair in value.items() for text in pair
+            )
         elif self.kind is Path:
             is_valid = isinstance(value, str | Path) and bool(str(value))
         else:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from emotone.features.base import Extractor
 
 Rows = NDArray[np.int64]
+#: Kinds of reasons for what is left out: copies are no clips.
+_UNREADABLE = "that can't be read"
+_EXTRA = "of another channel that can't be used (see rejected.csv)"
+COPIES = "augmented copies"
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,10 +201,13 @@ def load(config: Config) -> tuple[Corpus, Corpus | None]:
     CorpusError
         A corpus can't be read (see `emotone.corpora.load`), or no clip is of a channel in ``train_also``.
     """
-    own = corpora.load(config.corpora, config.data, channel=config.channel, emotions=config.emotions)
+    own = corpora.load(
+        config.corpora, config.data, channel=config.channel, emotions=config.emotions, labels=config.labels
+    )
     if not config.train_also:
         return own, None
-    table = corpora.load(config.corpora, config.data, channel="all").table
+    classes = config.emotions or ()
+    table = corpora.load(config.corpora, config.data, channel="all", labels=config.labels, classes=classes).table
     extra = table[table["channel"].isin(config.train_also)]
     if extra.empty:
         raise CorpusError(
@@ -271,7 +278,8 @@ def _joined(corpus: Corpus, extra: Corpus) -> Corpus:
 
 def _left_out(corpus: Corpus, clips: Corpus, rejected: Mapping[int, str]) -> list[Rejected]:
     paths = clips.table["path"]
-    return [*corpus.rejected, *(Rejected(str(paths[row]), rejected[row]) for row in sorted(rejected))]
+    groups = {row: _UNREADABLE if row < len(corpus) else _EXTRA for row in sorted(rejected)}
+    return [*corpus.rejected, *(Rejected(str(paths[row]), rejected[row], group) for row, group in groups.items())]
 
 
 def _rejected_extras(clips: Corpus, features: Features, *, n_own: int) -> dict[int, str]:
@@ -370,7 +378,7 @@ def _with_copies(
         origin.append(rows[good])
         copy.append(np.full(good.size, number, dtype=np.int64))
         left_out += [
-            Rejected(str(paths[rows[place]]), f"augmented copy {number}: {reason}")
+            Rejected(str(paths[rows[place]]), f"augmented copy {number}: {reason}", COPIES)
             for place, reason in features.rejected.items()
         ]
     return replace(

@@ -44,7 +44,7 @@ def page(sections: Sequence[Section], *, emotions: Sequence[str], pictures: Mapp
     """
     return render(
         "explore.html.j2",
-        emotions={emotion: colour_of(emotion) for emotion in emotions},
+        emotions={emotion: colour_of(emotion, emotions) for emotion in emotions},
         sections=[
             {
                 "title": section.title,

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from emotone import corpora as readers
 from emotone._version import __version__
 from emotone.corpora import Corpus, Rejected
-from emotone.emotions import canonical
+from emotone.emotions import class_name
 from emotone.errors import ConfigError, CorpusError, how_to_install
 from emotone.explore import contrast, feature_analysis, folder, overview, signal
 from emotone.explore.feature_analysis import FeatureTable, UmapJob
@@ -32,6 +32,7 @@ def explore(
     out: Path,
     pair: tuple[str, str] | None = None,
     emotions: Sequence[str] | None = None,
+    labels: Mapping[str, str] | None = None,
     channel: str = "speech",
     seed: int = 0,
     cache: Path | None = None,
@@ -41,7 +42,7 @@ def explore(
 
     Parameters
     ----------
-    corpora, data, channel, emotions
+    corpora, data, channel, emotions, labels
         As `emotone.corpora.load`.
     out
         Folder to write; the result of an earlier call is replaced.
@@ -66,7 +67,7 @@ def explore(
         The extra ``train`` is not installed.
     """
     folder.check(out)
-    corpus = readers.load(corpora, data, channel=channel, emotions=emotions)
+    corpus = readers.load(corpora, data, channel=channel, emotions=emotions, labels=labels)
     if pair is not None:
         _check_pair(corpus, pair)  # before anything is read
     with feature_analysis.umap_job(cache) as umap, folder.staged(out) as stage:
@@ -159,9 +160,9 @@ def _pair_section(
 
 
 def _check_pair(corpus: Corpus, names: tuple[str, str]) -> tuple[str, str]:
-    """Return the canonical names; ConfigError unless both occur and differ."""
+    """Return the names of the emotions; ConfigError unless both occur and differ."""
     try:
-        first, second = (canonical(name) for name in names)
+        first, second = (class_name(name) for name in names)
     except CorpusError as error:
         raise ConfigError(f"--compare: {error}") from error
     for name in (first, second):

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from emotone.audio.trimming import MIN_DURATION_S
-from emotone.emotions import EMOTIONS
-from emotone.errors import BundleError
+from emotone.emotions import EMOTIONS, class_name
+from emotone.errors import BundleError, CorpusError
 from emotone.files import read_regular
 from emotone.recognition.versioned_json import check_object, parse, short
 
@@ -90,8 +90,8 @@ def _check_values(card: Mapping[str, Any], *, where: str) -> None:
     emotions, extractor, threshold = card["emotions"], card["extractor"], card["calibration"].get("threshold")
     trim_db = card["preprocessing"].get("trim_db")
     shortest = card["preprocessing"].get("min_duration_s", MIN_DURATION_S)
-    are_known = all(emotion in EMOTIONS for emotion in emotions) and 2 <= len(set(emotions)) == len(emotions)
-    _require(are_known, where, "emotions", emotions, f"two or more different names from {', '.join(EMOTIONS)}")
+    are_names = all(_is_class(emotion) for emotion in emotions) and 2 <= len(set(emotions)) == len(emotions)
+    _require(are_names, where, "emotions", emotions, f"two or more different names, such as {', '.join(EMOTIONS)}")
     for key in ("adapts", "checks_speech"):
         _require(isinstance(card.get(key, False), bool), where, key, card.get(key), "true or false")
     is_extractor = isinstance(extractor.get("name"), str) and isinstance(extractor.get("graph"), bool)
@@ -102,6 +102,14 @@ def _check_values(card: Mapping[str, Any], *, where: str) -> None:
     _require(can_trim, where, "preprocessing.trim_db", trim_db, "decibels above 0, at most 200, or null for no trim")
     has_range = _is_number(shortest, MIN_DURATION_S, 30)
     _require(has_range, where, "preprocessing.min_duration_s", shortest, f"{MIN_DURATION_S} to 30 s")
+
+
+def _is_class(name: object) -> bool:
+    """Check for the name of an emotion, or of an own class of the person who trained the model."""
+    try:
+        return isinstance(name, str) and class_name(name) == name
+    except CorpusError:
+        return False
 
 
 def _require(is_valid: bool, where: str, name: str, value: object, expected: str) -> None:

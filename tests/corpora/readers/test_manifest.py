@@ -5,8 +5,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from emotone.corpora import Corpus, load
+from emotone.corpora import Corpus, count_groups, load
 from emotone.corpora.readers.manifest import read_folder_per_class, read_manifest
+from emotone.emotions import Vocabulary
 from emotone.errors import CorpusError
 
 
@@ -113,10 +114,9 @@ def test_audformat_parquet_with_its_index(folder: Path) -> None:
         (",sad,,,", "line 3: no file is named"),
         ("sub,sad,,,", "line 3: no such file: "),
         ("b.wav,sad,girl,,", "line 3: gender 'girl'; expected female, male, or nothing"),
-        ("b.wav,sad,,2,1", "line 3: segment from '2' to '1'; expected 0 <= start < end"),
-        ("b.wav,sad,,-1,1", "line 3: segment from '-1' to '1'"),
-        ("b.wav,sad,,soon,1", "line 3: time 'soon'; expected seconds"),
-        ("b.wav,sad,,inf,", "line 3: time 'inf'; expected a finite number"),
+        ("b.wav,sad,,2,1", "line 3: segment from 2 s to 1 s; expected 0 <= start < end"),
+        ("b.wav,sad,,-1,1", "line 3: segment from -1 s to 1 s"),
+        ("b.wav,sad,,2,2", "line 3: segment from 2 s to 2 s; expected"),
         ("a.wav,angry,,,", "line 3: line 2 lists the same recording, as happy"),
         ("sub/../a.wav,happy,,0.0,NaT", "line 3: line 2 lists the same recording, as happy"),
     ],
@@ -145,11 +145,64 @@ def test_table_that_cannot_be_used_is_an_error(folder: Path, text: str, message:
         read_manifest(write(folder, text))
 
 
+def test_times_of_every_kind_make_segments_or_stop_the_reading(folder: Path) -> None:
+    corpus = read_manifest(write(folder, "file;begin;duration;emotion\na.wav;0,5;00:00:02,300;sad\nb.wav;;;happy\n"))
+    assert corpus.table["start_s"].tolist() == [0.5, 0.0]
+    assert corpus.table["end_s"].fillna(-1.0).tolist() == [pytest.approx(2.8), -1.0]
+    for cell in ("soon", "inf", "00:00:61"):
+        with pytest.raises(CorpusError, match=r"line 3 of .*calls.csv', column 'start': time .*; expected seconds"):
+            read_manifest(write(folder, f"file,start,emotion\na.wav,1,sad\nb.wav,{cell},happy\n"))
+    with pytest.raises(CorpusError, match="column 'onset_frames' .* looks like a time"):
+        read_manifest(write(folder, "file,onset_frames,emotion\na.wav,1,sad\n"))
+
+
+def test_channels_of_a_recording_are_not_ignored(folder: Path) -> None:
+    assert len(read_manifest(write(folder, "file,emotion,audio_channel\na.wav,sad,\nb.wav,sad,Mix\n"))) == 2
+    with pytest.raises(
+        CorpusError, match=r"line 3 of .*column 'audio_channel': 'left', .*write each channel to a file"
+    ):
+        read_manifest(write(folder, "file,emotion,audio_channel\na.wav,sad,\nb.wav,sad,left\n"))
+
+
+def test_json_lines_and_utf_16(folder: Path) -> None:
+    (folder / "ü.wav").write_bytes(b"RIFF")
+    lines = ['{"file": "ü.wav", "emotion": "sad", "start": 0.5}', '{"file": "a.wav", "emotion": "joy", "end": "0:02"}']
+    corpus = read_manifest(write(folder, "\n".join(lines), name="calls.jsonl"))
+    assert rows(corpus, "emotion", "start_s") == [("happy", 0.0), ("sad", 0.5)]
+    text = "file\temotion\nü.wav\tsad\n"
+    assert rows(read_manifest(write(folder, text, name="x.txt", encoding="utf-16")), "path") == [
+        (str(folder / "ü.wav"),)
+    ]
+
+
+def test_files_can_be_relative_to_the_data_folder(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = write(tmp_path_factory.mktemp("tables"), "file,emotion\nsub/c.flac,sad\n")
+    assert rows(load(path, folder), "path") == [(str(folder / "sub/c.flac"),)]
+    with pytest.raises(CorpusError, match="no such file: sub/c.flac"):
+        read_manifest(path)
+
+
+def test_own_words_and_own_classes(folder: Path) -> None:
+    path = write(folder, "file,emotion\na.wav,Gioia\nb.wav,STRESSED\nsub/c.flac,sad\n")
+    corpus = read_manifest(path, Vocabulary({"gioia": "joy"}, classes=("stressed",)))
+    assert rows(corpus, "emotion") == [("happy",), ("stressed",), ("sad",)]
+    assert corpus.emotions == ("happy", "sad", "stressed")
+    corpus = read_manifest(path)
+    assert count_groups(corpus.rejected) == [
+        {"reason": "labelled 'Gioia' (not in the vocabulary; if it means happy: --labels happy=Gioia)", "clips": 1},
+        {"reason": "labelled 'STRESSED' (not in the vocabulary; see --labels)", "clips": 1},
+    ]
+    assert "map it with --labels EMOTION=STRESSED, or name it in --emotions" in corpus.rejected[1].reason
+    path = write(folder, "file,emotion\na.wav,Gioia\nb.wav,\nx.wav,sad\n")
+    with pytest.raises(CorpusError, match="Left out 3 clips: .* 1 labelled 'Gioia' .*1 whose file is missing"):
+        read_manifest(path)
+
+
 def test_other_files_are_no_tables(folder: Path) -> None:
-    with pytest.raises(CorpusError, match=r"a.wav' is no table; expected .csv, .tsv or .parquet"):
+    with pytest.raises(CorpusError, match=r"a.wav' is no table; expected .csv, .tsv, .txt, .jsonl"):
         load(["a.wav"], folder)
     (folder / "latin.csv").write_bytes("file,emotion,statement\na.wav,sad,é\n".encode("latin-1"))
-    with pytest.raises(CorpusError, match="expected UTF-8 with a header"):
+    with pytest.raises(CorpusError, match="expected UTF-8 with a header.*save it as UTF-8"):
         load(["latin.csv"], folder)
     (folder / "no.parquet").write_bytes(b"PAR1")
     with pytest.raises(CorpusError, match=r"no.parquet' can't be read as a table"):
@@ -192,6 +245,7 @@ def test_folder_without_classes_hints_at_the_named_corpora(tmp_path: Path) -> No
     (tmp_path / "Actor_01").mkdir()
     (tmp_path / "Actor_01/03-01-01-01-01-01-01.wav").write_bytes(b"RIFF")
     with pytest.raises(
-        CorpusError, match=r"folder named by an emotion \(1 do not fit\).*by its name, such as 'ravdess'"
+        CorpusError,
+        match=r"folder named by an emotion \(1 do not fit; first: .*'Actor_01'.*\).*by its name, such as 'ravdess'",
     ):
         read_folder_per_class(tmp_path)

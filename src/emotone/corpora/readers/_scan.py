@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from emotone.corpora.info import CorpusInfo
-from emotone.corpora.table import Corpus, Rejected, Row
+from emotone.corpora.rejected import Rejected, UnusableError
+from emotone.corpora.table import Corpus, Row
 from emotone.errors import CorpusError
 
 _LOSSLESS = (".wav", ".flac", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64")
@@ -114,12 +115,12 @@ def read_tree(
                 raise CorpusError("the name of the file is not UTF-8; rename it")
             clip = parse(path)
             if reason := unusable(root / path):
-                raise CorpusError(reason)
+                raise UnusableError(reason, group="whose file can't be read")
             if clip.key in clips:
-                raise CorpusError(f"a copy of {clips[clip.key][0]}")
+                raise UnusableError(f"a copy of {clips[clip.key][0]}", group="that are copies of others")
             clips[clip.key] = (path, clip)
         except CorpusError as error:
-            rejected.append(Rejected(shown, str(error)))
+            rejected.append(Rejected.of(shown, error))
     rows = [
         Row(
             path=str(root / path),

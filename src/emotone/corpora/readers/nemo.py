@@ -5,7 +5,8 @@ from pathlib import Path, PurePosixPath
 
 from emotone.corpora.info import CorpusInfo
 from emotone.corpora.readers._scan import Clip, files, is_audio, read_tree
-from emotone.corpora.table import Corpus, Rejected
+from emotone.corpora.rejected import Rejected
+from emotone.corpora.table import Corpus
 from emotone.emotions import canonical
 from emotone.errors import CorpusError
 
@@ -43,7 +44,9 @@ def read(root: Path) -> Corpus:
 
     corpus = read_tree(root, name=INFO.name, language=INFO.language, parse=parse, paths=paths)
     absent = clips.keys() - {path.stem for path in paths if is_audio(path)}
-    rejected = [Rejected(stem, f"{table} lists it, but there is no such recording") for stem in absent]
+    rejected = [
+        Rejected(stem, f"{table} lists it, but there is no such recording", "whose file is missing") for stem in absent
+    ]
     return Corpus(corpus.table, corpus.name, sorted((*corpus.rejected, *rejected), key=lambda item: item.path))
 
 

@@ -66,7 +66,7 @@ def clips_picture(pairs: Sequence[tuple[Image, Image, str]], *, first: str, seco
                 shown = axes.imshow(image.values, origin="lower", extent=extent, **limits, **IMAGE)
                 axes.set_xlim(0, longest)
                 axes.set_title(f"{emotion}: {same}", fontsize=9)
-                axes.spines["top"].set(visible=True, color=colour_of(emotion), linewidth=4)
+                axes.spines["top"].set(visible=True, color=colour_of(emotion, (first, second)), linewidth=4)
                 _frequencies(axes, image.rows)
                 axes.label_outer()
         for axes in panels[-1]:

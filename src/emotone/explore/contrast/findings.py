@@ -122,7 +122,7 @@ def separating(
         label="Hedges' g: difference of the means in standard deviations",
         note="AUC   within   alone",
         text=f"{first} against {second}: {best['feature']} differs most",
-        colours=(colour_of(second), colour_of(first)),
+        colours=(colour_of(second, (first, second)), colour_of(first, (first, second))),
         ends=(f"higher when {second}", f"higher when {first}"),
     )
     text = (
@@ -177,7 +177,7 @@ def distributions(
     rows = quantiles(pair, shown)
     names = [table.names[column] for column in shown]
     headline = f"The {len(names)} features that separate {first} and {second} most within speakers"
-    figure = boxes_picture(rows, features=names, emotions=in_order((first, second)), text=headline)
+    figure = boxes_picture(rows, features=names, emotions=in_order((first, second), unknown_last=True), text=headline)
     text = (
         "Boxes are the middle half of the clips, with a line at the median; whiskers end at the 5th and 95th "
         "percentile. Within a speaker, values are minus the mean of the speaker's clips of both emotions. As above, "
@@ -240,7 +240,7 @@ def clips_apart(spectra: Spectra, first: str, second: str) -> Finding:
 
 def _pair_table(table: FeatureTable, first: str, second: str) -> FeatureTable:
     """Return the clips of the two emotions; ConfigError unless both occur and differ."""
-    known = in_order(table.emotions)
+    known = in_order(table.emotions, unknown_last=True)
     for name in (first, second):
         if name not in known:
             raise ConfigError(f"no clip is {name!r}; expected two of {', '.join(known)}")

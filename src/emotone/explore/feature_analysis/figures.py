@@ -70,7 +70,7 @@ def boxes_picture(quantiles: pd.DataFrame, *, features: Sequence[str], emotions:
         for axes, feature in zip(panels.flat, features, strict=False):
             for y, emotion in enumerate(emotions):
                 for scale, place, tall in _BOXES:
-                    colour = "white" if scale == "raw" else colour_of(emotion)
+                    colour = "white" if scale == "raw" else colour_of(emotion, emotions)
                     numbers = boxes.loc[(feature, emotion, scale)].to_numpy()
                     box(axes, numbers, y + place, colour=colour, height=tall, widths=(0.8, 3.4, 1.5))
             axes.set_title(short(feature), fontsize=9)
@@ -189,10 +189,10 @@ def projection_picture(
     separation: Mapping[str, Separation],
 ) -> Figure:
     """Draw the plane twice, coloured by emotion and by speaker, with each group's name at its median."""
-    named, people = in_order(emotions), sorted(set(speakers))
+    named, people = in_order(emotions, unknown_last=True), sorted(set(speakers))
     shades = colormaps["viridis"](np.linspace(0, 0.95, len(people)))
     panels_of: Any = (
-        ("emotion", emotions, named, [colour_of(name) for name in named], named),
+        ("emotion", emotions, named, [colour_of(name, named) for name in named], named),
         ("speaker", speakers, people, list(shades), short_speakers(people)),
     )
     order = np.random.default_rng(0).permutation(len(emotions))  # so that no group is on top of another

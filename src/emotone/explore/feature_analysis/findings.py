@@ -103,7 +103,9 @@ def distributions(table: FeatureTable, *, top: int = 12) -> Finding:
     rows = quantiles(table, shown)
     names = [table.names[column] for column in shown]
     headline = f"The {len(names)} features that differ most by emotion within speakers"
-    figure = figures.boxes_picture(rows, features=names, emotions=in_order(table.emotions), text=headline)
+    figure = figures.boxes_picture(
+        rows, features=names, emotions=in_order(table.emotions, unknown_last=True), text=headline
+    )
     text = (
         "Boxes are the middle half of an emotion's clips, with a line at the median; whiskers end at the 5th and 95th "
         "percentile. Where the coloured boxes are further apart than the white ones, differences between speakers "

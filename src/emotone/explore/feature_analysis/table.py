@@ -126,7 +126,7 @@ def quantiles(table: FeatureTable, columns: list[int]) -> pd.DataFrame:
     raw = table.values[:, columns].astype(np.float64)
     within = statistics.centred(raw, table.speakers) + raw.mean(axis=0)
     rows = []
-    for emotion in in_order(table.emotions):
+    for emotion in in_order(table.emotions, unknown_last=True):
         chosen = table.emotions == emotion
         for scale, values in (("raw", raw), ("within speaker", within)):
             points = np.quantile(values[chosen], list(SHARES.values()), axis=0)

@@ -25,7 +25,9 @@ def bars(counts: Mapping[str, int], *, text: str) -> Figure:
     emotions = list(counts)
     with picture(7.0, 1.1 + 0.3 * len(counts), text=text) as figure:
         axes = figure.add_subplot()
-        axes.barh(range(len(emotions)), list(counts.values()), height=0.7, color=[colour_of(e) for e in emotions])
+        axes.barh(
+            range(len(emotions)), list(counts.values()), height=0.7, color=[colour_of(e, emotions) for e in emotions]
+        )
         for y, count in enumerate(counts.values()):
             axes.annotate(f"{count:,}", (count, y), (4, 0), textcoords="offset points", va="center")
         emotion_axis(axes, emotions)
@@ -84,7 +86,7 @@ def spreads(clips: pd.DataFrame, columns: Mapping[str, str], *, emotions: Sequen
         for axes, (column, label) in zip(panels[0], columns.items(), strict=True):
             for y, emotion in enumerate(emotions):
                 values = clips.loc[clips["emotion"] == emotion, column].to_numpy(float)
-                places, colour = y + rng.uniform(*_DOTS, values.size), colour_of(emotion)
+                places, colour = y + rng.uniform(*_DOTS, values.size), colour_of(emotion, emotions)
                 dots = {"markersize": 3.4, "alpha": 0.65, "markeredgewidth": 0, "rasterized": True}
                 axes.plot(values, places, ".", color=colour, **dots)
                 quantiles = np.quantile(values, _QUANTILES)

@@ -251,7 +251,7 @@ def clips(measured: Measured) -> Finding:
 def _spread_finding(
     name: str, title: str, text: str, clips: pd.DataFrame, labels: Mapping[str, str], *, wide: bool = False
 ) -> Finding:
-    emotions = in_order(clips["emotion"])
+    emotions = in_order(clips["emotion"], unknown_last=True)
     text += " A dot is a clip; the box is the middle half, the line in it the median, whiskers 5 to 95 %."
     figure = spreads(clips, labels, emotions=emotions, text=f"{title} by emotion")
     return Finding(name, title, text, summary_by_emotion(clips, list(labels), emotions=emotions), figure, wide)

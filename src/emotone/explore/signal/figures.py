@@ -32,7 +32,7 @@ def waveforms(cells: Mapping[str, tuple[FloatArray, FloatArray, FloatArray]], *,
 
     def draw(axes: Any, emotion: str) -> None:
         times, low, high = cells[emotion]
-        axes.fill_between(times, low, high, color=colour_of(emotion), linewidth=0.4)
+        axes.fill_between(times, low, high, color=colour_of(emotion, cells), linewidth=0.4)
 
     end_s = max(float(times[-1]) for times, _, _ in cells.values())
     limits: dict[str, Any] = {"xlim": (0, end_s), "ylim": (-1.05 * top, 1.05 * top)}
@@ -101,7 +101,7 @@ def contours(
                 axes.plot(times, values, color=_OTHERS, linewidth=0.8)
         times, values = broken[emotion]
         axes.plot(times, values, color="white", linewidth=3.6)
-        axes.plot(times, values, color=colour_of(emotion), linewidth=2)
+        axes.plot(times, values, color=colour_of(emotion, broken), linewidth=2)
         if hertz:
             axes.set_yscale("log", base=2)
             axes.minorticks_off()
@@ -122,7 +122,7 @@ def spectra(
     place = np.arange(everyone.size)
 
     def draw(axes: Any, emotion: str) -> None:
-        band, colour = bands[emotion], colour_of(emotion)
+        band, colour = bands[emotion], colour_of(emotion, bands)
         axes.fill_between(place, band.low, band.high, color=colour, alpha=0.28, linewidth=0)
         axes.plot(place, everyone, color=FAINT, linewidth=1)
         axes.plot(place, band.middle, color="white", linewidth=3.4)
@@ -170,7 +170,9 @@ def _panels(
                 continue
             draw(axes, emotions[place])
             axes.set_title(emotions[place], pad=5)
-            axes.spines["top"].set(visible=True, color=colour_of(emotions[place]), linewidth=5, capstyle="butt")
+            axes.spines["top"].set(
+                visible=True, color=colour_of(emotions[place], emotions), linewidth=5, capstyle="butt"
+            )
             if grid:
                 grid_behind(axes, "both", linewidth=0.7)
             if place + n_columns >= len(emotions):  # no panel is below it

@@ -57,7 +57,7 @@ def relevance_picture(arrays: Arrays, *, title: str) -> Figure:
             axes.set_ylabel("frequency, Hz" if column == 0 else "")
             axes.set_xlabel("time, % of the clip" if last else "", fontsize=8)
             side = figure.add_subplot(grid[row, 4 * column + 2])
-            _profiles(side, profiles[emotion], colour=colour_of(emotion), largest=largest)
+            _profiles(side, profiles[emotion], colour=colour_of(emotion, profiles), largest=largest)
             side.tick_params(labelbottom=last)
             side.set_xlabel("nats" if last else "", fontsize=8)
         place = figure.add_axes((0.72, 0.46 / height, 0.26, 0.1 / height))

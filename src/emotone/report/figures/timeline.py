@@ -31,7 +31,7 @@ def timeline_picture(timeline: Timeline, *, name: str) -> Figure:
         upper.set_title(f"{name}: {_headline(timeline)}", loc="left", fontsize=10, color=INK)
         labels = list(timeline.shares())
         if labels:
-            handles = [Patch(color=colour_of(label), label=label) for label in labels]
+            handles = [Patch(color=colour_of(label, timeline.emotions), label=label) for label in labels]
             columns = min(9, len(labels))
             figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=8)
     return figure
@@ -53,7 +53,7 @@ def _waveform(axes: Any, timeline: Timeline) -> None:
 def _segments(axes: Any, timeline: Timeline) -> None:
     for segment in timeline.segments:
         place, seconds = (segment.start_s, 0), segment.end_s - segment.start_s
-        axes.add_patch(Rectangle(place, seconds, 1, color=colour_of(segment.label), linewidth=0))
+        axes.add_patch(Rectangle(place, seconds, 1, color=colour_of(segment.label, timeline.emotions), linewidth=0))
     axes.set_ylim(0, 1)
     axes.set_yticks([])
     axes.spines[["left", "top", "right"]].set_visible(False)

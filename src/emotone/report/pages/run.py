@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from emotone.formatting import percent, setting_text
+from emotone.formatting import left_out_text, percent, setting_text
 from emotone.metrics import chance_uar, wilson
 from emotone.metrics.names import NAMES, SCORES
 from emotone.palette import colour_of
@@ -57,7 +57,7 @@ def page(folder: str | Path) -> str:
 
 
 def summary(run: RunFolder) -> list[str]:
-    """Return the main results in a few sentences: test clips, best and worst emotion, speakers, and calibration."""
+    """Return the main results in a few sentences, from the number of test clips to the clips that were left out."""
     test = run.metrics["test"]
     n_speakers = len(set(run.tested["speaker"]) - {""})
     n_folds = len(run.metrics.get("folds", [])) or 1
@@ -78,7 +78,8 @@ def summary(run: RunFolder) -> list[str]:
         calibration += (
             f"; {unsure_share} of predictions are unsure: {below} of them are right, and {above} of the others"
         )
-    return [*sentences, f"{calibration}."]
+    left_out = left_out_text(run.metrics.get("left_out", []))
+    return [*sentences, f"{calibration}.", *([f"{left_out}."] if left_out else [])]
 
 
 def _best_and_worst(test: Mapping[str, Any]) -> str:
@@ -110,7 +111,14 @@ def _class(test: Mapping[str, Any], emotion: str) -> dict[str, Any]:
     rates = {name: f"{100 * classes[name][emotion]:.1f}" if clips else "–" for name in ("recall", "precision", "f1")}
     span = span_text({"low": low, "high": high}) if clips else ""
     error = _most_frequent_error(test, emotion) or "–"
-    return {"name": emotion, "colour": colour_of(emotion), "clips": clips, **rates, "span": span, "error": error}
+    return {
+        "name": emotion,
+        "colour": colour_of(emotion, classes["support"]),
+        "clips": clips,
+        **rates,
+        "span": span,
+        "error": error,
+    }
 
 
 def _pictures(run: RunFolder) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The worst errors of a run: label, prediction, spectrogram and recording of each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ def cards(run: RunFolder) -> list[dict[str, Any]] | None:
     rows = table.to_dict("records")
     sounds = [_sound(run, str(row["file"])) for row in rows]
     width_s = max((samples.size for _, samples in sounds if samples is not None), default=1) / audio.SAMPLE_RATE
-    return [_card(row, *sound, width_s=width_s) for row, sound in zip(rows, sounds, strict=True)]
+    return [_card(row, *sound, emotions=run.emotions, width_s=width_s) for row, sound in zip(rows, sounds, strict=True)]
 
 
 def _sound(run: RunFolder, name: str) -> tuple[bytes, NDArray[np.float32] | None]:
@@ -48,7 +48,12 @@ def _sound(run: RunFolder, name: str) -> tuple[bytes, NDArray[np.float32] | None
 
 
 def _card(
-    row: Mapping[Any, Any], content: bytes, samples: NDArray[np.float32] | None, *, width_s: float
+    row: Mapping[Any, Any],
+    content: bytes,
+    samples: NDArray[np.float32] | None,
+    *,
+    emotions: Sequence[str],
+    width_s: float,
 ) -> dict[str, Any]:
     speaker, gender, intensity, statement = (
         _text(row.get(name)) for name in ("speaker", "gender", "intensity", "statement")
@@ -58,7 +63,7 @@ def _card(
         "rank": int(row["rank"]),
         "labelled": str(row["labelled"]),
         "predicted": str(row["predicted"]),
-        "colours": [colour_of(str(row[name])) for name in ("labelled", "predicted")],
+        "colours": [colour_of(str(row[name]), emotions) for name in ("labelled", "predicted")],
         "confidence": float(row["confidence"]),
         "labelled_score": float(row["labelled_score"]),
         "facts": ", ".join(fact for fact in facts if fact),

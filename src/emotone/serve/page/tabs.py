@@ -7,7 +7,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from emotone._version import TAGLINE
-from emotone.palette import COLOURS, OTHER
+from emotone.palette import OTHER, colour_of
 from emotone.recognition import model_card
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve.page.handlers import MAX_CLIPS, PageHandlers
@@ -39,7 +39,8 @@ def build(recognizer: Recognizer, *, queue: WorkQueue, folder: Path, kept_s: int
                 _html("lead", text="Choose a longer recording, such as a conversation, to see its emotions over time.")
                 _one_recording(handlers, handlers.timeline, name="timeline", hint="The timeline appears here.")
             with gr.Tab("Live", id="live"):
-                _html("live", adapts=recognizer.adapts, colours=COLOURS | OTHER)
+                colours = {emotion: colour_of(emotion, recognizer.emotions) for emotion in recognizer.emotions}
+                _html("live", adapts=recognizer.adapts, colours=colours | OTHER)
             if recognizer.adapts:
                 with gr.Tab("Your voice", id="voice"):
                     _voice(handlers)

@@ -1,0 +1,161 @@
+"""Read a table from a file, as texts: CSV of any separator, JSON Lines or Parquet; types are not guessed."""
+
+import codecs
+import csv
+import io
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from emotone.errors import CorpusError
+
+#: Suffixes of tables.
+SUFFIXES: tuple[str, ...] = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet")
+# UTF-32 comes first: its little-endian mark begins with that of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_SAVE_AS = "save it as UTF-8 (Excel: 'CSV UTF-8'; LibreOffice: character set 'Unicode (UTF-8)')"
+_SEPARATORS = ",;\t"
+# Excel reads the separator from such a first line, and does not show it.
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[ ;,]*(\r\n|\r|\n|$)', re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """The content of a table.
+
+    Attributes
+    ----------
+    path
+        The file.
+    header
+        Names of the columns, as written.
+    rows
+        Line number and texts of each row, ``""`` for an empty cell; blank lines are left out.
+    separator
+        ``","``, ``";"`` or a tab; ``""`` for JSON Lines and Parquet.
+    """
+
+    path: Path
+    header: tuple[str, ...]
+    rows: tuple[tuple[int, tuple[str, ...]], ...]
+    separator: str = ""
+
+
+def read_table_file(path: Path) -> TableFile:
+    """Read a table.
+
+    CSV and JSON Lines are in UTF-8, with or without a byte order mark, or in UTF-16 with one.  Other encodings are
+    refused, since a wrong guess gives wrong names of files and labels.
+
+    Raises
+    ------
+    CorpusError
+        The file can't be read, is no table, has another encoding, or has a row longer than its header.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise CorpusError(f"{str(path)!r} is no table; expected {', '.join(SUFFIXES)}, or a folder of folders")
+    try:
+        if suffix == ".parquet":
+            table = _parquet(path)
+        elif suffix in (".jsonl", ".ndjson"):
+            table = _json_lines(path)
+        else:
+            table = _csv(path)
+    except CorpusError:
+        raise
+    except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are ValueErrors
+        raise CorpusError(f"{str(path)!r} can't be read as a table: {error}; expected UTF-8 with a header") from error
+    for line, cells in table.rows:
+        if len(cells) > len(table.header):
+            raise CorpusError(
+                f"line {line} of {str(path)!r} has {len(cells)} cells, the header {len(table.header)}; "
+                "put texts that hold the separator in quotes"
+            )
+    return table
+
+
+def _text(path: Path) -> str:
+    """Decode a file; a CorpusError names what to save it as."""
+    content = path.read_bytes()
+    encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
+    if encoding == "utf-8" and b"\0" in content[:1000]:
+        raise CorpusError(f"{str(path)!r} holds null bytes: UTF-16 without a byte order mark, or no text; {_SAVE_AS}")
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        if encoding != "utf-8":
+            raise CorpusError(f"{str(path)!r} is damaged {encoding.upper()}: {error.reason}; {_SAVE_AS}") from error
+        line = content.count(b"\n", 0, error.start) + 1
+        before, after = content[: error.start].splitlines()[-1][-15:], content[error.start :].splitlines()[0][:15]
+        shown = (before + after).decode("cp1252", "replace")
+        raise CorpusError(
+            f"{str(path)!r} can't be read as a table: line {line} is not UTF-8, but perhaps Latin-1 ({shown!r}); "
+            f"expected UTF-8 with a header. The letters could be guessed wrong, so {_SAVE_AS}"
+        ) from error
+
+
+def _csv(path: Path) -> TableFile:
+    text = _text(path)
+    stated = _SEPARATOR_LINE.match(text)
+    n_before = 0
+    if stated:
+        text, n_before = text[stated.end() :], 1
+    first = re.split(r"[\r\n]", text, maxsplit=1)[0]
+    separator = stated[1] if stated else max(_SEPARATORS, key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    header = next(reader, [])
+    rows = [(reader.line_num + n_before, _stripped(cells)) for cells in reader if any(cells)]
+    return TableFile(path, _stripped(header), tuple(rows), separator)
+
+
+def _json_lines(path: Path) -> TableFile:
+    records: list[tuple[int, dict[str, Any]]] = []
+    for number, line in enumerate(re.split(r"\r\n|\r|\n", _text(path)), start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise CorpusError(
+                f"line {number} of {str(path)!r} is no JSON: {error}; expected an object a line"
+            ) from error
+        if not isinstance(record, dict):
+            raise CorpusError(f"line {number} of {str(path)!r} is no JSON object; expected {{...}} in each line")
+        records.append((number, record))
+    header = tuple(dict.fromkeys(name for _, record in records for name in record))
+    rows = ((number, _stripped([_cell(record.get(name)) for name in header])) for number, record in records)
+    return TableFile(path, header, tuple(rows))
+
+
+def _cell(value: Any) -> str:
+    """Write a value of JSON as a text."""
+    if value is None or value != value:  # a NaN is not equal to itself
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _parquet(path: Path) -> TableFile:
+    """Read header and rows; rows are numbered like the lines of a CSV file, from 2."""
+    table = pd.read_parquet(path)
+    if any(name is not None for name in table.index.names):  # audformat keeps file, start and end in the index
+        table = table.reset_index()
+    texts = table.astype(object).map(
+        lambda cell: str(cell) if not pd.api.types.is_scalar(cell) or pd.notna(cell) else ""
+    )
+    rows = ((line, _stripped(cells)) for line, cells in enumerate(texts.to_numpy().tolist(), start=2))
+    return TableFile(path, tuple(str(column) for column in table), tuple(rows))
+
+
+def _stripped(cells: list[str]) -> tuple[str, ...]:
+    return tuple(cell.strip() for cell in cells)
