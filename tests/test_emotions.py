@@ -4,9 +4,8 @@ import unicodedata
 
 import pytest
 
-from emotone.emotions import ALIASES, EMOTIONS, Vocabulary, canonical, class_name, class_names, in_order
+from emotone.emotions import Vocabulary, canonical, class_name, class_names, in_order
 from emotone.errors import CorpusError, UnknownEmotionError
-from emotone.palette import COLOURS, OTHER, colour_of
 
 
 def test_own_classes_follow_the_emotions() -> None:
@@ -83,15 +82,3 @@ def test_words_of_other_languages_are_suggested_and_not_guessed(word: str, neare
     assert (caught.value.word, caught.value.nearest) == (word, nearest)
     with pytest.raises(UnknownEmotionError):
         canonical(word)
-
-
-def test_own_classes_have_colours_that_differ() -> None:
-    own = [f"class {number}" for number in range(12)]
-    for classes in (own[:2], [*own[:3], "sad", "angry"], [*own, *EMOTIONS[:4]]):
-        colours = [colour_of(name, classes) for name in classes]
-        assert len(set(colours)) == len(classes)
-        assert not set(colours) & set(OTHER.values())
-    assert colour_of("sad", own) == colour_of("sad") == COLOURS["sad"]
-    assert colour_of("unsure", own) == OTHER["unsure"]
-    assert colour_of("class 1") in COLOURS.values()
-    assert not set(ALIASES) & set(COLOURS)

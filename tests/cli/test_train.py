@@ -83,6 +83,14 @@ def test_options_override_the_config(experiment, file):
     assert run("train", "tess", "--config", file, *options).exit_code == 0
     changes = {"out": Path("o"), "data": Path("e"), "emotions": None, "augment": (), "tune": False, "epochs": 5}
     assert experiment["config"] == replace(CONFIG, corpora=("tess",), **changes)
+    file.write_text(replace(CONFIG, labels={"gioia": "happy"}).to_toml(), encoding="utf-8")
+    for options, labels in (
+        ((), {"gioia": "happy"}),
+        (("--labels", "none"), None),
+        (("--labels", "sad=x"), {"x": "sad"}),
+    ):
+        assert run("train", "--config", file, *options).exit_code == 0
+        assert experiment["config"].labels == labels
 
 
 def test_data_comes_from_the_environment_last(experiment, monkeypatch):
