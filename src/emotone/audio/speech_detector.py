@@ -27,6 +27,8 @@ Gate = Callable[[Waveform], float]
 # A second opinion is asked for about sound at most this much below the level, after this many loud frames.
 _LOUD_DB, _GATE_EVERY, _GATE_FRAMES, _MAX_HUSH = 20.0, 12, 47, 10
 _GATE_THRESHOLD = 0.97
+# The detector is late by more than this, 0.26 s, before the gate is asked where a sound began.
+_ONSET_FRAMES, _ONSET_THRESHOLD = 8, 0.5
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,8 @@ class SpeechDetector:
             if since is not None:
                 probability = 1.0
                 self._first = since if self._first is None else min(since, self._first)
+            elif self._begun is None and self._first is None and probability >= self.settings.start:
+                self._first = self._second.onset(self._n_frames)
         return self._step(probability)
 
     def finish(self) -> list[Edge]:
@@ -209,12 +213,23 @@ class _SecondOpinion:
         if self._first_loud is None:
             self._first_loud, self._next_question = number, number + _GATE_EVERY
         self._last_loud = number
-        first = max(self._first_loud, number + 1 - len(self._recent))
         if is_silence and number >= self._next_question:
-            run = np.concatenate(list(self._recent)[first - number - 1 :])
-            self._is_speech = self._gate(run) >= _GATE_THRESHOLD
+            self._is_speech = self._gate(self._run(number)) >= _GATE_THRESHOLD
             self._next_question = number + _GATE_EVERY
-        return first if is_silence and self._is_speech else None
+        return self._first(number) if is_silence and self._is_speech else None
+
+    def onset(self, number: int) -> int | None:
+        """Return the frame since which a voice is loud that is detected only now; None if it is not a voice."""
+        if self._first_loud is None or number - self._first(number) < _ONSET_FRAMES:
+            return None
+        return self._first(number) if self._gate(self._run(number)) >= _ONSET_THRESHOLD else None
+
+    def _first(self, number: int) -> int:
+        """Return the first frame that is held of the current loud sound."""
+        return max(self._first_loud or 0, number + 1 - len(self._recent))
+
+    def _run(self, number: int) -> Waveform:
+        return np.concatenate(list(self._recent)[self._first(number) - number - 1 :])
 
 
 def is_speech(samples: Waveform) -> bool:
