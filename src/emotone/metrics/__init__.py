@@ -2,9 +2,11 @@
 
 from emotone.metrics._bootstrap import Interval
 from emotone.metrics.calibration import apply_temperature, expected_calibration_error, fit_temperature, reliability
-from emotone.metrics.names import NAMES, SCORES, ScoreName
+from emotone.metrics.names import ScoreName
 from emotone.metrics.risk_coverage import RiskCoverage, risk_coverage
 from emotone.metrics.scores import (
+    NAMES,
+    SCORES,
     accuracy,
     bootstrap_intervals,
     chance_uar,

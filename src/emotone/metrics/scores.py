@@ -16,6 +16,7 @@ from emotone.errors import ConfigError
 from emotone.metrics._arrays import Counts, Floats, classes, ratio, scored
 from emotone.metrics._bootstrap import Interval, interval, owners, resampled
 from emotone.metrics.calibration import expected_calibration_error
+from emotone.metrics.names import ScoreName
 
 
 def confusion(truth: ArrayLike, predicted: ArrayLike, *, n_classes: int | None = None) -> Counts:
@@ -220,7 +221,21 @@ def _macro_f1(counts: Counts) -> Floats:
     return ratio(ratio(2 * hits, mentions).sum(axis=-1), (mentions > 0).sum(axis=-1))
 
 
-_METRICS: dict[str, Callable[[Counts], Floats]] = {"accuracy": _accuracy, "uar": _uar, "macro_f1": _macro_f1}
+#: Every score that a run writes, and the function of the confusion matrix that computes it.  Scores with a function get
+#: a confidence interval.
+_TABLE: tuple[tuple[ScoreName, Callable[[Counts], Floats] | None], ...] = (
+    (ScoreName("accuracy", "Accuracy", "accuracy"), _accuracy),
+    (ScoreName("uar", "UAR", "UAR"), _uar),
+    (ScoreName("macro_f1", "Macro F1", "macro F1"), _macro_f1),
+    (ScoreName("ece", "Calibration error", "ECE"), None),
+    (ScoreName("aurc", "Area under the risk-coverage curve", "AURC", is_percent=False, digits=3), None),
+    (ScoreName("e_aurc", "Excess area under the risk-coverage curve", "E-AURC", is_percent=False, digits=3), None),
+)
+_METRICS = {name.key: function for name, function in _TABLE if function is not None}
+#: Key -> name of every score that a run writes.
+NAMES = {name.key: name for name, _ in _TABLE}
+#: Key -> title of the scores that have a confidence interval, the most important first.
+SCORES = {key: NAMES[key].title for key in sorted(_METRICS, key=lambda key: key != "uar")}
 
 
 def mean_recall(hits: NDArray[Any], support: NDArray[Any]) -> Floats:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from emotone.metrics.names import SCORES
+from emotone.metrics import SCORES
 from emotone.recognition.card import GRAPH, HEARD, SPEAKER, SPEECH
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emotone.formatting import MINUS, percent
-from emotone.metrics.names import SCORES
+from emotone.metrics import SCORES
 
 Result = Mapping[str, Any]
 _WIDTH = 100  # of a line of the report

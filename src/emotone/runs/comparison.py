@@ -13,7 +13,7 @@ import pandas as pd
 from emotone import files, metrics
 from emotone.errors import ConfigError
 from emotone.formatting import setting_text
-from emotone.metrics.names import SCORES
+from emotone.metrics import SCORES
 from emotone.progress import Progress
 from emotone.runs.folder import PLACES, RunFolder, read, truth_and_scores
 from emotone.runs.layout import COMPARISON, FOLDS

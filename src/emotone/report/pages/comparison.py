@@ -5,8 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from emotone.errors import ConfigError
-from emotone.metrics import chance_uar
-from emotone.metrics.names import NAMES, SCORES
+from emotone.metrics import NAMES, SCORES, chance_uar
 from emotone.report.figures import style
 from emotone.report.figures.comparison import comparison_picture, protocol_colours
 from emotone.report.pages.render import embedded, render

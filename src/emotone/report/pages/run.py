@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from emotone.formatting import left_out_text, percent, setting_text
-from emotone.metrics import chance_uar, wilson
-from emotone.metrics.names import NAMES, SCORES
+from emotone.metrics import NAMES, SCORES, chance_uar, wilson
 from emotone.palette import colour_of
 from emotone.report.figures import confusion, occlusion, permutation_importance, reliability, style
 from emotone.report.pages import worst_errors
