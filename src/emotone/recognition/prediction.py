@@ -12,6 +12,12 @@ UNSURE, NO_SPEECH = "unsure", "no speech"
 #: Below this probability of speech, the label is "no speech".
 SPEECH_THRESHOLD = 0.5
 
+#: Notes of predictions.
+TIMELINE_NOTE = (
+    "the recording is longer than {:g} s: this is the mean over its speech; a timeline shows how the emotion changes"
+)
+CHANNELS_NOTE = 'the two channels seem to hold different people: predict each with channel="left" and "right"'
+
 
 @dataclass(frozen=True)
 class Prediction:

@@ -90,6 +90,15 @@ class SpeakerProfile:
         n_clips = self.n_clips + 1
         return replace(self, mean=tuple((mean + (new - mean) / n_clips).tolist()), n_clips=n_clips)
 
+    def check_model(self, model: str, width: int) -> None:
+        """Raise `ConfigError` unless the profile belongs to the model of this SHA-256, with this many values."""
+        if (self.model, len(self.mean)) != (model, width):
+            raise ConfigError(
+                f"the profile belongs to the model {self.model[:12]} and has {len(self.mean)} values, and this "
+                f"model is {model[:12]} and needs {width}; adapt to the speaker's clips "
+                "again"
+            )
+
     def inputs(self) -> dict[str, npt.NDArray[np.float32]]:
         """Return the optional inputs of the graph: `card.SPEAKER` (1, e) and `card.HEARD` (1,), float32."""
         return {SPEAKER: np.array([self.mean], dtype=np.float32), HEARD: np.array([self.n_clips], dtype=np.float32)}

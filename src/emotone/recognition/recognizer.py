@@ -3,8 +3,6 @@
 A bundle contains only data, an ONNX graph and JSON: none of it is executed as Python.
 """
 
-import itertools
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,32 +13,25 @@ import numpy.typing as npt
 
 from emotone import audio
 from emotone.audio import SAMPLE_RATE, AudioSource, Channel, Recording
-from emotone.audio.resampling import peak_of
 from emotone.audio.speech_detector import Gate
 from emotone.errors import AudioError, ConfigError, EmotoneError, FeatureError, SilenceError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
 from emotone.recognition import card
-from emotone.recognition.prediction import SPEECH_THRESHOLD, Prediction
+from emotone.recognition.arguments import check_samples, check_several, chosen_emotions, restricted
+from emotone.recognition.prediction import CHANNELS_NOTE, SPEECH_THRESHOLD, TIMELINE_NOTE, Prediction
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.session import DEFAULT, bundle_folder, checked_session, extractor_of, speaker_width
 from emotone.recognition.stream import Stream, StreamSettings
 from emotone.recognition.timeline import Timeline, TimelineSettings, timeline
-from emotone.recognition.windows import WINDOWED_FROM_S, parts, parts_of_stream
+from emotone.recognition.windows import WINDOWED_FROM_S, blocks_with_progress, utterances
 from emotone.validation import check_range
-
-#: Recordings up to this length are read as a whole before windows are cut.
-_HEAD_S = 30.0
-_TIMELINE_NOTE = (
-    "the recording is longer than {:g} s: this is the mean over its speech; a timeline shows how the emotion changes"
-)
-_CHANNELS_NOTE = 'the two channels seem to hold different people: predict each with channel="left" and "right"'
 
 Vector = npt.NDArray[np.float32]
 
 
 class Recognizer:
-    """Recognise emotions with the model of a bundle.
+    """Recognise emotions with the model of a bundle.  Threads may share it: it keeps no state between predictions.
 
     Parameters
     ----------
@@ -52,9 +43,8 @@ class Recognizer:
     threshold
         Below this confidence, in [0, 1], a prediction is "unsure"; None: the calibrated threshold of the bundle.
     threads
-        Threads per prediction.  1 is the fastest for clips of a few seconds (9 ms for a clip of three seconds, and
-        18 ms with 2), because the graph has hundreds of small steps.  To use more cores, share the recognizer between
-        several threads.
+        Threads per prediction.  1 is the fastest for short clips: the graph has hundreds of small steps.  To use more
+        cores, share the recognizer between several threads.
 
     Attributes
     ----------
@@ -77,10 +67,6 @@ class Recognizer:
         The bundle's features need a package that is not installed.
     ConfigError
         An argument is invalid.
-
-    Notes
-    -----
-    Threads may share a recognizer: it keeps no state between predictions.
     """
 
     def __init__(
@@ -94,7 +80,7 @@ class Recognizer:
         folder = bundle_folder(bundle)
         self.card: dict[str, Any] = card.read(folder)
         self.folder = folder
-        self.emotions: tuple[str, ...] = _chosen(emotions, tuple(self.card["emotions"]))
+        self.emotions: tuple[str, ...] = chosen_emotions(emotions, tuple(self.card["emotions"]))
         is_restricted = len(self.emotions) < len(self.card["emotions"])
         self.notes = (f"only these emotions can be predicted: {', '.join(self.emotions)}",) if is_restricted else ()
         self._columns = [self.card["emotions"].index(emotion) for emotion in self.emotions]
@@ -163,7 +149,7 @@ class Recognizer:
         ConfigError
             The model can't adapt, ``profile`` belongs to another model, or ``clips`` is a single recording.
         """
-        _check_several(clips, name="clips")
+        check_several(clips, name="clips")
         before = self.new_profile() if profile is None else profile
         self.check_profile(before)
         sources, skipped, adapted = list(clips), [], before
@@ -195,12 +181,7 @@ class Recognizer:
             raise ConfigError(
                 f"profile is {profile!r:.80}, expected a SpeakerProfile; read a file with SpeakerProfile.load(path)"
             )
-        if (profile.model, len(profile.mean)) != (self.card["sha256"], self._speaker_width):
-            raise ConfigError(
-                f"the profile belongs to the model {profile.model[:12]} and has {len(profile.mean)} values, and this "
-                f"model is {self.card['sha256'][:12]} and needs {self._speaker_width}; adapt to the speaker's clips "
-                "again"
-            )
+        profile.check_model(self.card["sha256"], self._speaker_width)
 
     def predict(
         self,
@@ -274,7 +255,7 @@ class Recognizer:
         ConfigError
             ``profile`` is not a profile for this model, or ``sources`` is a single recording.
         """
-        _check_several(sources, name="sources")
+        check_several(sources, name="sources")
         if profile is not None:
             self.check_profile(profile)
         for source in sources:
@@ -315,7 +296,7 @@ class Recognizer:
 
         with audio.open_recording(source, channel=channel, track=track) as recording:
             made = timeline(
-                _with_progress(recording, progress),
+                blocks_with_progress(recording, progress),
                 answer,
                 emotions=self.emotions,
                 threshold=self.threshold,
@@ -323,7 +304,7 @@ class Recognizer:
                 settings=settings,
                 gate=self.speech_gate,
             )
-            return replace(made, notes=self.notes + ((_CHANNELS_NOTE,) if recording.has_two_people else ()))
+            return replace(made, notes=self.notes + ((CHANNELS_NOTE,) if recording.has_two_people else ()))
 
     def stream(
         self,
@@ -334,7 +315,7 @@ class Recognizer:
         adapt: bool = False,
         settings: StreamSettings | None = None,
     ) -> Stream:
-        """Return a stream for live sound; see `emotone.recognition.stream.Stream` for arguments and errors."""
+        """Return a stream for live sound; see `emotone.recognition.stream.Stream`."""
         return Stream(self, rate=rate, channels=channels, profile=profile, adapt=adapt, settings=settings)
 
     def embedding(self, source: AudioSource) -> Vector:
@@ -364,13 +345,7 @@ class Recognizer:
         ConfigError
             ``profile`` is not a profile for this model.
         """
-        shape = samples.shape if isinstance(samples, np.ndarray) else None
-        if shape is None or len(shape) != 1 or len(samples) < audio.MIN_SAMPLES:
-            problem = f"shape {shape}" if shape is not None else f"type {type(samples).__name__}"
-            raise AudioError(
-                f"samples have the {problem}; expected a numpy array (n,) with n from {audio.MIN_SAMPLES}; "
-                "use predict for a recording"
-            )
+        check_samples(samples)
         return self._outputs(samples, profile)[:2]
 
     @property
@@ -389,49 +364,20 @@ class Recognizer:
         If any windows contain speech, only those count.
         """
         outputs = []
-        for sound, seconds in self._parts(recording, progress):
+        for sound, seconds in utterances(recording, self.preprocessing, progress):
             scores, _, speech = self._outputs(sound, profile)
             outputs.append((scores, speech, seconds))
         counted = [output for output in outputs if output[1] >= SPEECH_THRESHOLD] or outputs
         all_scores, all_speech, weights = zip(*counted, strict=True)
         mean = np.asarray(np.average(all_scores, axis=0, weights=weights), np.float32)
-        notes = [_TIMELINE_NOTE.format(WINDOWED_FROM_S)] if len(outputs) > 1 else []
-        notes += [_CHANNELS_NOTE] if recording.has_two_people else []
+        notes = [TIMELINE_NOTE.format(WINDOWED_FROM_S)] if len(outputs) > 1 else []
+        notes += [CHANNELS_NOTE] if recording.has_two_people else []
         return mean, float(np.average(all_speech, weights=weights)), tuple(notes)
-
-    def _parts(self, recording: Recording, progress: Progress | None) -> Iterator[tuple[Vector, float]]:
-        """Yield what the model predicts of a recording: all of a short one, or the utterances of a longer one.
-
-        Each comes with its weight: the seconds of sound in it.
-
-        Raises
-        ------
-        SilenceError
-            The whole recording is silent.
-        """
-        sound = None
-        blocks = _with_progress(recording, progress)
-        head = next(blocks)
-        following = next(blocks, None)
-        if following is None:
-            sound = self.preprocessing.apply(audio.check_sound(head, recording.name))
-            is_short = len(sound) <= WINDOWED_FROM_S * SAMPLE_RATE
-            pieces: Iterable[Vector] = [sound] if is_short else parts(sound)
-        else:
-            pieces = parts_of_stream(itertools.chain([head, following], blocks))
-        is_silent = True
-        for part in pieces:
-            if len(part) >= audio.MIN_SAMPLES and peak_of(part) >= audio.SILENT_PEAK:
-                is_silent = False
-                trimmed = part if part is sound else self.preprocessing.apply(part)
-                yield trimmed, len(trimmed) / SAMPLE_RATE
-        if is_silent:
-            audio.check_sound(np.zeros(recording.n_samples, np.float32), recording.name)
 
     def _embeddings(self, source: AudioSource) -> Iterator[Vector]:
         """Yield the embedding (e,) of a recording, or of each window of a long recording."""
         with audio.open_recording(source) as recording:
-            for sound, _ in self._parts(recording, None):
+            for sound, _ in utterances(recording, self.preprocessing):
                 yield self.run(sound)[1]
 
     def _outputs(self, samples: Vector, profile: SpeakerProfile | None) -> tuple[Vector, Vector, float]:
@@ -450,43 +396,4 @@ class Recognizer:
                 f"a score or feature of the model is not finite for {len(samples) / SAMPLE_RATE:.2f} s of sound; leave "
                 "this recording out and report it"
             )
-        return self._restricted(scores[0]), embedding[0], float(speech[0][0, 0]) if speech else 1.0
-
-    def _restricted(self, scores: Vector) -> Vector:
-        """Return the probabilities of the chosen emotions, which sum to one."""
-        if len(self._columns) == len(scores):
-            return scores
-        chosen = scores[self._columns]
-        total = float(chosen.sum())
-        return chosen / total if total > 0 else np.full_like(chosen, 1 / len(chosen))
-
-
-def _chosen(names: Iterable[str] | None, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the emotions that a recognizer can answer, in the order of the bundle."""
-    if names is None:
-        return known
-    wanted = [names] if isinstance(names, str) else list(names)
-    unknown = [name for name in wanted if name not in known]
-    if unknown or len(set(wanted)) < 2:
-        problem = f"{unknown[0]!r} is not an emotion of this model" if unknown else f"emotions are {wanted}"
-        raise ConfigError(f"{problem}; expected two or more of {', '.join(known)}")
-    return tuple(name for name in known if name in wanted)
-
-
-def _with_progress(recording: Recording, progress: Progress | None) -> Iterator[Vector]:
-    """Yield blocks of a recording, and report the seconds that are done, if the header says how many there are."""
-    total_s = recording.duration_s
-    for block in recording.blocks(_HEAD_S):
-        yield block
-        if progress is not None:
-            done_s = round(recording.n_samples / SAMPLE_RATE)
-            total = done_s if total_s is None else max(1, round(total_s))
-            progress(min(done_s, total), total, "listening")
-
-
-def _check_several(sources: object, *, name: str) -> None:
-    """Raise `ConfigError` if the argument is a single recording, or not iterable."""
-    is_array = isinstance(sources, tuple) and any(isinstance(part, np.ndarray) for part in sources)  # (samples, rate)
-    is_single = is_array or isinstance(sources, str | bytes | os.PathLike | np.ndarray) or hasattr(sources, "read")
-    if is_single or not isinstance(sources, Iterable):
-        raise ConfigError(f"{name} has the type {type(sources).__name__}; expected several recordings: give a list")
+        return restricted(scores[0], self._columns), embedding[0], float(speech[0][0, 0]) if speech else 1.0

@@ -1,13 +1,17 @@
 """Speech in a recording, and windows of it, in bounded memory."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from emotone.audio import SAMPLE_RATE
+from emotone.audio import MIN_SAMPLES, SAMPLE_RATE, SILENT_PEAK, Recording, check_sound
+from emotone.audio.resampling import peak_of
 from emotone.audio.speech_bounds import islands
 from emotone.audio.speech_detector import Edge, SpeechDetector
+from emotone.preprocessing import Preprocessing
+from emotone.progress import Progress
 
 Waveform = npt.NDArray[np.float32]
 
@@ -22,6 +26,7 @@ PAUSE_S, SHORTEST_S, _JOINED_S, _JOINED_PAUSE_S = 0.3, 1.0, 5.0, 1.0
 _WINDOW, _HOP = round(WINDOW_S * SAMPLE_RATE), round(HOP_S * SAMPLE_RATE)
 #: Samples of a stream that are split at once, and the least.
 _MOST, _LEAST = 30 * SAMPLE_RATE, 15 * SAMPLE_RATE
+_HEAD_S = 30.0
 #: Each value of the envelope is the peak of this many seconds.
 ENVELOPE_STEP_S = 0.05
 _ENVELOPE_STEP = round(ENVELOPE_STEP_S * SAMPLE_RATE)
@@ -80,6 +85,51 @@ def parts_of_stream(blocks: Iterable[Waveform]) -> Iterator[Waveform]:
             held = held[at:].copy()
     if len(held):
         yield from parts(held)
+
+
+def utterances(
+    recording: Recording, preprocessing: Preprocessing, progress: Progress | None = None
+) -> Iterator[tuple[Waveform, float]]:
+    """Yield what a model predicts of a recording: all of a short one, or the utterances of a longer one.
+
+    Yields
+    ------
+    Preprocessed samples (n,), and the seconds of sound in them, which are their weight.
+
+    Raises
+    ------
+    AudioError
+        The recording is too short; `SilenceError` if all of it is silent.
+    """
+    whole = None
+    blocks = blocks_with_progress(recording, progress)
+    head = next(blocks)
+    following = next(blocks, None)
+    if following is None:
+        whole = preprocessing.apply(check_sound(head, recording.name))
+        is_short = len(whole) <= WINDOWED_FROM_S * SAMPLE_RATE
+        pieces: Iterable[Waveform] = [whole] if is_short else parts(whole)
+    else:
+        pieces = parts_of_stream(itertools.chain([head, following], blocks))
+    is_silent = True
+    for part in pieces:
+        if len(part) >= MIN_SAMPLES and peak_of(part) >= SILENT_PEAK:
+            is_silent = False
+            sound = part if part is whole else preprocessing.apply(part)
+            yield sound, len(sound) / SAMPLE_RATE
+    if is_silent:
+        check_sound(np.zeros(MIN_SAMPLES, np.float32), recording.name)
+
+
+def blocks_with_progress(recording: Recording, progress: Progress | None) -> Iterator[Waveform]:
+    """Yield blocks of a recording, and report the seconds that are done, if the header says how many there are."""
+    total_s = recording.duration_s
+    for block in recording.blocks(_HEAD_S):
+        yield block
+        if progress is not None:
+            done_s = round(recording.n_samples / SAMPLE_RATE)
+            total = done_s if total_s is None else max(1, round(total_s))
+            progress(min(done_s, total), total, "listening")
 
 
 class SpeechReader:
