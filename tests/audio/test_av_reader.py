@@ -141,6 +141,28 @@ def test_ogg_that_was_cut_is_refused(kind: str, share: float) -> None:
         audio.read(data[: round(share * len(data))])
 
 
+@pytest.mark.parametrize(
+    ("kind", "codec", "options"),
+    [
+        ("matroska", "aac", {}),
+        ("webm", "libopus", {}),
+        ("mp4", "aac", {"movflags": "+faststart"}),
+        ("matroska", "flac", {}),
+    ],
+)
+@pytest.mark.parametrize("video_s", [0.0, 5.0])
+def test_containers_that_were_cut_are_refused(kind: str, codec: str, options: dict[str, str], video_s: float) -> None:
+    if kind == "webm" and video_s:
+        return
+    data = media(
+        [tone(4) * np.linspace(0.1, 1, 4 * RATE, dtype=np.float32)], kind, codec, options=options, video_s=video_s
+    )
+    assert len(audio.read(data)) > 3.9 * 16_000
+    for share in (0.5, 0.9):
+        with pytest.raises(AudioError, match="cut short.*copy or download it again"):
+            audio.read(data[: round(share * len(data))])
+
+
 def test_low_frequency_effects_are_no_voice() -> None:
     rumble = np.zeros((RATE, 6), np.float32)
     rumble[:, 2] = tone(1)  # the voice, in the centre

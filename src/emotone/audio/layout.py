@@ -67,7 +67,12 @@ def layout_of(file: BinaryIO, name: str) -> Layout:
     if head[:4] == b"OggS":
         return Layout(False, _ogg_links(file, n_bytes, name))
     if head[:4] == b"\x1aE\xdf\xa3":
-        return Layout(False, _split(file, _MATROSKA_START, n_bytes))
+        links = _split(file, _MATROSKA_START, n_bytes)
+        _check_matroska_length(file, links[-1][0], n_bytes, name)
+        return Layout(False, links)
+    if head[4:8] == b"ftyp":
+        _check_boxes(file, n_bytes, name)
+        return Layout(False, ((0, n_bytes),))
     whole = ((0, n_bytes),)
     # Sun AU, Core Audio, Sony Wave64, NIST SPHERE, Creative Voice.  libsndfile's other formats print to stdout.
     if head.startswith((b".snd", b"dns.", b"caff", b"riff\x2e\x91\xcf\x11", b"NIST_1A", b"Creative Voice File")):
@@ -111,11 +116,8 @@ def _chunked(file: BinaryIO, head: bytes, n_bytes: int, name: str) -> Layout:
         if kind in (b"data", b"SSND"):
             there = n_bytes - at
             by_libsndfile = size > 0 or not there
-            if there < size * (1 - _TRUNCATED_SHARE) and size < _PLACEHOLDER_BYTES:
-                raise AudioError(
-                    f"{name}: the recording was cut short, {there} of {size} bytes of sound are there "
-                    f"({math.floor(100 * there / size)} %); copy or download it again"
-                )
+            if size < _PLACEHOLDER_BYTES:
+                _check_whole(there, size, name)
             break
         at += size + size % 2
     else:
@@ -149,6 +151,55 @@ def _split(file: BinaryIO, start: re.Pattern[bytes], n_bytes: int) -> tuple[tupl
         kept = text[-64:]
         at += len(text) - len(kept)
     return tuple(zip(begins, [*begins[1:], n_bytes], strict=True))
+
+
+def _check_matroska_length(file: BinaryIO, begin: int, n_bytes: int, name: str) -> None:
+    """Compare the size of a Matroska segment (RFC 9559) with the file's; live recordings do not state it."""
+    file.seek(begin + 4)
+    head = file.read(128)
+    n, header_bytes = _vint(head, 0)
+    at = n + header_bytes
+    if head[at : at + 4] != b"\x18S\x80g":
+        return
+    n, size = _vint(head, at + 4)
+    if n and size != (1 << 7 * n) - 1:  # all ones: unknown
+        _check_whole(n_bytes - begin - 4 - at - 4 - n, size, name)
+
+
+def _vint(text: bytes, at: int) -> tuple[int, int]:
+    """Return the bytes and the value of a variable-size integer of EBML (RFC 8794); (0, 0) if it is not one."""
+    if at >= len(text) or not text[at]:
+        return 0, 0
+    n = 9 - text[at].bit_length()
+    value = int.from_bytes(text[at : at + n], "big") & ((1 << 7 * n) - 1)
+    return n, value
+
+
+def _check_boxes(file: BinaryIO, n_bytes: int, name: str) -> None:
+    """Compare the sizes of the boxes of an MP4 file (ISO 14496-12) with the file's."""
+    at = 0
+    for _ in range(_MAX_CHUNKS):
+        file.seek(at)
+        head = file.read(16)
+        if len(head) < 8:
+            return
+        size = int.from_bytes(head[:4], "big")
+        if size == 1 and len(head) == 16:
+            size = int.from_bytes(head[8:], "big")
+        if size < 8:  # 0: up to the end of the file
+            return
+        if head[4:8] == b"mdat":
+            _check_whole(n_bytes - at, size, name)
+        at += size
+
+
+def _check_whole(there: int, size: int, name: str) -> None:
+    """Raise `AudioError` if over 1 % of the bytes that a header states are missing."""
+    if there < size * (1 - _TRUNCATED_SHARE):
+        raise AudioError(
+            f"{name}: the recording was cut short, {there} of {size} bytes of sound are there "
+            f"({math.floor(100 * there / size)} %); copy or download it again"
+        )
 
 
 def _ogg_links(file: BinaryIO, n_bytes: int, name: str) -> tuple[tuple[int, int], ...]:
@@ -233,12 +284,7 @@ def _check_mpeg_length(file: BinaryIO, begin: int, n_bytes: int, name: str) -> N
     if at < 0 or not head[at + 7] & 2:
         return
     size = struct.unpack_from(">I", head, at + (12 if head[at + 7] & 1 else 8))[0]
-    there = n_bytes - begin
-    if there < size * (1 - _TRUNCATED_SHARE):
-        raise AudioError(
-            f"{name}: the recording was cut short, {there} of {size} bytes are there ({math.floor(100 * there / size)} "
-            "%); copy or download it again"
-        )
+    _check_whole(n_bytes - begin, size, name)
 
 
 def _tag_size(head: bytes) -> int:
