@@ -142,21 +142,18 @@ def test_ogg_that_was_cut_is_refused(kind: str, share: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "codec", "options"),
+    ("kind", "codec", "video_s"),
     [
-        ("matroska", "aac", {}),
-        ("webm", "libopus", {}),
-        ("mp4", "aac", {"movflags": "+faststart"}),
-        ("matroska", "flac", {}),
+        ("matroska", "aac", 0),
+        ("matroska", "aac", 5),
+        ("webm", "libopus", 0),
+        ("mp4", "aac", 5),
+        ("matroska", "flac", 0),
     ],
 )
-@pytest.mark.parametrize("video_s", [0.0, 5.0])
-def test_containers_that_were_cut_are_refused(kind: str, codec: str, options: dict[str, str], video_s: float) -> None:
-    if kind == "webm" and video_s:
-        return
-    data = media(
-        [tone(4) * np.linspace(0.1, 1, 4 * RATE, dtype=np.float32)], kind, codec, options=options, video_s=video_s
-    )
+def test_containers_that_were_cut_are_refused(kind: str, codec: str, video_s: float) -> None:
+    rising = tone(4) * np.linspace(0.1, 1, 4 * RATE, dtype=np.float32)
+    data = media([rising], kind, codec, video_s=video_s)
     assert len(audio.read(data)) > 3.9 * 16_000
     for share in (0.5, 0.9):
         with pytest.raises(AudioError, match="cut short.*copy or download it again"):
