@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from emotone import audio
+from emotone.audio.av_reader import Clock
 from emotone.errors import AudioError, EmotoneError
 from support.media import RATE, media, tone
 
@@ -57,6 +58,26 @@ def test_a_track_that_starts_late_stays_late(kind: str, codec: str) -> None:
     assert onsets_s(samples) == pytest.approx([3.5, 8.5], abs=0.05)
     assert audio.info(data).duration_s == pytest.approx(10.5, abs=0.06)
     assert onsets_s(audio.read(data, start_s=8, end_s=9)) == pytest.approx([0.5], abs=0.05)
+
+
+@pytest.mark.parametrize(("kind", "codec"), [("matroska", "aac"), ("webm", "libopus"), ("mp4", "aac")])
+def test_sound_alone_that_starts_late_stays_late(kind: str, codec: str) -> None:
+    data = media([two_words()], kind, codec, starts_s=[2.5])
+    assert onsets_s(audio.read(data)) == pytest.approx([3.5, 8.5], abs=0.05)
+    assert audio.info(data).duration_s == pytest.approx(10.5, abs=0.06)
+
+
+def test_a_live_stream_that_was_joined_late_starts_at_once() -> None:
+    data = media([two_words()], "webm", "libopus", starts_s=[3600.0])
+    assert onsets_s(audio.read(data)) == pytest.approx([1, 6], abs=0.05)
+
+
+def test_jitter_of_time_stamps_inserts_no_silence() -> None:
+    clock, chance = Clock(48_000, 0.0), random.Random(0)
+    gaps = [clock.place(0.02 * n + chance.uniform(0, 0.15), 960) for n in range(500)]
+    assert sum(gaps) < 0.2 * 48_000
+    assert clock.place(20.0, 960) == pytest.approx(10 * 48_000, abs=0.2 * 48_000), "a real gap"
+    assert clock.place(0.0, 960) == 0, "a clock that started anew"
 
 
 def test_the_default_track_is_taken_and_another_can_be_named() -> None:
@@ -160,6 +181,12 @@ def test_containers_that_were_cut_are_refused(kind: str, codec: str, video_s: fl
             audio.read(data[: round(share * len(data))])
 
 
+def test_ogg_that_was_cut_within_the_header_of_a_page_is_refused() -> None:
+    data = JOINED["ogg opus"](tone(4))
+    with pytest.raises(AudioError, match="cut short within the header of an Ogg page"):
+        audio.read(data[: data.rindex(b"OggS") + 10])
+
+
 def test_low_frequency_effects_are_no_voice() -> None:
     rumble = np.zeros((RATE, 6), np.float32)
     rumble[:, 2] = tone(1)  # the voice, in the centre
@@ -173,6 +200,9 @@ def test_low_frequency_effects_are_no_voice() -> None:
     extensible += b"\x01\x00\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71"
     sound = (rumble * 32767).astype("<i2").tobytes()
     body = b"WAVEfmt " + struct.pack("<I", 40) + extensible + b"data" + struct.pack("<I", len(sound)) + sound
+    files.append(b"RIFF" + struct.pack("<I", len(body)) + body)
+    plain = struct.pack("<HHIIHH", 1, 6, RATE, RATE * 12, 12, 16)
+    body = b"WAVEfmt " + struct.pack("<I", 16) + plain + b"data" + struct.pack("<I", len(sound)) + sound
     files.append(b"RIFF" + struct.pack("<I", len(body)) + body)
     buffer = io.BytesIO()
     soundfile.write(buffer, rumble, RATE, format="FLAC")

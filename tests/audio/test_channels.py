@@ -50,6 +50,8 @@ def test_two_people_on_two_channels() -> None:
     room = 0.0005 * rng.standard_normal((len(turns), 2))
     call = (np.stack([voice * (turns == 0), voice * (turns == 1)], axis=1) + room).astype(np.float32)
     assert contrast_of(call)
+    hum = 0.003 * np.sin(2 * np.pi * 50 * np.arange(len(turns)) / 16_000)
+    assert contrast_of((call + 0.01 + hum[:, None]).astype(np.float32)), "with an offset and hum"
     music = (np.stack([voice, 0.4 * voice], axis=1) + room).astype(np.float32)
     assert not contrast_of(music)
     assert not contrast_of(np.stack([voice, 0 * voice], axis=1).astype(np.float32)), "one voice on one side"
@@ -61,3 +63,9 @@ def test_two_people_on_two_channels() -> None:
     with audio.open_recording((call, 16_000), channel="left") as recording:
         recording.whole()
         assert not recording.has_two_people
+
+
+def test_an_offset_does_not_hide_that_channels_cancel() -> None:
+    voice = 0.3 * np.random.default_rng(0).standard_normal(16_000)
+    samples = audio.read((np.stack([voice + 0.01, 0.01 - voice], axis=1), 16_000))
+    assert samples.std() > 0.29

@@ -21,6 +21,10 @@ _DEMUXERS = (
 )
 #: Time stamps are this far off in sound without gaps: block sizes of Vorbis, milliseconds of WebM, encoder delays.
 _JITTER_S = 0.04
+#: A longer step back is a clock that started anew; shorter ones are jitter of arrival times, as in live WebM.
+_RESTART_S = 1.0
+#: Containers whose clock begins with the recording, unless the first time stamp is later than this: a live stream.
+_LATEST_START_S = 60.0
 #: A longer gap is a damaged time stamp.
 _LONGEST_GAP_S = 6 * 3600.0
 #: The same in live sound, where the bytes of a gap cost a client nothing, and its silence costs the service time.
@@ -88,6 +92,9 @@ class AvReader:
             self.codec = getattr(stream.codec_context, "name", "unknown").removesuffix("float")  # mp3float
             check_format(self.channels, self.sample_rate, name=name)  # before anything is decoded
             self.lfe = tuple(n for n, channel in enumerate(stream.layout.channels) if channel.name.startswith("LFE"))
+            start_s = (container.start_time or 0) / 1e6
+            counts_from_0 = self.container.startswith(_SEEKABLE) and 0 <= start_s <= _LATEST_START_S
+            self._origin_s = 0.0 if counts_from_0 else start_s
             self.n_frames = self._claimed()
 
     def _claimed(self) -> int | None:
@@ -95,12 +102,12 @@ class AvReader:
         stream, container = self._stream, self._container
         if not self.container.startswith(("mov,", "matroska,", "wav")):
             return None
-        late_s = max(0.0, float((stream.start_time or 0) * stream.time_base) - (container.start_time or 0) / 1e6)
+        late_s = max(0.0, float((stream.start_time or 0) * stream.time_base) - self._origin_s)
         if stream.duration:
             late = late_s if late_s > _JITTER_S else 0.0
             return int(round((late + float(stream.duration * stream.time_base)) * self.sample_rate))
         if container.duration and len(container.streams) == 1:  # with video it is the longest stream's
-            return int(round(container.duration / 1e6 * self.sample_rate))
+            return int(round((container.duration / 1e6 - self._origin_s) * self.sample_rate))
         return None
 
     def count(self) -> int:
@@ -119,7 +126,7 @@ class AvReader:
         return clock.position or 0
 
     def _clock(self) -> "Clock":
-        return Clock(self.sample_rate, (self._container.start_time or 0) / 1e6, longest_gap_s=self._longest_gap_s)
+        return Clock(self.sample_rate, self._origin_s, longest_gap_s=self._longest_gap_s)
 
     def chunks(self, start: int, size: int) -> Iterator[Waveform]:
         """Yield blocks (about ``size``, channels) from sample ``start`` to the end."""
@@ -217,12 +224,13 @@ class Clock:
                 self.origin_s = time_s
             wanted = round((time_s - self.origin_s) * self._rate)
             jitter, longest = _JITTER_S * self._rate, self._longest_gap_s * self._rate
+            restart = _RESTART_S * self._rate
             if self.position is None and not self._is_first:  # after a seek
                 position = min(wanted, self._start)
                 gap = wanted - position
             elif jitter < wanted - position <= longest:
                 gap = wanted - position
-            elif abs(wanted - position) > jitter:  # the clock started anew, where recordings were joined
+            elif position - wanted > restart or wanted - position > longest:  # recordings were joined
                 self.origin_s = time_s - position / self._rate
         self._is_first = False
         self.position = position + gap + n_samples

@@ -25,6 +25,8 @@ _FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 _MATROSKA_START = re.compile(rb"\x1aE\xdf\xa3.{0,56}?B\x82[\x84-\x88](?:webm|matroska)", re.DOTALL)
 _BLOCK = 1 << 20
 _LFE_BIT = 3
+#: Numbers of channels that are 5.1 and 7.1 sound where the file does not say.
+_SURROUND = (6, 8)
 #: Bytes that are searched for the first frame of an MP3 file, behind a tag or rubbish.
 _MPEG_SEARCH = 1 << 20
 
@@ -131,7 +133,8 @@ def _chunked(file: BinaryIO, head: bytes, n_bytes: int, name: str) -> Layout:
 def _lfe_of_wav(form: bytes, order: str) -> tuple[int, ...]:
     """Return the index of the low-frequency channel that the mask of WAVE_FORMAT_EXTENSIBLE names."""
     if len(form) < 24 or struct.unpack_from(order + "H", form)[0] != 0xFFFE:
-        return ()
+        n_channels = struct.unpack_from(order + "H", form, 2)[0] if len(form) >= 4 else 0
+        return (_LFE_BIT,) if n_channels in _SURROUND else ()
     mask = struct.unpack_from(order + "I", form, 20)[0]
     return ((mask & ((1 << _LFE_BIT) - 1)).bit_count(),) if mask >> _LFE_BIT & 1 else ()
 
@@ -211,7 +214,7 @@ def _ogg_links(file: BinaryIO, n_bytes: int, name: str) -> tuple[tuple[int, int]
         The last page is incomplete: the file was cut.
     """
     begins: list[int] = []
-    in_header, at = False, 0
+    in_header, is_last, at = False, True, 0
     while at + 27 <= n_bytes:
         file.seek(at)
         page = file.read(27)
@@ -225,10 +228,15 @@ def _ogg_links(file: BinaryIO, n_bytes: int, name: str) -> tuple[tuple[int, int]
                 f"{name}: the recording was cut short, its last Ogg page ends after {end} bytes and the file after "
                 f"{n_bytes}; copy or download it again"
             )
-        is_first = bool(page[5] & 2)
+        is_first, is_last = bool(page[5] & 2), bool(page[5] & 4)
         if is_first and not in_header:
             begins.append(at)
         in_header, at = is_first, end
+    if not is_last and at < n_bytes:
+        raise AudioError(
+            f"{name}: the recording was cut short within the header of an Ogg page, after {n_bytes} bytes; copy or "
+            "download it again"
+        )
     begins = begins or [0]
     return tuple(zip(begins, [*begins[1:], n_bytes], strict=True))
 

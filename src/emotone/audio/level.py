@@ -34,7 +34,7 @@ class RunningLevel:
 
     def push(self, frame: Waveform) -> None:
         """Take the next frame (n,)."""
-        self._peak = max(float(frame.max()), -float(frame.min()))
+        self._peak = _peak_of(frame)
         self._level = max(FLOOR, self._peak, self._level * self._fall)
 
     def scaled(self, frame: Waveform) -> Waveform:
@@ -42,6 +42,11 @@ class RunningLevel:
         self.push(frame)
         return np.asarray(frame * np.float32(_TARGET / self._level), np.float32)
 
-    def is_within(self, db: float) -> bool:
-        """Say whether the last frame's peak is at most this much below the level."""
-        return self._peak > FLOOR and self._peak >= self._level * 10 ** (-db / 20)
+    def is_within(self, db: float, frame: Waveform | None = None) -> bool:
+        """Say whether the peak of a frame, or of the last one, is at most this much below the level."""
+        peak = self._peak if frame is None else _peak_of(frame)
+        return peak > FLOOR and peak >= self._level * 10 ** (-db / 20)
+
+
+def _peak_of(frame: Waveform) -> float:
+    return max(float(frame.max()), -float(frame.min()))

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, TypeAlias
 
 import numpy.typing as npt
 
-from emotone.errors import AudioError
+from emotone.errors import AudioError, EmotoneError
 
 #: A path, the bytes of a file, an open binary file, or (samples (n,) or (n, channels), rate in Hz).
 AudioSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | tuple[npt.NDArray[Any], int]
@@ -56,6 +56,8 @@ def open_file(source: str | os.PathLike[str] | bytes | BinaryIO, stack: ExitStac
         file.seek(0)
         first = file.read(1)
         file.seek(0)
+    except EmotoneError:
+        raise
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise AudioError(f"{name}: the open file can't be read ({error}); open it with open(path, 'rb')") from error
     if isinstance(first, str):

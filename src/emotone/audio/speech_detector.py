@@ -225,8 +225,13 @@ class _SecondOpinion:
         return self._first(number) if self._gate(self._run(number)) >= _ONSET_THRESHOLD else None
 
     def _first(self, number: int) -> int:
-        """Return the first frame that is held of the current loud sound."""
-        return max(self._first_loud or 0, number + 1 - len(self._recent))
+        """Return the first frame that is held of the current loud sound.
+
+        Frames 20 dB below the level now were loud only before the voice began.
+        """
+        held = list(self._recent)[max(self._first_loud or 0, number + 1 - len(self._recent)) - number - 1 :]
+        loud = (n for n, frame in enumerate(held) if self._level.is_within(_LOUD_DB, frame))
+        return number + 1 - len(held) + next(loud, len(held) - 1)
 
     def _run(self, number: int) -> Waveform:
         return np.concatenate(list(self._recent)[self._first(number) - number - 1 :])
