@@ -90,9 +90,13 @@ def test_interrupt_loses_only_the_recording_in_work(bundle, tmp_path, form):
     os.mkfifo(tmp_path / "pipe")
     words = ["predict", str(tmp_path / "clip.wav"), str(tmp_path / "pipe"), "--model", str(bundle), "--format", form]
     process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    with (tmp_path / "pipe").open("wb"):  # waits until the first file is done and the pipe is read
+    with (tmp_path / "pipe").open("wb"):  # waits for a reader
+        out = b""
+        while b"sad" not in out:
+            out += os.read(process.stdout.fileno(), 4096)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        rest, err = process.communicate(timeout=60)
+        out += rest
     assert process.returncode == 130
     assert err.decode() == "interrupted; 1 of 2 recordings are done\n"
     assert "sad" in out.decode()

@@ -173,7 +173,7 @@ def test_of_a_long_recording_every_window_counts_as_a_clip(bundle, tmp_path):
     evaluate(bundle, (str(corpus),), tmp_path, adapt=True, out=tmp_path / "out")
     table = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
     row = table[table["path"].str.endswith("anna-1.wav")].iloc[0]
-    expected = handmade.expected(handmade.tone(0.1), mean=(7 * 0.2 + 2 * 0.1) / 9, heard=9)
+    expected = handmade.expected(handmade.tone(0.1), mean=(46 * 0.2 + 2 * 0.1) / 48, heard=48)
     np.testing.assert_allclose(scores_of(row), over_shared(expected), atol=2e-3)
 
 

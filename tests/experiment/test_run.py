@@ -46,7 +46,7 @@ def test_metrics_json_has_the_agreed_shape(finished):
     config, summary, _ = finished
     told = json.loads((config.out / "metrics.json").read_text())
     assert told == summary.metrics
-    assert list(told) == ["protocol", "validation", "test", "folds", "unsure", "groups", "left_out"]
+    assert list(told) == ["protocol", "validation", "test", "folds", "unsure", "groups"]
     wanted = {"accuracy", "uar", "macro_f1", "per_class", "confusion", "ece", "interval"}
     assert wanted <= told["validation"].keys() & told["test"].keys()
     assert told["protocol"]["name"] == "speaker-6fold"
@@ -122,7 +122,7 @@ def test_the_bundle_is_the_final_model_and_its_card_says_how_it_was_scored(finis
     assert card["protocol"] == summary.metrics["protocol"]
     (corpus,) = card["training"]["corpora"]
     assert (corpus["name"], corpus["clips"], corpus["speakers"], corpus["commercial_use"]) == ("toy", 54, 6, False)
-    assert "fitted on all clips" in card["training"]["note"]
+    assert "trained on all clips" in card["training"]["note"]
     assert "or on clips of their speakers" in card["training"]["note"]
     assert card["calibration"]["n_predictions"] == 54
     assert recognizer.predict(manifest.parent / clips["file"][0]).emotion == "neutral"  # and not unsure

@@ -251,7 +251,7 @@ def test_card_says_what_the_bundle_is(tiny, learned, tmp_path):
     assert card["calibration"].pop("greatest_difference") < 1e-4
     assert card["calibration"] == {"coverage": 0.9, "temperature": 2.0, "threshold": 0.3}
     assert card["parameters"] == {"C": 0.5} and card["scores"]["uar"] == 0.5
-    assert card["preprocessing"] == PREPROCESSING.to_dict() == {"trim_db": 40.0, "min_duration_s": 0.2}
+    assert card["preprocessing"] == PREPROCESSING.to_dict()
     assert {"emotone", "python", "onnxruntime", "scikit-learn"} <= set(card["versions"])
 
 
@@ -263,7 +263,7 @@ def test_card_says_what_the_bundle_is(tiny, learned, tmp_path):
         ({"temperature": float("nan")}, "temperature is nan"),
         ({"threshold": 1.2}, "threshold is 1.2"),
         ({"card": told(emotions=EMOTIONS[:3])}, r"classes \[0, 1, 2, 3\], and the card names 3 emotions"),
-        ({"card": told(emotions=(*EMOTIONS[:3], "glee"))}, "the card can't be written.*'glee'"),
+        ({"card": told(emotions=(*EMOTIONS[:3], "unsure"))}, "the card can't be written.*'unsure'"),
         ({"card": told(scores={"uar": float("nan")})}, "the card can't be written"),
         ({"card": told(training={"note": object()})}, "object is no JSON value"),
         (

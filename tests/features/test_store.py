@@ -161,7 +161,7 @@ def test_files_that_swap_their_names_swap_their_features(tmp_path: Path, make_vo
 
 def test_augmented_copies_depend_on_number_and_seed_alone(tmp_path: Path, clips: list[Path]) -> None:
     def computed(folder: str, copy: int, seed: int, order: list[Path]) -> np.ndarray:
-        augmentation = Augmentation(augment.parse("noise,speed"), copy=copy, seed=seed)
+        augmentation = Augmentation(augment.parse(["noise", "speed"])[0], copy=copy, seed=seed)
         store = FeatureStore(tmp_path / folder)
         return store.compute(Table(order), Loudest(), augmentation=augmentation, workers=1).values
 

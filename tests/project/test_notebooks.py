@@ -218,7 +218,7 @@ def test_features_on_ravdess(data, real_cache):
         "top": "separating.table.loc[separating.table['shown'], 'feature'].tolist()",
         "q": "separating.table['q_within'].head(20).tolist()",
         "alone": "float(separating.table['balanced_accuracy'].max())",
-        "share": "features.ranking(table)['speaker_share'].median()",
+        "share": "feature_analysis.ranking(table)['speaker_share'].median()",
     }
     values, _ = run_notebook("02_features_happy_sad", ask, cache=real_cache, DATA=str(data))
     assert values["shape"] == [1440, 2022]

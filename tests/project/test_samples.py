@@ -13,7 +13,7 @@ CODECS = {
     ".wav": ("wav", "pcm_16"),
     ".flac": ("flac", "pcm_16"),
     ".ogg": ("ogg", "vorbis"),
-    ".mp3": ("mp3", "mpeg_layer_iii"),
+    ".mp3": ("mp3", "mp3"),
 }
 
 

@@ -117,19 +117,24 @@ def utterances(
             is_silent = False
             sound = part if part is whole else preprocessing.apply(part)
             yield sound, len(sound) / SAMPLE_RATE
+            if following is not None:
+                _report(recording, progress)
     if is_silent:
         check_sound(np.zeros(MIN_SAMPLES, np.float32), recording.name)
 
 
 def blocks_with_progress(recording: Recording, progress: Progress | None) -> Iterator[Waveform]:
     """Yield blocks of a recording, and report the seconds that are done, if the header says how many there are."""
-    total_s = recording.duration_s
     for block in recording.blocks(_HEAD_S):
         yield block
-        if progress is not None:
-            done_s = round(recording.n_samples / SAMPLE_RATE)
-            total = done_s if total_s is None else max(1, round(total_s))
-            progress(min(done_s, total), total, "listening")
+        _report(recording, progress)
+
+
+def _report(recording: Recording, progress: Progress | None) -> None:
+    if progress is not None:
+        done_s, total_s = round(recording.n_samples / SAMPLE_RATE), recording.duration_s
+        total = done_s if total_s is None else max(1, round(total_s))
+        progress(min(done_s, total), total, "listening")
 
 
 class SpeechReader:

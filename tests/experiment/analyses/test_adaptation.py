@@ -40,9 +40,9 @@ class Told:
     def embed(self, X):
         return np.asarray([np.eye(100, dtype=np.float32)[clip] for clip in X])
 
-    def adapted_proba(self, embedding, *, mean, heard):
-        self.heard.append((embedding, mean, heard))
-        answers = np.arange(1, 1 + len(self.classes_)) + np.minimum(heard, 50)[:, None]
+    def adapted_proba(self, embedding, *, mean, n_clips):
+        self.heard.append((embedding, mean, n_clips))
+        answers = np.arange(1, 1 + len(self.classes_)) + np.minimum(n_clips, 50)[:, None]
         return answers / answers.sum(axis=1, keepdims=True)
 
 

@@ -198,7 +198,9 @@ def test_finished_run_of_before_there_were_conditions_stays_valid(manifest, tmp_
     (config.out / "config.toml").write_text(older)
     monkeypatch.setattr(sys.modules["emotone.experiment.run"], "gather", None)  # nothing is computed again
     assert run(config).metrics == told
-    with pytest.raises(ConfigError, match=r"a run of other settings: conditions is None there and \['noise-0'\] here"):
+    with pytest.raises(
+        ConfigError, match=r"a run with other settings .conditions is None there and \['noise-0'\] here"
+    ):
         run(toy.config(manifest, config.out, conditions=("noise-0",)))
 
 
@@ -219,7 +221,7 @@ def test_clip_that_a_condition_makes_unreadable_is_named_before_any_fold(manifes
         return found
 
     config = toy.config(manifest, tmp_path / "run", conditions=("noise-5",))
-    with pytest.raises(FeatureError, match="not one of 54 clips could be read; the first: nothing is left of it"):
+    with pytest.raises(FeatureError, match="none of 54 clips could be read; the first: nothing is left of it"):
         run(config)
     monkeypatch.setattr(FeatureStore, "compute", one_broken)
     with pytest.raises(FeatureError, match=f"{path} can't be tested under 'noise-5': nothing is left of it; leave"):
