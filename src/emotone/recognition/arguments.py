@@ -28,8 +28,8 @@ def chosen_emotions(names: Iterable[str] | None, known: tuple[str, ...]) -> tupl
 
 
 def _known_name(name: Any, known: tuple[str, ...]) -> Any:
-    """Return the known name that differs from ``name`` only in case, or ``name`` if there is none, or several."""
-    alike = [one for one in known if isinstance(name, str) and one.casefold() == name.casefold()]
+    """Return the known name that equals ``name`` except for case; without it, or with several, ``name`` itself."""
+    alike = [emotion for emotion in known if isinstance(name, str) and emotion.casefold() == name.casefold()]
     return alike[0] if len(alike) == 1 else name
 
 
