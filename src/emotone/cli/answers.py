@@ -85,10 +85,10 @@ class Answers(Generic[T]):
         for number, file in enumerate(self._files):
             try:
                 answer = self._answer(file, number)
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as interrupt:
                 self._progress.hide()
                 self._print_notes()
-                raise KeyboardInterrupt(f"{number} of {len(self._files)} recordings are done") from None
+                raise type(interrupt)(f"{number} of {len(self._files)} recordings are done") from None
             if answer.result is None:
                 self._failed = True
             else:

@@ -174,5 +174,6 @@ def timeline(
             _show(answers, format=format, threshold=recognizer.threshold)
         else:
             for _ in _done(answers):
-                output.console().print(f"Timeline: {out}", markup=False, soft_wrap=True)
+                if sys.stdout.writable():  # not if it was closed
+                    output.console().print(f"Timeline: {out}", markup=False, soft_wrap=True)
     answers.finish()
