@@ -272,13 +272,13 @@ def _muxed(samples: np.ndarray, kind: str, codec: str, rate: int) -> bytes:
 
 
 def containers(voices: Voices) -> list[Row]:
-    """One clip in 40 containers and codecs."""
-    clip = 3 * voices.clip(voices.some(1, seed=4)[0])
-    plain = _scores(voices.recognizer, clip)
+    """One clip in 40 containers and codecs, with the built-in model, which is sure of it."""
+    recognizer, clip = Recognizer(), 3 * voices.clip(voices.some(1, seed=4)[0])
+    plain = _scores(recognizer, clip)
     wrong = []
     for kind, codec, rate in CONTAINERS:
         data = _muxed(clip, kind, codec, rate)
-        scores = _scores_of(voices.recognizer, data)
+        scores = _scores_of(recognizer, data)
         off_s = max(abs(audio.info(data).duration_s - len(clip) / RATE), abs(len(audio.read(data)) - len(clip)) / RATE)
         most = 0.25 if rate == 8_000 else 0.05
         if scores.argmax() != plain.argmax() or np.abs(scores - plain).max() > most or off_s > 0.05:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -85,7 +86,8 @@ def test_encoding_of_the_environment_is_respected(bundle, odd_names):
 
 
 @pytest.mark.parametrize("form", ["table", "json", "csv"])
-def test_interrupt_loses_only_the_recording_in_work(bundle, tmp_path, form):
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupt_loses_only_the_recording_in_work(bundle, tmp_path, form, sent, code):
     write_wav(tmp_path / "clip.wav", handmade.tone(0.02))
     os.mkfifo(tmp_path / "pipe")
     words = ["predict", str(tmp_path / "clip.wav"), str(tmp_path / "pipe"), "--model", str(bundle), "--format", form]
@@ -94,14 +96,66 @@ def test_interrupt_loses_only_the_recording_in_work(bundle, tmp_path, form):
         out = b""
         while b"sad" not in out:
             out += os.read(process.stdout.fileno(), 4096)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         rest, err = process.communicate(timeout=60)
         out += rest
-    assert process.returncode == 130
+    assert process.returncode == code
     assert err.decode() == "interrupted; 1 of 2 recordings are done\n"
     assert "sad" in out.decode()
     if form == "json":
         assert [answer["emotion"] for answer in json.loads(out)] == ["sad"]
+
+
+def test_interrupt_before_the_first_answer_leaves_valid_json(bundle, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    words = ["predict", str(tmp_path / "pipe"), "--model", str(bundle), "--format", "json"]
+    process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with (tmp_path / "pipe").open("wb"):
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out)) == (143, [])
+    assert err.decode() == "interrupted; 0 of 1 recordings are done\n"
+
+
+def in_shell(*words, redirection):
+    command = f"{shlex.join([*COMMAND, *map(str, words)])} {redirection}"
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(
+    ("command", "form"),
+    [*(("predict", form) for form in ("table", "json", "csv")), *(("timeline", form) for form in ("table", "vtt"))],
+)
+def test_closed_stdout_is_one_line_and_closed_stderr_loses_no_answer(bundle, clips, command, form):
+    words = [command, clips / "a_sad.wav", "--model", bundle, "--format", form]
+    done = in_shell(*words, redirection=">&-")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: stdout is closed") and done.stderr.count("\n") == 1
+    plain = in_shell(*words, redirection="")
+    for redirection in ("2>&-", "2>&- <&-"):
+        done = in_shell(*words, redirection=redirection)
+        assert (done.returncode, done.stdout, done.stderr) == (0, plain.stdout, "")
+    done = in_shell(*words, redirection=">&- 2>&- <&-")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2> >(exec true)"], ids=["closed", "not read"])
+def test_errors_that_are_not_read_lose_no_answer(bundle, clips, redirection):
+    files = [clips / "e_text.wav"] * 5 + [clips / "a_sad.wav"]
+    done = in_shell("predict", *files, "--model", bundle, redirection=redirection)
+    assert done.returncode == 1 and " sad " in done.stdout and "error" not in done.stdout
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["predict", "--help"], ["dance"]])
+def test_closed_stdout_of_help_is_one_line(words):
+    done = in_shell(*words, redirection=">&-")
+    assert done.returncode in (1, 2) and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+
+
+def test_timeline_in_a_file_needs_no_stdout(bundle, clips, tmp_path):
+    words = ["timeline", clips / "a_sad.wav", "--model", bundle, "--out", tmp_path / "a.vtt"]
+    done = in_shell(*words, redirection=">&-")
+    assert (done.returncode, done.stderr) == (0, "") and (tmp_path / "a.vtt").read_text().startswith("WEBVTT")
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "json"])

@@ -25,6 +25,10 @@ from support.command_line import run
         (["predict", "x.wav", "--track", "0"], "--track is '0'; expected a whole number from 1. See"),
         (["timeline", "x.wav", "--channel", "up"], "--channel is 'up'; expected mix, left, right, or a number from 1"),
         (["predict", "x.wav", "--raw", "s16le"], "--raw: the raw format is 's16le'; expected ENCODING:RATE"),
+        (
+            ["timeline", "x.raw", "--raw", "s16le:8000", "--track", "2"],
+            "--track is 2, and the sound of --raw has no tracks; leave out one of the two. See",
+        ),
         (["predict", "-", "/dev/stdin"], "standard input can be read once"),
         (["timeline", "x.wav", "--format", "xml"], "--format is 'xml'; expected table|json|csv|vtt"),
         (["serve", "--port", "99999"], "--port is '99999'; expected a whole number from 1 to 65535. See"),

@@ -22,7 +22,9 @@ def call(tmp_path):
 
 
 @pytest.mark.parametrize("command", ["predict", "timeline"])
-@pytest.mark.parametrize(("channel", "emotion"), [("left", "sad"), ("1", "sad"), ("right", "angry"), ("2", "angry")])
+@pytest.mark.parametrize(
+    ("channel", "emotion"), [("left", "sad"), ("Left", "sad"), ("1", "sad"), ("RIGHT", "angry"), ("2", "angry")]
+)
 def test_channel_is_chosen(bundle, call, command, channel, emotion, loud):
     result = run(command, call, "--model", bundle, "--format", "json", "--channel", channel)
     (answer,) = json.loads(result.stdout)
@@ -55,7 +57,7 @@ def test_two_people_are_noted_with_the_option_for_one(bundle, call, command):
 @pytest.mark.parametrize("command", ["predict", "timeline"])
 def test_emotions_restrict_the_answer_and_that_is_said(bundle, tmp_path, command, loud):
     write_wav(tmp_path / "clip.wav", handmade.tone(0.02))
-    words = [command, tmp_path / "clip.wav", "--model", bundle, "--emotions", "angry, happy"]
+    words = [command, tmp_path / "clip.wav", "--model", bundle, "--emotions", "angry, Happy"]
     result = run(*words, "--format", "json")
     (answer,) = json.loads(result.stdout)
     chosen = [name for name in handmade.EMOTIONS if name in ("angry", "happy")]

@@ -121,6 +121,29 @@ def test_headerless_sound_is_read_with_raw(bundle, tmp_path, command, loud):
     assert ",angry," in from_pipe.stdout
 
 
+@pytest.mark.parametrize("command", ["predict", "timeline"])
+def test_raw_is_refused_for_a_file_with_a_header(bundle, tmp_path, command):
+    write_wav(tmp_path / "clip.wav", TONE)
+    result = run(command, tmp_path / "clip.wav", "--model", bundle, "--raw", "s16le:16000:1")
+    assert result.exit_code == 1 and " sad " not in result.stdout
+    assert "clip.wav: the file has the header of RIFF (WAV), and --raw is for sound without; leave out --raw" in (
+        result.stderr
+    )
+
+
+@pytest.mark.parametrize("command", ["predict", "timeline"])
+@pytest.mark.parametrize(("encoding", "content"), [("S16LE", bytes(200)), ("f32le", b"\xff" * 64_000)])
+def test_errors_of_raw_sound_name_the_file(bundle, tmp_path, command, encoding, content):
+    (tmp_path / "clip.raw").write_bytes(content)
+    words = [command, tmp_path / "clip.raw", "--model", bundle, "--format", "csv", "--raw", f"{encoding}:16000:1"]
+    result = run(*words, "--channel", "2")
+    assert result.exit_code == 1 and "clip.raw: channel is '2'" in result.stdout + result.stderr
+    result = run(*words)
+    if command == "predict":
+        assert result.exit_code == 1 and f"{tmp_path / 'clip.raw'}" in result.stdout + result.stderr
+    assert "the array" not in result.stdout + result.stderr
+
+
 def test_raw_needs_files_with_samples(bundle, tmp_path):
     (tmp_path / "short.raw").write_bytes(b"a")
     result = run("predict", tmp_path, tmp_path / "short.raw", "--model", bundle, "--raw", "s16le:8000:1")

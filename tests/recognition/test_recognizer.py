@@ -15,6 +15,7 @@ from emotone.errors import AudioError, ConfigError, FeatureError
 from emotone.recognition import card as cards
 from emotone.recognition import profile, session
 from emotone.recognition import recognizer as module
+from emotone.recognition.arguments import chosen_emotions
 from emotone.recognition.recognizer import Recognizer
 from support import handmade
 
@@ -143,9 +144,38 @@ def test_settings_of_another_type_are_an_error(bundle):
         ({"bundle": bundle, "threads": "2"}, "threads is '2', expected a whole number"),
         ({"bundle": bundle, "threshold": "high"}, "threshold is 'high'; expected 0 to 1"),
         ({"bundle": bundle, "threshold": True}, "threshold is True; expected 0 to 1"),
+        ({"bundle": bundle, "emotions": 5}, "emotions are 5; expected a list of two or more of "),
+        ({"bundle": bundle, "emotions": [5, ["sad"]]}, "5 is not an emotion of this model; expected two or more of "),
     ):
         with pytest.raises(ConfigError, match=message):
             Recognizer(**arguments)
+
+
+def test_emotions_are_known_in_any_case(bundle):
+    assert (
+        Recognizer(bundle, emotions=["SAD", "Angry"]).emotions == Recognizer(bundle, emotions=["sad", "angry"]).emotions
+    )
+    assert chosen_emotions(["a", "A"], ("A", "a", "b")) == ("A", "a")
+
+
+def test_times_and_tracks_of_another_type_are_an_error(recognizer, tmp_path):
+    write_wav(tmp_path / "clip.wav", handmade.tone(0.02))
+    for source in (tmp_path / "clip.wav", (handmade.tone(0.02), RATE)):
+        for name, value in (("start_s", "a"), ("start_s", None), ("start_s", True), ("end_s", "b")):
+            with pytest.raises(AudioError, match=f"{name} is {value!r}; expected a number of seconds"):
+                recognizer.predict(source, **{name: value})
+        for track in ("a", 0, 1.5, True):
+            for method in (recognizer.predict, recognizer.timeline):
+                with pytest.raises(AudioError, match=f"track is {track!r}; expected a number from 1"):
+                    method(source, track=track)
+        parts = {"start_s": np.float32(0.0), "end_s": np.int64(1), "track": np.int64(1)}
+        assert recognizer.predict(source, **parts).emotion == "sad"
+
+
+def test_array_has_a_single_track(recognizer):
+    for method in (recognizer.predict, recognizer.timeline):
+        with pytest.raises(AudioError, match="track is 2, and an array is a single track; leave out track"):
+            method((handmade.tone(0.02), RATE), track=2)
 
 
 def test_settings_out_of_range_are_refused(bundle):

@@ -64,6 +64,26 @@ _ENCODINGS = {
 }
 #: Names of the encodings.
 ENCODINGS = tuple(_ENCODINGS)
+#: Position and bytes that begin the header of a recording, and the name of its format.
+_HEADERS = (
+    *((0, start, "RIFF (WAV)") for start in (b"RIFF", b"RIFX", b"RF64")),
+    (0, b"fLaC", "FLAC"),
+    (0, b"OggS", "Ogg"),
+    (0, b"ID3", "ID3 (MP3)"),
+    (0, b"\x1aE\xdf\xa3", "Matroska or WebM"),
+    (4, b"ftyp", "MP4"),
+)
+
+
+def header_of(data: bytes) -> str:
+    """Return the format whose header begins the content of a file, or "" for sound without a header.
+
+    Examples
+    --------
+    >>> header_of(b"fLaC...")
+    'FLAC'
+    """
+    return next((name for at, start, name in _HEADERS if data.startswith(start, at)), "")
 
 
 @dataclass(frozen=True)
@@ -110,7 +130,7 @@ class RawFormat:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the format that a text ``ENCODING:RATE[:CHANNELS]`` describes.
+        """Return the format that a text ``ENCODING:RATE[:CHANNELS]`` describes; the encoding can be in any case.
 
         Raises
         ------
@@ -128,7 +148,7 @@ class RawFormat:
                 f"the raw format is {text!r}; expected ENCODING:RATE or ENCODING:RATE:CHANNELS, such as s16le:8000:1, "
                 f"with an encoding of {', '.join(ENCODINGS)}"
             )
-        return cls(encoding, *(int(number[:9]) for number in numbers))
+        return cls(encoding.lower(), *(int(number[:9]) for number in numbers))
 
     @property
     def frame_bytes(self) -> int:

@@ -23,6 +23,10 @@ _IN_COMMANDS = (
 _STEPS = 1000
 
 
+#: The name of an array in errors of `emotone.audio`.  Of files, only those of ``--raw`` are read as arrays.
+_ARRAY = "the array"
+
+
 class _Result(Protocol):
     @property
     def notes(self) -> tuple[str, ...]: ...
@@ -44,6 +48,12 @@ class Answer(Generic[T]):
     def to_dict(self) -> dict[str, Any]:
         """Return the object of ``--format json``."""
         return {"file": self.file, **({"error": self.error} if self.result is None else self.result.to_dict())}
+
+
+def _with_name(error: EmotoneError, file: str) -> str:
+    """Return the message of an error; it names the file, also if the file was read as an array."""
+    text = str(error)
+    return file + text.removeprefix(_ARRAY) if text.startswith(_ARRAY) else text
 
 
 class Answers(Generic[T]):
@@ -75,10 +85,10 @@ class Answers(Generic[T]):
         for number, file in enumerate(self._files):
             try:
                 answer = self._answer(file, number)
-            except KeyboardInterrupt:
+            except KeyboardInterrupt as interrupt:
                 self._progress.hide()
                 self._print_notes()
-                raise KeyboardInterrupt(f"{number} of {len(self._files)} recordings are done") from None
+                raise type(interrupt)(f"{number} of {len(self._files)} recordings are done") from None
             if answer.result is None:
                 self._failed = True
             else:
@@ -99,7 +109,7 @@ class Answers(Generic[T]):
         try:
             return Answer(file, self._predict(file, partial(self._draw, number)))
         except EmotoneError as error:
-            return Answer(file, error=str(error))
+            return Answer(file, error=_with_name(error, file))
 
     def finish(self) -> None:
         """Print each note of the results once, on stderr; exit with 1 if a file failed."""

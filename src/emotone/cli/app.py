@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -22,20 +23,37 @@ _TITLES = ("Arguments", *(f"{group} options" for group in _GROUPS), "Options")
 _UsageError: Any = typer.BadParameter.__base__
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does: answers that are being printed are completed."""
+
+
+def raise_on_sigterm() -> None:
+    """Let SIGTERM raise `Terminated`, unless the process ignores it."""
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise Terminated
+
+
 class Group(TyperGroup):
     """Turn errors that a user can fix into one line and an exit code."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         """Parse the arguments before the command; exit with 2 if they are wrong."""
-        output.accept_all_characters()
+        output.prepare_streams()
         has_arguments = bool(args)
         try:
             return super().parse_args(ctx, args)
         except _UsageError as error:
             raise (_exit_usage(error) if has_arguments else error) from error  # without arguments it shows the help
+        except EmotoneError as error:  # --help on a closed stdout
+            output.error(error)
+            raise typer.Exit(1) from error
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
-        """Run a command; exit with 1 after an error, 2 after wrong arguments, 130 after Ctrl-C."""
+        """Run a command; exit with 1 after an error, 2 after wrong arguments, 130 after Ctrl-C, 143 after SIGTERM."""
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
@@ -56,7 +74,7 @@ class Group(TyperGroup):
         except KeyboardInterrupt as error:
             remedy = "run the same command again to continue" if ctx.invoked_subcommand in _RESUMABLE else ""
             output.note("; ".join(filter(None, ("interrupted", str(error), remedy))))
-            raise typer.Exit(130) from error
+            raise typer.Exit(143 if isinstance(error, Terminated) else 130) from error
         raise typer.Exit(1)
 
 

@@ -1,7 +1,10 @@
 """What the commands print: errors in one line, a progress bar, tables.  rich is imported where it is first used."""
 
 import codecs
+import contextlib
+import io
 import json
+import os
 import re
 import sys
 import textwrap
@@ -12,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import typer
 
-from emotone.errors import MissingExtraError
+from emotone.errors import EmotoneError, MissingExtraError
 from emotone.formatting import percent
 
 if TYPE_CHECKING:
@@ -56,8 +59,28 @@ def _substituted(error: UnicodeError) -> tuple[str | bytes, int]:
 codecs.register_error("emotone", _substituted)
 
 
-def accept_all_characters() -> None:
-    """Let stdout and stderr accept every character, also one that their encoding lacks."""
+class _ClosedStdout(io.TextIOBase):
+    """Replaces a stdout that was closed (``>&-``), which Python gives as None; writing raises `EmotoneError`."""
+
+    def write(self, text: str, /) -> int:
+        raise EmotoneError("stdout is closed, so nothing can be printed; leave it open, or redirect it to a file")
+
+    def writable(self) -> bool:
+        return False
+
+
+def prepare_streams() -> None:
+    """Let stdout and stderr accept every character, also one that their encoding lacks; replace closed ones.
+
+    What is written on a closed stderr is dropped.
+    """
+    if sys.stdout is None or sys.stderr is None:
+        # Files that are opened later must not get the numbers of the standard streams, on which libraries may write.
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass
+        os.close(descriptor)
+        sys.stdout = sys.stdout or _ClosedStdout()
+        sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="emotone")
@@ -65,12 +88,17 @@ def accept_all_characters() -> None:
 
 def error(message: object) -> None:
     """Print ``error: ...`` on stderr, in one line; red on a terminal."""
-    typer.secho(f"error: {one_line(message)}", fg="red", file=sys.stderr)
+    _print_on_stderr(f"error: {one_line(message)}", colour="red")
 
 
 def note(message: object) -> None:
     """Print a line on stderr; yellow on a terminal."""
-    typer.secho(one_line(message), fg="yellow", file=sys.stderr)
+    _print_on_stderr(one_line(message), colour="yellow")
+
+
+def _print_on_stderr(line: str, *, colour: str) -> None:
+    with contextlib.suppress(BrokenPipeError):  # its reader is gone, and the answers go to stdout
+        typer.secho(line, fg=colour, file=sys.stderr)
 
 
 def missing(error: ImportError) -> str:
@@ -214,13 +242,15 @@ def print_csv(rows: Iterable[Sequence[object]]) -> None:
 
 def print_json(items: Iterable[Any]) -> None:
     """Print a JSON list, in ASCII, each item as soon as it is given; the list also ends if the items do not."""
-    opening = "["
+    before = "\n"
+    print("[", end="", flush=True)
     try:
         for item in items:
-            print(f"{opening}\n{textwrap.indent(json.dumps(item, indent=2), '  ')}", end="", flush=True)
-            opening = ","
+            text = before + textwrap.indent(json.dumps(item, indent=2), "  ")
+            before = ",\n"
+            print(text, end="", flush=True)  # in one call, which Ctrl-C does not cut
     finally:
-        print("[]" if opening == "[" else "\n]", flush=True)
+        print("]" if before == "\n" else "\n]", flush=True)
 
 
 def plain_table(*headers: str, numbers: Sequence[str] = ()) -> "Table":

@@ -17,10 +17,10 @@ def _check_channel(value: str) -> str:
     from emotone.audio.channels import channel_number
 
     try:
-        channel_number(value)
-    except AudioError as error:
-        raise typer.BadParameter(f"--{error}") from error
-    return value
+        channel_number(value.lower())
+    except AudioError:
+        raise typer.BadParameter(f"--channel is {value!r}; expected mix, left, right, or a number from 1") from None
+    return value.lower()
 
 
 def parse_names(value: str) -> tuple[str, ...]:
@@ -33,10 +33,12 @@ def names(value: str | None) -> tuple[str, ...] | None:
     return None if value is None else parse_names(value)
 
 
-def raw_format(value: str | None) -> RawFormat | None:
-    """Return the format of ``--raw``; None without it."""
+def raw_format(value: str | None, *, track: int | None = None) -> RawFormat | None:
+    """Return the format of ``--raw``; None without it; an error if ``--track`` is given too."""
     if value is None:
         return None
+    if track is not None:
+        raise typer.BadParameter(f"--track is {track}, and the sound of --raw has no tracks; leave out one of the two")
     from emotone.audio.raw import RawFormat
 
     try:

@@ -162,7 +162,7 @@ def predict(
 
     if timeline:
         raise typer.BadParameter("--timeline is now a separate command: emotone timeline FILE")
-    raw_format = options.raw_format(raw)
+    raw_format = options.raw_format(raw, track=track)
     recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
         profile = profile_of(recognizer, adapt_to, save_to=save_profile, progress=progress)

@@ -81,7 +81,7 @@ def source_of(path: str, *, raw: RawFormat | None = None) -> AudioSource:
     Raises
     ------
     AudioError
-        Standard input is a terminal or closed, or headerless sound can't be read.
+        Standard input is a terminal or closed, or headerless sound can't be read or has a header.
     """
     source: str | BinaryIO = path
     if path in STDIN:
@@ -93,12 +93,17 @@ def source_of(path: str, *, raw: RawFormat | None = None) -> AudioSource:
         source = sys.stdin.buffer
     if raw is None:
         return source
+    from emotone.audio.raw import header_of
     from emotone.audio.sources import open_file
 
     with ExitStack() as stack:
         content = open_file(source, stack)[0].read()
     if len(content) < raw.frame_bytes:
         raise AudioError(f"{path}: {len(content)} bytes are no sample of {raw.frame_bytes} bytes; correct --raw")
+    if header := header_of(content):
+        raise AudioError(
+            f"{path}: the file has the header of {header}, and --raw is for sound without; leave out --raw"
+        )
     return raw.decode(content), raw.rate
 
 

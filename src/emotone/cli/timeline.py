@@ -156,7 +156,7 @@ def timeline(
     from emotone.recognition.recognizer import Recognizer
 
     _check_outputs(files, out=out, picture=picture, profile=save_profile)
-    raw_format = options.raw_format(raw)
+    raw_format = options.raw_format(raw, track=track)
     recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
         profile = profile_of(recognizer, adapt_to, save_to=save_profile, progress=progress)
@@ -174,5 +174,6 @@ def timeline(
             _show(answers, format=format, threshold=recognizer.threshold)
         else:
             for _ in _done(answers):
-                output.console().print(f"Timeline: {out}", markup=False, soft_wrap=True)
+                if sys.stdout.writable():  # not if it was closed
+                    output.console().print(f"Timeline: {out}", markup=False, soft_wrap=True)
     answers.finish()

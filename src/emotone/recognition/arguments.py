@@ -2,25 +2,60 @@
 
 import os
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotone.audio import MIN_SAMPLES
+from emotone.audio import MIN_SAMPLES, AudioSource, Channel, Recording, open_recording
 from emotone.errors import AudioError, ConfigError
 
 
 def chosen_emotions(names: Iterable[str] | None, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the emotions that a recognizer can answer, in the order of the bundle."""
+    """Return the emotions that a recognizer can answer, in the order of the bundle; names can be in any case."""
     if names is None:
         return known
-    wanted = [names] if isinstance(names, str) else list(names)
+    if not isinstance(names, Iterable):
+        raise ConfigError(f"emotions are {names!r}; expected a list of two or more of {', '.join(known)}")
+    wanted = [_known_name(name, known) for name in ([names] if isinstance(names, str) else names)]
     unknown = [name for name in wanted if name not in known]
     if unknown or len(set(wanted)) < 2:
         problem = f"{unknown[0]!r} is not an emotion of this model" if unknown else f"emotions are {wanted}"
         raise ConfigError(f"{problem}; expected two or more of {', '.join(known)}")
     return tuple(name for name in known if name in wanted)
+
+
+def _known_name(name: Any, known: tuple[str, ...]) -> Any:
+    """Return the known name that equals ``name`` except for case; without it, or with several, ``name`` itself."""
+    alike = [emotion for emotion in known if isinstance(name, str) and emotion.casefold() == name.casefold()]
+    return alike[0] if len(alike) == 1 else name
+
+
+def open_checked(
+    source: AudioSource,
+    *,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    channel: Channel = "mix",
+    track: int | None = None,
+) -> AbstractContextManager[Recording]:
+    """Check the segment and the track, then open the recording; see `emotone.audio.open_recording`.
+
+    Raises
+    ------
+    AudioError
+        A time is not a number, ``track`` is not a whole number from 1, or an array has no such track.
+    """
+    for name, seconds in (("start_s", start_s), ("end_s", 0 if end_s is None else end_s)):
+        if not isinstance(seconds, Real) or isinstance(seconds, bool):
+            raise AudioError(f"{name} is {seconds!r}; expected a number of seconds")
+    if track is not None and (not isinstance(track, Integral) or isinstance(track, bool) or track < 1):
+        raise AudioError(f"track is {track!r}; expected a number from 1")
+    if track not in (None, 1) and isinstance(source, tuple):
+        raise AudioError(f"track is {track}, and an array is a single track; leave out track")
+    return open_recording(source, start_s=start_s, end_s=end_s, channel=channel, track=track)
 
 
 def check_several(sources: object, *, name: str) -> None:

@@ -18,7 +18,7 @@ from emotone.errors import AudioError, ConfigError, EmotoneError, FeatureError, 
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
 from emotone.recognition import card
-from emotone.recognition.arguments import check_samples, check_several, chosen_emotions, restricted
+from emotone.recognition.arguments import check_samples, check_several, chosen_emotions, open_checked, restricted
 from emotone.recognition.prediction import CHANNELS_NOTE, SPEECH_THRESHOLD, TIMELINE_NOTE, Prediction
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.session import DEFAULT, bundle_folder, checked_session, extractor_of, speaker_width
@@ -222,7 +222,7 @@ class Recognizer:
         """
         if profile is not None:
             self.check_profile(profile)
-        with audio.open_recording(source, start_s=start_s, end_s=end_s, channel=channel, track=track) as recording:
+        with open_checked(source, start_s=start_s, end_s=end_s, channel=channel, track=track) as recording:
             notes: tuple[str, ...] = ()
             try:
                 scores, speech, notes = self._predict_recording(recording, profile, progress)
@@ -294,7 +294,7 @@ class Recognizer:
             scores, _, speech = self._outputs(self.preprocessing.apply(sound), profile)
             return scores, speech
 
-        with audio.open_recording(source, channel=channel, track=track) as recording:
+        with open_checked(source, channel=channel, track=track) as recording:
             made = timeline(
                 blocks_with_progress(recording, progress),
                 answer,
