@@ -112,7 +112,7 @@ def _limits(card: Mapping[str, Any]) -> list[str]:
         "stronger than those of daily life.",
         "- Other languages, microphones, ages and rooms than the training's cost accuracy: measure it on your own "
         "recordings ('emotone evaluate').",
-        "- For one speaker at a time. Recordings of over six seconds are predicted in windows of their speech.",
+        "- For one speaker at a time. Recordings of over four seconds are predicted by their utterances.",
         "- Not for decisions about people: hiring, policing, medicine, insurance, schooling.",
     ]
     if threshold > 0:

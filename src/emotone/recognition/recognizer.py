@@ -130,7 +130,7 @@ class Recognizer:
     ) -> SpeakerProfile:
         """Compute the profile of a speaker from a few clips, without labels and of any emotions.
 
-        Of a recording over six seconds, each utterance counts as a clip.
+        Of a recording over four seconds, each utterance counts as a clip.
 
         Parameters
         ----------
@@ -196,9 +196,9 @@ class Recognizer:
     ) -> Prediction:
         """Predict the emotion of a recording or of a segment of it.
 
-        Up to six seconds are predicted as a single utterance.  Of longer recordings, the scores are the mean over the
-        utterances between pauses that hold speech, weighted by their length; utterances over four seconds count as
-        windows of three.  Models are trained on clips of that length.  For changes over time, use `timeline`.
+        Up to four seconds of sound are predicted as a single utterance.  Of longer recordings, the scores are the mean
+        over the utterances between pauses that hold speech, weighted by their length; utterances over four seconds
+        count as windows of three.  Models are trained on clips of that length.  For changes over time, use `timeline`.
 
         Parameters
         ----------

@@ -17,7 +17,7 @@ Waveform = npt.NDArray[np.float32]
 
 #: From this length on, in seconds, a recording is predicted in parts, each about as long as the clips that models are
 #: trained on.
-WINDOWED_FROM_S = 6.0
+WINDOWED_FROM_S = 4.0
 #: Longer utterances are cut into windows of this length, and seconds from one window to the next.
 #: benchmarks/real_recordings.py compares others; the choice was made on SAVEE, which the built-in model never met.
 LONGEST_S, WINDOW_S, HOP_S = 4.0, 3.0, 1.5
