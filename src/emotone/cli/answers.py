@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import typer
 
 from emotone.cli import console as output
+from emotone.cli.interrupts import check_interrupts
 from emotone.errors import EmotoneError
 from emotone.progress import Progress
 
@@ -85,6 +86,7 @@ class Answers(Generic[T]):
         for number, file in enumerate(self._files):
             try:
                 answer = self._answer(file, number)
+                check_interrupts()  # a decoder can lose the exception of a signal, and then its sound is incomplete
             except KeyboardInterrupt as interrupt:
                 self._progress.hide()
                 self._print_notes()

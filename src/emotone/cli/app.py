@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from emotone.cli import console as output
+from emotone.cli.interrupts import Terminated, check_interrupts
 from emotone.errors import EmotoneError
 
 _RESUMABLE = ("train", "compare", "fetch")
@@ -21,20 +21,6 @@ _GROUPS = ("Data", "Recording", "Model", "Training", "Evaluation", "Speaker", "O
 _TITLES = ("Arguments", *(f"{group} options" for group in _GROUPS), "Options")
 #: Base class of errors in the arguments; from here, since some versions of Typer contain a copy of click.
 _UsageError: Any = typer.BadParameter.__base__
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a command as Ctrl-C does: answers that are being printed are completed."""
-
-
-def raise_on_sigterm() -> None:
-    """Let SIGTERM raise `Terminated`, unless the process ignores it."""
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _terminate)
-
-
-def _terminate(number: int, frame: object) -> None:
-    raise Terminated
 
 
 class Group(TyperGroup):
@@ -55,9 +41,7 @@ class Group(TyperGroup):
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         """Run a command; exit with 1 after an error, 2 after wrong arguments, 130 after Ctrl-C, 143 after SIGTERM."""
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
-            return result
+            return self._run(ctx)
         except EmotoneError as error:
             output.error(error)
         except _UsageError as error:
@@ -76,6 +60,15 @@ class Group(TyperGroup):
             output.note("; ".join(filter(None, ("interrupted", str(error), remedy))))
             raise typer.Exit(143 if isinstance(error, Terminated) else 130) from error
         raise typer.Exit(1)
+
+    def _run(self, ctx: typer.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except (EmotoneError, ImportError):
+            check_interrupts()  # a signal can be the cause: an import or a callback from C code was cut
+            raise
 
 
 class Command(TyperCommand):

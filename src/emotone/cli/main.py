@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from emotone._version import TAGLINE, __version__
-from emotone.cli.app import Group, raise_on_sigterm
+from emotone.cli.app import Group
+from emotone.cli.interrupts import handle_signals
 
 #: Command -> the first line of its help, in the order of the help; those that predict come first.
 #: A command's module, which has its name, is imported when the command runs: `emotone --help` stays fast.
@@ -67,5 +68,5 @@ def _root(
 
 def main() -> None:
     """Run the command line of this process."""
-    raise_on_sigterm()
+    handle_signals()
     app(prog_name="emotone")
