@@ -87,8 +87,8 @@ def test_the_default_track_is_taken_and_another_can_be_named() -> None:
     assert audio.read(data, track=2).max() > 0.4
     with pytest.raises(AudioError, match="silent"):
         audio.read(data, track=1)
-    for track in (0, 3, -1):
-        with pytest.raises(AudioError, match=rf"track is {track}, and the file has 2; give 1 to 2"):
+    for track in (0, 3, -1, "a"):
+        with pytest.raises(AudioError, match=rf"track is {track!r}, and the file has 2; give 1 to 2"):
             audio.read(data, track=track)
 
 

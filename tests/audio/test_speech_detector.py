@@ -1,5 +1,7 @@
 """Start and end of speech, with a given probability and with Silero."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -102,3 +104,18 @@ def test_silero_finds_the_sentence_in_a_recording(data):
     alone = silero()
     probabilities = [alone(sound[at : at + FRAME]) for at in range(0, len(sound) - FRAME, FRAME)]
     assert max(probabilities) > 0.9 and min(probabilities) < 0.1
+
+
+def test_an_offset_and_the_gain_change_no_edge():
+    samples = audio.read(Path(__file__).parents[2] / "samples" / "woman_plain.wav")
+    sound = np.concatenate([np.zeros(16_000, np.float32), samples, np.zeros(16_000, np.float32)])
+
+    def edges(recording):
+        detector = SpeechDetector()
+        return [edge.sample for edge in detector.push(recording.astype(np.float32)) + detector.finish()]
+
+    plain = edges(sound)
+    assert len(plain) >= 2
+    for changed in (sound + 0.1, 0.003 * sound, 30 * sound):
+        found = edges(changed)
+        assert len(found) == len(plain) and np.abs(np.subtract(found, plain)).max() <= 1600

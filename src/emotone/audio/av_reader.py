@@ -247,6 +247,6 @@ def _track(container: Any, track: int | None, name: str) -> Any:
     if track is None:
         default = av.stream.Disposition.default
         return next((stream for stream in streams if stream.disposition & default), streams[0])
-    if not 1 <= track <= len(streams):
-        raise AudioError(f"{name}: track is {track}, and the file has {len(streams)}; give 1 to {len(streams)}")
+    if not isinstance(track, int) or not 1 <= track <= len(streams):
+        raise AudioError(f"{name}: track is {track!r}, and the file has {len(streams)}; give 1 to {len(streams)}")
     return streams[track - 1]

