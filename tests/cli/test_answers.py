@@ -91,7 +91,12 @@ def test_interrupt_loses_only_the_recording_in_work(bundle, tmp_path, form, sent
     write_wav(tmp_path / "clip.wav", handmade.tone(0.02))
     os.mkfifo(tmp_path / "pipe")
     words = ["predict", str(tmp_path / "clip.wav"), str(tmp_path / "pipe"), "--model", str(bundle), "--format", form]
-    process = subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*COMMAND, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job inherits SIG_IGN
+    )
     with (tmp_path / "pipe").open("wb"):  # waits for a reader
         out = b""
         while b"sad" not in out:
