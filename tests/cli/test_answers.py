@@ -23,6 +23,8 @@ from emotone.errors import AudioError
 from emotone.recognition.prediction import Prediction
 from support import handmade
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-c", "from emotone.cli.main import main; main()"]
 
 

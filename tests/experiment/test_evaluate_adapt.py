@@ -15,6 +15,8 @@ from emotone.experiment import evaluate
 from emotone.recognition.recognizer import Recognizer
 from support import handmade
 
+pytestmark = pytest.mark.slow
+
 EMOTIONS = ("happy", "sad", "angry")
 #: Speaker -> loudness of the clips; "" is somebody, of whom nothing is known.
 LEVELS = {"anna": (0.15, 0.2, 0.25), "ben": (0.03, 0.05, 0.1), "": (0.2, 0.04)}

@@ -17,6 +17,8 @@ from emotone.models.classic import pipelines
 from emotone.models.tune import grid_search
 from support import toy_experiment as toy
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _toy(monkeypatch):

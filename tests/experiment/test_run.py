@@ -18,6 +18,8 @@ from emotone.features.store import FeatureStore
 from emotone.recognition.recognizer import Recognizer
 from support import toy_experiment as toy
 
+pytestmark = pytest.mark.slow
+
 EMOTIONS = ("neutral", "happy", "angry")
 
 

@@ -22,6 +22,8 @@ from emotone.models import registry
 from emotone.models.classic import pipelines
 from support import toy_experiment as toy
 
+pytestmark = pytest.mark.slow
+
 N_OWN, N_EXTRA = 54, 30  # every speaker but the last sings happy and angry songs, three of each
 
 

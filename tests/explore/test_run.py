@@ -21,6 +21,8 @@ from emotone.report.figures.style import canvas
 from support import toy_experiment as toy
 from support.exploring import Page
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"width_inch": 1.0, "height_inch": 0.5}
 SECTIONS = ["The corpus", "The signal", "The features"]
 

@@ -32,6 +32,8 @@ from emotone.recognition import card as cards
 from emotone.recognition import model_card
 from emotone.recognition.recognizer import Recognizer
 
+pytestmark = pytest.mark.slow
+
 EMOTIONS = ("neutral", "happy", "sad", "angry")
 TEMPERATURE = 1.7
 

@@ -16,6 +16,8 @@ from emotone.models.deep.classifier import NeuralClassifier
 from emotone.recognition.recognizer import Recognizer
 from support.toy_frames import N_COLUMNS, built, classifier, toy
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pair() -> NeuralClassifier:

@@ -14,6 +14,8 @@ from emotone.models.deep import adaptive
 from emotone.models.deep.adaptive import AdaptiveClassifier
 from support.toy_speakers import INFINITE, N_COLUMNS, classifier, toy
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pair() -> AdaptiveClassifier:

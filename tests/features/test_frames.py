@@ -13,6 +13,8 @@ from emotone.features.graph import extractor_graph
 from emotone.features.runner import GraphRunner
 from emotone.preprocessing import DEFAULT as PREPROCESSING
 
+pytestmark = pytest.mark.slow
+
 RATE = audio.SAMPLE_RATE
 KINDS = (LogMel, MfccFrames)
 TOLERANCE_DB = 1e-3

@@ -15,6 +15,8 @@ from emotone.features.pitch import Decimate, Yin
 from emotone.features.runner import GraphRunner
 from emotone.preprocessing import DEFAULT as PREPROCESSING
 
+pytestmark = pytest.mark.slow
+
 RATE = audio.SAMPLE_RATE
 N_FFT, WIN, HOP = descriptors.N_FFT, descriptors.WIN_LENGTH, descriptors.HOP_LENGTH
 

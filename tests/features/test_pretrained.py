@@ -27,6 +27,8 @@ from emotone.recognition.session import open_session
 from support import toy_encoders
 from support import toy_experiment as toy
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("wav2vec2", "hubert", "wavlm")
 WIDTH = toy_encoders.HUB_WIDTH
 

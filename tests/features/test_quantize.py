@@ -22,6 +22,8 @@ from emotone.recognition.recognizer import Recognizer
 from support import toy_encoders
 from support import toy_experiment as toy
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 WIDTH = 256  # the least side that is rounded
 NAME = "int8:whisper-nano@1"

@@ -18,6 +18,8 @@ from emotone.features.columns import FeatureColumn, plain
 from emotone.features.store import FeatureStore
 from emotone.preprocessing import Preprocessing
 
+pytestmark = pytest.mark.slow
+
 
 class Loudest(Extractor):
     """A small extractor that is quick to export: five numbers of the waveform."""

@@ -26,6 +26,8 @@ from emotone.recognition.recognizer import Recognizer
 from support import toy_encoders
 from support import toy_experiment as toy
 
+pytestmark = pytest.mark.slow
+
 RATE = audio.SAMPLE_RATE
 ROW, SEQUENCE, START = "whisper-nano@0,1", "whisper-nano@1:frames", "whisper-nano@0:frames"
 

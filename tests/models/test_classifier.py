@@ -14,6 +14,8 @@ from emotone.models.deep.classifier import NeuralClassifier
 from emotone.models.deep.training import Recipe
 from support.toy_frames import DEEP, built, classifier, toy
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pair() -> NeuralClassifier:

@@ -10,6 +10,8 @@ from emotone.features.graph import module_graph
 from emotone.models.deep import networks
 from emotone.models.deep.networks import AttentiveStatistics, Recurrent, frame_mask, mean_and_deviation
 
+pytestmark = pytest.mark.slow
+
 ON_MFCC = (networks.CnnBiLstm, networks.Lstm, networks.Cnn1d)
 ON_LOG_MEL = (networks.Cnn2d, networks.ResNet)
 NETWORKS = (*ON_MFCC, *ON_LOG_MEL)

@@ -20,6 +20,8 @@ from emotone.recognition.prediction import NO_SPEECH
 from emotone.recognition.recognizer import Recognizer
 from support import handmade
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 
 

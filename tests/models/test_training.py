@@ -26,6 +26,8 @@ from support.small_networks import (
     without_numbers,
 )
 
+pytestmark = pytest.mark.slow
+
 # the learning rate
 
 

@@ -25,6 +25,8 @@ import load_client  # noqa: E402
 import load_faults  # noqa: E402
 import load_sounds  # noqa: E402
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = ROOT / "samples"
 CLIP = SAMPLES / "woman_lively.wav"
 

@@ -20,6 +20,8 @@ from emotone.report.figures.groups import groups_picture
 from support import handmade
 from support import toy_experiment as toy
 
+pytestmark = pytest.mark.slow
+
 PNG = b"\x89PNG\r\n\x1a\n"
 PROTOCOL = {"name": "speaker-6fold", "speaker_disjoint": True, "warning": ""}
 

@@ -12,6 +12,8 @@ from emotone.report.pages import run as run_html
 from support import finished_runs
 from support.html_page import Page
 
+pytestmark = pytest.mark.slow
+
 NEW = ("importance.csv", "errors", "risk_coverage.csv", "groups.csv", "report.html")
 
 
