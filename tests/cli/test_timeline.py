@@ -5,11 +5,9 @@ import io
 import json
 import re
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from emotone.audio import write_wav
 from emotone.cli.main import app
 from emotone.errors import ConfigError
 from emotone.recognition.recognizer import Recognizer
@@ -22,11 +20,6 @@ RATE = 16_000
 EMOTIONS = ("happy", "sad", "angry")
 
 
-def loud(frame):
-    """A detector that can be worked out: what is not silent is speech."""
-    return 0.9 if np.sqrt(np.mean(frame**2)) > 0.005 else 0.1
-
-
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     return handmade.write(tmp_path_factory.mktemp("bundle") / "loudness")
@@ -34,15 +27,12 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _loud(monkeypatch):
-    monkeypatch.setattr("emotone.audio.speech_detector.silero", lambda: loud)
+    monkeypatch.setattr("emotone.audio.speech_detector.silero", lambda: handmade.loudness)
 
 
 @pytest.fixture
 def recording(tmp_path):
-    silence = np.zeros(2 * RATE, np.float32)
-    sound = [silence, handmade.tone(0.02, seconds=4.0), silence, handmade.tone(0.2, seconds=3.0), silence]
-    write_wav(tmp_path / "call.wav", np.concatenate(sound))
-    return tmp_path / "call.wav"
+    return handmade.write_call(tmp_path / "call.wav")
 
 
 def run(*words):

@@ -29,11 +29,6 @@ def adaptive(tmp_path_factory):
     return Recognizer(handmade.write(tmp_path_factory.mktemp("bundle") / "relative", content=content, adapts=True))
 
 
-def loud(frame):
-    """A detector that can be worked out: what is not silent is speech."""
-    return 0.9 if np.sqrt(np.mean(frame**2)) > 0.005 else 0.1
-
-
 def quiet(seconds):
     return np.zeros(round(seconds * RATE), np.float32)
 
@@ -45,7 +40,7 @@ def spoken(*parts):
 
 
 def heard(recognizer, sound, *, sizes=(800,), rate=RATE, **given):
-    stream = Stream(recognizer, rate=rate, **{"probability": loud} | given)
+    stream = Stream(recognizer, rate=rate, **{"probability": handmade.loudness} | given)
     events, at, turn = [], 0, 0
     while at < len(sound):
         size = sizes[turn % len(sizes)]
@@ -120,7 +115,7 @@ def test_what_goes_on_when_the_stream_ends_is_answered_for(recognizer):
 
 def test_memory_does_not_grow_while_somebody_speaks_on(recognizer):
     settings = StreamSettings(every_s=60, vad=VadSettings(max_speech_s=2.0))
-    stream = Stream(recognizer, probability=loud, settings=settings)
+    stream = Stream(recognizer, probability=handmade.loudness, settings=settings)
     longest = 0
     for _ in range(20):
         stream.push(handmade.tone(0.1, seconds=1.0))
@@ -174,7 +169,7 @@ def test_formats_that_are_none_are_refused(recognizer, given, why):
     ],
 )
 def test_chunks_that_are_no_sound_are_refused_and_the_stream_goes_on(recognizer, chunk, why):
-    stream = Stream(recognizer, probability=loud)
+    stream = Stream(recognizer, probability=handmade.loudness)
     with pytest.raises(AudioError, match=why):
         stream.push(chunk)
     assert kinds(stream.push(spoken((0.1, 1.0), 1.0)))[-1] == "speech_end"

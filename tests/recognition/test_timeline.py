@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from emotone.audio import write_wav
 from emotone.audio.speech_detector import VadSettings
 from emotone.errors import AudioError, ConfigError
 from emotone.recognition.recognizer import Recognizer
@@ -15,11 +14,6 @@ RATE = 16_000
 
 
 EMOTIONS = ("happy", "sad", "angry")
-
-
-def loud(frame):
-    """A detector that can be worked out: what is not silent is speech."""
-    return 0.9 if np.sqrt(np.mean(frame**2)) > 0.005 else 0.1
 
 
 def by_level(sound):
@@ -38,7 +32,7 @@ def told(*parts, answer=by_level, threshold=0.5, block_s=10.0, checks_speech=Fal
     blocks = [sound[at : at + size] for at in range(0, len(sound), size)]
     settings = TimelineSettings(vad=VadSettings(pad_s=pad_s), **settings)
     given = {"emotions": EMOTIONS, "threshold": threshold, "checks_speech": checks_speech}
-    return timeline(blocks, answer, settings=settings, probability=loud, **given)
+    return timeline(blocks, answer, settings=settings, probability=handmade.loudness, **given)
 
 
 def spans(found):
@@ -161,15 +155,12 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _loud(monkeypatch):
-    monkeypatch.setattr("emotone.audio.speech_detector.silero", lambda: loud)
+    monkeypatch.setattr("emotone.audio.speech_detector.silero", lambda: handmade.loudness)
 
 
 @pytest.fixture
 def recording(tmp_path):
-    silence = np.zeros(2 * RATE, np.float32)
-    sound = [silence, handmade.tone(0.02, seconds=4.0), silence, handmade.tone(0.2, seconds=3.0), silence]
-    write_wav(tmp_path / "call.wav", np.concatenate(sound))
-    return tmp_path / "call.wav"
+    return handmade.write_call(tmp_path / "call.wav")
 
 
 def test_recognizer_tells_a_recordings_timeline(bundle, recording):

@@ -7,6 +7,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from emotone.audio import write_wav
+
 EMOTIONS = ["neutral", "happy", "sad", "angry"]
 ADAPTS = {"speaker": [1, 1], "heard": [1]}  # the optional inputs of a graph that can be told of a speaker
 MIDDLE = 0.1  # mean absolute amplitude at which all four are as likely
@@ -15,6 +17,13 @@ MIDDLE = 0.1  # mean absolute amplitude at which all four are as likely
 def loudness(frame):
     """A speech detector that takes everything for speech that is not silent."""
     return 0.9 if np.sqrt(np.mean(frame**2)) > 0.005 else 0.1
+
+
+def write_call(path):
+    """Write 13 s: 4 s of a soft tone and 3 s of a loud one, with 2 s of silence before, between and after."""
+    silence = np.zeros(2 * 16_000, np.float32)
+    write_wav(path, np.concatenate([silence, tone(0.02, seconds=4.0), silence, tone(0.2, seconds=3.0), silence]))
+    return path
 
 
 def expected(samples, *, mean=MIDDLE, heard=0):

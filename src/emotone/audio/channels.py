@@ -82,13 +82,12 @@ class Downmix:
         if n_channels == 1:
             return chunk[:, 0]
         with np.errstate(over="ignore", invalid="ignore"):  # the caller reports numbers that are not finite
-            mono = chunk[:, 0].copy()
-            for channel in range(1, n_channels):
-                mono += chunk[:, channel]
+            columns = np.ascontiguousarray(chunk.T)
+            mono: Waveform = columns[0].copy()
+            for column in columns[1:]:
+                mono += column
             mono /= n_channels
-            # Steps between samples: an offset or hum that the channels share would hide that the voices cancel.
-            energy = _energy(np.diff(chunk, axis=0))
-            left = float(_energy(np.diff(mono)[:, None])[0])
+            energy, left = np.array([_step_energy(column) for column in columns]), _step_energy(mono)
         if left < 0.1 * float(energy.mean()) / n_channels:
             if self._loudest is None or energy.max() > 4 * energy[self._loudest]:
                 self._loudest = int(energy.argmax())
@@ -96,10 +95,13 @@ class Downmix:
         return mono
 
 
-def _energy(samples: Waveform) -> npt.NDArray[np.float64]:
-    """Return the energy (channels,) of samples (n, channels)."""
-    energy: npt.NDArray[np.float64] = np.einsum("ij,ij->j", samples, samples, dtype=np.float64)
-    return energy
+def _step_energy(samples: Waveform) -> float:
+    """Return the energy of the steps between samples (n,).
+
+    An offset or hum that the channels share would hide that the voices cancel.
+    """
+    steps = np.diff(samples)
+    return float(steps @ steps)
 
 
 class ChannelContrast:
@@ -121,7 +123,7 @@ class ChannelContrast:
         frames = chunk[: n_frames * size].reshape(n_frames, size, 2)
         with np.errstate(over="ignore", invalid="ignore"):
             steps = np.diff(frames, axis=1)  # without offset and hum
-            energy: npt.NDArray[np.float64] = np.einsum("ijk,ijk->ik", steps, steps, dtype=np.float64)
+            energy: npt.NDArray[np.float32] = np.einsum("ijk,ijk->ik", steps, steps)
         self._loudest = max(self._loudest, float(energy.max()))
         left, right = energy[energy.max(axis=1) > self._loudest * 1e-3].T
         self._n_sounding += len(left)

@@ -120,7 +120,7 @@ class Recording:
             whole = len(rest) - len(rest) % size
             for at in range(0, whole, size):
                 yield rest[at : at + size]
-            rest = rest[whole:].copy()
+            rest = rest[whole:].copy() if whole else rest
         if len(rest):
             yield rest
 

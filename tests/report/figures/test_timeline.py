@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from emotone.audio import write_wav
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.timeline import Timeline
 from support import handmade
@@ -14,11 +13,6 @@ RATE = 16_000
 EMOTIONS = ("happy", "sad", "angry")
 
 
-def loud(frame):
-    """A detector that can be worked out: what is not silent is speech."""
-    return 0.9 if np.sqrt(np.mean(frame**2)) > 0.005 else 0.1
-
-
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
     return handmade.write(tmp_path_factory.mktemp("bundle") / "loudness")
@@ -26,15 +20,12 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _loud(monkeypatch):
-    monkeypatch.setattr("emotone.audio.speech_detector.silero", lambda: loud)
+    monkeypatch.setattr("emotone.audio.speech_detector.silero", lambda: handmade.loudness)
 
 
 @pytest.fixture
 def recording(tmp_path):
-    silence = np.zeros(2 * RATE, np.float32)
-    sound = [silence, handmade.tone(0.02, seconds=4.0), silence, handmade.tone(0.2, seconds=3.0), silence]
-    write_wav(tmp_path / "call.wav", np.concatenate(sound))
-    return tmp_path / "call.wav"
+    return handmade.write_call(tmp_path / "call.wav")
 
 
 def test_picture_has_each_segment_in_its_colour_and_place(bundle, recording):
