@@ -3,7 +3,7 @@
     python benchmarks/before_after.py --before CHECKOUT --data DIR
 
 CHECKOUT is another checkout of this repository, such as ``git worktree add --detach ../before COMMIT``.  Each of them
-runs in a process of its own on one thread.  Clips of RAVDESS as published (48 kHz WAV) are predicted in turns; which
+runs in a separate process, on one thread.  Clips of RAVDESS as published (48 kHz WAV) are predicted in turns; which
 checkout comes first changes from pair to pair.  The result is the median of the ratios before / after: above 1 is
 faster now.
 """
