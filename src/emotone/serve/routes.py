@@ -42,6 +42,7 @@ class PredictionModel(BaseModel):
     confidence: float
     scores: dict[str, float]
     speech: float | None = None
+    notes: list[str] = []
 
 
 class FilePredictionModel(PredictionModel):
@@ -56,6 +57,7 @@ class TimelineModel(BaseModel):
     duration_s: float
     spoken_s: float
     shares: dict[str, float]
+    notes: list[str] = []
     segments: list[PredictionModel]
 
 

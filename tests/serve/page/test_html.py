@@ -1,5 +1,6 @@
 """Predictions and problems as HTML."""
 
+from dataclasses import replace
 from html import unescape
 
 from emotone.serve.page import html
@@ -16,6 +17,12 @@ def test_unsure_and_no_speech_are_shown_as_such():
     assert 'data-label="no speech"' in silent and "happy" not in silent and "73" not in silent
     sure = html.render("answer", prediction=prediction("happy", scores), title="<a>", trust="right about 73 %")
     assert "not very sure" in sure and "&lt;a&gt;" in sure and "<a>" not in sure and "73 %" in sure
+
+
+def test_notes_are_shown_below_the_answer():
+    noted = replace(prediction("happy", {"happy": 0.9, "sad": 0.1}), notes=("the channels <differ>",))
+    shown = html.render("answer", prediction=noted, title="a", trust="")
+    assert '<p class="em-note">The channels &lt;differ&gt;.</p>' in shown
 
 
 def test_every_problem_of_the_page_has_a_remedy():
