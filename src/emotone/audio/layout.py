@@ -95,7 +95,9 @@ def describe(start: bytes) -> str:
         text = start.decode("ascii").strip()
         return f"this is text, not a recording (it begins with {text!r}); give the audio file itself"
     what = "this recording's header is damaged" if known else "this is no recording in a known format"
-    return f"{what} (it begins with {start!r}); {'copy it again, or ' if known else ''}convert it to {KNOWN_FORMATS}"
+    remedy = "copy it again, or " if known else ""
+    raw = "" if known else "; sound without a header needs its format (--raw s16le:16000:1)"
+    return f"{what} (it begins with {start!r}); {remedy}convert it to {KNOWN_FORMATS}{raw}"
 
 
 def _chunked(file: BinaryIO, head: bytes, n_bytes: int, name: str) -> Layout:
