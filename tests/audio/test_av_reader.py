@@ -187,6 +187,14 @@ def test_ogg_that_was_cut_within_the_header_of_a_page_is_refused() -> None:
         audio.read(data[: data.rindex(b"OggS") + 10])
 
 
+@pytest.mark.parametrize("kind", ["AU", "CAF", "W64", "avi"])
+def test_other_sized_files_that_were_cut_are_refused(kind: str) -> None:
+    data = media([tone(2)], "avi", "libmp3lame") if kind == "avi" else encoded(tone(2), kind, "PCM_16")
+    assert len(audio.read(data)) > 1.9 * 16_000
+    with pytest.raises(AudioError, match="cut short.*copy or download it again"):
+        audio.read(data[: len(data) // 2])
+
+
 def test_low_frequency_effects_are_no_voice() -> None:
     rumble = np.zeros((RATE, 6), np.float32)
     rumble[:, 2] = tone(1)  # the voice, in the centre

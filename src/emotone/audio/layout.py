@@ -19,6 +19,7 @@ KNOWN_FORMATS = "WAV, FLAC, MP3, Ogg, Opus, AIFF, M4A, WebM or MP4"
 _PLACEHOLDER_BYTES = 0x7FFFF000
 # If more than this share of the size in the header is missing, the recording was truncated.
 _TRUNCATED_SHARE = 0.01
+_LARGEST_BYTES = 1 << 50
 #: Chunks of a WAV or AIFF file before its sound; a file with more is damaged, and slow to search.
 _MAX_CHUNKS = 1000
 _FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
@@ -78,6 +79,9 @@ def layout_of(file: BinaryIO, name: str) -> Layout:
     whole = ((0, n_bytes),)
     # Sun AU, Core Audio, Sony Wave64, NIST SPHERE, Creative Voice.  libsndfile's other formats print to stdout.
     if head.startswith((b".snd", b"dns.", b"caff", b"riff\x2e\x91\xcf\x11", b"NIST_1A", b"Creative Voice File")):
+        begin, size = _sound_of(file, head)
+        if 0 < size < _LARGEST_BYTES:
+            _check_whole(n_bytes - begin, size, name)
         return Layout(True, whole)
     begin = _mpeg_audio_start(file, head, n_bytes)
     _check_mpeg_length(file, begin, n_bytes, name)
@@ -107,6 +111,8 @@ def _chunked(file: BinaryIO, head: bytes, n_bytes: int, name: str) -> Layout:
     finds no samples where the header says 0 bytes, as that of a stream does: FFmpeg reads those.
     """
     order = ">" if head[:4] in (b"RIFX", b"FORM") else "<"
+    if head[8:12] == b"AVI " and 0 < (size := struct.unpack_from("<I", head, 4)[0]) < _PLACEHOLDER_BYTES:
+        _check_whole(n_bytes - 8, size, name)
     by_libsndfile, at = True, 12
     lfe: tuple[int, ...] = ()
     for _ in range(_MAX_CHUNKS):
@@ -205,6 +211,27 @@ def _check_whole(there: int, size: int, name: str) -> None:
             f"{name}: the recording was cut short, {there} of {size} bytes of sound are there "
             f"({math.floor(100 * there / size)} %); copy or download it again"
         )
+
+
+def _sound_of(file: BinaryIO, head: bytes) -> tuple[int, int]:
+    """Return where the samples of an AU, CAF or Wave64 file begin, and their bytes by the header; (0, 0) if unknown."""
+    if head[:4] in (b".snd", b"dns."):
+        begin, size = struct.unpack_from(">II" if head[:4] == b".snd" else "<II", head, 4)
+        return begin, 0 if size == 0xFFFFFFFF else size
+    is_caf = head[:4] == b"caff"
+    if not is_caf and head[:4] != b"riff":
+        return 0, 0
+    at, n_kind, order, n_in_size = (8, 4, ">q", 0) if is_caf else (40, 16, "<q", 24)
+    for _ in range(_MAX_CHUNKS):
+        file.seek(at)
+        chunk = file.read(n_kind + 8)
+        if len(chunk) < n_kind + 8:
+            break
+        size = struct.unpack_from(order, chunk, n_kind)[0] - n_in_size
+        if chunk[:4] == b"data" or size < 0:
+            return at + n_kind + 8, size
+        at += n_kind + 8 + size + (0 if is_caf else -size % 8)
+    return 0, 0
 
 
 def _ogg_links(file: BinaryIO, n_bytes: int, name: str) -> tuple[tuple[int, int], ...]:
