@@ -150,8 +150,8 @@ def mean_answer(
         answers.append((*answer(sound), seconds))
     counted = [part for part in answers if part[1] >= SPEECH_THRESHOLD]
     if not counted and len(answers) == 1:
-        found = [preprocessing.apply(part) for _, part in SpeechReader([sound], SpeechDetector())]
-        again = [(*answer(part), len(part) / SAMPLE_RATE) for part in found if len(part) >= MIN_SAMPLES]
+        spoken = [preprocessing.apply(part) for _, part in SpeechReader([sound], SpeechDetector())]
+        again = [(*answer(part), len(part) / SAMPLE_RATE) for part in spoken if len(part) >= MIN_SAMPLES]
         counted = [part for part in again if part[1] >= _HIDDEN_SPEECH]
     scores, speech, weights = zip(*(counted or answers), strict=True)
     mean = np.asarray(np.average(scores, axis=0, weights=weights), np.float32)
