@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from emotone import audio, files
-from emotone.audio import trimming
+from emotone.audio import level, trimming
 from emotone.augment import Noise, transforms
 from emotone.augment.copies import Augmentation
 from emotone.errors import BundleError, ConfigError
@@ -61,10 +61,11 @@ def test_key_changes_with_every_setting():
     assert Preprocessing(trim_db=40.0).key == DEFAULT.key
 
 
-def test_key_changes_with_the_code_that_trims(change_source):
+@pytest.mark.parametrize("module", [trimming, level])
+def test_key_changes_with_the_code_that_trims(change_source, module):
     before = DEFAULT.key
     assert len(before) == 64
-    change_source(trimming)
+    change_source(module)
     assert before != DEFAULT.key
 
 

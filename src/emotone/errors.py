@@ -19,6 +19,10 @@ class SilenceError(AudioError):
     """A recording is readable, but silent."""
 
 
+class SelectionError(AudioError):
+    """A recording has no such channel or track."""
+
+
 class CorpusError(EmotoneError, ValueError):
     """A corpus folder, manifest or index is incomplete or wrong."""
 

@@ -76,6 +76,21 @@ def test_a_pipe_that_stays_silent_ends_with_an_error(
         os.close(writer)
 
 
+def test_a_pipe_that_trickles_ends_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def content(passed_s: float) -> object:
+        clock = iter([0.0, passed_s])
+        monkeypatch.setattr(sources, "monotonic", lambda: next(clock))
+        reading, writing = os.pipe()
+        os.write(writing, b"x" * 160)
+        os.close(writing)
+        with open(reading, "rb") as pipe:
+            return sources.read_once(pipe)
+
+    assert content(31.9) == b"x" * 160
+    with pytest.raises(AudioError, match="only 160 bytes came through this pipe in 33 s, expected at least 80 bytes/s"):
+        content(32.6)
+
+
 def test_a_pipe_without_a_byte_is_an_empty_file(tmp_path: Path) -> None:
     pipe = tmp_path / "empty"
     os.mkfifo(pipe)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from emotone import audio
+from emotone.audio.level import RunningLevel
 from emotone.audio.speech_detector import FRAME, SpeechDetector, VadSettings, silero
 from emotone.errors import ConfigError
 from emotone.preprocessing import DEFAULT as PREPROCESSING
@@ -106,16 +107,38 @@ def test_silero_finds_the_sentence_in_a_recording(data):
     assert max(probabilities) > 0.9 and min(probabilities) < 0.1
 
 
-def test_an_offset_and_the_gain_change_no_edge():
+@pytest.fixture(scope="module")
+def sentence():
+    """A sample clip between two seconds of silence."""
     samples = audio.read(Path(__file__).parents[2] / "samples" / "woman_plain.wav")
-    sound = np.concatenate([np.zeros(16_000, np.float32), samples, np.zeros(16_000, np.float32)])
+    return np.concatenate([np.zeros(16_000, np.float32), samples, np.zeros(16_000, np.float32)])
 
-    def edges(recording):
-        detector = SpeechDetector()
-        return [edge.sample for edge in detector.push(recording.astype(np.float32)) + detector.finish()]
 
-    plain = edges(sound)
+def edges_in(recording):
+    detector = SpeechDetector()
+    return [edge.sample for edge in detector.push(recording.astype(np.float32)) + detector.finish()]
+
+
+def test_an_offset_and_the_gain_change_no_edge(sentence):
+    plain = edges_in(sentence)
     assert len(plain) >= 2
-    for changed in (sound + 0.1, 0.003 * sound, 30 * sound):
-        found = edges(changed)
+    for changed in (sentence + 0.1, 0.003 * sentence, 30 * sentence):
+        found = edges_in(changed)
         assert len(found) == len(plain) and np.abs(np.subtract(found, plain)).max() <= 1600
+
+
+@pytest.mark.parametrize("at", [15_000, 8 * FRAME - 3, 28_000], ids=["before", "in two frames", "within"])
+def test_a_click_does_not_hide_quiet_speech(sentence, at):
+    clicked = 0.01 * sentence
+    clicked[at : at + 6] = [1, -1, 1, -1, 1, -1]
+    plain, found = edges_in(sentence), edges_in(clicked)
+    assert len(found) == len(plain) and np.abs(np.subtract(found, plain)).max() <= 1600
+
+
+def test_the_level_is_a_peak_that_lasts():
+    level = RunningLevel(frame_s=0.032)
+    for peak in (0.01, 0.01, 0.01, 1.0, 1.0, 0.02, 0.02):
+        level.push(np.array([peak, -peak / 2], np.float32))
+    assert level.is_within(1.0) and not level.is_within(20.0, np.array([0.0015], np.float32))
+    level.push(np.array([0.1], np.float32))
+    assert level.scaled(np.array([0.1], np.float32)) == pytest.approx(0.5)

@@ -73,6 +73,13 @@ def test_emotion_that_the_model_lacks_is_an_error(bundle):
     assert result.exit_code == 1 and "'joy' is not an emotion of this model; expected two or more of" in result.stderr
 
 
+@pytest.mark.parametrize("words", [["happy", "sad"], ["happy sad"], ["happy,", "sad"]])
+def test_emotions_without_commas_get_a_hint(words):
+    result = run("predict", "clip.wav", "--emotions", *words)
+    said = " ".join(result.output.replace("│", " ").split())
+    assert result.exit_code == 2 and f"--emotions is {words[0]!r}; expected two or more with commas" in said
+
+
 @pytest.mark.parametrize("command", ["predict", "timeline"])
 def test_threshold_decides_what_is_unsure(bundle, tmp_path, command, loud):
     write_wav(tmp_path / "clip.wav", handmade.tone(0.02))

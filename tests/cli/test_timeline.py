@@ -79,7 +79,10 @@ def test_picture_is_drawn(bundle, recording, tmp_path):
         (["predict", "--timeline"], "emotone timeline FILE"),
         (["timeline", "--format", "ass"], "table|json|csv|vtt|srt|audacity"),
         (["timeline", "--out", "x.mp3"], ".json, .csv, .vtt, .srt, .txt"),
-        (["timeline", "--format", "vtt", "SECOND"], "one recording"),
+        (
+            ["timeline", "--format", "vtt", "SECOND"],
+            "--format vtt is for one recording, and there are 2; name one file, or print several",
+        ),
         (["timeline", "--out", "x.vtt", "SECOND"], "one recording"),
         (["timeline", "--picture", "x.png", "SECOND"], "one recording"),
     ],
@@ -126,3 +129,6 @@ def test_timeline_is_saved_in_the_format_of_the_suffix(bundle, recording, tmp_pa
     assert (tmp_path / "call.tab").read_text(encoding="utf-8") == FORMATS["csv"].write(expected)
     with pytest.raises(ConfigError, match=r"call\.wav: no timeline format"):
         expected.save(tmp_path / "call.wav")
+    with pytest.raises(ConfigError, match=r"can't be written to '.*nowhere/call\.vtt'.*; check the folder"):
+        expected.save(tmp_path / "nowhere" / "call.vtt")
+    assert not (tmp_path / "nowhere").exists()

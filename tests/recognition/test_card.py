@@ -76,7 +76,7 @@ def test_every_key_of_the_card_is_needed(tmp_path, key):
 def test_damaged_card_is_refused(tmp_path, text):
     folder = handmade.write(tmp_path / "b")
     (folder / "card.json").write_bytes(text)
-    with pytest.raises(BundleError, match="not valid JSON|expected a JSON object"):
+    with pytest.raises(BundleError, match="not valid JSON|holds a list, expected the card of a bundle"):
         Recognizer(folder)
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from emotone import audio
 from emotone.errors import ConfigError
+from emotone.preprocessing import DEFAULT as PREPROCESSING
 from emotone.recognition.recognizer import Recognizer
-from emotone.recognition.windows import HOP_S, WINDOW_S, WINDOWED_FROM_S, cut, parts, parts_of_stream
+from emotone.recognition.windows import HOP_S, WINDOW_S, WINDOWED_FROM_S, cut, mean_answer, parts, parts_of_stream
 from support import handmade
 
 RATE = 16_000
@@ -96,6 +97,36 @@ def test_a_long_recording_without_speech(recognizer: Recognizer) -> None:
     noise = 0.05 * np.random.default_rng(0).standard_normal(40 * RATE).astype(np.float32)
     assert recognizer.predict((noise, RATE)).label == "no speech"
     assert recognizer.predict((np.zeros(40 * RATE, np.float32), RATE)).label == "no speech"
+
+
+@pytest.mark.parametrize(("hz", "pause_s"), [(440, 0.0), (1000, 0.2)])
+def test_a_tone_does_not_hide_the_speech_after_it(recognizer, word, hz, pause_s) -> None:
+    tone = 0.5 * np.sin(2 * np.pi * hz * np.arange(2 * RATE) / RATE).astype(np.float32)
+    both = np.concatenate([tone, np.zeros(round(pause_s * RATE), np.float32), word])
+    assert 2.5 < len(both) / RATE < 4
+    alone, prediction = recognizer.predict((word, RATE)), recognizer.predict((both, RATE))
+    assert prediction.is_speech and prediction.ranking[0] == alone.ranking[0] and prediction.notes == ()
+    beeps = np.tile(np.append(tone[:3200], np.zeros(3200, np.float32)), 5)
+    for sound in (tone, beeps, tone + 0.5 * np.roll(tone, 7) ** 3):
+        assert recognizer.predict((sound, RATE)).label == "no speech"
+
+
+@pytest.mark.parametrize(
+    ("of_whole", "of_part", "expected", "n_asked"), [(0.6, 0.99, 0.6, 1), (0.4, 0.8, 0.4, 3), (0.4, 0.9, 0.9, 3)]
+)
+def test_parts_answer_for_a_recording_without_speech(monkeypatch, of_whole, of_part, expected, n_asked) -> None:
+    monkeypatch.setattr("emotone.audio.speech_detector.silero", lambda: handmade.loudness)
+    asked = []
+
+    def answer(sound: np.ndarray) -> tuple[np.ndarray, float]:
+        asked.append(round(len(sound) / RATE, 1))
+        return np.array([len(asked)], np.float32), of_whole if len(asked) == 1 else of_part
+
+    samples = np.concatenate([handmade.tone(0.1), np.zeros(RATE, np.float32), handmade.tone(0.1)])
+    with audio.open_recording((samples, RATE)) as recording:
+        scores, speech, n_windows = mean_answer(recording, PREPROCESSING, answer)
+    assert (n_windows, speech) == (1, pytest.approx(expected)) and asked == [3.0, 1.1, 1.1][:n_asked]
+    assert scores == pytest.approx(2.5 if expected == 0.9 else 1, abs=0.1)
 
 
 def test_two_people_on_two_channels_are_noted(recognizer: Recognizer, word: np.ndarray) -> None:

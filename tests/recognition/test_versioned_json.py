@@ -22,8 +22,9 @@ def test_readable_objects_are_returned(version):
         ({"format_version": 0}, "format_version is 0, expected a whole number from 1; retry"),
         ({"format_version": True}, "format_version is True"),
         ({"format_version": 3}, "format version 3, .* reads up to 2: pip install --upgrade emotone"),
-        ({"format_version": 1}, "a.json lacks x; retry"),
-        ({"x": 5}, "a.json lacks format_version; retry"),
+        ({"format_version": 1}, "a.json has format_version and lacks x; expected a thing: retry"),
+        ({}, "a.json has no keys and lacks format_version, x; expected a thing: retry"),
+        (dict.fromkeys("abcdef"), "a.json has a, b, c, d, e, ... and lacks format_version, x;"),
     ],
 )
 def test_other_values_are_errors(value, message):

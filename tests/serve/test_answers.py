@@ -43,6 +43,46 @@ def test_speech_is_told_where_the_model_checks_for_it(tmp_path):
     assert (silent["speech"], silent["emotion"], silent["end_s"]) == (0.0, None, 1.0)
 
 
+@pytest.fixture(scope="module")
+def turns():
+    """Two people who speak in turn, sad on the left and angry on the right, (n, 2)."""
+    quiet = np.zeros(24_000, np.float32)
+    left = np.concatenate([handmade.tone(0.02, seconds=1.5), quiet])
+    return np.stack([left, np.concatenate([quiet, handmade.tone(0.2, seconds=1.5)])], axis=1)
+
+
+@pytest.mark.parametrize("timeline", [False, True])
+@pytest.mark.parametrize("kind", ["WAV", "webm"])  # decoded in this process, and in a child
+def test_two_people_are_noted_and_each_channel_is_predicted(client, recognizer, turns, kind, timeline):
+    data = file_of(turns) if kind == "WAV" else media([np.repeat(turns, 3, axis=0)], "webm", "libopus")
+    predict = recognizer.timeline if timeline else recognizer.predict
+
+    def answer(**params):
+        return send(client, data, params={"timeline": timeline, **params}).json()
+
+    assert answer()["notes"] == list(predict(data).notes) and "different people" in answer()["notes"][-1]
+    for channel, emotion in (("left", "sad"), ("1", "sad"), ("right", "angry")):
+        alone = answer(channel=channel)
+        assert alone.items() >= predict(data, channel=channel).to_dict().items() and alone["notes"] == []
+        assert [part["emotion"] for part in alone.get("segments", [alone])] == [emotion]
+
+
+def test_tracks_are_chosen(client):
+    tracks = [np.repeat(handmade.tone(level), 3).astype(np.float32) for level in (0.02, 0.2)]
+    video = media(tracks, "matroska", "flac")
+    assert [send(client, video, params={"track": n}).json()["emotion"] for n in (1, 2)] == ["sad", "angry"]
+    assert problem(send(client, video, params={"track": 3}), "no_channel") == (
+        "a.wav: track is 3, and the file has 2; give 1 to 2"
+    )
+
+
+def test_channels_that_a_recording_lacks(client, turns):
+    detail = problem(send(client, file_of(turns), params={"channel": 3}), "no_channel")
+    assert detail == "a.wav: channel is '3', and the recording has 2; give 1 to 2"
+    mp3 = send(client, file_of(handmade.tone(0.02), kind="MP3"), params={"channel": "right", "timeline": True})
+    assert problem(mp3, "no_channel").startswith("a.wav: channel is 'right', and the recording has 1")
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
@@ -83,6 +123,7 @@ def test_long_recordings_are_decoded_no_further_than_the_limit(recognizer, monke
         for block in blocks(source, **given):
             decoded_s.append(len(block) / RATE)
             yield block
+        return isolated.End("", False)
 
     monkeypatch.setattr("emotone.serve.answers.isolated.blocks", counted)
     problem(send(client, file_of(handmade.tone(0.1, seconds=2.1))), "too_long")

@@ -46,7 +46,7 @@ def test_every_problem_is_in_the_schema(client):
         if status != "200"
         for code in one["content"]["application/problem+json"]["schema"]["properties"]["code"]["enum"]
     }
-    assert codes == {(KINDS[code].status, code) for _, code in codes} and len(codes) == 13
+    assert codes == {(KINDS[code].status, code) for _, code in codes} and len(codes) == 14
     assert "HTTPValidationError" not in json.dumps(schema)
     assert schema["paths"]["/v1/predict"]["post"]["requestBody"]["content"]["multipart/form-data"]
 

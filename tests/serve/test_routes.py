@@ -71,6 +71,9 @@ def test_health_and_readiness(recognizer):
         ({"files": {"file": WAV}, "params": {"top": 0}}, "query.top"),
         ({"files": {"file": WAV}, "params": {"top": "x"}}, "query.top"),
         ({"files": {"file": WAV}, "params": {"timeline": "x"}}, "query.timeline"),
+        ({"files": {"file": WAV}, "params": {"track": 0}}, "query.track"),
+        ({"files": {"file": WAV}, "params": {"channel": "both"}}, "query.channel is 'both'; expected mix, left, right"),
+        ({"files": {"file": WAV}, "params": {"channel": 0}}, "query.channel is '0'; expected mix, left, right"),
     ],
 )
 def test_requests_that_can_not_be_understood(client, given, why):

@@ -238,6 +238,8 @@ def test_schemathesis_takes_the_answers_for_what_the_schema_says(service):
     @hypothesis.settings(max_examples=25, derandomize=True, deadline=None, database=None)
     @hypothesis.given(case=asked[0].as_strategy(body={"file": CLIP.read_bytes()}, media_type="multipart/form-data"))
     def ask(case):
+        for name in ("channel", "track"):  # the recording need not have what they name
+            (case.query or {}).pop(name, None)
         response = case.call()
         case.validate_response(response, checks=all_checks)
         statuses.append(response.status_code)

@@ -12,7 +12,7 @@ import numpy as np
 
 from emotone.audio.layout import describe
 from emotone.audio.reader import Waveform, check_format, reading
-from emotone.errors import AudioError
+from emotone.errors import AudioError, SelectionError
 
 # FFmpeg's demuxers that may open a file; none of them follows references to other files or to the network.
 _DEMUXERS = (
@@ -248,5 +248,5 @@ def _track(container: Any, track: int | None, name: str) -> Any:
         default = av.stream.Disposition.default
         return next((stream for stream in streams if stream.disposition & default), streams[0])
     if not isinstance(track, int) or not 1 <= track <= len(streams):
-        raise AudioError(f"{name}: track is {track!r}, and the file has {len(streams)}; give 1 to {len(streams)}")
+        raise SelectionError(f"{name}: track is {track!r}, and the file has {len(streams)}; give 1 to {len(streams)}")
     return streams[track - 1]

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotone.audio.reader import Waveform
-from emotone.errors import AudioError
+from emotone.errors import AudioError, SelectionError
 
 #: "mix", "left", "right", or a number from 1.
 Channel: TypeAlias = str | int
@@ -56,7 +56,7 @@ class Downmix:
 
     Raises
     ------
-    AudioError
+    SelectionError
         The recording lacks this channel.
     """
 
@@ -65,7 +65,7 @@ class Downmix:
     ) -> None:
         number = channel_number(channel)
         if number is not None and number > n_channels:
-            raise AudioError(
+            raise SelectionError(
                 f"{name}: channel is {channel!r}, and the recording has {n_channels}; give 1 to {n_channels}"
             )
         self._only = None if number is None else number - 1

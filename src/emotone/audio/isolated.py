@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Generator
 from contextlib import ExitStack
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import soundfile
@@ -24,7 +24,7 @@ import soundfile
 from emotone.audio.channels import Channel
 from emotone.audio.layout import layout_of
 from emotone.audio.reader import Waveform, reason
-from emotone.audio.reading import check_sound, open_recording
+from emotone.audio.reading import Recording, check_sound, open_recording
 from emotone.audio.soundfile_reader import SoundFileReader
 from emotone.audio.sources import AudioSource, open_file
 from emotone.errors import AudioError, EmotoneError
@@ -38,6 +38,13 @@ _SAMPLES, _END, _ERROR = b"s", b"e", b"x"
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from emotone.audio.isolated import serve; serve()"
 
 
+class End(NamedTuple):
+    """What is known of a recording at its end: its name in error messages, and `Recording.has_two_people`."""
+
+    name: str
+    has_two_people: bool
+
+
 def blocks(
     source: AudioSource,
     *,
@@ -45,7 +52,7 @@ def blocks(
     channel: Channel = "mix",
     track: int | None = None,
     timeout_s: float = TIMEOUT_S,
-) -> Generator[Waveform, None, None]:
+) -> Generator[Waveform, None, End]:
     """Yield the blocks of a recording as `emotone.audio.blocks` does; a crash of the decoder is an `AudioError`.
 
     Parameters
@@ -55,12 +62,16 @@ def blocks(
     timeout_s
         Most seconds for the recording, including what the caller does between two blocks.
 
+    Returns
+    -------
+    What is known at the end.
+
     Raises
     ------
     AudioError
         As in `emotone.audio.blocks`, or the decoder crashes or takes too long.
     """
-    yield from _shared.blocks(source, block_s, {"channel": channel, "track": track}, timeout_s)
+    return (yield from _shared.blocks(source, block_s, {"channel": channel, "track": track}, timeout_s))
 
 
 def read(
@@ -93,7 +104,7 @@ def read(
         try:
             parts.append(next(recording))
         except StopIteration as end:
-            return check_sound(np.concatenate(parts), end.value)
+            return check_sound(np.concatenate(parts), end.value.name)
 
 
 def is_plain(source: AudioSource) -> bool:
@@ -124,8 +135,8 @@ class DecoderPool:
 
     def blocks(
         self, source: AudioSource, block_s: float, options: dict[str, Any], timeout_s: float
-    ) -> Generator[Waveform, None, str]:
-        """Yield the blocks of a recording, and return its name in error messages; see `emotone.audio.isolated.blocks`.
+    ) -> Generator[Waveform, None, End]:
+        """Yield the blocks of a recording; see `emotone.audio.isolated.blocks`.
 
         ``options`` are those of `emotone.audio.reading.open_recording`.
         """
@@ -133,17 +144,17 @@ class DecoderPool:
         if is_plain(held):
             with open_recording(held, **options) as recording:
                 yield from recording.blocks(block_s)
-                return recording.name
+                return _end_of(recording)
         child = self._take()
         try:
-            name = yield from child.decode(held, block_s, options, timeout_s)
+            end = yield from child.decode(held, block_s, options, timeout_s)
         finally:
             if child.is_ready:
                 with self._lock:
                     self._idle.append(child)
             else:  # it died, or the caller wants no more blocks
                 child.kill()
-        return name
+        return end
 
     def close(self) -> None:
         """End the idle children."""
@@ -190,7 +201,7 @@ class _Child:
 
     def decode(
         self, source: str | bytes, block_s: float, options: dict[str, Any], timeout_s: float
-    ) -> Generator[Waveform, None, str]:
+    ) -> Generator[Waveform, None, End]:
         self.is_ready = False
         name = source if isinstance(source, str) else f"the {len(source)} bytes given"
         path, data = (source, b"") if isinstance(source, str) else (None, source)
@@ -214,7 +225,7 @@ class _Child:
                     continue
                 self.is_ready = True
                 if kind == _END:
-                    return content.decode("utf-8", "surrogatepass")
+                    return End(*json.loads(content))
                 raise _error_of(content)
         except (OSError, EOFError) as error:
             raise AudioError(f"{name}: {self._cause(timeout_s if is_late else None)}") from error
@@ -267,6 +278,10 @@ def _file_or_bytes(source: AudioSource) -> Any:
         return open_file(source, stack)[0].read()
 
 
+def _end_of(recording: Recording) -> End:
+    return End(recording.name, recording.has_two_people)
+
+
 def _error_of(content: bytes) -> Exception:
     import emotone.errors
 
@@ -312,7 +327,7 @@ def _serve_request(header: dict[str, Any], data: bytes, replies: BinaryIO) -> No
                     reply(_SAMPLES, np.ascontiguousarray(block, np.float32))
                 except OSError as error:
                     raise SystemExit from error
-            reply(_END, recording.name.encode("utf-8", "surrogatepass"))
+            reply(_END, json.dumps(_end_of(recording)).encode())
     except (EmotoneError, MemoryError) as error:
         reply(_ERROR, json.dumps({"kind": type(error).__name__, "message": str(error)}).encode())
     except Exception as error:

@@ -8,6 +8,8 @@ from emotone.audio.reader import Waveform
 FLOOR = 1e-4
 #: The level falls by 20 dB in ten seconds without a higher peak.
 _FALL_PER_S = 0.1 ** (1 / 10)
+#: A peak counts if it lasts for so many frames.
+_LASTING_FRAMES = 3
 #: Peak of a scaled signal.
 _TARGET = 0.5
 
@@ -26,7 +28,7 @@ class RunningOffset:
 
 
 class RunningLevel:
-    """The highest peak of the last seconds.
+    """The highest peak of the last seconds that three frames in a row reach: a click does not.
 
     Parameters
     ----------
@@ -36,28 +38,29 @@ class RunningLevel:
     Examples
     --------
     >>> level = RunningLevel(frame_s=0.032)
-    >>> [round(float(level.scaled(np.array([peak], np.float32))[0]), 2) for peak in (0.001, 0.1, 0.001)]
-    [0.5, 0.5, 0.01]
+    >>> peaks = (0.001, 0.001, 0.1, 0.001, 0.1, 0.1, 0.1, 0.001)
+    >>> [round(float(level.scaled(np.array([peak], np.float32))[0]), 2) for peak in peaks]
+    [0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.01]
     """
 
     def __init__(self, *, frame_s: float) -> None:
         self._fall = _FALL_PER_S**frame_s
         self._level = FLOOR
-        self._peak = 0.0
+        self._peaks = (0.0,) * _LASTING_FRAMES
 
     def push(self, frame: Waveform) -> None:
         """Take the next frame (n,)."""
-        self._peak = _peak_of(frame)
-        self._level = max(FLOOR, self._peak, self._level * self._fall)
+        self._peaks = (*self._peaks[1:], _peak_of(frame))
+        self._level = max(FLOOR, min(self._peaks), self._level * self._fall)
 
     def scaled(self, frame: Waveform) -> Waveform:
         """Take the next frame, and return it at a level that does not depend on the gain of the recording."""
         self.push(frame)
-        return np.asarray(frame * np.float32(_TARGET / self._level), np.float32)
+        return np.asarray(frame * np.float32(_TARGET / max(self._level, self._peaks[-1])), np.float32)
 
     def is_within(self, db: float, frame: Waveform | None = None) -> bool:
         """Say whether the peak of a frame, or of the last one, is at most this much below the level."""
-        peak = self._peak if frame is None else _peak_of(frame)
+        peak = self._peaks[-1] if frame is None else _peak_of(frame)
         return peak > FLOOR and peak >= self._level * 10 ** (-db / 20)
 
 

@@ -8,6 +8,7 @@ import os
 import select
 import stat
 from contextlib import ExitStack
+from time import monotonic
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy.typing as npt
@@ -19,6 +20,8 @@ AudioSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | tuple[npt.N
 
 #: Seconds to wait for the next bytes of a pipe.
 PIPE_TIMEOUT_S = 30.0
+#: Slowest pipe that is read, bytes per second in the mean; the slowest speech codecs send 700 bits/s.
+PIPE_MIN_BYTES_PER_S = 80.0
 #: Most bytes that are read from a pipe, 2 GiB.
 PIPE_MAX_BYTES = 2**31
 _PIPE_BLOCK = 1 << 16
@@ -37,7 +40,7 @@ def open_file(source: str | os.PathLike[str] | bytes | BinaryIO, stack: ExitStac
     Raises
     ------
     AudioError
-        The source does not exist, is empty, is a folder or text, or is a pipe that stays silent.
+        The source does not exist, is empty, is a folder or text, or is a pipe that stays silent or is too slow.
     """
     if isinstance(source, str | os.PathLike):
         file, name = _open_path(source, stack)
@@ -113,7 +116,8 @@ def _pipe_bytes(file: BinaryIO, name: str) -> bytes:
     Raises
     ------
     AudioError
-        Nothing comes for `PIPE_TIMEOUT_S`, or more than `PIPE_MAX_BYTES` come.
+        Nothing comes for `PIPE_TIMEOUT_S`, it is slower than `PIPE_MIN_BYTES_PER_S` after that time, or more than
+        `PIPE_MAX_BYTES` come.
     """
     try:
         descriptor = file.fileno()
@@ -123,7 +127,7 @@ def _pipe_bytes(file: BinaryIO, name: str) -> bytes:
         return file.read()
     pipe = select.poll()
     pipe.register(descriptor, select.POLLIN)
-    held = bytearray()
+    held, start_s = bytearray(), monotonic()
     while len(held) <= PIPE_MAX_BYTES:
         if not pipe.poll(PIPE_TIMEOUT_S * 1000):
             raise AudioError(
@@ -134,4 +138,10 @@ def _pipe_bytes(file: BinaryIO, name: str) -> bytes:
         if not block:
             return bytes(held)
         held += block
+        passed_s = monotonic() - start_s
+        if passed_s > PIPE_TIMEOUT_S + len(held) / PIPE_MIN_BYTES_PER_S:
+            raise AudioError(
+                f"{name}: only {len(held)} bytes came through this pipe in {passed_s:.0f} s, expected at least "
+                f"{PIPE_MIN_BYTES_PER_S:g} bytes/s; write the recording to a file and name it"
+            )
     raise AudioError(f"{name}: the pipe gave more than {PIPE_MAX_BYTES} bytes; write them to a file and name it")

@@ -30,7 +30,14 @@ def parse_names(value: str) -> tuple[str, ...]:
 
 def names(value: str | None) -> tuple[str, ...] | None:
     """Return the names of ``--emotions``; None without it."""
-    return None if value is None else parse_names(value)
+    if value is None:
+        return None
+    emotions = parse_names(value)
+    if len(emotions) < 2:
+        raise typer.BadParameter(
+            f"--emotions is {value!r}; expected two or more with commas and no spaces between them: happy,sad,angry"
+        )
+    return emotions
 
 
 def raw_format(value: str | None, *, track: int | None = None) -> RawFormat | None:

@@ -142,7 +142,7 @@ def predict(
         list[str], typer.Argument(metavar="FILE", help="Recordings, or folders of them; - is standard input.")
     ],
     model: options.Bundle = "default",
-    format: Annotated[Literal["table", "json", "csv"], typer.Option(help="Output format.")] = "table",
+    format: Annotated[Literal["table", "json", "csv"], typer.Option(help="Format of what is printed.")] = "table",
     channel: options.Channel = "mix",
     track: options.Track = None,
     raw: options.Raw = None,

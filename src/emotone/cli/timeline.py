@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from emotone.recognition.timeline import Timeline
 
 _FORMAT_NAMES = "|".join(("table", *FORMATS))
+_FOR_SEVERAL = " or ".join(("table", *(name for name, form in FORMATS.items() if not form.is_single)))
 
 
 def _check_format(name: str) -> str:
@@ -56,8 +57,11 @@ def _check_outputs(files: Sequence[str], *, out: Path | None, picture: Path | No
 def _check_number(files: Sequence[object], *, format: str, has_output: bool) -> None:
     """Refuse several recordings if the format, or a file or picture, holds only one."""
     if len(files) > 1 and (has_output or format in FORMATS and FORMATS[format].is_single):
-        what = "a file or picture" if has_output else f"{format} output"
-        raise ConfigError(f"{what} is of one recording, and {len(files)} are named; name one")
+        what = "--out and --picture are" if has_output else f"--format {format} is"
+        raise ConfigError(
+            f"{what} for one recording, and there are {len(files)}; name one file, or print several with --format "
+            f"{_FOR_SEVERAL}"
+        )
 
 
 def _show(answers: Iterable[Answer[Timeline]], *, format: str, threshold: float) -> None:
@@ -134,12 +138,21 @@ def timeline(
     model: options.Bundle = "default",
     format: Annotated[
         str,
-        typer.Option(metavar=_FORMAT_NAMES, help="Output format; vtt and srt are subtitles.", callback=_check_format),
+        typer.Option(
+            metavar=_FORMAT_NAMES,
+            help="Format of what is printed. vtt and srt are subtitles; like audacity, they are for one recording.",
+            callback=_check_format,
+        ),
     ] = "table",
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write to this file; the format follows its suffix.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write the timeline of one recording to this file; its suffix sets the format."
+        ),
     ] = None,
-    picture: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the timeline into this PNG file.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the timeline of one recording into this PNG file.")
+    ] = None,
     channel: options.Channel = "mix",
     track: options.Track = None,
     raw: options.Raw = None,

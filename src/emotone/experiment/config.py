@@ -155,7 +155,7 @@ class Config:
         except CorpusError as error:
             raise ConfigError(str(error)) from error
         if emotions is not None and len(emotions) < 2:
-            raise ConfigError(f"emotions are {list(self.emotions or ())}; expected at least two")
+            raise ConfigError(f"emotions are {list(self.emotions or ())}; expected at least two (--emotions happy,sad)")
         object.__setattr__(self, "emotions", emotions)
         object.__setattr__(self, "labels", labels or None)
 

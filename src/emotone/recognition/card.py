@@ -78,7 +78,9 @@ def check(card: object, *, where: str) -> dict[str, Any]:
     BundleError
         A key is missing, a value has the wrong type or is out of range, or the format is newer than this program.
     """
-    checked = check_object(card, where=where, kind="a JSON object", keys=KEYS, newest=FORMAT_VERSION, remedy=_REMEDY)
+    checked = check_object(
+        card, where=where, kind="the card of a bundle", keys=KEYS, newest=FORMAT_VERSION, remedy=_REMEDY
+    )
     for key, kind in KEYS.items():
         is_kind = isinstance(checked[key], kind) and not isinstance(checked[key], bool)
         _require(is_kind, where, key, checked[key], _TYPE_NAMES[kind])

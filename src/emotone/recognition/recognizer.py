@@ -19,12 +19,12 @@ from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
 from emotone.recognition import card
 from emotone.recognition.arguments import check_samples, check_several, chosen_emotions, open_checked, restricted
-from emotone.recognition.prediction import CHANNELS_NOTE, SPEECH_THRESHOLD, TIMELINE_NOTE, Prediction
+from emotone.recognition.prediction import CHANNELS_NOTE, TIMELINE_NOTE, Prediction
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.session import DEFAULT, bundle_folder, checked_session, extractor_of, speaker_width
 from emotone.recognition.stream import Stream, StreamSettings
 from emotone.recognition.timeline import Timeline, TimelineSettings, timeline
-from emotone.recognition.windows import WINDOWED_FROM_S, blocks_with_progress, utterances
+from emotone.recognition.windows import WINDOWED_FROM_S, blocks_with_progress, mean_answer, utterances
 from emotone.validation import check_range
 
 Vector = npt.NDArray[np.float32]
@@ -359,20 +359,16 @@ class Recognizer:
     def _predict_recording(
         self, recording: Recording, profile: SpeakerProfile | None, progress: Progress | None
     ) -> tuple[Vector, float, tuple[str, ...]]:
-        """Return scores (k,), probability of speech, and notes.
+        """Return scores (k,), probability of speech, and notes."""
 
-        If any windows contain speech, only those count.
-        """
-        outputs = []
-        for sound, seconds in utterances(recording, self.preprocessing, progress):
+        def answer(sound: Vector) -> tuple[Vector, float]:
             scores, _, speech = self._outputs(sound, profile)
-            outputs.append((scores, speech, seconds))
-        counted = [output for output in outputs if output[1] >= SPEECH_THRESHOLD] or outputs
-        all_scores, all_speech, weights = zip(*counted, strict=True)
-        mean = np.asarray(np.average(all_scores, axis=0, weights=weights), np.float32)
-        notes = [TIMELINE_NOTE.format(WINDOWED_FROM_S)] if len(outputs) > 1 else []
+            return scores, speech
+
+        scores, speech, n_windows = mean_answer(recording, self.preprocessing, answer, progress=progress)
+        notes = [TIMELINE_NOTE.format(WINDOWED_FROM_S)] if n_windows > 1 else []
         notes += [CHANNELS_NOTE] if recording.has_two_people else []
-        return mean, float(np.average(all_speech, weights=weights)), tuple(notes)
+        return scores, speech, tuple(notes)
 
     def _embeddings(self, source: AudioSource) -> Iterator[Vector]:
         """Yield the embedding (e,) of a recording, or of each window of a long recording."""

@@ -115,12 +115,19 @@ class Timeline:
         Raises
         ------
         ConfigError
-            The format is unknown.
+            The format is unknown, or the file can't be written: its folder does not exist, for example.
         """
         if format is not None and format not in FORMATS:
             raise ConfigError(f"unknown timeline format {format!r}; expected {', '.join(FORMATS)}")
         form = format_for(os.fspath(path)) if format is None else FORMATS[format]
-        files.write_text(Path(path), form.write(self))
+        target = Path(path)
+        try:
+            target.parent.stat()  # a misspelt folder is an error, and is not created
+            files.write_text(target, form.write(self))
+        except OSError as error:
+            raise ConfigError(
+                f"the timeline can't be written to {str(target)!r} ({error}); check the folder and the free space"
+            ) from error
 
 
 def timeline(

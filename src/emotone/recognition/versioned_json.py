@@ -6,6 +6,9 @@ from typing import Any
 
 from emotone.errors import BundleError
 
+#: Keys of another file that an error names.
+_SHOWN_KEYS = 5
+
 
 def parse(content: bytes, *, where: str, remedy: str) -> object:
     """Parse JSON; raise `BundleError` if it is not valid."""
@@ -39,7 +42,10 @@ def check_object(
         )
     missing = [key for key in keys if key not in value]
     if missing:
-        raise BundleError(f"{where} lacks {', '.join(missing)}; {remedy}")
+        others = ", ".join(map(str, list(value)[:_SHOWN_KEYS])) + (", ..." if len(value) > _SHOWN_KEYS else "")
+        raise BundleError(
+            f"{where} has {others or 'no keys'} and lacks {', '.join(missing)}; expected {kind}: {remedy}"
+        )
     return value
 
 

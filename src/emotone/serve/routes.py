@@ -11,11 +11,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPBearer
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from emotone._version import __version__
+from emotone.audio.channels import channel_number
+from emotone.errors import AudioError
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems
 from emotone.serve.answers import predict_json, shown_name
@@ -67,9 +69,31 @@ _FORM = {
     "properties": {"file": {"type": "string", "contentMediaType": "application/octet-stream"}},
 }
 _PREDICT_PROBLEMS = (
-    *("bad_request", "unauthorized", "forbidden_origin", "idle", "too_large", "too_long", "not_audio", "too_short"),
-    *("silent", "unanswerable", "internal", "busy", "timeout"),
+    *("bad_request", "unauthorized", "forbidden_origin", "idle", "too_large", "too_long", "not_audio", "no_channel"),
+    *("too_short", "silent", "unanswerable", "internal", "busy", "timeout"),
 )
+
+
+def _checked_channel(value: str) -> str:
+    try:
+        channel_number(value)
+    except AudioError:
+        raise ValueError("expected mix, left, right, or a number from 1") from None
+    return value
+
+
+_Top = Annotated[int | None, Query(ge=1, description="Keep only this many scores, the most probable first.")]
+_Channel = Annotated[
+    str,
+    AfterValidator(_checked_channel),
+    Query(
+        description="Channel of the recording: its number from 1, `left`, `right`, or `mix` for the mean of all.",
+        json_schema_extra={"pattern": "^(mix|left|right|0*[1-9][0-9]*)$"},
+    ),
+]
+_Track = Annotated[
+    int | None, Query(ge=1, description="Sound track, for files with several (videos); the file's default if absent.")
+]
 
 
 def prediction_routes(recognizer: Recognizer, queue: WorkQueue) -> APIRouter:
@@ -94,9 +118,9 @@ def prediction_routes(recognizer: Recognizer, queue: WorkQueue) -> APIRouter:
     async def predict(
         request: Request,
         timeline: Annotated[bool, Query(description="Predict emotion over time.")] = False,
-        top: Annotated[
-            int | None, Query(ge=1, description="Keep only this many scores, the most probable first.")
-        ] = None,
+        top: _Top = None,
+        channel: _Channel = "mix",
+        track: _Track = None,
     ) -> Response:
         """Predict the emotion of a recording, sent as the form's field `file`."""
         check_length(settings, request.headers)
@@ -105,7 +129,16 @@ def prediction_routes(recognizer: Recognizer, queue: WorkQueue) -> APIRouter:
             deadline = Deadline(settings.max_seconds)
 
             def work() -> dict[str, Any]:
-                return predict_json(recognizer, data, name, as_timeline=timeline, deadline=deadline, settings=settings)
+                return predict_json(
+                    recognizer,
+                    data,
+                    name,
+                    as_timeline=timeline,
+                    deadline=deadline,
+                    settings=settings,
+                    channel=channel,
+                    track=track,
+                )
 
             answer = await queue.run(work, slot=slot, deadline=deadline, gone=lambda: _disconnected(request))
         return JSONResponse(answer if top is None else _top(answer, top))

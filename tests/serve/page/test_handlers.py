@@ -25,6 +25,16 @@ def test_an_upload_shows_what_the_recognizer_says(open_page, recognizer):
     assert "footer" not in page.content().lower() or not page.locator("footer").is_visible()
 
 
+def test_two_people_on_two_channels_are_noted(open_page):
+    voice = soundfile.read(CLIP)[0]
+    turns = np.stack([np.append(voice, 0 * voice), np.append(0 * voice, voice)], axis=1)
+    call = {"name": "call.wav", "mimeType": "audio/wav", "buffer": file_of(turns, rate=soundfile.info(CLIP).samplerate)}
+    page = open_page()
+    assert "different people" in send(page, call).inner_text()
+    open_tab(page, "Timeline")
+    assert "different people" in send(page, call, to="timeline", expect=".em-timeline").inner_text()
+
+
 @pytest.mark.slow
 def test_a_recording_made_here_is_answered_for(open_page, recognizer):
     page = open_page()

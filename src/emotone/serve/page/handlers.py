@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
-import numpy as np
-from numpy.typing import NDArray
 
-from emotone import audio
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems
-from emotone.serve.answers import as_problem, decode, decode_utterance, predict_json, shown_name
+from emotone.serve.answers import Sound, as_problem, decode, predict_json, shown_name
 from emotone.serve.page import html
 from emotone.serve.page.timeline_html import timeline_html
 from emotone.serve.problems import ProblemError
@@ -67,10 +64,10 @@ class PageHandlers:
 
         def work(deadline: Deadline) -> str:
             data, name = self._read(path)
-            samples = decode(data, name, max_duration_s=self.settings.max_duration_s, deadline=deadline)
+            sound = decode(data, name, min_samples=0, max_duration_s=self.settings.max_duration_s, deadline=deadline)
             with as_problem(name, data):
-                timeline = self.recognizer.timeline((samples, audio.SAMPLE_RATE), progress=deadline.check)
-            return timeline_html(timeline, name=name, path=path)
+                timeline = self.recognizer.timeline(sound.source, progress=deadline.check)
+            return timeline_html(sound.with_note(timeline), name=name, path=path)
 
         return await self._run_for_html(work, title=shown_name(path))
 
@@ -152,16 +149,16 @@ class PageHandlers:
         return data, name
 
     @contextlib.contextmanager
-    def _utterance(self, path: str, deadline: Deadline) -> Iterator[tuple[NDArray[np.float32], int]]:
+    def _utterance(self, path: str, deadline: Deadline) -> Iterator[Sound]:
         """Decode an upload; errors within the ``with`` statement name it."""
         data, name = self._read(path)
-        samples = decode_utterance(data, name, max_duration_s=self.settings.max_duration_s, deadline=deadline)
+        sound = decode(data, name, max_duration_s=self.settings.max_duration_s, deadline=deadline)
         with as_problem(name, data):
-            yield samples, audio.SAMPLE_RATE
+            yield sound
 
     def _predict(self, path: str, deadline: Deadline, *, profile: SpeakerProfile | None = None) -> Prediction:
-        with self._utterance(path, deadline) as source:
-            return self.recognizer.predict(source, profile=profile, progress=deadline.check)
+        with self._utterance(path, deadline) as sound:
+            return sound.with_note(self.recognizer.predict(sound.source, profile=profile, progress=deadline.check))
 
     def _adapt(self, clips: Sequence[str], deadline: Deadline) -> tuple[SpeakerProfile, list[str]]:
         """Return the profile of the clips, and the names of the clips that can't be used."""
@@ -169,8 +166,8 @@ class PageHandlers:
         profile, problem = self.recognizer.new_profile(), None
         for path in clips:
             try:
-                with self._utterance(path, deadline) as clip:
-                    profile = self.recognizer.adapt([clip], profile=profile, progress=deadline.check)
+                with self._utterance(path, deadline) as sound:
+                    profile = self.recognizer.adapt([sound.source], profile=profile, progress=deadline.check)
             except ProblemError as error:
                 deadline.check()
                 skipped, problem = [*skipped, shown_name(path)], error
