@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from emotone.experiment.api import Scores, TrainedRun, evaluate, train
     from emotone.features.extract import extract_features
     from emotone.recognition.prediction import Prediction
-    from emotone.recognition.profile import SpeakerProfile
+    from emotone.recognition.profile import SourceProfile, SpeakerProfile
     from emotone.recognition.recognizer import Recognizer
     from emotone.recognition.stream import Event, Stream
     from emotone.recognition.timeline import Timeline
@@ -29,6 +29,7 @@ __all__ = [
     "Prediction",
     "Recognizer",
     "Scores",
+    "SourceProfile",
     "SpeakerProfile",
     "Stream",
     "Timeline",
@@ -50,6 +51,7 @@ _PLACES = {
     "Prediction": "emotone.recognition.prediction:Prediction",
     "Recognizer": "emotone.recognition.recognizer:Recognizer",
     "Scores": "emotone.experiment.api:Scores",
+    "SourceProfile": "emotone.recognition.profile:SourceProfile",
     "SpeakerProfile": "emotone.recognition.profile:SpeakerProfile",
     "Stream": "emotone.recognition.stream:Stream",
     "Timeline": "emotone.recognition.timeline:Timeline",

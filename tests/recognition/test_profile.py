@@ -52,7 +52,8 @@ def test_saved_and_loaded_it_is_the_same_to_the_last_bit(embeddings, tmp_path):
     profile, path = grown(embeddings), tmp_path / "anna.json"
     profile.save(path)
     assert SpeakerProfile.load(path) == profile
-    assert list(json.loads(path.read_text())) == ["format_version", "model", "n_clips", "mean"]
+    keys = ["format_version", "kind", "model", "n_clips", "composition", "answers", "power", "mean"]
+    assert list(json.loads(path.read_text())) == keys
     profile.updated(embeddings[0]).save(str(path))  # takes the place of a profile
     assert SpeakerProfile.load(str(path)).n_clips == 51
     assert [one.name for one in tmp_path.iterdir()] == ["anna.json"]
@@ -61,9 +62,9 @@ def test_saved_and_loaded_it_is_the_same_to_the_last_bit(embeddings, tmp_path):
 @pytest.mark.parametrize("content", ["", "years of work", json.dumps({"title": "thesis"})])
 def test_saving_replaces_nothing_else(tmp_path, content):
     (tmp_path / "thesis.json").write_text(content)
-    with pytest.raises(ConfigError, match="no speaker profile, and would be lost"):
+    with pytest.raises(ConfigError, match="no profile, and would be lost"):
         SpeakerProfile(mean=(0.0,), n_clips=1, model=MODEL).save(tmp_path / "thesis.json")
-    with pytest.raises(ConfigError, match="no speaker profile"):
+    with pytest.raises(ConfigError, match="is no profile"):
         SpeakerProfile(mean=(0.0,), n_clips=1, model=MODEL).save(tmp_path)
     assert (tmp_path / "thesis.json").read_text() == content
     assert [one.name for one in tmp_path.iterdir()] == ["thesis.json"]
@@ -95,7 +96,7 @@ def test_where_saving_fails_the_old_profile_stays(tmp_path, monkeypatch):
         *[
             (json.dumps({**TOLD, **changes}).encode(), said)
             for changes, said in [
-                ({"format_version": 2}, "pip install --upgrade emotone"),
+                ({"format_version": 3}, "pip install --upgrade emotone"),
                 ({"format_version": "1"}, "format_version is '1'"),
                 ({"format_version": 0}, "format_version is 0"),
                 ({"model": "tiny"}, "model is 'tiny', expected the SHA-256"),

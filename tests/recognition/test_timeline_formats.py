@@ -27,7 +27,7 @@ def made():
 
 def test_json_has_every_segment(made):
     found = json.loads(FORMATS["json"].write(made))
-    assert set(found) == {"duration_s", "spoken_s", "shares", "notes", "segments"}
+    assert set(found) == {"duration_s", "spoken_s", "shares", "notes", "adapted", "segments"}
     assert found["duration_s"] == 4000.0 and found["spoken_s"] == 63.25
     first, second = found["segments"]
     assert first == {

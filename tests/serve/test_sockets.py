@@ -113,7 +113,7 @@ def test_adaptation(tmp_path, client):
     sound = pcm(0.15, 0.15, 0, 0.15, 0.15, 0)
     told = events_of(client_of(recognizer), sound, hello={"rate": RATE, "adapt": True})
     assert told == expected(recognizer, sound, adapt=True)
-    assert [one.get("n_heard", 0) for one in told if one["kind"] == "speech_end"] == [0, 1]
+    assert [one["adapted"]["speaker"] for one in told if one["kind"] == "speech_end"] == [0, 1]
     with client.websocket_connect("/v1/stream") as socket:
         socket.send_json({"rate": RATE, "adapt": True})
         assert "can't adapt" in closed(socket, "bad_request", 1008)

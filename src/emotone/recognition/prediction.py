@@ -1,7 +1,7 @@
 """What a recognizer predicts for a segment of a recording."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ class Prediction:
         Probability of speech, in [0, 1]; None from a model that does not check for speech.
     notes
         Sentences on what else there is to know about the recording.
+    adapted
+        "source" and "speaker" -> number of clips of the profile that was used; a profile without clips is left out.
     """
 
     emotion: str | None
@@ -46,6 +48,7 @@ class Prediction:
     end_s: float
     speech: float | None = None
     notes: tuple[str, ...] = ()
+    adapted: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def from_scores(
@@ -98,7 +101,13 @@ class Prediction:
             "scores": {emotion: round(score, 6) for emotion, score in self.scores.items()},
             "speech": None if self.speech is None else round(self.speech, 6),
             "notes": list(self.notes),
+            "adapted": counts(self.adapted),
         }
+
+
+def counts(adapted: Mapping[str, int]) -> dict[str, int]:
+    """Return the number of clips of the source and of the speaker that a model adapted to, for JSON."""
+    return {kind: adapted.get(kind, 0) for kind in ("source", "speaker")}
 
 
 def shares(segments: Iterable[Prediction]) -> dict[str, float]:

@@ -1,6 +1,7 @@
-"""The profile of a speaker: the mean embedding of some clips, to which a model that adapts compares new clips.
+"""Profiles of voices and of sources: the mean embedding of some clips, to which a model that adapts compares new clips.
 
-A profile is small, contains no recording, and is saved as JSON.
+A source is all that recordings of one kind have in common: microphone, room, language, way of acting.  A voice can be
+known within its source.  A profile is small, contains no recording, and is saved as JSON.
 """
 
 import json
@@ -9,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,16 +21,18 @@ from emotone.recognition.card import HEARD, SPEAKER
 from emotone.recognition.versioned_json import check_object, parse, short
 
 #: Format version of new profiles.  Profiles of this and older versions can be read.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _MAX_CLIPS = 10**9
 _KEYS = ("format_version", "model", "n_clips", "mean")
-_REMEDY = "adapt to clips of the speaker again, and save the new profile"
+_REMEDY = "adapt to clips again, and save the new profile"
+
+Numbers = Sequence[float] | npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
-class SpeakerProfile:
-    """The mean embedding of a speaker's clips.
+class Profile:
+    """The mean embedding of some clips, and what their emotions seemed to be.
 
     Parameters
     ----------
@@ -40,6 +43,13 @@ class SpeakerProfile:
         Number of clips, from 0; with 0, predictions are the same as without a profile.
     model
         SHA-256 of the graph that computed the embeddings; no other model can use them.
+    composition
+        Emotion -> share of the clips that seem to have it, in [0, 1], as pairs; empty if it is not known.  A mean of
+        mostly angry clips is corrected by it, see `emotone.recognition.adaptation`.
+    answers
+        Emotion -> mean probability of the clips without adaptation, as pairs; known together with ``composition``.
+    power
+        Mean square of the clips' logits, at least 0; known together with ``composition``.
     skipped
         Reasons why `Recognizer.adapt` skipped clips; neither saved nor compared.
 
@@ -47,30 +57,40 @@ class SpeakerProfile:
     ------
     ConfigError
         A value is invalid.
-
-    Examples
-    --------
-    >>> SpeakerProfile(mean=(0.0, 0.0), n_clips=0, model="0" * 64).updated([1.0, 3.0]).updated([2.0, 5.0])
-    SpeakerProfile(2 clips, 2 values, model 000000000000)
     """
 
     mean: tuple[float, ...]
     n_clips: int
     model: str
+    composition: tuple[tuple[str, float], ...] = ()
+    answers: tuple[tuple[str, float], ...] = ()
+    power: float = 0.0
     skipped: tuple[str, ...] = field(default=(), compare=False)
+    kind: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "mean", _finite(self.mean))
+        for name in ("composition", "answers"):
+            object.__setattr__(self, name, _shares(getattr(self, name), name=name))
+        if [name for name, _ in self.composition] != [name for name, _ in self.answers]:
+            raise ConfigError("composition and answers name different emotions, expected the same, in the same order")
+        if not isinstance(self.power, int | float) or isinstance(self.power, bool) or not 0 <= self.power < 1e30:
+            raise ConfigError(f"power is {short(self.power)}, expected a number from 0")
         if type(self.n_clips) is not int or not 0 <= self.n_clips <= _MAX_CLIPS:
             raise ConfigError(f"n_clips is {short(self.n_clips)}, expected a whole number from 0 to {_MAX_CLIPS}")
         if not isinstance(self.model, str) or not re.fullmatch("[0-9a-f]{64}", self.model):
             raise ConfigError(f"model is {short(self.model)}, expected the SHA-256 of a graph, 64 hexadecimal digits")
 
     def __repr__(self) -> str:
-        return f"SpeakerProfile({self.n_clips} clips, {len(self.mean)} values, model {self.model[:12]})"
+        return f"{type(self).__name__}({self.n_clips} clips, {len(self.mean)} values, model {self.model[:12]})"
 
-    def updated(self, embedding: Sequence[float] | npt.NDArray[np.floating[Any]]) -> "SpeakerProfile":
-        """Return the profile with one more clip of the speaker.
+    @property
+    def adapted(self) -> dict[str, int]:
+        """Kind of profile -> number of its clips, of those profiles that have any."""
+        return {self.kind: self.n_clips} if self.n_clips else {}
+
+    def updated(self, embedding: Numbers) -> Self:
+        """Return the profile with one more clip, of which only the embedding is known; `Recognizer.learnt` knows more.
 
         Parameters
         ----------
@@ -88,20 +108,33 @@ class SpeakerProfile:
                 f"the embedding has {len(new)} values, and the profile {len(mean)}; use the same model for both"
             )
         n_clips = self.n_clips + 1
-        return replace(self, mean=tuple((mean + (new - mean) / n_clips).tolist()), n_clips=n_clips)
+        mean = mean + (new - mean) / n_clips
+        return replace(self, mean=tuple(mean.tolist()), n_clips=n_clips, composition=(), answers=(), power=0.0)
 
     def check_model(self, model: str, width: int) -> None:
         """Raise `ConfigError` unless the profile belongs to the model of this SHA-256, with this many values."""
         if (self.model, len(self.mean)) != (model, width):
             raise ConfigError(
                 f"the profile belongs to the model {self.model[:12]} and has {len(self.mean)} values, and this "
-                f"model is {model[:12]} and needs {width}; adapt to the speaker's clips "
-                "again"
+                f"model is {model[:12]} and needs {width}; adapt to the clips again"
             )
 
     def inputs(self) -> dict[str, npt.NDArray[np.float32]]:
         """Return the optional inputs of the graph: `card.SPEAKER` (1, e) and `card.HEARD` (1,), float32."""
         return {SPEAKER: np.array([self.mean], dtype=np.float32), HEARD: np.array([self.n_clips], dtype=np.float32)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of the JSON file."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "kind": self.kind,
+            "model": self.model,
+            "n_clips": self.n_clips,
+            "composition": dict(self.composition),
+            "answers": dict(self.answers),
+            "power": self.power,
+            "mean": list(self.mean),
+        }
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the profile as JSON, atomically.
@@ -119,49 +152,118 @@ class SpeakerProfile:
         target = Path(path)
         if target.exists():
             try:
-                SpeakerProfile.load(target)
+                Profile.load(target)
             except BundleError as error:
                 raise ConfigError(
-                    f"{str(target)!r} exists and is no speaker profile, and would be lost; choose another name"
+                    f"{str(target)!r} exists and is no profile, and would be lost; choose another name"
                 ) from error
-        content = {key: getattr(self, key) for key in _KEYS if key != "format_version"}
         try:
             target.parent.stat()  # a misspelt folder is an error, and is not created
-            files.write_text(target, json.dumps({"format_version": FORMAT_VERSION, **content}, allow_nan=False) + "\n")
+            files.write_text(target, json.dumps(self.to_dict(), allow_nan=False) + "\n")
         except OSError as error:
             raise ConfigError(
                 f"the profile can't be written to {str(target)!r} ({error}); check the folder and the free space"
             ) from error
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "SpeakerProfile":
+    def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read a profile that `save` wrote.
 
         Raises
         ------
         BundleError
-            The file is missing, damaged, of a newer format, or not a profile.
+            The file is missing, damaged, of a newer format, or not such a profile.
         """
         name = repr(str(path))
         try:
             content = files.read_regular(Path(path))
         except OSError as error:
             raise BundleError(f"the profile {name} can't be read ({error}); check the name") from error
-        saved = check_object(
-            parse(content, where=name, remedy=_REMEDY),
-            where=name,
-            kind="a speaker profile",
-            keys=_KEYS,
-            newest=FORMAT_VERSION,
-            remedy=_REMEDY,
-        )
-        mean = saved["mean"]
-        try:
-            if not isinstance(mean, list) or not all(type(value) in (int, float) for value in mean):
-                raise ConfigError(f"mean is {short(mean)}, expected a list of numbers")
-            return cls(mean=tuple(mean), n_clips=saved["n_clips"], model=saved["model"])
-        except ConfigError as error:
-            raise BundleError(f"{name}: {error}; {_REMEDY}") from error
+        profile = _parsed(parse(content, where=name, remedy=_REMEDY), where=name)
+        if not isinstance(profile, cls):
+            raise BundleError(f"{name} is the profile of a {profile.kind}, expected that of a {cls.kind}")
+        return profile
+
+
+@dataclass(frozen=True, repr=False)
+class SourceProfile(Profile):
+    """The profile of a source: of clips from one microphone, room, programme or corpus, whoever speaks.
+
+    See `Profile` for the parameters.
+    """
+
+    kind: ClassVar[str] = "source"
+
+
+@dataclass(frozen=True, repr=False)
+class SpeakerProfile(Profile):
+    """The profile of a voice; see `Profile` for the other parameters.
+
+    Parameters
+    ----------
+    source
+        The source within which the voice was heard, if it is known.
+
+    Examples
+    --------
+    >>> SpeakerProfile(mean=(0.0, 0.0), n_clips=0, model="0" * 64).updated([1.0, 3.0]).updated([2.0, 5.0])
+    SpeakerProfile(2 clips, 2 values, model 000000000000)
+    """
+
+    source: SourceProfile | None = None
+    kind: ClassVar[str] = "speaker"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.source is not None:
+            self.source.check_model(self.model, len(self.mean))
+
+    @property
+    def adapted(self) -> dict[str, int]:
+        """Kind of profile -> number of its clips, of those profiles that have any."""
+        return ({} if self.source is None else self.source.adapted) | super().adapted
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of the JSON file."""
+        return super().to_dict() | ({} if self.source is None else {"source": self.source.to_dict()})
+
+
+def _parsed(content: object, *, where: str) -> Profile:
+    """Return the profile of a parsed file; see `Profile.load`."""
+    saved = check_object(content, where=where, kind="a profile", keys=_KEYS, newest=FORMAT_VERSION, remedy=_REMEDY)
+    kind, mean = saved.get("kind", "speaker"), saved["mean"]
+    shares = {name: saved.get(name, {}) for name in ("composition", "answers")}
+    try:
+        if kind not in ("speaker", "source"):
+            raise ConfigError(f"kind is {short(kind)}, expected speaker or source")
+        if not isinstance(mean, list) or not all(type(value) in (int, float) for value in mean):
+            raise ConfigError(f"mean is {short(mean)}, expected a list of numbers")
+        for name, pairs in shares.items():
+            if not isinstance(pairs, dict):
+                raise ConfigError(f"{name} is {short(pairs)}, expected an object with a share for each emotion")
+        values: dict[str, Any] = {
+            **{"mean": tuple(mean), "n_clips": saved["n_clips"], "model": saved["model"]},
+            **{name: tuple(pairs.items()) for name, pairs in shares.items()},
+            "power": saved.get("power", 0.0),
+        }
+        if kind == "source":
+            return SourceProfile(**values)
+        source = saved.get("source")
+        known = None if source is None else _parsed(source, where=f"{where}, source")
+        if isinstance(known, SpeakerProfile):
+            raise ConfigError("source is the profile of a speaker, expected that of a source")
+        return SpeakerProfile(**values, source=known)  # type: ignore[arg-type]  # it is None or a source
+    except ConfigError as error:
+        raise BundleError(f"{where}: {error}; {_REMEDY}") from error
+
+
+def _shares(pairs: Any, *, name: str) -> tuple[tuple[str, float], ...]:
+    """Return pairs of emotion and share, checked."""
+    for emotion, share in pairs:
+        is_share = isinstance(share, int | float) and not isinstance(share, bool) and 0 <= share <= 1
+        if not isinstance(emotion, str) or not is_share:
+            raise ConfigError(f"{name} has {short(emotion)}: {short(share)}, expected a share from 0 to 1")
+    return tuple((emotion, float(share)) for emotion, share in pairs)
 
 
 def _finite(values: Sequence[float] | npt.NDArray[np.floating[Any]]) -> tuple[float, ...]:

@@ -14,14 +14,14 @@ import numpy.typing as npt
 from emotone import audio
 from emotone.audio import SAMPLE_RATE, AudioSource, Channel, Recording
 from emotone.audio.speech_detector import Gate
-from emotone.errors import AudioError, ConfigError, EmotoneError, FeatureError, SilenceError
+from emotone.errors import AudioError, EmotoneError, FeatureError, SilenceError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
-from emotone.recognition import card
 from emotone.recognition.arguments import check_samples, check_several, chosen_emotions, open_checked, restricted
-from emotone.recognition.prediction import CHANNELS_NOTE, TIMELINE_NOTE, Prediction
-from emotone.recognition.profile import SpeakerProfile
-from emotone.recognition.session import DEFAULT, bundle_folder, checked_session, extractor_of, speaker_width
+from emotone.recognition.model import AnyProfile, Model, Outputs
+from emotone.recognition.prediction import CHANNELS_NOTE, SPEECH_THRESHOLD, TIMELINE_NOTE, Prediction
+from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
+from emotone.recognition.session import DEFAULT, bundle_folder
 from emotone.recognition.stream import Stream, StreamSettings
 from emotone.recognition.timeline import Timeline, TimelineSettings, timeline
 from emotone.recognition.windows import WINDOWED_FROM_S, blocks_with_progress, mean_answer, utterances
@@ -53,7 +53,7 @@ class Recognizer:
     emotions
         k names, in the order of the scores.
     adapts
-        Whether the model can adapt to a speaker.
+        Whether the model can adapt to sources and voices.
     checks_speech
         Whether the model predicts the probability of speech.
     notes
@@ -77,9 +77,9 @@ class Recognizer:
         threshold: float | None = None,
         threads: int = 1,
     ) -> None:
-        folder = bundle_folder(bundle)
-        self.card: dict[str, Any] = card.read(folder)
-        self.folder = folder
+        self.folder = bundle_folder(bundle)
+        self._model = Model(self.folder, threads=threads)
+        self.card = self._model.card
         self.emotions: tuple[str, ...] = chosen_emotions(emotions, tuple(self.card["emotions"]))
         is_restricted = len(self.emotions) < len(self.card["emotions"])
         self.notes = (f"only these emotions can be predicted: {', '.join(self.emotions)}",) if is_restricted else ()
@@ -89,11 +89,7 @@ class Recognizer:
             check_range("threshold", threshold, 0, 1)
         self.threshold = float(self.card["calibration"]["threshold"] if threshold is None else threshold)
         self.preprocessing = Preprocessing.from_card(self.card["preprocessing"])
-        self._session = checked_session(folder / card.GRAPH, self.card, threads=threads)
-        self._speaker_width = speaker_width(self._session)
-        self.adapts = self._speaker_width > 0
-        self.checks_speech = card.SPEECH in {output.name for output in self._session.get_outputs()}
-        self._extract: Any = None if self.card["extractor"]["graph"] else extractor_of(self.card, folder)
+        self.adapts, self.checks_speech = self._model.adapts, self._model.checks_speech
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy, in this process or another, needs to open the bundle again."""
@@ -113,19 +109,16 @@ class Recognizer:
     def __repr__(self) -> str:
         return f"Recognizer({str(self.folder)!r}, model={self.card['model']!r}, emotions={self.emotions})"
 
-    def new_profile(self) -> SpeakerProfile:
-        """Return the profile of an unknown speaker; `ConfigError` if the model can't adapt.
-
-        For live speech, start with this profile and call `SpeakerProfile.updated` after each `run`.
-        """
-        self.check_profile(None)
-        return SpeakerProfile(mean=(0.0,) * self._speaker_width, n_clips=0, model=self.card["sha256"])
+    def new_profile(self, *, source: SourceProfile | None = None) -> SpeakerProfile:
+        """Return the profile of an unknown speaker; `ConfigError` if the model can't adapt."""
+        return replace(self._model.new_profile(SpeakerProfile), source=source)
 
     def adapt(
         self,
         clips: Iterable[AudioSource],
         *,
         profile: SpeakerProfile | None = None,
+        source: SourceProfile | None = None,
         progress: Progress | None = None,
     ) -> SpeakerProfile:
         """Compute the profile of a speaker from a few clips, without labels and of any emotions.
@@ -139,6 +132,8 @@ class Recognizer:
             ``skipped`` of the profile has the reasons.
         profile
             A profile of the speaker to extend; it is not changed itself.
+        source
+            The profile of the source of these clips, see `adapt_source`.
         progress
             Called after each clip.
 
@@ -147,41 +142,50 @@ class Recognizer:
         AudioError
             There are no clips, or all were skipped.
         ConfigError
-            The model can't adapt, ``profile`` belongs to another model, or ``clips`` is a single recording.
+            The model can't adapt, a profile belongs to another model, or ``clips`` is a single recording.
         """
-        check_several(clips, name="clips")
         before = self.new_profile() if profile is None else profile
-        self.check_profile(before)
-        sources, skipped, adapted = list(clips), [], before
+        self._model.check_profile(before, SpeakerProfile)
+        before = before if source is None else replace(before, source=source)
+        return self._adapted(before, clips, progress, what="adapting to the speaker")
+
+    def adapt_source(
+        self,
+        clips: Iterable[AudioSource],
+        *,
+        profile: SourceProfile | None = None,
+        progress: Progress | None = None,
+    ) -> SourceProfile:
+        """Compute the profile of a source from about 20 clips, without labels, whoever speaks.
+
+        A source is what recordings have in common: microphone, room, language, way of acting.  Parameters and errors
+        are those of `adapt`.
+        """
+        before = self._model.new_profile(SourceProfile) if profile is None else profile
+        self._model.check_profile(before, SourceProfile)
+        return self._adapted(before, clips, progress, what="adapting to the source")
+
+    def _adapted(
+        self, before: AnyProfile, clips: Iterable[AudioSource], progress: Progress | None, *, what: str
+    ) -> AnyProfile:
+        check_several(clips, name="clips")
+        sources, skipped = list(clips), []
+        embeddings: list[Vector] = []
         for number, source in enumerate(sources):
             try:
-                embeddings = list(self._embeddings(source))
+                embeddings += list(self._embeddings(source))
             except (AudioError, FeatureError) as error:
                 skipped.append(str(error))
-            else:
-                for embedding in embeddings:
-                    adapted = adapted.updated(embedding)
             if progress is not None:
-                progress(number + 1, len(sources), "adapting to the speaker")
-        if adapted is before:
-            reason = f"the first: {skipped[0]}" if skipped else "give a few recordings of the speaker"
+                progress(number + 1, len(sources), what)
+        if not embeddings:
+            reason = f"the first: {skipped[0]}" if skipped else "give a few recordings"
             raise AudioError(f"can't adapt to any of {len(sources)} clips; {reason}")
-        return replace(adapted, skipped=tuple(skipped))
+        return replace(self._model.learnt(before, np.array(embeddings)), skipped=tuple(skipped))
 
-    def check_profile(self, profile: SpeakerProfile | None) -> None:
+    def check_profile(self, profile: Profile | None) -> None:
         """Raise `ConfigError` if the model can't adapt, or if a profile belongs to another model."""
-        if not self.adapts:
-            raise ConfigError(
-                f"this model ({self.card['model']}) can't adapt to a speaker; train a model that can: "
-                "'emotone train ... --model adaptive'"
-            )
-        if profile is None:
-            return
-        if not isinstance(profile, SpeakerProfile):
-            raise ConfigError(
-                f"profile is {profile!r:.80}, expected a SpeakerProfile; read a file with SpeakerProfile.load(path)"
-            )
-        profile.check_model(self.card["sha256"], self._speaker_width)
+        self._model.check_profile(profile)
 
     def predict(
         self,
@@ -191,7 +195,7 @@ class Recognizer:
         end_s: float | None = None,
         channel: Channel = "mix",
         track: int | None = None,
-        profile: SpeakerProfile | None = None,
+        profile: Profile | None = None,
         progress: Progress | None = None,
     ) -> Prediction:
         """Predict the emotion of a recording or of a segment of it.
@@ -209,7 +213,7 @@ class Recognizer:
         channel, track
             What to read, see `emotone.audio.read`.
         profile
-            Profile of the speaker, see `adapt`.
+            Profile of the speaker or of the source, see `adapt` and `adapt_source`.
         progress
             Called with the seconds that are done of a long recording.
 
@@ -239,12 +243,12 @@ class Recognizer:
             speech=speech if self.checks_speech else None,
             threshold=self.threshold,
         )
-        return replace(prediction, notes=self.notes + notes)
+        return replace(prediction, notes=self.notes + notes, adapted={} if profile is None else profile.adapted)
 
     def predict_many(
-        self, sources: Iterable[AudioSource], *, profile: SpeakerProfile | None = None
+        self, sources: Iterable[AudioSource], *, profile: Profile | None = None
     ) -> Iterator[Prediction | EmotoneError]:
-        """Predict the emotion of each recording, in order; with a profile, all of the same speaker.
+        """Predict the emotion of each recording, in order; with a profile, all of the same speaker or source.
 
         Yields
         ------
@@ -270,7 +274,7 @@ class Recognizer:
         *,
         channel: Channel = "mix",
         track: int | None = None,
-        profile: SpeakerProfile | None = None,
+        profile: Profile | None = None,
         settings: TimelineSettings | None = None,
         progress: Progress | None = None,
     ) -> Timeline:
@@ -304,14 +308,15 @@ class Recognizer:
                 settings=settings,
                 gate=self.speech_gate,
             )
-            return replace(made, notes=self.notes + ((CHANNELS_NOTE,) if recording.has_two_people else ()))
+            notes = self.notes + ((CHANNELS_NOTE,) if recording.has_two_people else ())
+            return replace(made, notes=notes, adapted={} if profile is None else profile.adapted)
 
     def stream(
         self,
         *,
         rate: int,
         channels: int = 1,
-        profile: SpeakerProfile | None = None,
+        profile: Profile | None = None,
         adapt: bool = False,
         settings: StreamSettings | None = None,
     ) -> Stream:
@@ -322,7 +327,7 @@ class Recognizer:
         """Return the model's embedding (d,) of a recording, float32; the errors are those of `predict`."""
         return self.run(self.preprocessing.apply(audio.read(source)))[1]
 
-    def run(self, samples: Vector, *, profile: SpeakerProfile | None = None) -> tuple[Vector, Vector]:
+    def run(self, samples: Vector, *, profile: Profile | None = None) -> tuple[Vector, Vector]:
         """Run the model on preprocessed samples.
 
         Parameters
@@ -357,7 +362,7 @@ class Recognizer:
         return self._outputs(samples, None)[2]
 
     def _predict_recording(
-        self, recording: Recording, profile: SpeakerProfile | None, progress: Progress | None
+        self, recording: Recording, profile: Profile | None, progress: Progress | None
     ) -> tuple[Vector, float, tuple[str, ...]]:
         """Return scores (k,), probability of speech, and notes."""
 
@@ -371,25 +376,15 @@ class Recognizer:
         return scores, speech, tuple(notes)
 
     def _embeddings(self, source: AudioSource) -> Iterator[Vector]:
-        """Yield the embedding (e,) of a recording, or of each window of a long recording."""
+        """Yield the embedding (e,) of a recording, or of each utterance of a long recording, that is speech."""
         with audio.open_recording(source) as recording:
-            for sound, _ in utterances(recording, self.preprocessing):
-                yield self.run(sound)[1]
+            outputs = [self._model.outputs(sound) for sound, _ in utterances(recording, self.preprocessing)]
+        spoken = [output.embedding for output in outputs if output.speech >= SPEECH_THRESHOLD]
+        if not spoken:
+            raise AudioError(f"{recording.name}: no speech was found, and a model adapts to speech only")
+        yield from spoken
 
-    def _outputs(self, samples: Vector, profile: SpeakerProfile | None) -> tuple[Vector, Vector, float]:
-        """Return scores (k,), embedding (d,) and probability of speech; see `run`."""
-        if self._extract is None:
-            inputs = {"waveform": np.ascontiguousarray(samples[None], dtype=np.float32)}
-        else:
-            inputs = {"features": np.asarray(self._extract(samples), dtype=np.float32)[None]}
-        if profile is not None:
-            self.check_profile(profile)
-            inputs |= profile.inputs()
-        names = ["scores", "embedding", *([card.SPEECH] if self.checks_speech else [])]
-        scores, embedding, *speech = self._session.run(names, inputs)
-        if not (np.isfinite(scores).all() and np.isfinite(embedding).all()):
-            raise FeatureError(
-                f"a score or feature of the model is not finite for {len(samples) / SAMPLE_RATE:.2f} s of sound; leave "
-                "this recording out and report it"
-            )
-        return restricted(scores[0], self._columns), embedding[0], float(speech[0][0, 0]) if speech else 1.0
+    def _outputs(self, samples: Vector, profile: Profile | None) -> Outputs:
+        """Return scores of the chosen emotions, embedding and probability of speech; see `run`."""
+        outputs = self._model.outputs(samples, profile)
+        return outputs._replace(scores=restricted(outputs.scores, self._columns))

@@ -3,6 +3,7 @@
 Time is counted in samples, without threads or a clock, so the sizes of the chunks do not change the events.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
@@ -16,7 +17,7 @@ from emotone.audio.resampling import SAMPLE_RATE, LiveResampler
 from emotone.audio.speech_detector import FRAME, Gate, Probability, SpeechDetector, VadSettings
 from emotone.errors import AudioError
 from emotone.recognition.prediction import Prediction
-from emotone.recognition.profile import SpeakerProfile
+from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 from emotone.recognition.windows import RecentSamples
 from emotone.validation import check_range
 
@@ -38,23 +39,19 @@ class Event:
         Seconds from the start of the stream.
     prediction
         None at the start of speech, and at the end of an utterance that is too short or too soft for a prediction.
-    n_heard
-        Number of utterances in the speaker profile that the prediction used; 0 without a profile.
     """
 
     kind: Kind
     time_s: float
     prediction: Prediction | None = None
-    n_heard: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary for JSON: ``kind``, ``time_s``, and the keys of `Prediction.to_dict`.
 
-        An event without a prediction has none of the latter.  ``n_heard`` is there if the stream adapted.
+        An event without a prediction has none of the latter.
         """
         prediction = {} if self.prediction is None else self.prediction.to_dict()
-        adapted = {"n_heard": self.n_heard} if self.n_heard else {}
-        return {"kind": self.kind, "time_s": round(self.time_s, 3), **prediction, **adapted}
+        return {"kind": self.kind, "time_s": round(self.time_s, 3), **prediction}
 
 
 @dataclass(frozen=True)
@@ -97,13 +94,16 @@ class StreamModel(Protocol):
     def new_profile(self) -> SpeakerProfile:
         """Return the profile of an unknown speaker."""
 
-    def check_profile(self, profile: SpeakerProfile) -> None:
+    def check_profile(self, profile: Profile) -> None:
         """Raise `ConfigError` for the profile of another model."""
 
     def adapt(self, clips: Iterable[AudioSource], *, profile: SpeakerProfile | None = None) -> SpeakerProfile:
-        """Return the profile, extended by these clips."""
+        """Return the profile of the speaker, extended by these clips."""
 
-    def predict(self, source: AudioSource, *, profile: SpeakerProfile | None = None) -> Prediction:
+    def adapt_source(self, clips: Iterable[AudioSource], *, profile: SourceProfile | None = None) -> SourceProfile:
+        """Return the profile of the source, extended by these clips."""
+
+    def predict(self, source: AudioSource, *, profile: Profile | None = None) -> Prediction:
         """Return the prediction for an utterance."""
 
 
@@ -119,9 +119,10 @@ class Stream:
     channels
         Number of channels of the chunks, 1 to 32; they are averaged.
     profile
-        Profile of the speaker, see `Recognizer.adapt`.
+        Profile of the speaker, see `Recognizer.adapt`, or of the source, see `Recognizer.adapt_source`.
     adapt
-        Add each utterance to the profile, for the next ones; use it for streams of a single speaker.
+        Add each utterance to the profile, for the next ones.  Without ``profile``, or with that of a speaker, the
+        stream must have a single speaker; the profile of a source learns from any number of speakers.
     settings
         Window, interval and speech detection.
     probability
@@ -130,7 +131,7 @@ class Stream:
     Attributes
     ----------
     profile
-        The current profile of the speaker; None without ``profile`` and ``adapt``.
+        The current profile; None without ``profile`` and ``adapt``.
 
     Raises
     ------
@@ -155,7 +156,7 @@ class Stream:
         *,
         rate: int = SAMPLE_RATE,
         channels: int = 1,
-        profile: SpeakerProfile | None = None,
+        profile: Profile | None = None,
         adapt: bool = False,
         settings: StreamSettings | None = None,
         probability: Probability | None = None,
@@ -163,7 +164,7 @@ class Stream:
         if profile is not None:
             recognizer.check_profile(profile)
         self.recognizer = recognizer
-        self.profile = recognizer.new_profile() if adapt and profile is None else profile
+        self.profile: Profile | None = recognizer.new_profile() if adapt and profile is None else profile
         self.adapt = adapt
         self.settings = settings or StreamSettings()
         self._live = LiveResampler(rate, channels)
@@ -234,27 +235,27 @@ class Stream:
             start = max(detector.begun, now - round(self.settings.window_s * SAMPLE_RATE))
             prediction = self._predict(start, now)
             if prediction is not None:
-                yield Event("emotion", now / SAMPLE_RATE, prediction, self._n_heard)
-
-    @property
-    def _n_heard(self) -> int:
-        return 0 if self.profile is None else self.profile.n_clips
+                yield Event("emotion", now / SAMPLE_RATE, prediction)
 
     def _ended(self, start: int, stop: int) -> Event:
-        prediction, n_utterances = self._predict(start, stop), self._n_heard
+        prediction = self._predict(start, stop)
         is_speech = prediction is not None and prediction.is_speech
         if self.adapt and is_speech and stop - start >= _MIN_ADAPTATION_S * SAMPLE_RATE:
             utterance = (self._kept.between(start, stop), SAMPLE_RATE)
-            self.profile = self.recognizer.adapt([utterance], profile=self.profile)
+            with contextlib.suppress(AudioError):  # a part of it was speech, its utterances are not
+                if isinstance(self.profile, SourceProfile):
+                    self.profile = self.recognizer.adapt_source([utterance], profile=self.profile)
+                elif isinstance(self.profile, SpeakerProfile):
+                    self.profile = self.recognizer.adapt([utterance], profile=self.profile)
         self._kept.drop_before(stop)
-        return Event("speech_end", stop / SAMPLE_RATE, prediction, n_utterances)
+        return Event("speech_end", stop / SAMPLE_RATE, prediction)
 
     def _predict(self, start: int, stop: int) -> Prediction | None:
         if stop - start < MIN_SAMPLES:
             return None
         utterance = (self._kept.between(start, stop), SAMPLE_RATE)
         try:
-            prediction = self.recognizer.predict(utterance, profile=self.profile if self._n_heard else None)
+            prediction = self.recognizer.predict(utterance, profile=self.profile)
         except AudioError:  # the detector took it for speech, but it is too soft for a prediction
             return None
         return replace(prediction, start_s=start / SAMPLE_RATE, end_s=stop / SAMPLE_RATE)

@@ -6,8 +6,8 @@ segment.  Memory does not grow with the recording, except for the segments.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from emotone.audio import MIN_SAMPLES
 from emotone.audio.resampling import SAMPLE_RATE
 from emotone.audio.speech_detector import Gate, Probability, SpeechDetector, VadSettings
 from emotone.errors import ConfigError
-from emotone.recognition.prediction import Prediction, shares
+from emotone.recognition.prediction import Prediction, counts, shares
 from emotone.recognition.timeline_formats import FORMATS, format_for
 from emotone.recognition.windows import SpeechReader
 from emotone.validation import check_range
@@ -74,6 +74,8 @@ class Timeline:
         (m,) the largest amplitude in each `ENVELOPE_STEP_S` of the recording, for a picture of it.
     notes
         Sentences on what else there is to know about the recording.
+    adapted
+        "source" and "speaker" -> number of clips of the profile that was used; a profile without clips is left out.
     """
 
     segments: tuple[Prediction, ...]
@@ -81,6 +83,7 @@ class Timeline:
     emotions: tuple[str, ...]
     envelope: Waveform = field(repr=False, compare=False)
     notes: tuple[str, ...] = ()
+    adapted: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def spoken_s(self) -> float:
@@ -98,7 +101,8 @@ class Timeline:
             "spoken_s": round(self.spoken_s, 3),
             "shares": {label: round(share, 6) for label, share in self.shares().items()},
             "notes": list(self.notes),
-            "segments": [segment.to_dict() for segment in self.segments],
+            "adapted": counts(self.adapted),
+            "segments": [replace(segment, adapted=self.adapted).to_dict() for segment in self.segments],
         }
 
     def save(self, path: str | os.PathLike[str], *, format: str | None = None) -> None:

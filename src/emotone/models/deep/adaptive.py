@@ -96,6 +96,16 @@ def _head(width: int, n_classes: int, *, dropout: float) -> nn.Module:
     return nn.Sequential(nn.BatchNorm1d(width), nn.Dropout(dropout), nn.Linear(width, n_classes))
 
 
+def _as_affine(head: nn.Sequential) -> tuple[np.ndarray, np.ndarray]:
+    """Return weight (k, width) and bias (k,) of a head in use: its normalisation joined with its linear layer."""
+    normal, linear = cast("nn.BatchNorm1d", head[0]), cast("nn.Linear", head[2])
+    with torch.no_grad():
+        scale = normal.weight.double() / torch.sqrt(cast("Tensor", normal.running_var).double() + normal.eps)
+        offset = normal.bias.double() - cast("Tensor", normal.running_mean).double() * scale
+        weight = linear.weight.double()
+        return (weight * scale).numpy(), (linear.bias.double() + weight @ offset).numpy()
+
+
 class AdaptiveNet(Net):
     """Train both heads of `Adaptive` together.
 
@@ -235,6 +245,19 @@ class AdaptiveClassifier(NeuralClassifier):
         with threads(self.n_jobs), torch.inference_mode():
             tensors = [torch.from_numpy(np.asarray(array, dtype=np.float32)) for array in (embedding, mean, n_clips)]
             result: np.ndarray = self.inference_module().probabilities(*tensors).numpy()
+        return result
+
+    def heads(self) -> dict[str, np.ndarray]:
+        """Return the heads of the members and the centre, as arrays by name; see `recognition.adaptation.Adapter`."""
+        check_is_fitted(self)
+        members = [cast("Adaptive", member) for member in self.members_]
+        result = {"centre": np.concatenate([member.centre.numpy() for member in members])}
+        for name, heads in (
+            ("plain", [member.head for member in members]),
+            ("adapted", [member.adapted_head for member in members]),
+        ):
+            weights, biases = zip(*(_as_affine(cast("nn.Sequential", head)) for head in heads), strict=True)
+            result |= {f"{name}_weight": np.stack(weights), f"{name}_bias": np.stack(biases)}
         return result
 
     def inference_module(self) -> "AdaptiveInferenceModule":
