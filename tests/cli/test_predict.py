@@ -25,7 +25,7 @@ def test_json_is_the_documented_list(bundle, clips):
     assert (
         list(sad)
         == list(unsure)
-        == [*("file", "start_s", "end_s", "emotion", "label", "confidence", "scores", "speech", "notes")]
+        == [*("file", "start_s", "end_s", "emotion", "label", "confidence", "scores", "speech", "notes", "adapted")]
     )
     assert (sad["file"], sad["start_s"], sad["end_s"]) == (str(clips / "a_sad.wav"), 0.0, 1.0)
     assert (sad["emotion"], unsure["emotion"]) == ("sad", None)

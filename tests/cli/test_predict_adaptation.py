@@ -3,13 +3,15 @@
 import csv
 import io
 import json
+from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from emotone.audio import write_wav
 from emotone.cli.main import app
-from emotone.recognition.profile import SpeakerProfile
+from emotone.recognition.profile import SourceProfile, SpeakerProfile
 from support import handmade
 
 LOUD = (0.15, 0.2, 0.25)  # levels of clips of a speaker who is always loud
@@ -55,7 +57,18 @@ def test_predict_adapts_to_a_folder_and_a_saved_profile_gives_the_same(bundle, s
     result = predict(*common, "--adapt-to", speaker, "--save-profile", saved)
     assert result.exit_code == 0 and result.stderr == "passed over 1 file that can't be read as sound: 1 .txt\n"
     (told,) = json.loads(result.stdout)
-    assert list(told) == ["file", "start_s", "end_s", "emotion", "label", "confidence", "scores", "speech", "notes"]
+    assert list(told) == [
+        "file",
+        "start_s",
+        "end_s",
+        "emotion",
+        "label",
+        "confidence",
+        "scores",
+        "speech",
+        "notes",
+        "adapted",
+    ]
     expected = handmade.expected(handmade.tone(0.15), mean=0.2, heard=3)
     assert list(told["scores"].values()) == pytest.approx(expected, abs=1e-3)
     assert SpeakerProfile.load(saved).n_clips == 3
@@ -126,7 +139,7 @@ def test_saving_replaces_a_profile_and_nothing_else(bundle, speaker, file, tmp_p
     thesis = tmp_path / "thesis.json"
     thesis.write_text("years of work")
     result = predict(file, "--model", bundle, "--adapt-to", speaker, "--save-profile", thesis)
-    assert result.exit_code == 1 and "no speaker profile, and would be lost" in result.stderr
+    assert result.exit_code == 1 and "no profile, and would be lost" in result.stderr
     assert thesis.read_text() == "years of work"
     for clips in (speaker / "a.wav", speaker):
         predict(file, "--model", bundle, "--adapt-to", clips, "--save-profile", tmp_path / "anna.json")
@@ -135,4 +148,57 @@ def test_saving_replaces_a_profile_and_nothing_else(bundle, speaker, file, tmp_p
 
 def test_profile_to_save_needs_clips(bundle, file, tmp_path):
     result = predict(file, "--model", bundle, "--save-profile", tmp_path / "anna.json")
+    assert result.exit_code == 1 and "--adapt-to, or eight recordings" in result.stderr
+    result = predict(file, "--model", bundle, "--adapt", "none", "--save-profile", tmp_path / "anna.json")
     assert result.exit_code == 2 and "--adapt-to" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+LEVELS = np.linspace(0.12, 0.3, 10)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """Ten clips of a loud source, and one that is damaged."""
+    folder = tmp_path_factory.mktemp("archive")
+    for number, level in enumerate(LEVELS):
+        write_wav(folder / f"{number}.wav", handmade.tone(level))
+    (folder / "damaged.wav").write_bytes(b"RIFF of no use")
+    return folder
+
+
+def scores(result):
+    """File name -> scores, of those that could be predicted."""
+    return {Path(row["file"]).name: [*row["scores"].values()] for row in json.loads(result.stdout) if "scores" in row}
+
+
+def test_folder_adapts_to_what_its_recordings_have_in_common(bundle, archive, tmp_path):
+    common = (archive, "--model", bundle, "--format", "json")
+    saved = tmp_path / "archive.json"
+    result, plain = predict(*common, "--save-profile", saved), predict(*common, "--adapt", "none")
+    assert result.exit_code == plain.exit_code == 1  # of the damaged one
+    samples, usual = handmade.tone(LEVELS[0]), LEVELS.mean()
+    expected = handmade.expected(samples, mean=usual, heard=10)
+    assert scores(result)["0.wav"] == pytest.approx(expected, abs=1e-3)
+    assert scores(plain)["0.wav"] == pytest.approx(handmade.expected(samples), abs=1e-3)
+    assert {json.dumps(row["adapted"]) for row in json.loads(result.stdout) if "scores" in row} == {
+        '{"source": 10, "speaker": 0}'
+    }
+    profile = SourceProfile.load(saved)
+    assert profile.n_clips == 10 and profile.mean == pytest.approx([usual], abs=1e-3)
+    (one,) = json.loads(predict(archive / "0.wav", *common[1:], "--source-profile", saved).stdout)
+    assert list(one["scores"].values()) == pytest.approx(expected, abs=1e-3)
+    assert "adapted to 10 clips of the source; --adapt none leaves it out" in predict(archive, *common[1:3]).stdout
+
+
+def test_few_recordings_are_no_source(bundle, archive):
+    few = [archive / f"{number}.wav" for number in range(7)]
+    result = predict(*few, "--model", bundle, "--format", "json")
+    assert {row["adapted"]["source"] for row in json.loads(result.stdout)} == {0}
+
+
+def test_speaker_is_no_source(bundle, speaker, file, tmp_path):
+    saved = tmp_path / "anna.json"
+    predict(file, "--model", bundle, "--adapt-to", speaker, "--save-profile", saved)
+    result = predict(file, "--model", bundle, "--source-profile", saved)
+    assert result.exit_code == 1 and "is the profile of a speaker, expected that of a source" in result.stderr

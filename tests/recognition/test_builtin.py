@@ -7,11 +7,14 @@ import pytest
 
 from emotone import audio, emotions
 from emotone.preprocessing import DEFAULT as PREPROCESSING
-from emotone.recognition import model_card
+from emotone.recognition import adaptation, card, model_card
+from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
-from emotone.recognition.session import DEFAULT_FOLDER
+from emotone.recognition.session import DEFAULT_FOLDER, checked_session
 
 SAMPLES = sorted(path for path in (Path(__file__).parents[2] / "samples").iterdir() if path.suffix != ".md")
+
+WAVS = [path for path in SAMPLES if path.suffix == ".wav"]
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +76,31 @@ def test_it_knows_the_clips_that_it_was_fitted_on(recognizer: Recognizer, data: 
     found = [recognizer.predict(path).ranking[0] for path in files]
     assert len(files) > 30
     assert np.mean([a == b for a, b in zip(truth, found, strict=True)]) > 0.85
+
+
+@pytest.mark.slow
+def test_recording_adapts_to_itself(recognizer):
+    """Its own windows are the source; the same as with their profile, since adaptation moves scores only."""
+    sounds = [audio.read(path) for path in WAVS] * 3
+    recording = np.concatenate([np.concatenate([sound, np.zeros(16_000, np.float32)]) for sound in sounds]), 16_000
+    plain, adapted = (recognizer.timeline(recording, adapt=adapt) for adapt in (False, True))
+    assert plain.adapted == {} and adapted.adapted["source"] >= 8
+    assert adapted.spoken_s == pytest.approx(plain.spoken_s)
+    first, second = (timeline.to_dict()["segments"] for timeline in (plain, adapted))
+    assert first != second and second[0]["adapted"]["source"] == adapted.adapted["source"]
+    known = recognizer.adapt_source(WAVS)
+    assert recognizer.timeline(recording, profile=known, adapt=True).adapted == known.adapted
+
+
+def test_heads_beside_the_graph_say_what_the_graph_says(recognizer):
+    adapter = adaptation.load(DEFAULT_FOLDER / card.ADAPTATION, recognizer.card)
+    temperature = recognizer.card["calibration"]["temperature"]
+    session = checked_session(DEFAULT_FOLDER / card.GRAPH, recognizer.card, threads=1)
+    samples = recognizer.preprocessing.apply(audio.read(WAVS[0]))
+    _, embedding = recognizer.run(samples)
+    other = recognizer.embedding(WAVS[1])
+    of_others = SpeakerProfile(mean=tuple(other.tolist()), n_clips=3, model=recognizer.card["sha256"])
+    for profile, inputs in ((None, {}), (of_others, of_others.inputs())):
+        (expected,) = session.run(["scores"], {"waveform": samples[None], **inputs})
+        actual = adapter.scores(embedding[None], profile, temperature=temperature)
+        np.testing.assert_allclose(actual, expected, atol=1e-4)

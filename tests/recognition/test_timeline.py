@@ -5,6 +5,7 @@ import pytest
 
 from emotone.audio.speech_detector import VadSettings
 from emotone.errors import AudioError, ConfigError
+from emotone.recognition.model import Outputs
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.timeline import TimelineSettings, timeline
 from emotone.recognition.windows import ENVELOPE_STEP_S
@@ -19,7 +20,7 @@ EMOTIONS = ("happy", "sad", "angry")
 def by_level(sound):
     """A model that can be worked out: 0.1 is happy, 0.2 sad, 0.4 angry, and in between it is in between."""
     near = np.exp(-np.abs(np.array([0.1, 0.2, 0.4]) - np.abs(sound).mean()) * 40)
-    return (near / near.sum()).astype(np.float32), 1.0
+    return Outputs((near / near.sum()).astype(np.float32), np.abs(sound).mean(keepdims=True), 1.0)
 
 
 def level(value, seconds):
@@ -66,7 +67,7 @@ def test_windows_that_overlap_are_averaged():
     def flickering(sound):
         calls.append(len(sound))
         scores = [0.2, 0.0, 0.8] if len(calls) % 3 == 2 else [0.9, 0.0, 0.1]
-        return np.array(scores, np.float32), 1.0
+        return Outputs(np.array(scores, np.float32), np.zeros(1, np.float32), 1.0)
 
     found = told((0.1, 20.0), answer=flickering, window_s=3.0, step_s=1.0)
     assert set(calls) == {3 * RATE} and len(calls) == 18
@@ -97,7 +98,7 @@ def test_how_the_recording_is_read_changes_nothing(block_s):
 
 def test_under_the_threshold_it_is_unsure_and_without_speech_no_speech():
     assert {label for label, *_ in spans(told((0.15, 5.0), threshold=0.9))} == {"unsure"}
-    music = told((0.1, 5.0), answer=lambda sound: (by_level(sound)[0], 0.1), checks_speech=True)
+    music = told((0.1, 5.0), answer=lambda sound: by_level(sound)._replace(speech=0.1), checks_speech=True)
     assert {label for label, *_ in spans(music)} == {"no speech"} and music.segments[0].speech == pytest.approx(0.1)
     assert music.segments[0].emotion is None
 

@@ -32,7 +32,7 @@ def test_json_has_every_segment(made):
     first, second = found["segments"]
     assert first == {
         **{"start_s": 0.5, "end_s": 2.25, "emotion": "happy", "label": "happy", "confidence": 0.8, "speech": None},
-        "notes": [],
+        **{"notes": [], "adapted": {"source": 0, "speaker": 0}},
         "scores": pytest.approx({"happy": 0.8, "sad": 0.1, "angry": 0.1}),
     }
     assert (second["emotion"], second["label"]) == (None, "unsure")

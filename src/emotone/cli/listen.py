@@ -17,7 +17,7 @@ from emotone.audio.channels import channel_number
 from emotone.cli import console as output
 from emotone.cli import options
 from emotone.cli.app import command
-from emotone.cli.recordings import profile_of
+from emotone.cli.profiles import profile_of
 from emotone.errors import AudioError, MissingExtraError
 from emotone.formatting import clock
 from emotone.recognition.prediction import Prediction, shares
@@ -270,22 +270,33 @@ def listen(
     emotions: options.Emotions = None,
     threshold: options.Threshold = None,
     adapt: Annotated[
-        bool, typer.Option("--adapt", help="Adapt to the speaker after each utterance; for a single speaker.")
-    ] = False,
+        Literal["auto", "speaker", "none"],
+        typer.Option(
+            rich_help_panel="Adaptation",
+            help="Adapt after each utterance: auto: to the source, whoever speaks; speaker: to the only speaker; none.",
+        ),
+    ] = "auto",
     adapt_to: options.AdaptTo = None,
+    source_profile: options.SourceProfile = None,
 ) -> None:
     """Predict emotion from the microphone."""
     if devices:
         print(list_devices())
         return
+    from emotone.recognition.profile import SourceProfile
     from emotone.recognition.recognizer import Recognizer
     from emotone.recognition.stream import Stream
 
     recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
     for note in recognizer.notes:
         output.note(f"note: {note}")
-    profile = profile_of(recognizer, adapt_to)
+    profile = profile_of(recognizer, adapt_to, source_file=source_profile)
     number = int(device) if device is not None and device.isdecimal() else device
     rate, chunks = microphone(number, channel=channel)
-    stream = Stream(recognizer, rate=rate, profile=profile, adapt=adapt)
+    if recognizer.adapts and profile is None and adapt == "auto":
+        profile = recognizer.new_source()
+    if isinstance(profile, SourceProfile) and adapt == "speaker":
+        profile = recognizer.new_profile(source=profile)
+    adapts = adapt == "speaker" or adapt == "auto" and isinstance(profile, SourceProfile)
+    stream = Stream(recognizer, rate=rate, profile=profile, adapt=adapts)
     print_events(stream, chunks, format=format, notes=recognizer.notes)

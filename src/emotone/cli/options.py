@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -64,13 +64,31 @@ Bundle = Annotated[
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bar.")]
+Adapt = Annotated[
+    Literal["auto", "none"],
+    typer.Option(
+        "--adapt",
+        rich_help_panel="Adaptation",
+        help="auto: adapt to the source, what the recordings have in common (microphone, room, language), if there is "
+        "enough of it; none: do not.",
+    ),
+]
 AdaptTo = Annotated[
     str | None,
     typer.Option(
         metavar="DIR|FILE",
-        rich_help_panel="Speaker",
+        rich_help_panel="Adaptation",
         help="Adapt to a speaker: recordings of the person who speaks in FILE, or their saved profile (.json). "
         "The recordings need no labels and can have any emotion.",
+        show_default="none",
+    ),
+]
+SourceProfile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        rich_help_panel="Adaptation",
+        help="Profile of the source that --save-profile saved, in place of learning it.",
         show_default="none",
     ),
 ]
@@ -78,8 +96,8 @@ SaveProfile = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        rich_help_panel="Speaker",
-        help="Save the speaker profile of --adapt-to as JSON.",
+        rich_help_panel="Adaptation",
+        help="Save the profile as JSON: that of the speaker with --adapt-to, otherwise that of the source.",
         show_default="not saved",
     ),
 ]

@@ -11,7 +11,8 @@ from emotone.cli import console as output
 from emotone.cli import options
 from emotone.cli.answers import Answer, Answers
 from emotone.cli.app import command
-from emotone.cli.recordings import profile_of, recordings, source_of
+from emotone.cli.profiles import adapted_text, learnt_source, profile_of
+from emotone.cli.recordings import recordings, source_of
 from emotone.progress import Progress
 from emotone.recognition.prediction import NO_SPEECH, UNSURE, Prediction
 from emotone.recognition.timeline_formats import CSV_COLUMNS
@@ -19,7 +20,7 @@ from emotone.recognition.timeline_formats import CSV_COLUMNS
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from emotone.recognition.profile import SpeakerProfile
+    from emotone.recognition.profile import SourceProfile
     from emotone.recognition.recognizer import Recognizer
 
 _GAP = 2  # between columns
@@ -87,15 +88,14 @@ class Table:
         row.rstrip()
         self._console.print(row, no_wrap=True, overflow="ignore", crop=False)
 
-    def print_legend(self, *, threshold: float, profile: SpeakerProfile | None) -> None:
+    def print_legend(self, *, threshold: float, adapted: str) -> None:
         """Explain the labels without an emotion, and say whether the model was adapted."""
         if NO_SPEECH in self._labels:
             self._console.print("no speech: silence, noise or music, according to the model", style="dim")
         if UNSURE in self._labels:
             self._console.print(output.unsure_text(threshold), style="dim")
-        if profile is not None and self._labels:
-            clips = "1 clip" if profile.n_clips == 1 else f"{profile.n_clips} clips"
-            self._console.print(f"adapted to {clips} of the speaker", style="dim")
+        if self._labels and adapted:
+            self._console.print(adapted, style="dim")
 
 
 def _print_table(
@@ -103,7 +103,7 @@ def _print_table(
     table: Table,
     *,
     recognizer: Recognizer,
-    profile: SpeakerProfile | None,
+    adapted: str,
 ) -> None:
     """Print a row of a table for each prediction, and the errors on stderr."""
     try:
@@ -113,7 +113,7 @@ def _print_table(
             else:
                 table.print(answer.file, answer.result)
     finally:
-        table.print_legend(threshold=recognizer.threshold, profile=profile)
+        table.print_legend(threshold=recognizer.threshold, adapted=adapted)
 
 
 def _shortened(name: str, width: int) -> str:
@@ -148,15 +148,18 @@ def predict(
     raw: options.Raw = None,
     emotions: options.Emotions = None,
     threshold: options.Threshold = None,
+    adapt: options.Adapt = "auto",
     adapt_to: options.AdaptTo = None,
+    source_profile: options.SourceProfile = None,
     save_profile: options.SaveProfile = None,
     timeline: Annotated[bool, typer.Option("--timeline", hidden=True)] = False,
     quiet: options.Quiet = False,
 ) -> None:
     """Predict the emotion of recordings.
 
-    The scores of a long recording are the mean over its speech; 'emotone timeline' shows how the emotion changes. If a
-    file can't be read, the others are still predicted, and the exit status is 1.
+    The scores of a long recording are the mean over its speech; 'emotone timeline' shows how the emotion changes. Eight
+    recordings or more are first adapted to what they have in common. If a file can't be read, the others are still
+    predicted, and the exit status is 1.
     """
     from emotone.recognition.recognizer import Recognizer
 
@@ -165,8 +168,20 @@ def predict(
     raw_format = options.raw_format(raw, track=track)
     recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
-        profile = profile_of(recognizer, adapt_to, save_to=save_profile, progress=progress)
         paths = recordings(files, raw=raw_format)
+
+        def learn() -> SourceProfile | None:
+            return learnt_source(recognizer, paths, channel=channel, track=track, raw=raw_format, progress=progress)
+
+        profile = profile_of(
+            recognizer,
+            adapt_to,
+            source_file=source_profile,
+            learn_source=learn if adapt == "auto" else None,
+            save_to=save_profile,
+            progress=progress,
+        )
+        adapted = {} if profile is None else profile.adapted
 
         def predict_file(path: str, progress: Progress) -> Prediction:
             source = source_of(path, raw=raw_format)
@@ -181,5 +196,6 @@ def predict(
             table = Table(
                 (path if isinstance(path, str) else path.file for path in paths), emotions=recognizer.emotions
             )
-            _print_table(answers, table, recognizer=recognizer, profile=profile)
+            text = adapted_text(adapted, is_automatic=source_profile is None)
+            _print_table(answers, table, recognizer=recognizer, adapted=text)
     answers.finish()

@@ -1,4 +1,4 @@
-"""Recordings and speaker profiles that a command line names."""
+"""Recordings that a command line names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import typer
@@ -16,13 +15,10 @@ import typer
 from emotone.cli import console as output
 from emotone.cli.answers import Answer
 from emotone.errors import AudioError, EmotoneError
-from emotone.progress import Progress
 
 if TYPE_CHECKING:
     from emotone.audio import AudioSource
     from emotone.audio.raw import RawFormat
-    from emotone.recognition.profile import SpeakerProfile
-    from emotone.recognition.recognizer import Recognizer
 
 #: Names of standard input.
 STDIN = ("-", "/dev/stdin", "/dev/fd/0")
@@ -178,43 +174,3 @@ def _has_sound(path: str) -> bool:
             return next(reader.chunks(0, reader.sample_rate // 10), None) is not None
     except (EmotoneError, MemoryError):
         return False
-
-
-def profile_of(
-    recognizer: Recognizer,
-    source: str | None,
-    *,
-    save_to: Path | None = None,
-    progress: Progress | None = None,
-) -> SpeakerProfile | None:
-    """Return the profile of ``--adapt-to``, or None without it, and save it for ``--save-profile``.
-
-    The source is a saved profile, a recording, or a folder of recordings; prints which recordings were left out.
-    """
-    if source is None:
-        if save_to is not None:
-            raise typer.BadParameter("there is no profile to save: name recordings of the speaker with --adapt-to")
-        return None
-    if source.lower().endswith(".json") and not os.path.isdir(source):
-        from emotone.recognition.profile import SpeakerProfile
-
-        profile = SpeakerProfile.load(source)
-        recognizer.check_profile(profile)
-    else:
-        profile = _adapted(recognizer, source, progress)
-    if save_to is not None:
-        profile.save(save_to)
-    return profile
-
-
-def _adapted(recognizer: Recognizer, source: str, progress: Progress | None) -> SpeakerProfile:
-    files = recordings([source])
-    clips = [source_of(file) for file in files if not isinstance(file, Answer)]
-    failed = [file.error for file in files if isinstance(file, Answer)]
-    if failed and not clips:
-        raise AudioError(failed[0])
-    profile = recognizer.adapt(clips, progress=progress)
-    failed += profile.skipped
-    if failed:
-        output.note(f"adapted without {len(failed)} of {len(files)} clips; the first: {failed[0]}")
-    return profile

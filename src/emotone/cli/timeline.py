@@ -16,7 +16,8 @@ from emotone.cli import console as output
 from emotone.cli import options
 from emotone.cli.answers import Answer, Answers
 from emotone.cli.app import command
-from emotone.cli.recordings import profile_of, recordings, source_of
+from emotone.cli.profiles import adapted_text, profile_of
+from emotone.cli.recordings import recordings, source_of
 from emotone.errors import ConfigError
 from emotone.formatting import clock
 from emotone.progress import Progress
@@ -64,7 +65,7 @@ def _check_number(files: Sequence[object], *, format: str, has_output: bool) -> 
         )
 
 
-def _show(answers: Iterable[Answer[Timeline]], *, format: str, threshold: float) -> None:
+def _show(answers: Iterable[Answer[Timeline]], *, format: str, threshold: float, is_automatic: bool) -> None:
     """Print each timeline when it is done, and the errors on stderr; in JSON they are part of the list."""
     if format == "json":
         output.print_json(answer.to_dict() for answer in answers)
@@ -73,7 +74,7 @@ def _show(answers: Iterable[Answer[Timeline]], *, format: str, threshold: float)
     if format == "csv":
         output.print_csv(_csv_rows(done))
     elif format == "table":
-        _print_tables(done, threshold=threshold)
+        _print_tables(done, threshold=threshold, is_automatic=is_automatic)
     else:
         for _, timeline in done:
             sys.stdout.write(FORMATS[format].write(timeline))
@@ -96,7 +97,7 @@ def _csv_rows(done: Iterable[tuple[str, Timeline]]) -> Iterator[Sequence[object]
         yield from ([file, *row] for row in rows)
 
 
-def _print_tables(done: Iterable[tuple[str, Timeline]], *, threshold: float) -> None:
+def _print_tables(done: Iterable[tuple[str, Timeline]], *, threshold: float, is_automatic: bool) -> None:
     from rich.text import Text
 
     console = output.console(width=100)
@@ -115,6 +116,8 @@ def _print_tables(done: Iterable[tuple[str, Timeline]], *, threshold: float) -> 
         shares = ", ".join(f"{label} {100 * share:.0f} %" for label, share in timeline.shares().items())
         spoken = f"{clock(timeline.spoken_s, decimals=1)} of {clock(timeline.duration_s, decimals=1)} is speech"
         console.print(f"{spoken}: {shares}" if shares else spoken, style="dim")
+        if timeline.adapted:
+            console.print(adapted_text(timeline.adapted, is_automatic=is_automatic), style="dim")
         sys.stdout.flush()
     if has_unsure:
         console.print(output.unsure_text(threshold), style="dim")
@@ -158,7 +161,9 @@ def timeline(
     raw: options.Raw = None,
     emotions: options.Emotions = None,
     threshold: options.Threshold = None,
+    adapt: options.Adapt = "auto",
     adapt_to: options.AdaptTo = None,
+    source_profile: options.SourceProfile = None,
     save_profile: options.SaveProfile = None,
     quiet: options.Quiet = False,
 ) -> None:
@@ -171,20 +176,23 @@ def timeline(
     _check_outputs(files, out=out, picture=picture, profile=save_profile)
     raw_format = options.raw_format(raw, track=track)
     recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
+    adapts = adapt == "auto" and recognizer.adapts
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
-        profile = profile_of(recognizer, adapt_to, save_to=save_profile, progress=progress)
+        profile = profile_of(recognizer, adapt_to, source_file=source_profile, save_to=save_profile, progress=progress)
         paths = recordings(files, raw=raw_format)
         _check_number(paths, format=format, has_output=out is not None or picture is not None)
 
         def predict_file(path: str, progress: Progress) -> Timeline:
             source = source_of(path, raw=raw_format)
-            made = recognizer.timeline(source, channel=channel, track=track, profile=profile, progress=progress)
+            made = recognizer.timeline(
+                source, channel=channel, track=track, profile=profile, adapt=adapts, progress=progress
+            )
             _save(path, made, out=out, picture=picture)
             return made
 
         answers = Answers(paths, predict_file, progress=progress)
         if out is None:
-            _show(answers, format=format, threshold=recognizer.threshold)
+            _show(answers, format=format, threshold=recognizer.threshold, is_automatic=source_profile is None)
         else:
             for _ in _done(answers):
                 if sys.stdout.writable():  # not if it was closed

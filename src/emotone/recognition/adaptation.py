@@ -13,6 +13,7 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -38,6 +39,8 @@ _BY_ENTROPY, _BY_SPREAD, _OFFSET = 0.73, 0.48, -0.81
 #: Below the first value all clips seem to have one emotion, above the second every emotion is there.  Everyday speech
 #: of a source is mostly neutral, so that a source must look more even.
 EVENNESS = {SpeakerProfile.kind: (0.3, 0.6), SourceProfile.kind: (0.5, 0.85)}
+#: Clips from which a source is learnt, and the fewest: a hundred are no better than twenty.
+SOURCE_CLIPS, FEWEST_CLIPS = 20, 8
 _N_ITERATIONS = 3
 _FLOOR = 1e-12  # lower limit of a probability before its logarithm, as in the graph
 
@@ -85,7 +88,7 @@ class Adapter:
         mean, share = (self.centre_logits, 0.0) if profile is None else self.shift(profile)
         return self._probabilities(*self._logits(embedding), mean, share, temperature=temperature)
 
-    @property
+    @cached_property
     def centre_logits(self) -> Array:
         """(members * k,) logits of the centre by the second head, without its bias."""
         return np.asarray(self._moved(self.centre[None])[0])

@@ -1,16 +1,23 @@
 """The model of a bundle: its graph, its card, and what adapts its answers."""
 
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from emotone.audio import SAMPLE_RATE
-from emotone.errors import ConfigError, FeatureError
+from emotone.audio import SAMPLE_RATE, AudioSource, open_recording
+from emotone.errors import AudioError, ConfigError, FeatureError
+from emotone.preprocessing import Preprocessing
+from emotone.progress import Progress
 from emotone.recognition import adaptation, card
-from emotone.recognition.profile import Profile, SourceProfile
+from emotone.recognition.arguments import check_several
+from emotone.recognition.prediction import SPEECH_THRESHOLD
+from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 from emotone.recognition.session import checked_session, extractor_of, speaker_width
+from emotone.recognition.windows import utterances
 
 Vector = npt.NDArray[np.float32]
 AnyProfile = TypeVar("AnyProfile", bound=Profile)
@@ -101,6 +108,35 @@ class Model:
             return profile
         return self._adapter.learnt(profile, embeddings, emotions=self.card["emotions"], temperature=self._temperature)
 
+    def adapted(
+        self, outputs: Sequence[Outputs], profile: Profile | None, *, every: int
+    ) -> tuple[list[Vector], Profile | None]:
+        """Adapt what was heard in a recording to the recording itself, as a source.
+
+        Parameters
+        ----------
+        outputs
+            Of overlapping windows.
+        profile
+            The profile with which they were heard; a voice in it is shrunk to the recording.
+        every
+            One of so many windows is learnt from, so that they don't overlap.
+
+        Returns
+        -------
+        The scores (k,) of each window, and the profile that was used.  If there is too little speech to learn from, or
+        the source is known, they are what was given.
+        """
+        knows = isinstance(profile, SourceProfile) or isinstance(profile, SpeakerProfile) and profile.source is not None
+        spoken = [each.embedding for each in outputs[::every] if each.speech >= SPEECH_THRESHOLD]
+        if self._adapter is None or knows or len(spoken) < adaptation.FEWEST_CLIPS:
+            return [each.scores for each in outputs], profile
+        source = self.learnt(self.new_profile(SourceProfile), np.array(spoken))
+        used: Profile = replace(profile, source=source) if isinstance(profile, SpeakerProfile) else source
+        rows = np.array([each.embedding for each in outputs])
+        scores = self._adapter.scores(rows, used, temperature=self._temperature).astype(np.float32)
+        return list(scores), used
+
     def check_profile(self, profile: Profile | None, kind: type[Profile] = Profile) -> None:
         """Raise `ConfigError` if the model can't adapt, or if a profile is of another kind or of another model."""
         if not self.adapts:
@@ -117,3 +153,38 @@ class Model:
                 f"profile is {profile!r:.80}, expected a {names}; read a file with {names.split()[0]}.load(path)"
             )
         profile.check_model(self.card["sha256"], self._width)
+
+
+def learn(
+    model: Model,
+    before: AnyProfile,
+    clips: Iterable[AudioSource],
+    preprocessing: Preprocessing,
+    *,
+    progress: Progress | None,
+) -> AnyProfile:
+    """Return a profile with what is spoken in more clips; see `Recognizer.adapt` for errors."""
+    check_several(clips, name="clips")
+    sources, skipped = list(clips), []
+    embeddings: list[Vector] = []
+    for number, source in enumerate(sources):
+        try:
+            embeddings += _spoken(model, source, preprocessing)
+        except (AudioError, FeatureError) as error:
+            skipped.append(str(error))
+        if progress is not None:
+            progress(number + 1, len(sources), f"adapting to the {before.kind}")
+    if not embeddings:
+        reason = f"the first: {skipped[0]}" if skipped else "give a few recordings"
+        raise AudioError(f"can't adapt to any of {len(sources)} clips; {reason}")
+    return replace(model.learnt(before, np.array(embeddings)), skipped=tuple(skipped))
+
+
+def _spoken(model: Model, source: AudioSource, preprocessing: Preprocessing) -> list[Vector]:
+    """Return the embedding (e,) of each utterance of a recording that is speech."""
+    with open_recording(source) as recording:
+        outputs = [model.outputs(sound) for sound, _ in utterances(recording, preprocessing)]
+    spoken = [each.embedding for each in outputs if each.speech >= SPEECH_THRESHOLD]
+    if not spoken:
+        raise AudioError(f"{recording.name}: no speech was found, and a model adapts to speech only")
+    return spoken

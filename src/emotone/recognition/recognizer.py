@@ -3,7 +3,7 @@
 A bundle contains only data, an ONNX graph and JSON: none of it is executed as Python.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,17 @@ import numpy.typing as npt
 from emotone import audio
 from emotone.audio import SAMPLE_RATE, AudioSource, Channel, Recording
 from emotone.audio.speech_detector import Gate
-from emotone.errors import AudioError, EmotoneError, FeatureError, SilenceError
+from emotone.errors import EmotoneError, SilenceError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
 from emotone.recognition.arguments import check_samples, check_several, chosen_emotions, open_checked, restricted
-from emotone.recognition.model import AnyProfile, Model, Outputs
-from emotone.recognition.prediction import CHANNELS_NOTE, SPEECH_THRESHOLD, TIMELINE_NOTE, Prediction
+from emotone.recognition.model import Model, Outputs, learn
+from emotone.recognition.prediction import CHANNELS_NOTE, TIMELINE_NOTE, Prediction
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 from emotone.recognition.session import DEFAULT, bundle_folder
 from emotone.recognition.stream import Stream, StreamSettings
 from emotone.recognition.timeline import Timeline, TimelineSettings, timeline
-from emotone.recognition.windows import WINDOWED_FROM_S, blocks_with_progress, mean_answer, utterances
+from emotone.recognition.windows import WINDOWED_FROM_S, blocks_with_progress, mean_answer
 from emotone.validation import check_range
 
 Vector = npt.NDArray[np.float32]
@@ -113,6 +113,10 @@ class Recognizer:
         """Return the profile of an unknown speaker; `ConfigError` if the model can't adapt."""
         return replace(self._model.new_profile(SpeakerProfile), source=source)
 
+    def new_source(self) -> SourceProfile:
+        """Return the profile of an unknown source; `ConfigError` if the model can't adapt."""
+        return self._model.new_profile(SourceProfile)
+
     def adapt(
         self,
         clips: Iterable[AudioSource],
@@ -147,7 +151,7 @@ class Recognizer:
         before = self.new_profile() if profile is None else profile
         self._model.check_profile(before, SpeakerProfile)
         before = before if source is None else replace(before, source=source)
-        return self._adapted(before, clips, progress, what="adapting to the speaker")
+        return learn(self._model, before, clips, self.preprocessing, progress=progress)
 
     def adapt_source(
         self,
@@ -161,27 +165,9 @@ class Recognizer:
         A source is what recordings have in common: microphone, room, language, way of acting.  Parameters and errors
         are those of `adapt`.
         """
-        before = self._model.new_profile(SourceProfile) if profile is None else profile
+        before = self.new_source() if profile is None else profile
         self._model.check_profile(before, SourceProfile)
-        return self._adapted(before, clips, progress, what="adapting to the source")
-
-    def _adapted(
-        self, before: AnyProfile, clips: Iterable[AudioSource], progress: Progress | None, *, what: str
-    ) -> AnyProfile:
-        check_several(clips, name="clips")
-        sources, skipped = list(clips), []
-        embeddings: list[Vector] = []
-        for number, source in enumerate(sources):
-            try:
-                embeddings += list(self._embeddings(source))
-            except (AudioError, FeatureError) as error:
-                skipped.append(str(error))
-            if progress is not None:
-                progress(number + 1, len(sources), what)
-        if not embeddings:
-            reason = f"the first: {skipped[0]}" if skipped else "give a few recordings"
-            raise AudioError(f"can't adapt to any of {len(sources)} clips; {reason}")
-        return replace(self._model.learnt(before, np.array(embeddings)), skipped=tuple(skipped))
+        return learn(self._model, before, clips, self.preprocessing, progress=progress)
 
     def check_profile(self, profile: Profile | None) -> None:
         """Raise `ConfigError` if the model can't adapt, or if a profile belongs to another model."""
@@ -275,6 +261,7 @@ class Recognizer:
         channel: Channel = "mix",
         track: int | None = None,
         profile: Profile | None = None,
+        adapt: bool = False,
         settings: TimelineSettings | None = None,
         progress: Progress | None = None,
     ) -> Timeline:
@@ -284,19 +271,27 @@ class Recognizer:
         ----------
         source, channel, track, profile
             As in `predict`; the errors are the same, except that silence is not an error.
+        adapt
+            Whether to adapt to the recording itself, as a source, if it holds enough speech; see `adapt_source`.
         settings
             Windows and speech detection.
         progress
             Called with the seconds that are done.
         """
-        if profile is not None:
+        settings, used = settings or TimelineSettings(), profile
+        if profile is not None or adapt:
             self.check_profile(profile)
 
-        def answer(sound: Vector) -> tuple[Vector, float] | None:
+        def answer(sound: Vector) -> Outputs | None:
             if np.abs(sound).max() < audio.SILENT_PEAK:
                 return None
-            scores, _, speech = self._outputs(self.preprocessing.apply(sound), profile)
-            return scores, speech
+            outputs = self._model.outputs(self.preprocessing.apply(sound), profile)
+            return outputs if adapt else self._chosen(outputs)
+
+        def adapted(outputs: Sequence[Outputs]) -> list[Outputs]:
+            nonlocal used
+            scores, used = self._model.adapted(outputs, profile, every=round(settings.window_s / settings.step_s))
+            return [self._chosen(each._replace(scores=row)) for each, row in zip(outputs, scores, strict=True)]
 
         with open_checked(source, channel=channel, track=track) as recording:
             made = timeline(
@@ -305,11 +300,12 @@ class Recognizer:
                 emotions=self.emotions,
                 threshold=self.threshold,
                 checks_speech=self.checks_speech,
+                adapt=adapted if adapt else None,
                 settings=settings,
                 gate=self.speech_gate,
             )
             notes = self.notes + ((CHANNELS_NOTE,) if recording.has_two_people else ())
-            return replace(made, notes=notes, adapted={} if profile is None else profile.adapted)
+            return replace(made, notes=notes, adapted={} if used is None else used.adapted)
 
     def stream(
         self,
@@ -375,16 +371,9 @@ class Recognizer:
         notes += [CHANNELS_NOTE] if recording.has_two_people else []
         return scores, speech, tuple(notes)
 
-    def _embeddings(self, source: AudioSource) -> Iterator[Vector]:
-        """Yield the embedding (e,) of a recording, or of each utterance of a long recording, that is speech."""
-        with audio.open_recording(source) as recording:
-            outputs = [self._model.outputs(sound) for sound, _ in utterances(recording, self.preprocessing)]
-        spoken = [output.embedding for output in outputs if output.speech >= SPEECH_THRESHOLD]
-        if not spoken:
-            raise AudioError(f"{recording.name}: no speech was found, and a model adapts to speech only")
-        yield from spoken
-
     def _outputs(self, samples: Vector, profile: Profile | None) -> Outputs:
-        """Return scores of the chosen emotions, embedding and probability of speech; see `run`."""
-        outputs = self._model.outputs(samples, profile)
+        return self._chosen(self._model.outputs(samples, profile))
+
+    def _chosen(self, outputs: Outputs) -> Outputs:
+        """Restrict the scores to the chosen emotions."""
         return outputs._replace(scores=restricted(outputs.scores, self._columns))

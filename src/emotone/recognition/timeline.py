@@ -20,14 +20,19 @@ from emotone.audio import MIN_SAMPLES
 from emotone.audio.resampling import SAMPLE_RATE
 from emotone.audio.speech_detector import Gate, Probability, SpeechDetector, VadSettings
 from emotone.errors import ConfigError
+from emotone.recognition.model import Outputs
 from emotone.recognition.prediction import Prediction, counts, shares
 from emotone.recognition.timeline_formats import FORMATS, format_for
 from emotone.recognition.windows import SpeechReader
 from emotone.validation import check_range
 
 Waveform = NDArray[np.float32]
-#: Samples (n,) at 16 kHz -> scores (k,) and probability of speech; None if they are too soft for a prediction.
-Answer = Callable[[Waveform], tuple[NDArray[np.float32], float] | None]
+#: Samples (n,) at 16 kHz -> what the model says; None if they are too soft for a prediction.
+Answer = Callable[[Waveform], Outputs | None]
+#: What the model says of the windows of a recording -> the same after adaptation to all of them.
+Adapt = Callable[[Sequence[Outputs]], Sequence[Outputs]]
+#: A stretch of speech: its first sample, its length, and first and last sample of each window with what the model says.
+_Stretch = tuple[int, int, list[tuple[int, int, Outputs]]]
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,7 @@ def timeline(
     emotions: Sequence[str],
     threshold: float,
     checks_speech: bool,
+    adapt: Adapt | None = None,
     settings: TimelineSettings | None = None,
     probability: Probability | None = None,
     gate: Gate | None = None,
@@ -159,6 +165,8 @@ def timeline(
         Below this confidence, a segment is unsure.
     checks_speech
         Whether the model predicts the probability of speech.
+    adapt
+        Called once, when all is heard.  What the model said of every window is kept in memory until then.
     settings
         Windows and speech detection.
     probability, gate
@@ -167,8 +175,13 @@ def timeline(
     settings = settings or TimelineSettings()
     segments: list[Prediction] = []
     reader = SpeechReader(blocks, SpeechDetector(settings.vad, probability=probability, gate=gate))
-    for start, sound in reader:
-        for begin, end, scores, speech in _moments(sound, answer, settings):
+    stretches: Iterable[_Stretch] = (
+        (start, len(sound), list(_windows(sound, answer, settings))) for start, sound in reader
+    )
+    if adapt is not None:
+        stretches = _adapted(list(stretches), adapt)
+    for start, n_samples, windows in stretches:
+        for begin, end, scores, speech in _moments(n_samples, windows, settings):
             moment = Prediction.from_scores(
                 emotions,
                 scores,
@@ -184,30 +197,42 @@ def timeline(
     return Timeline(tuple(segments), reader.n_samples / SAMPLE_RATE, tuple(emotions), reader.envelope())
 
 
-def _moments(
-    sound: Waveform, answer: Answer, settings: TimelineSettings
-) -> Iterator[tuple[int, int, NDArray[np.float64], float]]:
-    """Yield begin, end, scores and probability of speech of each step of a stretch of speech."""
+def _windows(sound: Waveform, answer: Answer, settings: TimelineSettings) -> Iterator[tuple[int, int, Outputs]]:
+    """Yield first and last sample of each window of a stretch of speech, and what the model says of it."""
     window, step = round(settings.window_s * SAMPLE_RATE), round(settings.step_s * SAMPLE_RATE)
     if len(sound) < MIN_SAMPLES:
         return
     starts = list(range(0, max(1, len(sound) - window + 1), step))
     if starts[-1] + window < len(sound):
         starts.append(len(sound) - window)
-    windows = []
     for first in starts:
         last = min(first + window, len(sound))
-        output = answer(sound[first:last])
-        if output is not None:
-            windows.append((first, last, *output))
-    edges = [*range(0, max(step, len(sound) - step // 2), step), len(sound)]  # no step is shorter than half a step
+        outputs = answer(sound[first:last])
+        if outputs is not None:
+            yield first, last, outputs
+
+
+def _adapted(stretches: Sequence[_Stretch], adapt: Adapt) -> Iterator[_Stretch]:
+    """Yield the stretches with what the model says of their windows after adaptation."""
+    outputs = iter(adapt([outputs for _, _, windows in stretches for _, _, outputs in windows]))
+    for start, n_samples, windows in stretches:
+        yield start, n_samples, [(first, last, next(outputs)) for first, last, _ in windows]
+
+
+def _moments(
+    n_samples: int, windows: Sequence[tuple[int, int, Outputs]], settings: TimelineSettings
+) -> Iterator[tuple[int, int, NDArray[np.float64], float]]:
+    """Yield begin, end, scores and probability of speech of each step of a stretch of speech."""
+    step = round(settings.step_s * SAMPLE_RATE)
+    edges = [*range(0, max(step, n_samples - step // 2), step), n_samples]  # no step is shorter than half a step
     for begin, end in pairwise(edges):
-        overlaps = [(min(end, last) - max(begin, first), scores, speech) for first, last, scores, speech in windows]
+        overlaps = [(min(end, last) - max(begin, first), outputs) for first, last, outputs in windows]
         covering = [overlap for overlap in overlaps if overlap[0] > 0]
         if covering:
-            weights, scores, speech = zip(*covering, strict=True)
-            mean = np.average(scores, axis=0, weights=weights)
-            yield begin, end, np.asarray(mean, np.float64), float(np.average(speech, weights=weights))
+            weights, outputs = zip(*covering, strict=True)
+            mean = np.average([each.scores for each in outputs], axis=0, weights=weights)
+            speech = float(np.average([each.speech for each in outputs], weights=weights))
+            yield begin, end, np.asarray(mean, np.float64), speech
 
 
 def _joined(first: Prediction, second: Prediction) -> Prediction:
