@@ -4,8 +4,9 @@
 
 Each of six corpora is left out in turn, and a recogniser of a single network is trained on the others, on at most 600
 clips of each and 900 of RAVDESS.  The built-in model is measured on the two corpora that it was not trained on.  Clips
-are drawn and the others predicted; the figures are gains in UAR, in points, over the emotions of the corpus.  The table
-goes between the marks of docs/results.md.  Embeddings are kept under --out, so that a second run takes minutes.
+are drawn and the others predicted; the figures are gains in UAR, in points, over the emotions of the corpus.  A second
+table says what a profile tells of its speaker.  Both go between the marks of docs/results.md.  Embeddings are kept under
+--out, so that a second run takes minutes.
 """
 
 import argparse
@@ -16,6 +17,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from results import _write
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import LeaveOneOut, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from emotone import corpora, experiment, files, metrics
 from emotone.cli.console import ProgressBar
@@ -23,7 +28,7 @@ from emotone.errors import EmotoneError
 from emotone.experiment import folds, training_set
 from emotone.features import registry
 from emotone.features.store import FeatureStore
-from emotone.recognition import adaptation
+from emotone.recognition import adaptation, card
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
 
@@ -35,6 +40,8 @@ EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "s
 NEUTRAL, ANGRY = "neutral", "angry"
 MOST_CLIPS = {"ravdess": 900}
 N_DRAWS = 5
+#: Fewer speakers can't tell what a profile gives away.
+FEWEST_SPEAKERS = 10
 _CLIPS = ("embedding", "labels", "speakers", "classes")
 _MODEL = "0" * 64
 #: Of the folds; the built-in model has its own.
@@ -172,6 +179,30 @@ ROWS: dict[str, Callable[[Corpus], float]] = {
 }
 
 
+def identified(corpus: Corpus) -> tuple[int, float]:
+    """Return the number of speakers, and the share of them whose profile is nearest to another profile of their own.
+
+    Both profiles are of up to 20 clips, and they share none.
+    """
+    means = []
+    for number, speaker in enumerate(np.unique(corpus.speakers)):
+        own = np.random.default_rng(number).permutation(np.flatnonzero(corpus.speakers == speaker))[:40]
+        means.append([corpus.embedding[half].mean(axis=0) for half in np.array_split(own, 2)])
+    first, second = np.moveaxis(np.array(means), 1, 0)
+    scale = np.concatenate([first, second]).std(axis=0)
+    distance = (((first[:, None] - second[None]) / scale) ** 2).sum(axis=-1)
+    return len(means), float(np.mean(distance.argmin(axis=1) == np.arange(len(means))))
+
+
+def sex_told(corpus: Corpus, sexes: dict[str, str]) -> float:
+    """Return the share of speakers whose sex a classifier of the other speakers' profiles tells."""
+    names = np.unique(corpus.speakers)
+    means = np.array([corpus.embedding[corpus.speakers == name].mean(axis=0) for name in names])
+    truth = np.array([sexes[name] for name in names])
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.01))
+    return float(np.mean(cross_val_predict(classifier, means, truth, cv=LeaveOneOut()) == truth))
+
+
 def left_out(data: Path, out: Path) -> Iterator[Corpus]:
     """Yield each corpus, embedded by a model of the others."""
     missing = [name for name in CORPORA if not (out / f"{name}.npz").is_file()]
@@ -218,7 +249,7 @@ def _train(data: Path, out: Path, names: list[str]) -> None:
 def foreign(data: Path, out: Path) -> Iterator[Corpus]:
     """Yield the corpora that the built-in model was not trained on, as it embeds them."""
     recognizer = Recognizer()
-    adapter = adaptation.load(recognizer.folder / "adaptation.npz", recognizer.card)
+    adapter = adaptation.load(recognizer.folder / card.ADAPTATION, recognizer.card)
     for name in FOREIGN:
         path = out / f"builtin-{name}-{recognizer.card['sha256'][:12]}.npz"
         if not path.is_file():
@@ -265,6 +296,16 @@ def main() -> None:
         cells = " | ".join(f"{value:+.1f}" for value in gains)
         lines.append(f"| {what} | {cells} | **{np.mean(gains):+.1f}** | {min(gains):+.1f} |")
         print(lines[-1], flush=True)
+    lines += ["", "| what a profile tells | speakers | the right one of them | sex |", "|---|---|---|---|"]
+    for corpus in measured:
+        n_speakers, share = identified(corpus)
+        if n_speakers >= FEWEST_SPEAKERS:
+            table = corpora.load(corpus.name.rstrip("*"), chosen.data).table
+            sexes = dict(zip(table["speaker"], table["gender"], strict=True))
+            lines.append(
+                f"| {corpus.name} | {n_speakers} | {100 * share:.0f} % | {100 * sex_told(corpus, sexes):.0f} % |"
+            )
+            print(lines[-1], flush=True)
     _write(chosen.page, lines, begin=BEGIN, end=END)
 
 

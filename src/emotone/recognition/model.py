@@ -109,33 +109,35 @@ class Model:
         return self._adapter.learnt(profile, embeddings, emotions=self.card["emotions"], temperature=self._temperature)
 
     def adapted(
-        self, outputs: Sequence[Outputs], profile: Profile | None, *, every: int
-    ) -> tuple[list[Vector], Profile | None]:
+        self, stretches: Sequence[Sequence[Outputs]], profile: Profile | None, *, every: int
+    ) -> tuple[list[Outputs], Profile | None]:
         """Adapt what was heard in a recording to the recording itself, as a source.
 
         Parameters
         ----------
-        outputs
-            Of overlapping windows.
+        stretches
+            What was heard in the windows of each stretch of speech.
         profile
             The profile with which they were heard; a voice in it is shrunk to the recording.
         every
-            One of so many windows is learnt from, so that they don't overlap.
+            One of so many windows of a stretch is learnt from, so that they don't overlap.
 
         Returns
         -------
-        The scores (k,) of each window, and the profile that was used.  If there is too little speech to learn from, or
-        the source is known, they are what was given.
+        What was heard in each window, with adapted scores, and the profile that was used.  If there is too little
+        speech to learn from, or the source is known, they are what was given.
         """
         knows = isinstance(profile, SourceProfile) or isinstance(profile, SpeakerProfile) and profile.source is not None
-        spoken = [each.embedding for each in outputs[::every] if each.speech >= SPEECH_THRESHOLD]
+        outputs = [each for windows in stretches for each in windows]
+        learnt = [each for windows in stretches for each in windows[::every]]
+        spoken = [each.embedding for each in learnt if each.speech >= SPEECH_THRESHOLD]
         if self._adapter is None or knows or len(spoken) < adaptation.FEWEST_CLIPS:
-            return [each.scores for each in outputs], profile
+            return outputs, profile
         source = self.learnt(self.new_profile(SourceProfile), np.array(spoken))
         used: Profile = replace(profile, source=source) if isinstance(profile, SpeakerProfile) else source
         rows = np.array([each.embedding for each in outputs])
         scores = self._adapter.scores(rows, used, temperature=self._temperature).astype(np.float32)
-        return list(scores), used
+        return [each._replace(scores=row) for each, row in zip(outputs, scores, strict=True)], used
 
     def check_profile(self, profile: Profile | None, kind: type[Profile] = Profile) -> None:
         """Raise `ConfigError` if the model can't adapt, or if a profile is of another kind or of another model."""

@@ -288,10 +288,11 @@ class Recognizer:
             outputs = self._model.outputs(self.preprocessing.apply(sound), profile)
             return outputs if adapt else self._chosen(outputs)
 
-        def adapted(outputs: Sequence[Outputs]) -> list[Outputs]:
+        def adapted(stretches: Sequence[Sequence[Outputs]]) -> list[Outputs]:
             nonlocal used
-            scores, used = self._model.adapted(outputs, profile, every=round(settings.window_s / settings.step_s))
-            return [self._chosen(each._replace(scores=row)) for each, row in zip(outputs, scores, strict=True)]
+            every = round(settings.window_s / settings.step_s)
+            outputs, used = self._model.adapted(stretches, profile, every=every)
+            return [self._chosen(each) for each in outputs]
 
         with open_checked(source, channel=channel, track=track) as recording:
             made = timeline(

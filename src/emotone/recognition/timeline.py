@@ -29,8 +29,8 @@ from emotone.validation import check_range
 Waveform = NDArray[np.float32]
 #: Samples (n,) at 16 kHz -> what the model says; None if they are too soft for a prediction.
 Answer = Callable[[Waveform], Outputs | None]
-#: What the model says of the windows of a recording -> the same after adaptation to all of them.
-Adapt = Callable[[Sequence[Outputs]], Sequence[Outputs]]
+#: What the model says of the windows of each stretch of speech -> the same of all windows, after adaptation to them.
+Adapt = Callable[[Sequence[Sequence[Outputs]]], Sequence[Outputs]]
 #: A stretch of speech: its first sample, its length, and first and last sample of each window with what the model says.
 _Stretch = tuple[int, int, list[tuple[int, int, Outputs]]]
 
@@ -214,7 +214,7 @@ def _windows(sound: Waveform, answer: Answer, settings: TimelineSettings) -> Ite
 
 def _adapted(stretches: Sequence[_Stretch], adapt: Adapt) -> Iterator[_Stretch]:
     """Yield the stretches with what the model says of their windows after adaptation."""
-    outputs = iter(adapt([outputs for _, _, windows in stretches for _, _, outputs in windows]))
+    outputs = iter(adapt([[outputs for _, _, outputs in windows] for _, _, windows in stretches]))
     for start, n_samples, windows in stretches:
         yield start, n_samples, [(first, last, next(outputs)) for first, last, _ in windows]
 
