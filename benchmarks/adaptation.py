@@ -5,8 +5,8 @@
 Each of six corpora is left out in turn, and a recogniser of a single network is trained on the others, on at most 600
 clips of each and 900 of RAVDESS.  The built-in model is measured on the two corpora that it was not trained on.  Clips
 are drawn and the others predicted; the figures are gains in UAR, in points, over the emotions of the corpus.  A second
-table says what a profile tells of its speaker.  Both go between the marks of docs/results.md.  Embeddings are kept under
---out, so that a second run takes minutes.
+table says what a profile gives away of its speaker.  Both go between the marks of docs/results.md.  Embeddings are kept
+under --out, so that a second run takes minutes.
 """
 
 import argparse
@@ -40,7 +40,7 @@ EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "s
 NEUTRAL, ANGRY = "neutral", "angry"
 MOST_CLIPS = {"ravdess": 900}
 N_DRAWS = 5
-#: Fewer speakers can't tell what a profile gives away.
+#: Fewer speakers don't show what a profile gives away.
 FEWEST_SPEAKERS = 10
 _CLIPS = ("embedding", "labels", "speakers", "classes")
 _MODEL = "0" * 64
@@ -87,9 +87,9 @@ class Corpus:
         """Return the probabilities (r, k) of some clips."""
         return self.adapter.scores(self.embedding[rows], profile, temperature=self.temperature)
 
-    def learnt(self, profile: Profile, rows: Rows) -> Profile:
+    def extended(self, profile: Profile, rows: Rows) -> Profile:
         """Return the profile with these clips."""
-        return self.adapter.learnt(
+        return self.adapter.extended(
             profile, self.embedding[rows], emotions=list(self.classes), temperature=self.temperature
         )
 
@@ -116,9 +116,9 @@ def mostly(n: int, emotion: str, share: float) -> Draw:
     """Draw a share of the clips among those of one emotion; never more than half of them, so that some are left."""
 
     def draw(rng: np.random.Generator, emotions: NDArray[np.str_]) -> Rows:
-        one, others = (rng.permutation(np.flatnonzero(mask)) for mask in (emotions == emotion, emotions != emotion))
-        n_one = min(round(share * n), max(1, len(one) // 2))
-        return np.concatenate([one[:n_one], others[: round(n_one * (1 - share) / share)]])
+        same, others = (rng.permutation(np.flatnonzero(mask)) for mask in (emotions == emotion, emotions != emotion))
+        n_same = min(round(share * n), max(1, len(same) // 2))
+        return np.concatenate([same[:n_same], others[: round(n_same * (1 - share) / share)]])
 
     return draw
 
@@ -127,9 +127,9 @@ def of_source(corpus: Corpus, draw: Draw) -> float:
     """Return the mean gain after adaptation to clips of the source, speakers unknown."""
     gains = []
     for number in range(N_DRAWS):
-        heard = draw(np.random.default_rng([0, number]), corpus.emotions)
-        rest = np.setdiff1d(np.arange(len(corpus.labels)), heard)
-        gains.append(corpus.gain(rest, corpus.scores(rest, corpus.learnt(corpus.new(SourceProfile), heard))))
+        drawn = draw(np.random.default_rng([0, number]), corpus.emotions)
+        rest = np.setdiff1d(np.arange(len(corpus.labels)), drawn)
+        gains.append(corpus.gain(rest, corpus.scores(rest, corpus.extended(corpus.new(SourceProfile), drawn))))
     return float(np.mean(gains))
 
 
@@ -144,14 +144,14 @@ def of_speakers(corpus: Corpus, draw: Draw | None, *, n_source: int = 0, seed: i
     for number, speaker in enumerate(np.unique(corpus.speakers)):
         rng = np.random.default_rng([seed, number])
         own = np.flatnonzero(corpus.speakers == speaker)
-        heard = own if draw is None else own[draw(rng, corpus.emotions[own])]
-        rest = own if draw is None else np.setdiff1d(own, heard)
+        drawn = own if draw is None else own[draw(rng, corpus.emotions[own])]
+        rest = own if draw is None else np.setdiff1d(own, drawn)
         source = None
         if n_source:
             others = rng.permutation(np.flatnonzero(corpus.speakers != speaker))[:n_source]
-            source = corpus.learnt(corpus.new(SourceProfile), others)
-        if len(heard) and len(rest):
-            profile = corpus.learnt(corpus.new(SpeakerProfile, source=source), heard)
+            source = corpus.extended(corpus.new(SourceProfile), others)
+        if len(drawn) and len(rest):
+            profile = corpus.extended(corpus.new(SpeakerProfile, source=source), drawn)
             scores[rest], tested[rest] = corpus.scores(rest, profile), True
     rows = np.flatnonzero(tested)
     return corpus.gain(rows, scores[rows])
@@ -195,7 +195,7 @@ def identified(corpus: Corpus) -> tuple[int, float]:
 
 
 def sex_told(corpus: Corpus, sexes: dict[str, str]) -> float:
-    """Return the share of speakers whose sex a classifier of the other speakers' profiles tells."""
+    """Return the share of speakers whose sex a classifier that is trained on the other speakers' profiles finds."""
     names = np.unique(corpus.speakers)
     means = np.array([corpus.embedding[corpus.speakers == name].mean(axis=0) for name in names])
     truth = np.array([sexes[name] for name in names])
@@ -296,7 +296,7 @@ def main() -> None:
         cells = " | ".join(f"{value:+.1f}" for value in gains)
         lines.append(f"| {what} | {cells} | **{np.mean(gains):+.1f}** | {min(gains):+.1f} |")
         print(lines[-1], flush=True)
-    lines += ["", "| what a profile tells | speakers | the right one of them | sex |", "|---|---|---|---|"]
+    lines += ["", "| what a profile gives away | speakers | the right one of them | sex |", "|---|---|---|---|"]
     for corpus in measured:
         n_speakers, share = identified(corpus)
         if n_speakers >= FEWEST_SPEAKERS:

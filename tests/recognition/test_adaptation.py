@@ -42,7 +42,7 @@ def adapter():
 
 def heard(adapter, embedding, kind=SpeakerProfile, **known):
     empty = kind(mean=(0.0,) * WIDTH, n_clips=0, model=MODEL, **known)
-    return adapter.learnt(empty, embedding, emotions=EMOTIONS, temperature=1.0)
+    return adapter.extended(empty, embedding, emotions=EMOTIONS, temperature=1.0)
 
 
 def right(adapter, embedding, labels, profile=None):
@@ -92,7 +92,7 @@ def test_profile_without_clips_changes_nothing(adapter):
 def test_clips_can_be_learnt_in_parts(adapter):
     rows = clips(LABELS, voice=MOVED, seed=6)
     whole, part = heard(adapter, rows), heard(adapter, rows[:40])
-    both = adapter.learnt(part, rows[40:], emotions=EMOTIONS, temperature=1.0)
+    both = adapter.extended(part, rows[40:], emotions=EMOTIONS, temperature=1.0)
     np.testing.assert_allclose(both.mean, whole.mean, atol=1e-12)
     assert (
         both.n_clips == 100
@@ -101,7 +101,7 @@ def test_clips_can_be_learnt_in_parts(adapter):
     )
     assert sum(dict(both.composition).values()) == pytest.approx(1)
     old = SpeakerProfile(mean=tuple(rows[:40].mean(axis=0)), n_clips=40, model=MODEL)
-    grown = adapter.learnt(old, rows[40:], emotions=EMOTIONS, temperature=1.0)
+    grown = adapter.extended(old, rows[40:], emotions=EMOTIONS, temperature=1.0)
     np.testing.assert_allclose(grown.mean, whole.mean, atol=1e-12)
     assert grown.composition == ()
 

@@ -273,7 +273,7 @@ def listen(
         Literal["auto", "speaker", "none"],
         typer.Option(
             rich_help_panel="Adaptation",
-            help="Adapt after each utterance: auto: to the source, whoever speaks; speaker: to the only speaker; none.",
+            help="After each utterance, adapt to the source (auto), which can have several speakers, or to its only speaker.",
         ),
     ] = "auto",
     adapt_to: options.AdaptTo = None,

@@ -88,7 +88,7 @@ SourceProfile = Annotated[
     typer.Option(
         metavar="FILE",
         rich_help_panel="Adaptation",
-        help="Profile of the source that --save-profile saved, in place of learning it.",
+        help="Profile of the source that --save-profile saved, in place of estimating it.",
         show_default="none",
     ),
 ]

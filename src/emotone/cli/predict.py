@@ -11,7 +11,7 @@ from emotone.cli import console as output
 from emotone.cli import options
 from emotone.cli.answers import Answer, Answers
 from emotone.cli.app import command
-from emotone.cli.profiles import adapted_text, learnt_source, profile_of
+from emotone.cli.profiles import adapted_text, estimated_source, profile_of
 from emotone.cli.recordings import recordings, source_of
 from emotone.progress import Progress
 from emotone.recognition.prediction import NO_SPEECH, UNSURE, Prediction
@@ -170,14 +170,14 @@ def predict(
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
         paths = recordings(files, raw=raw_format)
 
-        def learn() -> SourceProfile | None:
-            return learnt_source(recognizer, paths, channel=channel, track=track, raw=raw_format, progress=progress)
+        def estimate() -> SourceProfile | None:
+            return estimated_source(recognizer, paths, channel=channel, track=track, raw=raw_format, progress=progress)
 
         profile = profile_of(
             recognizer,
             adapt_to,
             source_file=source_profile,
-            learn_source=learn if adapt == "auto" else None,
+            estimate_source=estimate if adapt == "auto" else None,
             save_to=save_profile,
             progress=progress,
         )

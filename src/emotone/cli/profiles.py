@@ -1,4 +1,4 @@
-"""Profiles of speakers and sources that a command line names, or that a command learns from its own recordings."""
+"""Profiles of speakers and sources that a command line names, or that it computes from its own recordings."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
     from emotone.recognition.recognizer import Recognizer
 
-#: Seconds of a recording from which a source is learnt: of one hour-long call it would learn that call.
-_LEARNT_S = 20.0
+#: Seconds of a recording that count for the source: an hour-long call would count more than all others.
+_COUNTED_S = 20.0
 
 
 def profile_of(
@@ -31,7 +31,7 @@ def profile_of(
     adapt_to: str | None,
     *,
     source_file: Path | None = None,
-    learn_source: Callable[[], SourceProfile | None] | None = None,
+    estimate_source: Callable[[], SourceProfile | None] | None = None,
     save_to: Path | None = None,
     progress: Progress | None = None,
 ) -> Profile | None:
@@ -43,31 +43,31 @@ def profile_of(
         Of ``--adapt-to``: a saved profile, a recording, or a folder of recordings.  Prints which were left out.
     source_file
         Of ``--source-profile``.
-    learn_source
-        Learns the source, where ``source_file`` does not name it.
+    estimate_source
+        Estimates the source, where ``source_file`` does not name it.
     """
     from emotone.recognition.profile import SourceProfile
 
-    if save_to is not None and adapt_to is None and source_file is None and learn_source is None:
+    if save_to is not None and adapt_to is None and source_file is None and estimate_source is None:
         raise typer.BadParameter("there is no profile to save: name recordings of the speaker with --adapt-to")
     source = None
     if source_file is not None:
         source = SourceProfile.load(source_file)
         recognizer.check_profile(source)
-    elif learn_source is not None:
-        source = learn_source()
+    elif estimate_source is not None:
+        source = estimate_source()
     profile: Profile | None = source if adapt_to is None else _speaker(recognizer, adapt_to, source, progress)
     if save_to is not None:
         if profile is None:
             raise AudioError(
                 "there is no profile to save: name recordings of the speaker with --adapt-to, or eight recordings of "
-                "speech or more, from which the source is learnt"
+                "speech or more, which then are the source"
             )
         profile.save(save_to)
     return profile
 
 
-def learnt_source(
+def estimated_source(
     recognizer: Recognizer,
     files: Sequence[str | Answer[Any]],
     *,
@@ -76,7 +76,7 @@ def learnt_source(
     raw: RawFormat | None,
     progress: Progress | None,
 ) -> SourceProfile | None:
-    """Learn the source from some of the recordings of a command; None if there are too few, or too little speech."""
+    """Estimate the source from some of the recordings of a command; None if there are too few, or too little speech."""
     from emotone import audio
     from emotone.recognition.adaptation import FEWEST_CLIPS, SOURCE_CLIPS
 
@@ -89,12 +89,12 @@ def learnt_source(
     for number, name in enumerate(chosen):
         try:
             with audio.open_recording(source_of(name, raw=raw), channel=channel, track=track) as recording:
-                samples = next(recording.blocks(_LEARNT_S))
+                samples = next(recording.blocks(_COUNTED_S))
         except EmotoneError:
             continue  # its prediction reports the error
         clips.append((samples, audio.SAMPLE_RATE))
         if progress is not None:
-            progress(number + 1, 2 * n_chosen, "learning the source")
+            progress(number + 1, 2 * n_chosen, "adapting to the source")
     try:
         source = recognizer.adapt_source(clips)
     except AudioError:

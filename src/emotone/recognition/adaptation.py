@@ -3,7 +3,7 @@
 A model that adapts has two linear heads on the embedding of a clip.  The first takes the embedding itself, the second
 takes it minus the mean embedding of other clips of the same source or voice.  The mean also holds the emotions of those
 clips: if all of them are angry, it takes anger for normal.  So the composition of the clips is estimated, and the mean
-is moved to where it would be if all emotions were equally frequent, as far as the clips look uneven.
+is moved towards where it would be if all emotions were equally frequent; the less even they look, the further.
 
 The coefficients were chosen on corpora that were left out of training, see ``benchmarks/adaptation.py`` and
 docs/tried.md.
@@ -39,7 +39,7 @@ _BY_ENTROPY, _BY_SPREAD, _OFFSET = 0.73, 0.48, -0.81
 #: Below the first value all clips seem to have one emotion, above the second every emotion is there.  Everyday speech
 #: of a source is mostly neutral, so that a source must look more even.
 EVENNESS = {SpeakerProfile.kind: (0.3, 0.6), SourceProfile.kind: (0.5, 0.85)}
-#: Clips from which a source is learnt, and the fewest: a hundred are no better than twenty.
+#: Clips that are enough for a source, and the fewest: a hundred are no better than twenty.
 SOURCE_CLIPS, FEWEST_CLIPS = 20, 8
 _N_ITERATIONS = 3
 _FLOOR = 1e-12  # lower limit of a probability before its logarithm, as in the graph
@@ -84,7 +84,7 @@ class Adapter:
         return int(self.centre.size)
 
     def scores(self, embedding: NDArray[Any], profile: Profile | None, *, temperature: float) -> Array:
-        """Return the probabilities (n, k) of clips with embeddings (n, e), heard with this profile."""
+        """Return the probabilities (n, k) of clips with embeddings (n, e), adapted to this profile."""
         mean, share = (self.centre_logits, 0.0) if profile is None else self.shift(profile)
         return self._probabilities(*self._logits(embedding), mean, share, temperature=temperature)
 
@@ -123,7 +123,7 @@ class Adapter:
         looks = _BY_ENTROPY * entropy + _BY_SPREAD * spread + _OFFSET
         return float(np.clip((looks - low_high[0]) / (low_high[1] - low_high[0]), 0, 1))
 
-    def learnt(
+    def extended(
         self, profile: AnyProfile, embedding: NDArray[Any], *, emotions: Sequence[str], temperature: float
     ) -> AnyProfile:
         """Return the profile with more clips, from their embeddings (n, e).

@@ -14,7 +14,7 @@ from emotone.recognition.versioned_json import check_object, parse, short
 FORMAT_VERSION = 1
 #: The files of a bundle.
 GRAPH, CARD, README = "model.onnx", "card.json", "README.md"
-#: Beside them in the bundle of a model that adapts, see `emotone.recognition.adaptation`.
+#: With them in the bundle of a model that adapts, see `emotone.recognition.adaptation`.
 ADAPTATION = "adaptation.npz"
 #: The optional inputs of a graph that adapts, float32: [1, e], the mean embedding of the speaker's clips, and [1], the
 #: number of those clips.  0 clips, the default, means an unknown speaker.

@@ -67,7 +67,7 @@ class Model:
         self._extract: Any = None if self.card["extractor"]["graph"] else extractor_of(self.card, folder)
 
     def outputs(self, samples: Vector, profile: Profile | None = None) -> Outputs:
-        """Run the model on preprocessed samples (n,), heard with this profile.
+        """Run the model on preprocessed samples (n,), and adapt the scores to this profile.
 
         Raises
         ------
@@ -99,41 +99,43 @@ class Model:
         self.check_profile(None)
         return kind(mean=(0.0,) * self._width, n_clips=0, model=self.card["sha256"])
 
-    def learnt(self, profile: AnyProfile, embeddings: npt.NDArray[Any]) -> AnyProfile:
+    def extended(self, profile: AnyProfile, embeddings: npt.NDArray[Any]) -> AnyProfile:
         """Return the profile with more clips, given by their embeddings (n, e)."""
         self.check_profile(profile)
         if self._adapter is None:
             for embedding in embeddings:
                 profile = profile.updated(embedding)
             return profile
-        return self._adapter.learnt(profile, embeddings, emotions=self.card["emotions"], temperature=self._temperature)
+        return self._adapter.extended(
+            profile, embeddings, emotions=self.card["emotions"], temperature=self._temperature
+        )
 
     def adapted(
         self, stretches: Sequence[Sequence[Outputs]], profile: Profile | None, *, every: int
     ) -> tuple[list[Outputs], Profile | None]:
-        """Adapt what was heard in a recording to the recording itself, as a source.
+        """Adapt the outputs for a recording to the recording itself, as a source.
 
         Parameters
         ----------
         stretches
-            What was heard in the windows of each stretch of speech.
+            The outputs for the windows of each stretch of speech.
         profile
-            The profile with which they were heard; a voice in it is shrunk to the recording.
+            The profile with which they were computed; a voice in it is shrunk to the recording.
         every
-            One of so many windows of a stretch is learnt from, so that they don't overlap.
+            One of so many windows of a stretch counts for the source, so that they don't overlap.
 
         Returns
         -------
-        What was heard in each window, with adapted scores, and the profile that was used.  If there is too little
-        speech to learn from, or the source is known, they are what was given.
+        The outputs for each window, with adapted scores, and the profile that was used.  If there is too little speech,
+        or the source is known, they are what was given.
         """
         knows = isinstance(profile, SourceProfile) or isinstance(profile, SpeakerProfile) and profile.source is not None
         outputs = [each for windows in stretches for each in windows]
-        learnt = [each for windows in stretches for each in windows[::every]]
-        spoken = [each.embedding for each in learnt if each.speech >= SPEECH_THRESHOLD]
+        counted = [each for windows in stretches for each in windows[::every]]
+        spoken = [each.embedding for each in counted if each.speech >= SPEECH_THRESHOLD]
         if self._adapter is None or knows or len(spoken) < adaptation.FEWEST_CLIPS:
             return outputs, profile
-        source = self.learnt(self.new_profile(SourceProfile), np.array(spoken))
+        source = self.extended(self.new_profile(SourceProfile), np.array(spoken))
         used: Profile = replace(profile, source=source) if isinstance(profile, SpeakerProfile) else source
         rows = np.array([each.embedding for each in outputs])
         scores = self._adapter.scores(rows, used, temperature=self._temperature).astype(np.float32)
@@ -157,7 +159,7 @@ class Model:
         profile.check_model(self.card["sha256"], self._width)
 
 
-def learn(
+def profile_of_clips(
     model: Model,
     before: AnyProfile,
     clips: Iterable[AudioSource],
@@ -179,7 +181,7 @@ def learn(
     if not embeddings:
         reason = f"the first: {skipped[0]}" if skipped else "give a few recordings"
         raise AudioError(f"can't adapt to any of {len(sources)} clips; {reason}")
-    return replace(model.learnt(before, np.array(embeddings)), skipped=tuple(skipped))
+    return replace(model.extended(before, np.array(embeddings)), skipped=tuple(skipped))
 
 
 def _spoken(model: Model, source: AudioSource, preprocessing: Preprocessing) -> list[Vector]:

@@ -90,7 +90,7 @@ class Profile:
         return {self.kind: self.n_clips} if self.n_clips else {}
 
     def updated(self, embedding: Numbers) -> Self:
-        """Return the profile with one more clip, of which only the embedding is known; `Recognizer.learnt` knows more.
+        """Return the profile with one more clip, of which only the embedding is known; `Recognizer.adapt` uses more.
 
         Parameters
         ----------
@@ -187,7 +187,7 @@ class Profile:
 
 @dataclass(frozen=True, repr=False)
 class SourceProfile(Profile):
-    """The profile of a source: of clips from one microphone, room, programme or corpus, whoever speaks.
+    """The profile of a source: of clips from one microphone, room, programme or corpus, with any number of speakers.
 
     See `Profile` for the parameters.
     """
@@ -202,7 +202,7 @@ class SpeakerProfile(Profile):
     Parameters
     ----------
     source
-        The source within which the voice was heard, if it is known.
+        The source within which the voice was recorded, if it is known.
 
     Examples
     --------
@@ -252,7 +252,7 @@ def _parsed(content: object, *, where: str) -> Profile:
         known = None if source is None else _parsed(source, where=f"{where}, source")
         if isinstance(known, SpeakerProfile):
             raise ConfigError("source is the profile of a speaker, expected that of a source")
-        return SpeakerProfile(**values, source=known)  # type: ignore[arg-type]  # it is None or a source
+        return SpeakerProfile(**values, source=known)  # type: ignore[arg-type]  # it is a source or missing
     except ConfigError as error:
         raise BundleError(f"{where}: {error}; {_REMEDY}") from error
 

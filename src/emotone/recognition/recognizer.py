@@ -18,7 +18,7 @@ from emotone.errors import EmotoneError, SilenceError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
 from emotone.recognition.arguments import check_samples, check_several, chosen_emotions, open_checked, restricted
-from emotone.recognition.model import Model, Outputs, learn
+from emotone.recognition.model import Model, Outputs, profile_of_clips
 from emotone.recognition.prediction import CHANNELS_NOTE, TIMELINE_NOTE, Prediction
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 from emotone.recognition.session import DEFAULT, bundle_folder
@@ -151,7 +151,7 @@ class Recognizer:
         before = self.new_profile() if profile is None else profile
         self._model.check_profile(before, SpeakerProfile)
         before = before if source is None else replace(before, source=source)
-        return learn(self._model, before, clips, self.preprocessing, progress=progress)
+        return profile_of_clips(self._model, before, clips, self.preprocessing, progress=progress)
 
     def adapt_source(
         self,
@@ -160,14 +160,14 @@ class Recognizer:
         profile: SourceProfile | None = None,
         progress: Progress | None = None,
     ) -> SourceProfile:
-        """Compute the profile of a source from about 20 clips, without labels, whoever speaks.
+        """Compute the profile of a source from about 20 clips, without labels, of any number of speakers.
 
         A source is what recordings have in common: microphone, room, language, way of acting.  Parameters and errors
         are those of `adapt`.
         """
         before = self.new_source() if profile is None else profile
         self._model.check_profile(before, SourceProfile)
-        return learn(self._model, before, clips, self.preprocessing, progress=progress)
+        return profile_of_clips(self._model, before, clips, self.preprocessing, progress=progress)
 
     def check_profile(self, profile: Profile | None) -> None:
         """Raise `ConfigError` if the model can't adapt, or if a profile belongs to another model."""

@@ -122,7 +122,7 @@ class Stream:
         Profile of the speaker, see `Recognizer.adapt`, or of the source, see `Recognizer.adapt_source`.
     adapt
         Add each utterance to the profile, for the next ones.  Without ``profile``, or with that of a speaker, the
-        stream must have a single speaker; the profile of a source learns from any number of speakers.
+        stream must have a single speaker; that of a source can have any number of speakers.
     settings
         Window, interval and speech detection.
     probability

@@ -166,7 +166,7 @@ def timeline(
     checks_speech
         Whether the model predicts the probability of speech.
     adapt
-        Called once, when all is heard.  What the model said of every window is kept in memory until then.
+        Called once, at the end of the recording.  What the model said of every window is kept in memory until then.
     settings
         Windows and speech detection.
     probability, gate
