@@ -10,6 +10,7 @@ under --out, so that a second run takes minutes.
 """
 
 import argparse
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -275,8 +276,28 @@ def _embedded(recognizer: Recognizer, corpus: corpora.Corpus) -> dict[str, NDArr
     return arrays | {"classes": np.array(recognizer.emotions)}
 
 
+def cost(data: Path) -> float:
+    """Return how much longer the prediction of 1,000 files takes with adaptation to their source, as a ratio.
+
+    Measured in pairs on clips of SAVEE: the median ratio of a prediction with a profile to one without, and the clips
+    that count for the source, which are read twice.
+    """
+    recognizer = Recognizer()
+    paths = list(corpora.load("savee", data).table["path"])[::2]
+    source = recognizer.adapt_source(paths[: adaptation.SOURCE_CLIPS])
+    ratios = []
+    for path in paths:
+        seconds = []
+        for profile in (None, source):
+            started = time.process_time()
+            recognizer.predict(path, profile=profile)
+            seconds.append(time.process_time() - started)
+        ratios.append(seconds[1] / seconds[0])
+    return float(np.median(ratios)) + adaptation.SOURCE_CLIPS / 1000
+
+
 def main() -> None:
-    """Measure, and write the table."""
+    """Measure, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds the corpora")
     parser.add_argument("--out", type=Path, default=Path("runs/adaptation"), help="where embeddings are kept")
@@ -306,6 +327,11 @@ def main() -> None:
                 f"| {corpus.name} | {n_speakers} | {100 * share:.0f} % | {100 * sex_told(corpus, sexes):.0f} % |"
             )
             print(lines[-1], flush=True)
+    lines += [
+        "",
+        f"Predicting 1,000 files takes {cost(chosen.data):.3f} times as long with adaptation to their source.",
+    ]
+    print(lines[-1])
     _write(chosen.page, lines, begin=BEGIN, end=END)
 
 

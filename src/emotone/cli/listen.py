@@ -273,7 +273,7 @@ def listen(
         Literal["auto", "speaker", "none"],
         typer.Option(
             rich_help_panel="Adaptation",
-            help="After each utterance, adapt to the source (auto), which can have several speakers, or to its only speaker.",
+            help="After each utterance, adapt to the source (auto), with any number of speakers, or to one speaker.",
         ),
     ] = "auto",
     adapt_to: options.AdaptTo = None,
