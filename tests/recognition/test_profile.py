@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from emotone.errors import BundleError, ConfigError
-from emotone.recognition.profile import SpeakerProfile
+from emotone.recognition.profile import SourceProfile, SpeakerProfile
 
 MODEL = "0123456789abcdef" * 4
-TOLD = {"format_version": 1, "model": MODEL, "n_clips": 2, "mean": [0.5, -1]}
+SAVED = {"format_version": 1, "model": MODEL, "n_clips": 2, "mean": [0.5, -1]}
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_where_saving_fails_the_old_profile_stays(tmp_path, monkeypatch):
         (b"[]", "holds a list"),
         (b"{}", "lacks format_version, model, n_clips, mean"),
         *[
-            (json.dumps({**TOLD, **changes}).encode(), said)
+            (json.dumps({**SAVED, **changes}).encode(), said)
             for changes, said in [
                 ({"format_version": 3}, "pip install --upgrade emotone"),
                 ({"format_version": "1"}, "format_version is '1'"),
@@ -126,7 +126,7 @@ def test_damaged_file_says_what_is_wrong(tmp_path, content, said):
 
 
 def test_file_without_any_damage_is_read_as_it_says(tmp_path):
-    (tmp_path / "anna.json").write_text(json.dumps(TOLD))
+    (tmp_path / "anna.json").write_text(json.dumps(SAVED))
     assert SpeakerProfile.load(tmp_path / "anna.json") == SpeakerProfile(mean=(0.5, -1.0), n_clips=2, model=MODEL)
 
 
@@ -149,3 +149,54 @@ def test_pipe_in_place_of_a_profile_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "anna.json")
     with pytest.raises(BundleError, match=r"can't be read \(it is a pipe, a device or a folder"):
         SpeakerProfile.load(tmp_path / "anna.json")
+
+
+def test_source_of_a_voice_is_saved_with_it(tmp_path):
+    shares = {"composition": (("happy", 0.25), ("sad", 0.75)), "answers": (("happy", 0.5), ("sad", 0.5)), "power": 2.5}
+    source = SourceProfile(mean=(0.5, 1.0), n_clips=20, model=MODEL, **shares)
+    voice = SpeakerProfile(mean=(1.0, 2.0), n_clips=3, model=MODEL, source=source, **shares)
+    voice.save(tmp_path / "anna.json")
+    source.save(tmp_path / "studio.json")
+    assert SpeakerProfile.load(tmp_path / "anna.json") == voice and voice.adapted == {"source": 20, "speaker": 3}
+    assert SourceProfile.load(tmp_path / "studio.json") == source
+    for kind, name, problem in (
+        (SourceProfile, "anna", "is the profile of a speaker, expected that of a source"),
+        (SpeakerProfile, "studio", "is the profile of a source, expected that of a speaker"),
+    ):
+        with pytest.raises(BundleError, match=problem):
+            kind.load(tmp_path / f"{name}.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"kind": "room"}, "kind is 'room', expected speaker or source"),
+        ({"composition": [0.5]}, r"composition is \[0.5\], expected an object"),
+        ({"composition": {"sad": 1.5}}, "composition has 'sad': 1.5, expected a share from 0 to 1"),
+        ({"composition": {"sad": "all"}}, "composition has 'sad': 'all'"),
+        ({"composition": {"sad": 1.0}}, "composition and answers name different emotions"),
+        ({"answers": {"sad": True}}, "answers has 'sad': True"),
+        ({"power": -1}, "power is -1, expected a number from 0"),
+        ({"power": None}, "power is None"),
+        (
+            {"source": {"kind": "source", "n_clips": 2}},
+            "source has kind, n_clips and lacks format_version, model, mean",
+        ),
+        ({"source": {"n_clips": 2}}, "source is {'n_clips': 2}, expected the profile of a source"),
+        ({"source": 5}, "source is 5, expected the profile of a source"),
+        ({"source": {**SAVED, "format_version": 1}}, "source is .* expected the profile of a source"),
+        ({"source": {**SAVED, "kind": "source", "mean": [0.5]}}, "has 2 values, and this model|has 1 values"),
+    ],
+)
+def test_what_a_second_profile_can_have_wrong(tmp_path, changes, message):
+    (tmp_path / "anna.json").write_text(json.dumps({**SAVED, "format_version": 2, **changes}))
+    with pytest.raises(BundleError, match=message):
+        SpeakerProfile.load(tmp_path / "anna.json")
+
+
+def test_composition_must_name_the_emotions_of_the_model():
+    shares = {"composition": (("happy", 1.0),), "answers": (("happy", 1.0),)}
+    profile = SpeakerProfile(mean=(0.5,), n_clips=1, model=MODEL, **shares)
+    profile.check_model(MODEL, 1, emotions=["happy"])
+    with pytest.raises(ConfigError, match="composition names happy, and the model happy, sad"):
+        profile.check_model(MODEL, 1, emotions=["happy", "sad"])

@@ -156,7 +156,7 @@ class Model:
             raise ConfigError(
                 f"profile is {profile!r:.80}, expected a {names}; read a file with {names.split()[0]}.load(path)"
             )
-        profile.check_model(self.card["sha256"], self._width)
+        profile.check_model(self.card["sha256"], self._width, emotions=self.card["emotions"])
 
 
 def profile_of_clips(

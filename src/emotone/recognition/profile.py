@@ -111,12 +111,21 @@ class Profile:
         mean = mean + (new - mean) / n_clips
         return replace(self, mean=tuple(mean.tolist()), n_clips=n_clips, composition=(), answers=(), power=0.0)
 
-    def check_model(self, model: str, width: int) -> None:
-        """Raise `ConfigError` unless the profile belongs to the model of this SHA-256, with this many values."""
+    def check_model(self, model: str, width: int, *, emotions: Sequence[str] | None = None) -> None:
+        """Raise `ConfigError` unless the profile belongs to the model of this SHA-256, with this many values.
+
+        With ``emotions``, its composition must name them, in their order.
+        """
         if (self.model, len(self.mean)) != (model, width):
             raise ConfigError(
                 f"the profile belongs to the model {self.model[:12]} and has {len(self.mean)} values, and this "
                 f"model is {model[:12]} and needs {width}; adapt to the clips again"
+            )
+        names = [emotion for emotion, _ in self.composition]
+        if emotions is not None and names and names != list(emotions):
+            raise ConfigError(
+                f"the profile's composition names {', '.join(names)}, and the model {', '.join(emotions)}: the profile "
+                "was altered; adapt to the clips again"
             )
 
     def inputs(self) -> dict[str, npt.NDArray[np.float32]]:
@@ -249,10 +258,10 @@ def _parsed(content: object, *, where: str) -> Profile:
         if kind == "source":
             return SourceProfile(**values)
         source = saved.get("source")
+        if source is not None and (not isinstance(source, dict) or source.get("kind") != "source"):
+            raise ConfigError(f"source is {short(source)}, expected the profile of a source")
         known = None if source is None else _parsed(source, where=f"{where}, source")
-        if isinstance(known, SpeakerProfile):
-            raise ConfigError("source is the profile of a speaker, expected that of a source")
-        return SpeakerProfile(**values, source=known)  # type: ignore[arg-type]  # it is a source or missing
+        return SpeakerProfile(**values, source=known)  # type: ignore[arg-type]  # its kind is that of a source
     except ConfigError as error:
         raise BundleError(f"{where}: {error}; {_REMEDY}") from error
 
