@@ -4,6 +4,7 @@ A bundle contains only data, an ONNX graph and JSON: none of it is executed as P
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,17 +15,18 @@ import numpy.typing as npt
 from emotone import audio
 from emotone.audio import SAMPLE_RATE, AudioSource, Channel, Recording
 from emotone.audio.speech_detector import Gate
-from emotone.errors import AudioError, EmotoneError, FeatureError, SilenceError
+from emotone.errors import EmotoneError, SilenceError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
 from emotone.recognition.arguments import check_samples, check_several, chosen_emotions, open_checked, restricted
+from emotone.recognition.clips import embeddings_of_clips
 from emotone.recognition.model import AnyProfile, Model, Outputs
 from emotone.recognition.prediction import CHANNELS_NOTE, SPEECH_THRESHOLD, TIMELINE_NOTE, Prediction
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 from emotone.recognition.session import DEFAULT, bundle_folder
 from emotone.recognition.stream import Stream, StreamSettings
 from emotone.recognition.timeline import Timeline, TimelineSettings, timeline
-from emotone.recognition.windows import WINDOWED_FROM_S, blocks_with_progress, mean_answer, utterances
+from emotone.recognition.windows import WINDOWED_FROM_S, blocks_with_progress, mean_answer
 from emotone.validation import check_range
 
 Vector = npt.NDArray[np.float32]
@@ -113,6 +115,10 @@ class Recognizer:
         """Return the profile of an unknown speaker; `ConfigError` if the model can't adapt."""
         return replace(self._model.new_profile(SpeakerProfile), source=source)
 
+    def new_source(self) -> SourceProfile:
+        """Return the profile of an unknown source; `ConfigError` if the model can't adapt."""
+        return self._model.new_profile(SourceProfile)
+
     def adapt(
         self,
         clips: Iterable[AudioSource],
@@ -161,27 +167,21 @@ class Recognizer:
         A source is what recordings have in common: microphone, room, language, way of acting.  Parameters and errors
         are those of `adapt`.
         """
-        before = self._model.new_profile(SourceProfile) if profile is None else profile
+        before = self.new_source() if profile is None else profile
         self._model.check_profile(before, SourceProfile)
         return self._adapted(before, clips, progress, what="adapting to the source")
 
     def _adapted(
         self, before: AnyProfile, clips: Iterable[AudioSource], progress: Progress | None, *, what: str
     ) -> AnyProfile:
-        check_several(clips, name="clips")
-        sources, skipped = list(clips), []
-        embeddings: list[Vector] = []
-        for number, source in enumerate(sources):
-            try:
-                embeddings += list(self._embeddings(source))
-            except (AudioError, FeatureError) as error:
-                skipped.append(str(error))
-            if progress is not None:
-                progress(number + 1, len(sources), what)
-        if not embeddings:
-            reason = f"the first: {skipped[0]}" if skipped else "give a few recordings"
-            raise AudioError(f"can't adapt to any of {len(sources)} clips; {reason}")
-        return replace(self._model.learnt(before, np.array(embeddings)), skipped=tuple(skipped))
+        embeddings, skipped = embeddings_of_clips(
+            clips, self._model, preprocessing=self.preprocessing, what=what, progress=progress
+        )
+        return replace(self._model.learnt(before, embeddings), skipped=skipped)
+
+    def learnt(self, profile: AnyProfile, embeddings: Vector) -> AnyProfile:
+        """Return a profile with more clips, given by embeddings (n, e) of `predict_with_embeddings`."""
+        return self._model.learnt(profile, embeddings)
 
     def check_profile(self, profile: Profile | None) -> None:
         """Raise `ConfigError` if the model can't adapt, or if a profile belongs to another model."""
@@ -224,26 +224,19 @@ class Recognizer:
         ConfigError
             ``profile`` is not a profile for this model.
         """
-        if profile is not None:
-            self.check_profile(profile)
-        with open_checked(source, start_s=start_s, end_s=end_s, channel=channel, track=track) as recording:
-            notes: tuple[str, ...] = ()
-            try:
-                scores, speech, notes = self._predict_recording(recording, profile, progress)
-            except SilenceError:
-                if not self.checks_speech:
-                    raise
-                scores, speech = np.full(len(self.emotions), 1 / len(self.emotions)), 0.0
-            duration_s = recording.n_samples / SAMPLE_RATE
-        prediction = Prediction.from_scores(
-            self.emotions,
-            scores,
-            start_s=float(start_s),
-            end_s=float(start_s) + duration_s,
-            speech=speech if self.checks_speech else None,
-            threshold=self.threshold,
-        )
-        return replace(prediction, notes=self.notes + notes, adapted={} if profile is None else profile.adapted)
+        opened = open_checked(source, start_s=start_s, end_s=end_s, channel=channel, track=track)
+        return self._predict(opened, profile, progress, start_s=float(start_s))[0]
+
+    def predict_with_embeddings(
+        self, source: AudioSource, *, profile: Profile | None = None, progress: Progress | None = None
+    ) -> tuple[Prediction, Vector]:
+        """Predict as `predict`, and return what a profile can learn from the recording, see `learnt`.
+
+        Returns
+        -------
+        The prediction, and the embeddings (n, e) of the utterances that are speech; an empty array without speech.
+        """
+        return self._predict(open_checked(source), profile, progress)
 
     def predict_many(
         self, sources: Iterable[AudioSource], *, profile: Profile | None = None
@@ -361,28 +354,44 @@ class Recognizer:
     def _speech_of(self, samples: Vector) -> float:
         return self._outputs(samples, None)[2]
 
-    def _predict_recording(
-        self, recording: Recording, profile: Profile | None, progress: Progress | None
-    ) -> tuple[Vector, float, tuple[str, ...]]:
-        """Return scores (k,), probability of speech, and notes."""
+    def _predict(
+        self,
+        opened: AbstractContextManager[Recording],
+        profile: Profile | None,
+        progress: Progress | None,
+        *,
+        start_s: float = 0.0,
+    ) -> tuple[Prediction, Vector]:
+        """Return the prediction of a recording, and the embeddings (n, e) of its speech."""
+        outputs: list[Outputs] = []
 
         def answer(sound: Vector) -> tuple[Vector, float]:
-            scores, _, speech = self._outputs(sound, profile)
-            return scores, speech
+            outputs.append(self._outputs(sound, profile))
+            return outputs[-1].scores, outputs[-1].speech
 
-        scores, speech, n_windows = mean_answer(recording, self.preprocessing, answer, progress=progress)
+        if profile is not None:
+            self.check_profile(profile)
+        n_windows = 0
+        with opened as recording:
+            try:
+                scores, speech, n_windows = mean_answer(recording, self.preprocessing, answer, progress=progress)
+            except SilenceError:
+                if not self.checks_speech:
+                    raise
+                scores, speech = np.full(len(self.emotions), 1 / len(self.emotions)), 0.0
+        prediction = Prediction.from_scores(
+            self.emotions,
+            scores,
+            start_s=start_s,
+            end_s=start_s + recording.n_samples / SAMPLE_RATE,
+            speech=speech if self.checks_speech else None,
+            threshold=self.threshold,
+        )
         notes = [TIMELINE_NOTE.format(WINDOWED_FROM_S)] if n_windows > 1 else []
-        notes += [CHANNELS_NOTE] if recording.has_two_people else []
-        return scores, speech, tuple(notes)
-
-    def _embeddings(self, source: AudioSource) -> Iterator[Vector]:
-        """Yield the embedding (e,) of a recording, or of each utterance of a long recording, that is speech."""
-        with audio.open_recording(source) as recording:
-            outputs = [self._model.outputs(sound) for sound, _ in utterances(recording, self.preprocessing)]
-        spoken = [output.embedding for output in outputs if output.speech >= SPEECH_THRESHOLD]
-        if not spoken:
-            raise AudioError(f"{recording.name}: no speech was found, and a model adapts to speech only")
-        yield from spoken
+        notes += [CHANNELS_NOTE] if n_windows and recording.has_two_people else []
+        spoken = [part.embedding for part in outputs if min(part.speech, speech) >= SPEECH_THRESHOLD]
+        adapted = {} if profile is None else profile.adapted
+        return replace(prediction, notes=(*self.notes, *notes), adapted=adapted), np.array(spoken)
 
     def _outputs(self, samples: Vector, profile: Profile | None) -> Outputs:
         """Return scores of the chosen emotions, embedding and probability of speech; see `run`."""
