@@ -230,7 +230,7 @@ class Recognizer:
     def predict_with_embeddings(
         self, source: AudioSource, *, profile: Profile | None = None, progress: Progress | None = None
     ) -> tuple[Prediction, Vector]:
-        """Predict as `predict`, and return what a profile can learn from the recording, see `learnt`.
+        """Predict as `predict`, and return what a profile is extended by, see `learnt`.
 
         Returns
         -------

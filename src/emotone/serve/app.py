@@ -13,6 +13,7 @@ from emotone.audio.push_decoder import LIVE_FORMATS
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems, sockets
 from emotone.serve.counters import Metrics
+from emotone.serve.learnt_source import LearntSource
 from emotone.serve.routes import health_routes, prediction_routes
 from emotone.serve.settings import ServeSettings
 from emotone.serve.work_queue import WorkQueue
@@ -48,9 +49,11 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
     ------
     MissingExtraError
         ``page`` is set, and gradio is not installed.
+    ConfigError
+        The settings say to learn the source, and the model can't adapt.
     """
     settings, metrics = settings or ServeSettings(), Metrics(_COUNTED)
-    queue = WorkQueue(settings, metrics)
+    queue, source = WorkQueue(settings, metrics), LearntSource(recognizer, learns=settings.learn_source)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -65,7 +68,7 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
     )
     app.state.queue, app.state.settings = queue, settings
     problems.add_handlers(app)
-    app.include_router(prediction_routes(recognizer, queue))
+    app.include_router(prediction_routes(recognizer, queue, source))
     app.include_router(health_routes(queue, metrics))
 
     @app.websocket("/v1/stream")
