@@ -27,7 +27,8 @@ _DESCRIPTION = (
     f"`format` is {', '.join(LIVE_FORMATS)}; a container has its own rate and channels. "
     "The Media Streams of Twilio may connect to the same address. Each event comes back as "
     "a JSON object with `kind` (`speech_start`, `emotion` or `speech_end`), `time_s` and, if there is a prediction, "
-    "the keys of a prediction (`emotion`, `label`, `confidence`, `scores`, `speech`, `start_s`, `end_s`)."
+    "the keys of a prediction (`emotion`, `label`, `confidence`, `scores`, `speech`, `start_s`, `end_s`, `notes`, "
+    "`adapted`)."
 )
 #: Paths that are counted by name.
 _COUNTED = ("/v1/predict", "/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json")
@@ -73,7 +74,7 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
 
     @app.websocket("/v1/stream")
     async def stream(websocket: WebSocket) -> None:
-        await sockets.serve_stream(websocket, recognizer=recognizer, queue=queue)
+        await sockets.serve_stream(websocket, recognizer=recognizer, queue=queue, source=source)
 
     _add_middleware(app, settings, metrics)
     if page:
