@@ -80,7 +80,7 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
     if page:
         from emotone.serve.page.mount import add_page  # imports gradio
 
-        add_page(app, recognizer, queue=queue)
+        add_page(app, recognizer, queue=queue, source=source)
     return app
 
 
