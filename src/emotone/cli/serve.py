@@ -32,11 +32,7 @@ def serve(
     threshold: options.Threshold = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Recordings predicted at the same time.")] = 2,
     learn_source: Annotated[
-        bool,
-        typer.Option(
-            "--learn-source",
-            help="Adapt to what the predicted recordings have in common: microphone, room, language.",
-        ),
+        bool, typer.Option("--learn-source", help="Adapt to what the recordings share: microphone, room, language.")
     ] = False,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log each request to stderr.")] = False,
     page: Annotated[
