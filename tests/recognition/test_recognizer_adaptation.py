@@ -84,6 +84,22 @@ def test_live_a_profile_grows_by_the_embeddings_of_what_was_heard(recognizer):
     assert profile == recognizer.adapt([clip(level) for level in LOUD])
 
 
+def test_a_prediction_gives_what_a_source_learns_from_it(tmp_path):
+    content = handmade.graph(optional=handmade.ADAPTS, speech=True)  # speech from a level of 0.05 on
+    recognizer = Recognizer(handmade.write(tmp_path / "checking", content=content))
+    silence = np.zeros(2 * RATE, "f")
+    recording = np.concatenate([handmade.tone(0.2, seconds=2), silence, handmade.tone(0.15, seconds=2), silence])
+    recording = np.concatenate([recording, handmade.tone(0.04, seconds=2)]), RATE
+    source = recognizer.adapt_source([clip(0.1)])
+    prediction, embeddings = recognizer.predict_with_embeddings(recording, profile=source)
+    assert prediction == recognizer.predict(recording, profile=source) and prediction.adapted == {"source": 1}
+    assert embeddings == pytest.approx(np.array([[0.2], [0.15]]), abs=0.01)
+    assert recognizer.extended(source, embeddings) == recognizer.adapt_source([recording], profile=source)
+    for nothing in (clip(0.04), (silence, RATE)):
+        prediction, embeddings = recognizer.predict_with_embeddings(nothing)
+        assert not prediction.is_speech and recognizer.extended(source, embeddings) == source
+
+
 def test_of_a_long_recording_every_window_is_judged_and_counts_as_a_clip(recognizer):
     # 40 s loud, 20 s of nothing, 10 s louder: windows of 3 s in each sound
     silence = np.zeros(20 * RATE, "f")

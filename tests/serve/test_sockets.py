@@ -15,6 +15,7 @@ from emotone.serve import ServeSettings, create_app
 from emotone.serve.problems import KINDS
 from emotone.serve.server import make_server
 from support import handmade
+from support.serving import file_of, send
 
 RATE = 16_000
 HELLO = {"rate": RATE}
@@ -117,6 +118,22 @@ def test_adaptation(tmp_path, client):
     with client.websocket_connect("/v1/stream") as socket:
         socket.send_json({"rate": RATE, "adapt": True})
         assert "can't adapt" in closed(socket, "bad_request", 1008)
+
+
+def test_a_stream_starts_within_the_source_that_the_service_knows(tmp_path):
+    content = handmade.graph(optional=handmade.ADAPTS)
+    recognizer = Recognizer(handmade.write(tmp_path / "relative", content=content, adapts=True))
+    client, sound = client_of(recognizer, learn_source=True), pcm(0.15, 0.15, 0, 0.15, 0.15, 0)
+    for level in (0.1, 0.15, 0.2):
+        send(client, file_of(handmade.tone(level)))
+    source = recognizer.adapt_source([file_of(handmade.tone(level)) for level in (0.1, 0.15, 0.2)])
+    told = events_of(client, sound)
+    assert told == expected(recognizer, sound, profile=source)
+    assert [one["adapted"] for one in told if "adapted" in one][-1] == {"source": 3, "speaker": 0}
+    told = events_of(client, sound, hello={"rate": RATE, "adapt": True})
+    assert told == expected(recognizer, sound, profile=recognizer.new_profile(source=source), adapt=True)
+    assert [one["adapted"] for one in told if "adapted" in one][-1] == {"source": 3, "speaker": 1}
+    assert client.get("/v1/model").json()["source_clips"] == 3
 
 
 def test_the_last_events_come_before_the_end(client):

@@ -1,6 +1,6 @@
-"""The servers of the page's tests, in one process: an open one, and one with a key; they end with SIGTERM.
+"""The servers of the page's tests, in one process: an open one, and one with a key that learns its source.
 
-Run as ``python page_server.py PORT PORT_WITH_KEY KEY``.
+They end with SIGTERM.  Run as ``python page_server.py PORT PORT_WITH_KEY KEY``.
 """
 
 import sys
@@ -20,7 +20,10 @@ def main() -> None:
         recognizer, port=open_port, settings=ServeSettings(max_upload_bytes=2_000_000, drain_s=0.0), page=True
     )
     second = make_server(
-        recognizer, port=keyed_port, settings=ServeSettings(key=key, workers=1, queue=0, max_streams=1), page=True
+        recognizer,
+        port=keyed_port,
+        settings=ServeSettings(key=key, workers=1, queue=0, max_streams=1, learn_source=True),
+        page=True,
     )
     thread = threading.Thread(target=second.run, daemon=True)
     thread.start()

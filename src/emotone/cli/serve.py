@@ -31,6 +31,9 @@ def serve(
     emotions: options.Emotions = None,
     threshold: options.Threshold = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Recordings predicted at the same time.")] = 2,
+    learn_source: Annotated[
+        bool, typer.Option("--learn-source", help="Adapt to what the recordings share: microphone, room, language.")
+    ] = False,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log each request to stderr.")] = False,
     page: Annotated[
         bool, typer.Option("--page/--no-page", help="Serve the web page at /, with the HTTP API and WebSocket.")
@@ -44,7 +47,7 @@ def serve(
     recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
     for note in recognizer.notes:
         output.note(f"note: {note}")
-    settings = ServeSettings(workers=workers, key=key, origins=options.parse_names(origins))
+    settings = ServeSettings(workers=workers, key=key, learn_source=learn_source, origins=options.parse_names(origins))
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     content = "page and HTTP API" if page else "HTTP API"
     run(

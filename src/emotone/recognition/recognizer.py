@@ -4,6 +4,7 @@ A bundle contains only data, an ONNX graph and JSON: none of it is executed as P
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from emotone.errors import EmotoneError, SilenceError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
 from emotone.recognition.arguments import check_samples, check_several, chosen_emotions, open_checked, restricted
-from emotone.recognition.model import Model, Outputs, profile_of_clips
-from emotone.recognition.prediction import CHANNELS_NOTE, TIMELINE_NOTE, Prediction
+from emotone.recognition.model import AnyProfile, Model, Outputs, profile_of_clips
+from emotone.recognition.prediction import CHANNELS_NOTE, SPEECH_THRESHOLD, TIMELINE_NOTE, Prediction
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 from emotone.recognition.session import DEFAULT, bundle_folder
 from emotone.recognition.stream import Stream, StreamSettings
@@ -169,6 +170,10 @@ class Recognizer:
         self._model.check_profile(before, SourceProfile)
         return profile_of_clips(self._model, before, clips, self.preprocessing, progress=progress)
 
+    def extended(self, profile: AnyProfile, embeddings: Vector) -> AnyProfile:
+        """Return a profile with more clips, given by embeddings (n, e) of `predict_with_embeddings`."""
+        return self._model.extended(profile, embeddings)
+
     def check_profile(self, profile: Profile | None) -> None:
         """Raise `ConfigError` if the model can't adapt, or if a profile belongs to another model."""
         self._model.check_profile(profile)
@@ -210,26 +215,19 @@ class Recognizer:
         ConfigError
             ``profile`` is not a profile for this model.
         """
-        if profile is not None:
-            self.check_profile(profile)
-        with open_checked(source, start_s=start_s, end_s=end_s, channel=channel, track=track) as recording:
-            notes: tuple[str, ...] = ()
-            try:
-                scores, speech, notes = self._predict_recording(recording, profile, progress)
-            except SilenceError:
-                if not self.checks_speech:
-                    raise
-                scores, speech = np.full(len(self.emotions), 1 / len(self.emotions)), 0.0
-            duration_s = recording.n_samples / SAMPLE_RATE
-        prediction = Prediction.from_scores(
-            self.emotions,
-            scores,
-            start_s=float(start_s),
-            end_s=float(start_s) + duration_s,
-            speech=speech if self.checks_speech else None,
-            threshold=self.threshold,
-        )
-        return replace(prediction, notes=self.notes + notes, adapted={} if profile is None else profile.adapted)
+        opened = open_checked(source, start_s=start_s, end_s=end_s, channel=channel, track=track)
+        return self._predict(opened, profile, progress, start_s=float(start_s))[0]
+
+    def predict_with_embeddings(
+        self, source: AudioSource, *, profile: Profile | None = None, progress: Progress | None = None
+    ) -> tuple[Prediction, Vector]:
+        """Predict as `predict`, and return what a profile is extended by, see `extended`.
+
+        Returns
+        -------
+        The prediction, and the embeddings (n, e) of the utterances that are speech; an empty array without speech.
+        """
+        return self._predict(open_checked(source), profile, progress)
 
     def predict_many(
         self, sources: Iterable[AudioSource], *, profile: Profile | None = None
@@ -340,10 +338,8 @@ class Recognizer:
 
         Raises
         ------
-        AudioError
-            ``samples`` is not such an array.
-        FeatureError
-            The result is not finite.
+        AudioError, FeatureError
+            ``samples`` is not such an array, or the result is not finite.
         ConfigError
             ``profile`` is not a profile for this model.
         """
@@ -353,24 +349,46 @@ class Recognizer:
     @property
     def speech_gate(self) -> Gate | None:
         """The model's own probability of speech, as a function of samples; None if the model does not check."""
-        return self._speech_of if self.checks_speech else None
+        return (lambda samples: self._model.outputs(samples).speech) if self.checks_speech else None
 
-    def _speech_of(self, samples: Vector) -> float:
-        return self._outputs(samples, None)[2]
-
-    def _predict_recording(
-        self, recording: Recording, profile: Profile | None, progress: Progress | None
-    ) -> tuple[Vector, float, tuple[str, ...]]:
-        """Return scores (k,), probability of speech, and notes."""
+    def _predict(
+        self,
+        opened: AbstractContextManager[Recording],
+        profile: Profile | None,
+        progress: Progress | None,
+        *,
+        start_s: float = 0.0,
+    ) -> tuple[Prediction, Vector]:
+        """Return the prediction of a recording, and the embeddings (n, e) of its speech."""
+        outputs: list[Outputs] = []
 
         def answer(sound: Vector) -> tuple[Vector, float]:
-            scores, _, speech = self._outputs(sound, profile)
-            return scores, speech
+            outputs.append(self._outputs(sound, profile))
+            return outputs[-1].scores, outputs[-1].speech
 
-        scores, speech, n_windows = mean_answer(recording, self.preprocessing, answer, progress=progress)
+        if profile is not None:
+            self.check_profile(profile)
+        n_windows = 0
+        with opened as recording:
+            try:
+                scores, speech, n_windows = mean_answer(recording, self.preprocessing, answer, progress=progress)
+            except SilenceError:
+                if not self.checks_speech:
+                    raise
+                scores, speech = np.full(len(self.emotions), 1 / len(self.emotions)), 0.0
+        prediction = Prediction.from_scores(
+            self.emotions,
+            scores,
+            start_s=start_s,
+            end_s=start_s + recording.n_samples / SAMPLE_RATE,
+            speech=speech if self.checks_speech else None,
+            threshold=self.threshold,
+        )
         notes = [TIMELINE_NOTE.format(WINDOWED_FROM_S)] if n_windows > 1 else []
-        notes += [CHANNELS_NOTE] if recording.has_two_people else []
-        return scores, speech, tuple(notes)
+        notes += [CHANNELS_NOTE] if n_windows and recording.has_two_people else []
+        spoken = [part.embedding for part in outputs if min(part.speech, speech) >= SPEECH_THRESHOLD]
+        adapted = {} if profile is None else profile.adapted
+        return replace(prediction, notes=(*self.notes, *notes), adapted=adapted), np.array(spoken)
 
     def _outputs(self, samples: Vector, profile: Profile | None) -> Outputs:
         return self._chosen(self._model.outputs(samples, profile))

@@ -15,6 +15,7 @@ from emotone.errors import AudioError, FeatureError, SelectionError, SilenceErro
 from emotone.recognition.prediction import CHANNELS_NOTE, Prediction
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.timeline import Timeline
+from emotone.serve.own_source import OwnSource
 from emotone.serve.problems import ProblemError
 from emotone.serve.settings import ServeSettings
 from emotone.serve.work_queue import Deadline
@@ -57,10 +58,14 @@ def predict_json(
     as_timeline: bool,
     deadline: Deadline,
     settings: ServeSettings,
+    source: OwnSource | None = None,
     channel: Channel = "mix",
     track: int | None = None,
 ) -> dict[str, Any]:
-    """Return the JSON of an upload's prediction or timeline; raise `ProblemError` if that fails."""
+    """Return the JSON of an upload's prediction or timeline; raise `ProblemError` if that fails.
+
+    With a source, both are predicted within it, and a prediction extends it.
+    """
     sound = decode(
         data,
         name,
@@ -72,8 +77,10 @@ def predict_json(
     )
     with as_problem(name, data):
         if as_timeline:
-            return sound.with_note(recognizer.timeline(sound.source, progress=deadline.check)).to_dict()
-        prediction = recognizer.predict(sound.source, progress=deadline.check)
+            profile = None if source is None else source.profile
+            timeline = recognizer.timeline(sound.source, profile=profile, progress=deadline.check)
+            return sound.with_note(timeline).to_dict()
+        prediction = (recognizer if source is None else source).predict(sound.source, progress=deadline.check)
         return {"file": name, **sound.with_note(prediction).to_dict()}
 
 

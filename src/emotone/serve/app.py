@@ -13,6 +13,7 @@ from emotone.audio.push_decoder import LIVE_FORMATS
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems, sockets
 from emotone.serve.counters import Metrics
+from emotone.serve.own_source import OwnSource
 from emotone.serve.routes import health_routes, prediction_routes
 from emotone.serve.settings import ServeSettings
 from emotone.serve.work_queue import WorkQueue
@@ -26,7 +27,8 @@ _DESCRIPTION = (
     f"`format` is {', '.join(LIVE_FORMATS)}; a container has its own rate and channels. "
     "The Media Streams of Twilio may connect to the same address. Each event comes back as "
     "a JSON object with `kind` (`speech_start`, `emotion` or `speech_end`), `time_s` and, if there is a prediction, "
-    "the keys of a prediction (`emotion`, `label`, `confidence`, `scores`, `speech`, `start_s`, `end_s`)."
+    "the keys of a prediction (`emotion`, `label`, `confidence`, `scores`, `speech`, `start_s`, `end_s`, `notes`, "
+    "`adapted`)."
 )
 #: Paths that are counted by name.
 _COUNTED = ("/v1/predict", "/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json")
@@ -48,9 +50,11 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
     ------
     MissingExtraError
         ``page`` is set, and gradio is not installed.
+    ConfigError
+        The settings say to learn the source, and the model can't adapt.
     """
     settings, metrics = settings or ServeSettings(), Metrics(_COUNTED)
-    queue = WorkQueue(settings, metrics)
+    queue, source = WorkQueue(settings, metrics), OwnSource(recognizer, learns=settings.learn_source)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -65,18 +69,18 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
     )
     app.state.queue, app.state.settings = queue, settings
     problems.add_handlers(app)
-    app.include_router(prediction_routes(recognizer, queue))
+    app.include_router(prediction_routes(recognizer, queue, source))
     app.include_router(health_routes(queue, metrics))
 
     @app.websocket("/v1/stream")
     async def stream(websocket: WebSocket) -> None:
-        await sockets.serve_stream(websocket, recognizer=recognizer, queue=queue)
+        await sockets.serve_stream(websocket, recognizer=recognizer, queue=queue, source=source)
 
     _add_middleware(app, settings, metrics)
     if page:
         from emotone.serve.page.mount import add_page  # imports gradio
 
-        add_page(app, recognizer, queue=queue)
+        add_page(app, recognizer, queue=queue, source=source)
     return app
 
 

@@ -6,7 +6,7 @@ and predicted in a thread.
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -22,6 +22,7 @@ from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems
 from emotone.serve.answers import predict_json, shown_name
 from emotone.serve.counters import CONTENT_TYPE, Metrics
+from emotone.serve.own_source import OwnSource
 from emotone.serve.problems import ProblemError, too_large
 from emotone.serve.security import check_key, check_length, check_origin
 from emotone.serve.settings import ServeSettings
@@ -32,6 +33,13 @@ from emotone.serve.work_queue import Deadline, WorkQueue
 _SCORES = ("accuracy", "uar", "macro_f1", "interval", "n_clips")
 _PROTOCOL = ("name", "description", "speaker_disjoint")
 _CORPUS = ("name", "title", "clips", "speakers", "language", "licence", "url", "commercial_use")
+
+
+class AdaptedModel(BaseModel):
+    """Number of utterances that the answer was adapted to."""
+
+    source: int
+    speaker: int
 
 
 class PredictionModel(BaseModel):
@@ -45,6 +53,7 @@ class PredictionModel(BaseModel):
     scores: dict[str, float]
     speech: float | None = None
     notes: list[str] = []
+    adapted: AdaptedModel
 
 
 class FilePredictionModel(PredictionModel):
@@ -60,6 +69,7 @@ class TimelineModel(BaseModel):
     spoken_s: float
     shares: dict[str, float]
     notes: list[str] = []
+    adapted: AdaptedModel
     segments: list[PredictionModel]
 
 
@@ -95,8 +105,13 @@ _Track = Annotated[
     int | None, Query(ge=1, description="Sound track, for files with several (videos); the file's default if absent.")
 ]
 
+_Adapt = Annotated[
+    Literal["auto", "none"],
+    Query(description="`none` neither adapts to the source that the service has learnt nor extends it."),
+]
 
-def prediction_routes(recognizer: Recognizer, queue: WorkQueue) -> APIRouter:
+
+def prediction_routes(recognizer: Recognizer, queue: WorkQueue, source: OwnSource) -> APIRouter:
     """Return the routes under ``/v1``."""
     settings = queue.settings
 
@@ -121,6 +136,7 @@ def prediction_routes(recognizer: Recognizer, queue: WorkQueue) -> APIRouter:
         top: _Top = None,
         channel: _Channel = "mix",
         track: _Track = None,
+        adapt: _Adapt = "auto",
     ) -> Response:
         """Predict the emotion of a recording, sent as the form's field `file`."""
         check_length(settings, request.headers)
@@ -136,6 +152,7 @@ def prediction_routes(recognizer: Recognizer, queue: WorkQueue) -> APIRouter:
                     as_timeline=timeline,
                     deadline=deadline,
                     settings=settings,
+                    source=source if adapt == "auto" else None,
                     channel=channel,
                     track=track,
                 )
@@ -146,7 +163,7 @@ def prediction_routes(recognizer: Recognizer, queue: WorkQueue) -> APIRouter:
     @router.get("/model", responses=problems.responses("unauthorized"))
     async def model() -> dict[str, Any]:
         """Describe the model: its scores, protocol and training corpora."""
-        return _model(recognizer)
+        return _model(recognizer) | {"learns_source": source.learns, "source_clips": source.n_utterances}
 
     return router
 

@@ -42,6 +42,9 @@ class ServeSettings:
         Seconds from SIGTERM, when ``/readyz`` becomes 503, to the end of listening, so that a load balancer can react.
     key
         API key that ``Authorization: Bearer`` must carry on all paths under ``/v1``; None requires no key.
+    learn_source
+        Whether the model adapts to what all recordings have in common: microphone, room, language, way of acting.
+        What is known grows with each recording that is predicted; it holds no sound, and ends with the service.
     origins
         Other origins whose web pages may use the service, such as ``https://example.org``; ``*`` allows any.  Add the
         service's own origin if a proxy in front of it changes the header Host.
@@ -61,6 +64,7 @@ class ServeSettings:
     idle_stream_s: float = 30.0
     drain_s: float = 1.0
     key: str | None = None
+    learn_source: bool = False
     origins: tuple[str, ...] = ()
 
     @property

@@ -17,10 +17,12 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from emotone.audio import Waveform
 from emotone.errors import AudioError, EmotoneError
+from emotone.recognition.profile import SourceProfile
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.stream import Event, Stream
 from emotone.serve import problems
 from emotone.serve.live_messages import MAX_CHUNK_BYTES, BadDataError, LiveMessages, open_messages
+from emotone.serve.own_source import OwnSource
 from emotone.serve.problems import ProblemError
 from emotone.serve.security import check_key, check_origin
 from emotone.serve.work_queue import WorkQueue
@@ -34,13 +36,13 @@ _CLOSE_CODES = {
 _log = logging.getLogger(__name__)
 
 
-async def serve_stream(websocket: WebSocket, *, recognizer: Recognizer, queue: WorkQueue) -> None:
+async def serve_stream(websocket: WebSocket, *, recognizer: Recognizer, queue: WorkQueue, source: OwnSource) -> None:
     """Serve a WebSocket from its hello to its end."""
     await websocket.accept()
     # a client may disconnect at any time
     with contextlib.suppress(WebSocketDisconnect):
         try:
-            await _converse(_Socket(websocket, queue.settings.idle_stream_s), recognizer, queue)
+            await _converse(_Socket(websocket, queue.settings.idle_stream_s), recognizer, queue, source)
             await websocket.close(_DONE)
         except ProblemError as problem:
             await _refuse(websocket, problem, _CLOSE_CODES.get(problem.code, _POLICY))
@@ -79,7 +81,7 @@ class _Socket:
             raise ProblemError("idle", f"no event was read for {self._timeout_s:g} s; read the events") from None
 
 
-async def _converse(socket: _Socket, recognizer: Recognizer, queue: WorkQueue) -> None:
+async def _converse(socket: _Socket, recognizer: Recognizer, queue: WorkQueue, source: OwnSource) -> None:
     settings = queue.settings
     check_origin(settings, socket.websocket.headers)
     messages = await open_messages(socket.receive)
@@ -92,15 +94,20 @@ async def _converse(socket: _Socket, recognizer: Recognizer, queue: WorkQueue) -
     decoder = messages.decoder
     try:
         try:
-            stream = await queue.in_thread(
-                lambda: Stream(recognizer, rate=decoder.rate, channels=decoder.channels, adapt=messages.adapt)
-            )
+            stream = await queue.in_thread(functools.partial(_stream, recognizer, messages, source.profile))
         except EmotoneError as error:
             raise ProblemError("bad_request", str(error)) from error
         await _send_events(socket, stream, messages, queue)
     finally:
         decoder.close()
         queue.streams -= 1
+
+
+def _stream(recognizer: Recognizer, messages: LiveMessages, source: SourceProfile | None) -> Stream:
+    """Start a stream within the source that the service knows."""
+    profile = recognizer.new_profile(source=source) if messages.adapt else source
+    rate, channels = messages.decoder.rate, messages.decoder.channels
+    return Stream(recognizer, rate=rate, channels=channels, profile=profile, adapt=messages.adapt)
 
 
 async def _send_events(socket: _Socket, stream: Stream, messages: LiveMessages, queue: WorkQueue) -> None:

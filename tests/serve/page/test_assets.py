@@ -86,3 +86,30 @@ def test_the_live_tab_follows_the_microphone(open_page):
     page.wait_for_function(f"document.querySelectorAll('#em-live-list li').length >= {len(ended)}")
     shown = page.locator("#em-live-list b").all_inner_texts()[::-1]
     assert shown[: len(ended)] == [one["label"] for one in ended]
+
+
+@pytest.mark.slow
+def test_the_live_tab_says_what_it_knows_of_a_voice_and_forgets_it(open_page):
+    from playwright.sync_api import expect
+
+    page, sockets = open_page(), []
+    page.on("websocket", lambda one: sockets.append(one.url))
+    open_tab(page, "Live")
+    known, forget = page.locator("#em-live-known"), page.locator("#em-live-forget")
+    page.locator("#em-live-button").click()
+    page.locator("#em-live-list li").first.wait_for()
+    expect(known).to_be_hidden()  # it does not adapt
+    page.locator("#em-live-button").click()
+    page.locator("#em-live-adapt").check()
+    page.locator("#em-live-button").click()
+    expect(known).to_have_text("Does not know your voice yet.")
+    expect(forget).to_be_hidden()
+    expect(known).to_have_text("Knows your voice from 1 utterance.")
+    expect(known).to_have_text("Knows your voice from 2 utterances.")
+    forget.click()
+    expect(known).to_have_text("Does not know your voice yet.")
+    expect(known).to_be_focused()
+    expect(known).to_have_text("Knows your voice from 1 utterance.")
+    assert len(sockets) == 3
+    page.locator("#em-live-button").click()
+    expect(known).to_be_hidden()

@@ -1,10 +1,13 @@
 """The answers of the tabs: predictions, a voice before and after, and problems."""
 
+import json
+
 import numpy as np
 import pytest
 import soundfile
 
-from support.browser_page import CLIP, SAMPLES, bars, expected_bars, open_tab, send
+from emotone.serve.page import html
+from support.browser_page import CLIP, KEY, SAMPLES, bars, call, expected_bars, get, open_tab, send, upload
 from support.serving import RATE, file_of
 
 pytestmark = pytest.mark.browser
@@ -33,6 +36,24 @@ def test_two_people_on_two_channels_are_noted(open_page):
     assert "different people" in send(page, call).inner_text()
     open_tab(page, "Timeline")
     assert "different people" in send(page, call, to="timeline", expect=".em-timeline").inner_text()
+
+
+def test_what_is_known_of_the_source_is_shown(open_page, served):
+    key = {"Authorization": f"Bearer {KEY}"}
+    known = json.loads(get(served.keyed_port, "/v1/model", **key)[2])["source_clips"]
+    _, told = call(served.keyed_port, "recognise", upload(served.keyed_port, CLIP.read_bytes(), **key), **key)
+    assert json.loads(told)[0]["adapted"] == {"source": known, "speaker": 0}
+    page = open_page(url=served.keyed_url, wait=False)
+    page.get_by_label("Key").fill(KEY)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_text("This service adapts to what its recordings have in common").first.wait_for()
+    assert f"Knows this source from {known + 1} utterance" in send(page, CLIP).inner_text()
+    open_tab(page, "Timeline")
+    shown = send(page, CLIP, to="timeline", expect=".em-timeline")
+    assert f"Knows this source from {known + 2} utterances." in shown.inner_text()
+    open_tab(page, "About")
+    page.get_by_text("It holds a few numbers for that until it ends, and no sound.").wait_for()
+    page.get_by_role("button", name="Log out").click()
 
 
 @pytest.mark.slow
@@ -78,6 +99,7 @@ def test_your_voice_before_and_after(open_page, recognizer, tmp_path):
     assert before.scores != after.scores
     words = page.locator(".em-compared").inner_text()
     assert "2 clips of this voice" in words and "silent.wav" in words
+    assert html.composition(profile, n_clips=2) in words and "most seem to be neutral or calm" in words
     with page.expect_download() as download:
         page.get_by_text("Save this voice as a profile").click()
     assert type(profile).load(download.value.path()) == profile

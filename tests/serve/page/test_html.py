@@ -3,6 +3,9 @@
 from dataclasses import replace
 from html import unescape
 
+import pytest
+
+from emotone.recognition.profile import Profile
 from emotone.serve.page import html
 from emotone.serve.problems import KINDS, ProblemError
 from support.serving import prediction
@@ -23,6 +26,26 @@ def test_notes_are_shown_below_the_answer():
     noted = replace(prediction("happy", {"happy": 0.9, "sad": 0.1}), notes=("the channels <differ>",))
     shown = html.render("answer", prediction=noted, title="a", trust="")
     assert '<p class="em-note">The channels &lt;differ&gt;.</p>' in shown
+
+
+@pytest.mark.parametrize(
+    ("shares", "n_utterances", "n_clips", "expected"),
+    [
+        ((0.7, 0.2, 0.1), 5, 5, "Of your 5 clips, most seem to be neutral."),
+        ((0.3, 0.5, 0.2), 5, 5, "Of your 5 clips, most seem to be sad or neutral."),
+        ((0.35, 0.25, 0.2), 5, 5, "Of your 5 clips, most seem to be neutral or sad."),
+        ((0.3, 0.29, 0.2), 5, 5, "Your 5 clips seem to have several emotions."),
+        ((0.3, 0.29, 0.2), 8, 1, "The 8 utterances in your clip seem to have several emotions."),
+        ((0.1, 0.2, 0.7), 8, 5, "Of the 8 utterances in your 5 clips, most seem to be angry."),
+        ((0.1, 0.2, 0.7), 1, 1, "Your clip seems to be angry."),
+        ((0.3, 0.29, 0.2), 1, 1, "Your clip seems to have no clear emotion."),
+        ((), 5, 5, ""),
+    ],
+)
+def test_the_composition_of_clips_in_words(shares, n_utterances, n_clips, expected):
+    pairs = tuple(zip(("neutral", "sad", "angry"), shares, strict=False))
+    profile = Profile((0.0,), n_utterances, "0" * 64, composition=pairs, answers=pairs)
+    assert html.composition(profile, n_clips=n_clips) == expected
 
 
 def test_every_problem_of_the_page_has_a_remedy():

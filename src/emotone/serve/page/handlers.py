@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
 
+from emotone.errors import SilenceError
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems
 from emotone.serve.answers import Sound, as_problem, decode, predict_json, shown_name
+from emotone.serve.own_source import OwnSource
 from emotone.serve.page import html
 from emotone.serve.page.timeline_html import timeline_html
 from emotone.serve.problems import ProblemError
@@ -29,9 +33,9 @@ _log = logging.getLogger(__name__)
 class PageHandlers:
     """The handlers of the page's tabs; they open no file outside ``folder``, the folder of the uploads."""
 
-    def __init__(self, recognizer: Recognizer, queue: WorkQueue, *, folder: Path) -> None:
+    def __init__(self, recognizer: Recognizer, queue: WorkQueue, source: OwnSource, *, folder: Path) -> None:
         self.folder = folder.resolve()
-        self.recognizer, self.queue, self.settings = recognizer, queue, queue.settings
+        self.recognizer, self.queue, self.settings, self.source = recognizer, queue, queue.settings, source
         self._trust = html.trust(recognizer.card)
 
     def is_upload(self, path: str | Path) -> bool:
@@ -52,7 +56,9 @@ class PageHandlers:
             return html.render("hint", text="The answer appears here.")
 
         def work(deadline: Deadline) -> str:
-            return html.render("answer", prediction=self._predict(path, deadline), title=title, trust=self._trust)
+            with self._utterance(path, deadline) as sound:
+                prediction = sound.with_note(self.source.predict(sound.source, progress=deadline.check))
+            return html.render("answer", prediction=prediction, title=title, trust=self._trust)
 
         title = shown_name(path)
         return await self._run_for_html(work, title=title)
@@ -66,7 +72,7 @@ class PageHandlers:
             data, name = self._read(path)
             sound = decode(data, name, min_samples=0, max_duration_s=self.settings.max_duration_s, deadline=deadline)
             with as_problem(name, data):
-                timeline = self.recognizer.timeline(sound.source, progress=deadline.check)
+                timeline = self.recognizer.timeline(sound.source, profile=self.source.profile, progress=deadline.check)
             return timeline_html(sound.with_note(timeline), name=name, path=path)
 
         return await self._run_for_html(work, title=shown_name(path))
@@ -81,12 +87,14 @@ class PageHandlers:
 
         def work(deadline: Deadline) -> str:
             profile, skipped = self._adapt(clips, deadline)
+            n_clips = len(clips) - len(skipped)
             return html.render(
                 "compared",
                 before=self._predict(path, deadline),
                 after=self._predict(path, deadline, profile=profile),
                 title=title,
-                n_clips=profile.n_clips,
+                n_clips=n_clips,
+                composition=html.composition(profile, n_clips=n_clips),
                 skipped=skipped,
                 profile=_profile_json(profile),
             )
@@ -108,7 +116,13 @@ class PageHandlers:
         def work(deadline: Deadline) -> dict[str, Any]:
             data, name = self._read(path)
             return predict_json(
-                self.recognizer, data, name, as_timeline=as_timeline, deadline=deadline, settings=self.settings
+                self.recognizer,
+                data,
+                name,
+                as_timeline=as_timeline,
+                deadline=deadline,
+                settings=self.settings,
+                source=self.source,
             )
 
         try:
@@ -162,18 +176,23 @@ class PageHandlers:
 
     def _adapt(self, clips: Sequence[str], deadline: Deadline) -> tuple[SpeakerProfile, list[str]]:
         """Return the profile of the clips, and the names of the clips that can't be used."""
+        embeddings: list[NDArray[np.float32]] = []
         skipped: list[str] = []
-        profile, problem = self.recognizer.new_profile(), None
+        problem: ProblemError | None = None
         for path in clips:
             try:
                 with self._utterance(path, deadline) as sound:
-                    profile = self.recognizer.adapt([sound.source], profile=profile, progress=deadline.check)
+                    spoken = self.recognizer.predict_with_embeddings(sound.source, progress=deadline.check)[1]
+                    if not len(spoken):
+                        raise SilenceError("the array has no speech, and a model adapts to speech only")
+                embeddings.append(spoken)
             except ProblemError as error:
                 deadline.check()
                 skipped, problem = [*skipped, shown_name(path)], error
-        if profile.n_clips == 0 and problem is not None:
+        if not embeddings and problem is not None:
             raise problem
-        return profile, skipped
+        # at once: what clips have in common shows in all of them together
+        return self.recognizer.extended(self.recognizer.new_profile(), np.concatenate(embeddings)), skipped
 
 
 def _profile_json(profile: SpeakerProfile) -> str:

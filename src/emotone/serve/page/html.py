@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from emotone.formatting import clock
 from emotone.palette import colour_of
+from emotone.recognition.profile import Profile
 from emotone.serve.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Smallest confidence -> its description.
 _CERTAINTY = ((0.9, "very sure"), (0.7, "fairly sure"), (0.0, "not very sure"))
+#: Emotions are those of most clips if they have at least this share together.
+_MOST = 0.6
 #: Code of a problem -> its remedy, for a person at the page.
 _REMEDIES = {
     "not_audio": "Choose a sound or video file, such as WAV, MP3, M4A, FLAC, OGG or WebM.",
@@ -70,6 +73,32 @@ def certainty(confidence: float) -> str:
     ('very sure', 'fairly sure', 'not very sure')
     """
     return next(words for least, words in _CERTAINTY if confidence >= least)
+
+
+def composition(profile: Profile, *, n_clips: int) -> str:
+    """Say which emotions the clips of a profile seem to have; empty if it is not known.
+
+    Parameters
+    ----------
+    n_clips
+        Number of recordings; a profile counts the utterances in them.
+
+    Examples
+    --------
+    >>> shares = (("neutral", 0.7), ("calm", 0.2), ("sad", 0.1))
+    >>> profile = Profile(mean=(0.0,), n_clips=5, model="0" * 64, composition=shares, answers=shares)
+    >>> composition(profile, n_clips=5), composition(profile, n_clips=2)
+    ('Of your 5 clips, most seem to be neutral.', 'Of the 5 utterances in your 2 clips, most seem to be neutral.')
+    """
+    if not profile.composition:
+        return ""
+    (first, share), (second, other), *_ = sorted(profile.composition, key=lambda pair: -pair[1])
+    most = first if share >= _MOST else f"{first} or {second}" if share + other >= _MOST else ""
+    if profile.n_clips == 1:
+        return f"Your clip seems to be {most}." if most else "Your clip seems to have no clear emotion."
+    clips = "your clip" if n_clips == 1 else f"your {n_clips} clips"
+    clips = clips if profile.n_clips == n_clips else f"the {profile.n_clips} utterances in {clips}"
+    return f"Of {clips}, most seem to be {most}." if most else f"{clips.capitalize()} seem to have several emotions."
 
 
 def problem(error: ProblemError, *, title: str = "") -> str:

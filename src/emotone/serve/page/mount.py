@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from emotone._version import TAGLINE
 from emotone.errors import MissingExtraError
 from emotone.recognition.recognizer import Recognizer
+from emotone.serve.own_source import OwnSource
 from emotone.serve.page import guard, login
 from emotone.serve.page.html import render
 from emotone.serve.work_queue import WorkQueue
@@ -62,7 +63,7 @@ _COLOURS = {
 }
 
 
-def add_page(app: FastAPI, recognizer: Recognizer, *, queue: WorkQueue) -> None:
+def add_page(app: FastAPI, recognizer: Recognizer, *, queue: WorkQueue, source: OwnSource) -> None:
     """Add the page to a service that has all its other routes: unknown paths go to the page.
 
     Raises
@@ -72,10 +73,12 @@ def add_page(app: FastAPI, recognizer: Recognizer, *, queue: WorkQueue) -> None:
     """
     folder = _folder()
     gradio = _gradio(folder)
+    from emotone.serve.page.handlers import PageHandlers
     from emotone.serve.page.tabs import build
 
     settings = queue.settings
-    blocks = build(recognizer, queue=queue, folder=Path(folder), kept_s=KEPT_S, swept_every_s=SWEPT_EVERY_S)
+    handlers = PageHandlers(recognizer, queue, source, folder=Path(folder))
+    blocks = build(handlers, kept_s=KEPT_S, swept_every_s=SWEPT_EVERY_S)
     gradio.mount_gradio_app(
         app,
         blocks,

@@ -12,20 +12,22 @@ from emotone.recognition import model_card
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve.page.handlers import MAX_CLIPS, PageHandlers
 from emotone.serve.page.html import render, trust
-from emotone.serve.work_queue import WorkQueue
 
 Source = Literal["upload", "microphone"]
+_LEARNS = (
+    "This service adapts to what its recordings have in common, such as the microphone and the room. Each recording "
+    "adds to what it knows."
+)
 
 
-def build(recognizer: Recognizer, *, queue: WorkQueue, folder: Path, kept_s: int, swept_every_s: int) -> gr.Blocks:
+def build(handlers: PageHandlers, *, kept_s: int, swept_every_s: int) -> gr.Blocks:
     """Return the page, to be mounted.
 
     Programs may call its ``/recognise`` and ``/timeline``, which take a file and return what ``POST /v1/predict``
     returns.
-    Uploads are in ``folder``; they are deleted after ``kept_s`` seconds, and old uploads are searched every
-    ``swept_every_s`` seconds.
+    Uploads are deleted after ``kept_s`` seconds, and old uploads are searched every ``swept_every_s`` seconds.
     """
-    handlers = PageHandlers(recognizer, queue, folder=folder)
+    recognizer, learns = handlers.recognizer, handlers.source.learns
     page: gr.Blocks
     with gr.Blocks(
         title="Emotone", analytics_enabled=False, delete_cache=(swept_every_s, kept_s), fill_width=False
@@ -33,7 +35,8 @@ def build(recognizer: Recognizer, *, queue: WorkQueue, folder: Path, kept_s: int
         _html("header", tagline=TAGLINE)
         with gr.Tabs(elem_id="em-tabs"):
             with gr.Tab("Recognise", id="recognise"):
-                _html("lead", text="Choose or record a voice. Recordings of one to five seconds work best.")
+                learning = {"note": _LEARNS} if learns else {}
+                _html("lead", text="Choose or record a voice. Recordings of one to five seconds work best.", **learning)
                 _one_recording(handlers, handlers.recognise, name="recognise", hint="The answer appears here.")
             with gr.Tab("Timeline", id="timeline"):
                 _html("lead", text="Choose a longer recording, such as a conversation, to see its emotions over time.")
@@ -45,7 +48,7 @@ def build(recognizer: Recognizer, *, queue: WorkQueue, folder: Path, kept_s: int
                 with gr.Tab("Your voice", id="voice"):
                     _voice(handlers)
             with gr.Tab("About", id="about"):
-                _about(recognizer, kept_s=kept_s, has_key=queue.settings.key is not None)
+                _about(recognizer, kept_s=kept_s, learns=learns, has_key=handlers.settings.key is not None)
         _for_programs(handlers)
     # requests wait in the service's own queue, which has its own limits
     page.queue(default_concurrency_limit=None)
@@ -107,8 +110,8 @@ def _voice(handlers: PageHandlers) -> None:
     button.click(handlers.compare, [clips, test], output, api_visibility="private", show_progress="minimal")
 
 
-def _about(recognizer: Recognizer, *, kept_s: int, has_key: bool) -> None:
-    _html("about", trust=trust(recognizer.card), threshold=recognizer.threshold, kept_s=kept_s)
+def _about(recognizer: Recognizer, *, kept_s: int, learns: bool, has_key: bool) -> None:
+    _html("about", trust=trust(recognizer.card), threshold=recognizer.threshold, kept_s=kept_s, learns=learns)
     gr.Markdown(model_card.readme(recognizer.card), elem_classes="em-card")
     if has_key:
         _html("logout")

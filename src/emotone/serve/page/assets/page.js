@@ -80,6 +80,7 @@ document.addEventListener("click", (event) => {
     seek(timeline, ((event.clientX - box.left) / box.width) * Number(timeline.dataset.duration));
   }
   if (event.target.closest("#em-live-button")) toggle();
+  if (event.target.closest("#em-live-forget")) forget();
 });
 
 new MutationObserver(() => {
@@ -88,7 +89,7 @@ new MutationObserver(() => {
 
 // ---- live ----
 
-/** Socket, audio context and microphone of the running session; null while the microphone is off. */
+/** The running session: connection, sound, what it is adapted to, whether it starts anew; null while it is off. */
 let listening = null;
 
 function status(text) {
@@ -101,7 +102,7 @@ function toggle() {
 }
 
 async function start() {
-  const live = { socket: null, context: null, sound: null };
+  const live = { socket: null, context: null, sound: null, adapted: {}, forgets: false };
   listening = live;
   setButton(true);
   status("Waiting for the microphone …");
@@ -117,7 +118,23 @@ async function start() {
     return;
   }
   if (listening !== live) return close(live); // stopped in the meantime
+  const worklet = new AudioWorkletNode(live.context, "emotone-microphone", { numberOfOutputs: 0, channelCount: 1 });
+  worklet.port.onmessage = ({ data }) => canSend(live) && live.socket.send(data);
+  live.context.createMediaStreamSource(live.sound).connect(worklet);
   connect(live);
+}
+
+function canSend({ socket, forgets }) {
+  return socket?.readyState === WebSocket.OPEN && !forgets;
+}
+
+/** Start anew with an unknown voice: what the service knows of a voice ends with the connection. */
+function forget() {
+  if (!canSend(listening)) return;
+  listening.socket.send('{"end": true}');
+  listening.forgets = true;
+  showKnown({ ...listening.adapted, speaker: 0 });
+  get("em-live-known").focus(); // the button is gone
 }
 
 function microphoneError(error) {
@@ -134,15 +151,13 @@ function connect(live) {
   const address = new URL("v1/stream", document.baseURI);
   address.protocol = address.protocol.replace("http", "ws");
   const socket = new WebSocket(address);
-  live.socket = socket;
+  Object.assign(live, { socket, forgets: false });
   let problem = "The service closed the connection. Press the button to start again.";
   socket.onopen = () => {
     const hello = { rate: live.context.sampleRate, channels: 1 };
     if (get("em-live-adapt").checked) hello.adapt = true;
     socket.send(JSON.stringify(hello));
-    const worklet = new AudioWorkletNode(live.context, "emotone-microphone", { numberOfOutputs: 0, channelCount: 1 });
-    worklet.port.onmessage = ({ data }) => socket.readyState === WebSocket.OPEN && socket.send(data);
-    live.context.createMediaStreamSource(live.sound).connect(worklet);
+    showKnown({ ...live.adapted, speaker: 0 });
     status("Listening. Please speak.");
   };
   socket.onmessage = ({ data }) => {
@@ -150,7 +165,11 @@ function connect(live) {
     if (message.kind) show(message);
     else problem = message.code === "too_many_streams" ? "Too many live sessions are open. Try again later." : problem;
   };
-  socket.onclose = () => listening === live && stop(problem);
+  socket.onclose = () => {
+    if (listening !== live) return;
+    if (live.forgets) connect(live);
+    else stop(problem);
+  };
 }
 
 function stop(reason) {
@@ -159,14 +178,15 @@ function stop(reason) {
   setButton(false);
   status(reason);
   get("em-live-now").hidden = true;
+  get("em-live-knows").hidden = true;
   close(live);
 }
 
 /** Turn the microphone off, and let the service finish the last utterance. */
-function close({ socket, context, sound }) {
-  sound?.getTracks().forEach((track) => track.stop());
-  context?.close();
-  if (socket?.readyState === WebSocket.OPEN) socket.send('{"end": true}');
+function close(live) {
+  live.sound?.getTracks().forEach((track) => track.stop());
+  live.context?.close();
+  if (canSend(live)) live.socket.send('{"end": true}');
 }
 
 function setButton(on) {
@@ -177,6 +197,10 @@ function setButton(on) {
 }
 
 function show(event) {
+  if (listening && !listening.forgets && event.adapted) {
+    listening.adapted = event.adapted;
+    showKnown(event.adapted);
+  }
   if (event.kind === "speech_end") {
     if (event.label) addUtterance(event);
     if (listening) setState("Listening. No speech.", "Last utterance");
@@ -185,6 +209,16 @@ function show(event) {
   if (!listening) return;
   setState("Speech detected.", "Now");
   if (event.kind === "emotion") showNow(event);
+}
+
+/** Say what the answers are adapted to; both are numbers of utterances. */
+function showKnown({ speaker, source }) {
+  const known = (what, n) => n > 0 && `Knows ${what} from ${n} utterance${n === 1 ? "" : "s"}.`;
+  const voice = known("your voice", speaker) || (get("em-live-adapt").checked && "Does not know your voice yet.");
+  const text = [voice, known("this source", source)].filter(Boolean).join(" ");
+  if (get("em-live-known").textContent !== text) get("em-live-known").textContent = text;
+  get("em-live-knows").hidden = !text;
+  get("em-live-forget").hidden = !speaker;
 }
 
 function setState(text, when) {
