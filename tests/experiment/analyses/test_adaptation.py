@@ -20,6 +20,8 @@ from emotone.features.frames import MfccFrames
 from emotone.features.graph import extractor_graph
 from emotone.features.store import FeatureStore
 from emotone.models import registry
+from emotone.recognition.adaptation import load as load_adapter
+from emotone.recognition.recognizer import Recognizer
 from support import toy_experiment as toy
 
 N_CLIPS = {"a": 40, "b": 4, "c": 1, "": 6}
@@ -266,7 +268,7 @@ def test_a_run_scores_every_level(finished):
 
 
 @pytest.mark.slow
-def test_the_bundles_graph_takes_a_speaker(finished):
+def test_the_bundle_takes_a_speaker_and_adapts_to_sources(finished, make_voice):
     path = finished[0].out / "model" / "model.onnx"
     session = onnxruntime.InferenceSession(path.read_bytes())
     assert [value.name for value in session.get_inputs()] == ["waveform"]
@@ -274,6 +276,12 @@ def test_the_bundles_graph_takes_a_speaker(finished):
     assert shapes == dict(zip(SPEAKER_INPUTS, ([1, 256], [1]), strict=True))
     card = json.loads((path.parent / "card.json").read_text())
     assert (card["model"], card["embedding"]) == ("adaptive", 256)
+    recognizer = Recognizer(path.parent)
+    adapter = load_adapter(path.parent / "adaptation.npz", recognizer.card)
+    assert adapter.within > 0 and np.abs(adapter.offsets).max() > 0
+    sounds = [(make_voice(seconds=0.5, pitch_hz=200 + 10 * n, seed=n), 16_000) for n in range(3)]
+    profile = recognizer.adapt_source(sounds)
+    assert dict(profile.composition).keys() == set(EMOTIONS)
 
 
 @pytest.mark.slow
@@ -282,6 +290,7 @@ def test_development_clips_and_two_emotions_are_enough(quick, manifest, tmp_path
     told = run(chosen).metrics["adapted"]
     for rows in (told["validation"], told["test"], *told["folds"]):
         assert [row["level"] for row in rows] == ["0", *(level for level in LEVELS if level != "neutral")]
+    assert not (chosen.out / "model" / "adaptation.npz").exists()  # two emotions are not enough
 
 
 class SearchedError(Exception):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from emotone import files, metrics
 from emotone.experiment.fold_result import SUBSETS, Adapted, FoldResult, Scores
 from emotone.experiment.training_set import Rows, TrainingSet
+from emotone.recognition.adaptation import Adapter, fitted
 
 if TYPE_CHECKING:
     from emotone.models.deep.adaptive import AdaptiveClassifier
@@ -29,6 +30,36 @@ LEVELS = (*map(str, COUNTS), NEUTRAL, ALL)
 _Means = tuple[
     NDArray[np.float32], NDArray[np.float64]
 ]  # (r, e) mean embedding of a speaker's clips, (r,) their number
+
+
+def fitted_adapter(model: Any, rows: Rows, training_set: TrainingSet) -> Adapter | None:
+    """Measure how emotions move the embeddings of an adaptive model.
+
+    Parameters
+    ----------
+    model
+        A fitted pipeline whose last step is an `AdaptiveClassifier`.
+    rows
+        (r,) own clips on which it was trained; their copies are not used.
+
+    Returns
+    -------
+    What the bundle of the model needs to adapt; None if no known speaker has clips of three emotions.
+    """
+    classifier = cast("AdaptiveClassifier", model[-1])
+    table = training_set.corpus.table.iloc[rows]
+    known = rows[np.asarray(table["speaker"] != "")]
+    table = training_set.corpus.table.iloc[known]
+    try:
+        return fitted(
+            classifier.heads(),
+            classifier.embed(list(training_set.values[known])),
+            labels=np.searchsorted(model.classes_, training_set.labels[known]),
+            speakers=list(table["speaker"]),
+            corpora=list(table["corpus"]),
+        )
+    except ValueError:  # its only reason is too few emotions; with two, a mean says little about their composition
+        return None
 
 
 def adapted_scores(model: Any, rows: Rows, training_set: TrainingSet, *, seed: int) -> Adapted:
