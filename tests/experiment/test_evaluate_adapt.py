@@ -250,5 +250,5 @@ def test_both_is_the_speaker_within_the_corpus_and_the_corpus_for_nobody_known(b
 
 
 def test_unknown_word_for_adapt_is_refused(bundle, tmp_path):
-    with pytest.raises(ConfigError, match="adapt is True; expected one of none, source, speaker, both"):
+    with pytest.raises(ConfigError, match="adapt is True; expected none, source, speaker, both"):
         evaluate(bundle, ("no such corpus",), tmp_path, adapt=True)

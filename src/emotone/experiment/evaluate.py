@@ -63,7 +63,7 @@ def evaluate(
     that the bundle calls unsure) and ``warning``, a sentence or empty.
     """
     if adapt not in get_args(Adapt):
-        raise ConfigError(f"adapt is {adapt!r}; expected one of {', '.join(get_args(Adapt))}")
+        raise ConfigError(f"adapt is {adapt!r}; expected {', '.join(get_args(Adapt))}")
     recognizer, folder = Recognizer(bundle), None if out is None else Path(out)
     if adapt != "none":
         recognizer.new_profile()  # raises ConfigError if the model can't
