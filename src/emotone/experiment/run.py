@@ -204,7 +204,7 @@ def _write_scores(
         folder,
         results,
         training_set,
-        title=f"{config.model}, {protocol.name}: test clips after adaptation to their speaker",
+        title=f"{config.model}, {protocol.name}: test clips after adaptation",
     )
     if adapted:
         scores["adapted"] = adapted
