@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from emotone.report.figures.style import STYLE, canvas
 
@@ -63,13 +64,13 @@ def adaptation_picture(rows: Sequence[Row], *, title: str) -> Figure:
 def _draw_line(
     axes: "Axes", places: Mapping[int, int], rows: Mapping[int, Row], *, color: str, label: str, above: bool
 ) -> None:
-    """Draw a line with the band of the draws, and its values above or below it, except the first."""
+    """Draw a line with the band of the draws, and its values above or below the points, except the first."""
     xs = [places[count] for count in rows]
     uar, low, high = ([100 * row[name] for row in rows.values()] for name in ("uar", "uar_low", "uar_high"))
     axes.fill_between(xs, low, high, color=color, alpha=0.15, linewidth=0)
     axes.plot(xs, uar, color=color, marker="o", label=label)
-    for x, value, edge in list(zip(xs, uar, high if above else low, strict=True))[1:]:
-        _annotate(axes, x, value, edge, color=color, above=above)
+    for x, value in list(zip(xs, uar, strict=True))[1:]:
+        _annotate(axes, x, value, color=color, above=above)
 
 
 def _draw_point(axes: "Axes", x: float, row: Row, marker: str, *, color: str, label: str | None = None) -> None:
@@ -77,6 +78,13 @@ def _draw_point(axes: "Axes", x: float, row: Row, marker: str, *, color: str, la
     axes.plot([x], [100 * row["uar"]], marker=marker, label=label, **look)
 
 
-def _annotate(axes: "Axes", x: int, value: float, edge: float | None = None, *, color: str, above: bool) -> None:
-    place, offset = (x, value if edge is None else edge), (0, 7 if above else -15)
-    axes.annotate(f"{value:.1f}", place, xytext=offset, textcoords="offset points", ha="center", color=color)
+def _annotate(axes: "Axes", x: int, value: float, *, color: str, above: bool) -> None:
+    axes.annotate(
+        f"{value:.1f}",
+        (x, value),
+        xytext=(0, 7 if above else -16),
+        textcoords="offset points",
+        ha="center",
+        color=color,
+        path_effects=[withStroke(linewidth=2.5, foreground="white")],  # legible on the other line
+    )
