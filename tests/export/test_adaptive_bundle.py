@@ -1,5 +1,7 @@
 """Bundles of networks that adapt: the graph gives the network's scores, and the README explains the inputs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,8 +13,8 @@ from emotone.features.frames import LogMel
 from emotone.features.runner import GraphRunner
 from emotone.features.store import FeatureStore
 from emotone.models import registry
+from emotone.recognition import adaptation, model_card
 from emotone.recognition import card as cards
-from emotone.recognition import model_card
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
 from support import handmade
@@ -117,4 +119,44 @@ def test_graph_that_adapts_otherwise_than_the_network_is_not_written(log_mel, pi
     monkeypatch.setattr(export, "to_onnx", deaf)
     with pytest.raises(ExportError, match=r"differs by 0\.\d+"):
         write_bundle(pipeline, log_mel[0], card=CARD, out=tmp_path / "b", graph=log_mel[1])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def adapter(pipeline, log_mel, voices):
+    """As training measures it, with labels of four emotions per voice."""
+    frames, number = GraphRunner(log_mel[1]), np.arange(40)
+    embedding = pipeline[-1].embed([frames(one) for one in voices])
+    speakers = [str(voice) for voice in number % 4]
+    return adaptation.fitted(
+        pipeline[-1].heads(), embedding, labels=number // 10, speakers=speakers, corpora=["a"] * 40
+    )
+
+
+def test_bundle_has_what_adaptation_needs_and_its_scores_are_those_of_the_graph(
+    network, pipeline, log_mel, adapter, voices, tmp_path
+):
+    made = {"card": CARD, "temperature": 1.3, "graph": log_mel[1], "adaptation": adapter}
+    out = write_bundle(pipeline, log_mel[0], out=tmp_path / "model", **made)
+    assert "adaptation" not in cards.read(network) and not (network / "adaptation.npz").exists()
+    read = adaptation.load(out / "adaptation.npz", cards.read(out))
+    np.testing.assert_allclose(read.offsets, adapter.offsets, atol=1e-5)
+    recognizer, before = Recognizer(out), Recognizer(network)
+    profile = recognizer.adapt([(one, RATE) for one in voices[::4]])
+    assert sum(dict(profile.composition).values()) == pytest.approx(1)
+    blind = replace(profile, composition=(), answers=())
+    as_before = replace(blind, model=before.card["sha256"])
+    np.testing.assert_allclose(
+        recognizer.run(voices[1], profile=blind)[0], before.run(voices[1], profile=as_before)[0], atol=1e-4
+    )
+    write_bundle(pipeline, log_mel[0], out=out, **made)  # over the file too
+    write_bundle(pipeline, log_mel[0], out=out, **made | {"adaptation": None})
+    assert not (out / "adaptation.npz").exists()
+
+
+@pytest.mark.parametrize("name", ["plain_bias", "adapted_bias"])
+def test_adaptation_with_other_scores_than_the_graph_is_not_written(name, log_mel, pipeline, adapter, tmp_path):
+    other = replace(adapter, **{name: getattr(adapter, name) + np.arange(4)})
+    with pytest.raises(ExportError, match=r"differs by 0\.\d+"):
+        write_bundle(pipeline, log_mel[0], card=CARD, out=tmp_path / "b", graph=log_mel[1], adaptation=other)
     assert list(tmp_path.iterdir()) == []

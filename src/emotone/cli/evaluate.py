@@ -10,17 +10,22 @@ from emotone.cli import console as output
 from emotone.cli import options, results
 from emotone.cli.app import command
 from emotone.cli.settings import takes
+from emotone.experiment.evaluate import N_SOURCE_CLIPS, Adapt
 from emotone.formatting import left_out_text
 
 
-@command("evaluate runs/svm/model emodb --data data", "evaluate default emodb --data data --adapt --out runs/emodb")
+@command("evaluate runs/svm/model emodb --data data", "evaluate default emodb --data data --adapt both")
 @takes("corpora", "data", "channel", "labels")
 def evaluate(
     settings: dict[str, Any],
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Folder of a model bundle, or 'default' (built in).")],
     adapt: Annotated[
-        bool, typer.Option("--adapt", help="First adapt to each speaker on all their clips, without labels.")
-    ] = False,
+        Adapt,
+        typer.Option(
+            help=f"First adapt without labels: to each corpus on {N_SOURCE_CLIPS} clips (source), to each speaker on "
+            "all their clips (speaker), or to the speaker within the corpus (both)."
+        ),
+    ] = "none",
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write metrics and predictions to this folder.")
     ] = None,

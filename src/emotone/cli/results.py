@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _METRICS = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1"}
-_LEVELS = {"0": "none", "neutral": "all neutral ones", "all": "all, and the clip itself"}
+_LEVELS = {"0": "none", "neutral": "all neutral ones of the speaker", "all": "all of the speaker, and the clip itself"}
 
 
 def _number(share: float) -> str:
@@ -62,8 +62,15 @@ def adapted(metrics: Mapping[str, Any]) -> list["RenderableType"]:
     """
     if "adapted" not in metrics:
         return []
-    rows = {_LEVELS.get(row["level"], row["level"]): row for row in metrics["adapted"]["test"]}
-    return _short_table("clips of the speaker used", rows)
+    rows = {_level(row["level"]): row for row in metrics["adapted"]["test"]}
+    return _short_table("adapted to clips", rows)
+
+
+def _level(name: str) -> str:
+    """Describe a level, such as "5" of the speaker, "source-20" or "5 in source-20"."""
+    speaker, _, source = name.partition("source-")
+    parts = [f"{speaker.removesuffix(' in ')} of the speaker"] if speaker else []
+    return _LEVELS.get(name) or ", ".join([*parts, *([f"{source} of the source"] if source else [])])
 
 
 def under_conditions(metrics: Mapping[str, Any]) -> list["RenderableType"]:

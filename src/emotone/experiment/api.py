@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from emotone.experiment.config import Config
+from emotone.experiment.evaluate import Adapt
 from emotone.experiment.evaluate import evaluate as evaluate_bundle
 from emotone.experiment.run import run
 from emotone.progress import Progress
@@ -121,7 +122,7 @@ def evaluate(
     data: str | Path,
     channel: str = "speech",
     labels: Mapping[str, str] | None = None,
-    adapt: bool = False,
+    adapt: Adapt = "none",
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Scores:
@@ -138,7 +139,8 @@ def evaluate(
     labels
         What labels of the corpora mean: ``{"gioia": "happy"}``.
     adapt
-        Whether to adapt to all clips of each speaker first, without their labels.
+        What to adapt to first, without labels: ``"none"``; ``"source"``, 20 clips spread evenly over each corpus;
+        ``"speaker"``, all clips of each speaker; or ``"both"``, the speaker within the corpus.
     out
         A folder for ``metrics.json``, predictions and pictures; None writes nothing.
 
@@ -153,7 +155,7 @@ def evaluate(
     CorpusError
         A corpus can't be read, or fewer than two emotions are shared.
     ConfigError
-        ``out`` contains something else, or the model can't adapt.
+        ``adapt`` is another word, ``out`` contains something else, or the model can't adapt.
     """
     names = _names(corpora)
     folder = None if out is None else Path(out)

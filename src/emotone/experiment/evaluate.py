@@ -1,29 +1,44 @@
 """Evaluate a bundle on corpora that it was not trained on, over the emotions that both have."""
 
+import contextlib
 import importlib.util
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
 
 from emotone import audio, files, metrics
 from emotone.corpora import Corpus, Rejected, count_groups, load
-from emotone.errors import CorpusError, EmotoneError, MissingExtraError
+from emotone.errors import AudioError, ConfigError, CorpusError, EmotoneError, MissingExtraError
 from emotone.progress import Progress, part
+from emotone.recognition.model import AnyProfile
 from emotone.recognition.prediction import Prediction
-from emotone.recognition.profile import SpeakerProfile
+from emotone.recognition.profile import Profile, SourceProfile
 from emotone.recognition.recognizer import Recognizer
 from emotone.runs import layout
 from emotone.runs.folder import truth_and_scores
 
 N_THREADS = 2  # only the decoder and the model release the interpreter lock
 SETTINGS = "evaluation.json"
+#: What a model adapts to, without labels, before it predicts.
+Adapt = Literal["none", "source", "speaker", "both"]
+#: Clips of a corpus from which its profile is made.
+N_SOURCE_CLIPS = 20
+_ADAPTED = {
+    "none": "",
+    "source": f", adapted to each corpus by {N_SOURCE_CLIPS} of its clips, unlabelled",
+    "speaker": ", adapted to each speaker by all of the speaker's clips, unlabelled",
+    "both": f", adapted to each corpus by {N_SOURCE_CLIPS} of its clips, and within it to each speaker by all of the "
+    "speaker's clips, unlabelled",
+}
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+_Key = TypeVar("_Key")
 
 
 def evaluate(
@@ -33,7 +48,7 @@ def evaluate(
     *,
     channel: str = "speech",
     labels: Mapping[str, str] | None = None,
-    adapt: bool = False,
+    adapt: Adapt = "none",
     out: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -47,11 +62,13 @@ def evaluate(
     other emotion of the corpora -> number of its clips), ``rejected`` (paths and reasons), ``unsure`` (share of clips
     that the bundle calls unsure) and ``warning``, a sentence or empty.
     """
+    if adapt not in get_args(Adapt):
+        raise ConfigError(f"adapt is {adapt!r}; expected {', '.join(get_args(Adapt))}")
     recognizer, folder = Recognizer(bundle), None if out is None else Path(out)
-    if adapt:
+    if adapt != "none":
         recognizer.new_profile()  # raises ConfigError if the model can't
     settings = {"bundle": recognizer.card["sha256"], "corpora": list(corpora), "channel": channel}
-    settings |= {"adapt": True} if adapt else {}
+    settings |= {"adapt": adapt} if adapt != "none" else {}
     settings |= {"labels": dict(labels)} if labels else {}
     if folder is not None:
         _claim(folder, settings)
@@ -63,16 +80,16 @@ def evaluate(
 
 
 def _evaluated(
-    recognizer: Recognizer, corpus: Corpus, *, adapt: bool, progress: Progress | None
+    recognizer: Recognizer, corpus: Corpus, *, adapt: Adapt, progress: Progress | None
 ) -> tuple[dict[str, Any], pd.DataFrame]:
     """Return the contents of ``metrics.json``, and the predictions."""
     corpus, shared, unknown = _shared_clips(recognizer, corpus)
-    profiles = _profiles(recognizer, corpus, progress=part(progress, 0, 0.5)) if adapt else {}
-    stage = part(progress, 0.5, 1) if adapt else progress
+    profiles = _profiles(recognizer, corpus, adapt=adapt, progress=part(progress, 0, 0.5))
+    stage = progress if adapt == "none" else part(progress, 0.5, 1)
     table, rejected = _predictions(recognizer, corpus, shared, profiles=profiles, progress=stage)
     truth, scores = truth_and_scores(table, shared)
     result = {
-        "protocol": _protocol(recognizer, corpus, adapted=adapt),
+        "protocol": _protocol(recognizer, corpus, adapt=adapt),
         **metrics.summary(truth, scores, emotions=shared, speakers=list(table["speaker"])),
         "emotions": list(shared),
         "unknown": unknown,
@@ -112,28 +129,73 @@ def _shared_clips(recognizer: Recognizer, corpus: Corpus) -> tuple[Corpus, tuple
     return corpus.only(emotions=shared), shared, unknown
 
 
-def _profiles(recognizer: Recognizer, corpus: Corpus, *, progress: Progress | None) -> dict[str, SpeakerProfile]:
-    """Compute the profile of each known speaker from all clips of the speaker that can be read."""
-    clips = corpus.table[corpus.table["speaker"] != ""]
+def _profiles(
+    recognizer: Recognizer, corpus: Corpus, *, adapt: Adapt, progress: Progress
+) -> dict[tuple[str, str], Profile]:
+    """Return (corpus, speaker) -> the profile with which their clips are predicted; without it, they are plain."""
+    clips = corpus.table
+    pairs = list(dict.fromkeys(zip(clips["corpus"], clips["speaker"], strict=True)))
+    share = {"none": 0.0, "source": 1.0, "speaker": 0.0, "both": 0.2}[adapt]
+    sources: dict[str, SourceProfile] = {}
+    if adapt in ("source", "both"):
+        of_corpora = {name: clips[clips["corpus"] == name] for name, _ in pairs}
+        sources = _adapted(
+            {
+                name: partial(recognizer.adapt_source, _sources(rows.iloc[_spread(len(rows), N_SOURCE_CLIPS)]))
+                for name, rows in of_corpora.items()
+            },
+            progress=part(progress, 0, share),
+            what="adapting to the corpora",
+        )
+    profiles: dict[tuple[str, str], Profile] = {pair: sources[pair[0]] for pair in pairs if pair[0] in sources}
+    if adapt in ("speaker", "both"):
+        of_speakers = {
+            (name, speaker): clips[(clips["corpus"] == name) & (clips["speaker"] == speaker)]
+            for name, speaker in pairs
+            if speaker
+        }
+        profiles |= _adapted(
+            {
+                pair: partial(recognizer.adapt, _sources(rows), source=sources.get(pair[0]))
+                for pair, rows in of_speakers.items()
+            },
+            progress=part(progress, share, 1),
+            what="adapting to the speakers",
+        )
+    return profiles
 
-    def adapted(segments: pd.DataFrame) -> SpeakerProfile:
-        profile = recognizer.new_profile()
-        for path, start_s, end_s in zip(segments["path"], segments["start_s"], segments["end_s"], strict=True):
-            try:
-                samples = audio.read(path, start_s=start_s, end_s=None if pd.isna(end_s) else end_s)
-                profile = recognizer.adapt([(samples, audio.SAMPLE_RATE)], profile=profile)
-            except EmotoneError:
-                continue  # the prediction reports the error
-        return profile
 
-    profiles: dict[str, SpeakerProfile] = {}
-    groups = [(str(speaker), segments) for speaker, segments in clips.groupby("speaker", sort=False)]
-    done = 0
-    results = _parallel(adapted, [segments for _, segments in groups])
-    for (speaker, segments), profile in zip(groups, results, strict=True):
-        profiles[speaker], done = profile, done + len(segments)
-        if progress is not None:
-            progress(done, len(clips), "adapting to the speakers")
+def _spread(n: int, n_chosen: int) -> np.ndarray:
+    """Return the places of up to ``n_chosen`` of n clips, spread evenly."""
+    return np.unique(np.linspace(0, n - 1, num=min(n, n_chosen)).round().astype(int))
+
+
+def _sources(clips: pd.DataFrame) -> Iterator[audio.AudioSource]:
+    """Yield whole recordings as paths, and segments as samples; the prediction reports the error of a segment."""
+    for path, start_s, end_s in zip(clips["path"], clips["start_s"], clips["end_s"], strict=True):
+        if start_s == 0 and pd.isna(end_s):
+            yield path
+            continue
+        with contextlib.suppress(EmotoneError):
+            yield audio.read(path, start_s=start_s, end_s=None if pd.isna(end_s) else end_s), audio.SAMPLE_RATE
+
+
+def _adapted(
+    tasks: Mapping[_Key, Callable[[], AnyProfile]], *, progress: Progress, what: str
+) -> dict[_Key, AnyProfile]:
+    """Return the profiles that several tasks compute, without those none of whose clips can be read."""
+
+    def run(task: Callable[[], AnyProfile]) -> AnyProfile | None:
+        try:
+            return task()
+        except AudioError:
+            return None
+
+    profiles = {}
+    for done, (key, profile) in enumerate(zip(tasks, _parallel(run, list(tasks.values())), strict=True), start=1):
+        if profile is not None:
+            profiles[key] = profile
+        progress(done, len(tasks), what)
     return profiles
 
 
@@ -151,23 +213,24 @@ def _predictions(
     corpus: Corpus,
     shared: Sequence[str],
     *,
-    profiles: Mapping[str, SpeakerProfile],
+    profiles: Mapping[tuple[str, str], Profile],
     progress: Progress | None,
 ) -> tuple[pd.DataFrame, list[Rejected]]:
     """Return a table of the clips that could be read, and a list of the others."""
     clips = corpus.table
 
-    def predict(clip: tuple[str, float, float, str]) -> Prediction | EmotoneError:
-        path, start_s, end_s, speaker = clip
+    def predict(clip: tuple[str, float, float, str, str]) -> Prediction | EmotoneError:
+        path, start_s, end_s, *pair = clip
         end = None if pd.isna(end_s) else end_s
         try:
-            return recognizer.predict(path, start_s=start_s, end_s=end, profile=profiles.get(speaker))
+            return recognizer.predict(path, start_s=start_s, end_s=end, profile=profiles.get((pair[0], pair[1])))
         except EmotoneError as error:
             return error
 
     rows: list[dict[str, Any]] = []
     rejected = []
-    segments = list(zip(clips["path"], clips["start_s"], clips["end_s"], clips["speaker"].astype(str), strict=True))
+    columns = [clips[name] for name in ("path", "start_s", "end_s", "corpus", "speaker")]
+    segments = list(zip(*columns, strict=True))
     for row, result in enumerate(_parallel(predict, segments)):
         if isinstance(result, EmotoneError):
             rejected.append(Rejected(str(clips["path"][row]), str(result), "that can't be read"))
@@ -206,12 +269,12 @@ def _warning(recognizer: Recognizer, corpus: Corpus) -> str:
     return f"WARNING: the bundle was trained on {', '.join(known)}: its score there says nothing about new recordings"
 
 
-def _protocol(recognizer: Recognizer, corpus: Corpus, *, adapted: bool = False) -> dict[str, Any]:
+def _protocol(recognizer: Recognizer, corpus: Corpus, *, adapt: Adapt = "none") -> dict[str, Any]:
     """Describe the evaluation, with the keys of `emotone.protocols.Protocol.header`."""
     warning = _warning(recognizer, corpus)
     trained = ", ".join(sorted(_trained_on(recognizer))) or "corpora that its card does not name"
     words = f"bundle of {recognizer.card['model']}, trained on {trained}, tested on {corpus.name}"
-    words += ", adapted to each speaker by all of the speaker's clips, unlabelled" if adapted else ""
+    words += _ADAPTED[adapt]
     described = words + (f". {warning}." if warning else "")
     return {
         "name": "cross-corpus",

@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from emotone import augment, metrics, protocols
 from emotone._version import __version__
 from emotone.augment.conditions import CONDITIONS
 from emotone.augment.copies import Augmentation
-from emotone.experiment.analyses.adaptation import adapted_scores
+from emotone.experiment.analyses.adaptation import LEVELS, adapted_scores
 from emotone.experiment.analyses.permutation_importance import importance
 from emotone.experiment.config import MIXUP_ALPHA, Config
 from emotone.experiment.fold_result import Adapted, FoldResult, Scores, with_tuples
@@ -137,6 +138,8 @@ def fingerprint(plan: FoldPlan, training_set: TrainingSet, config: Config, *, ex
     }
     if config.conditions:  # not otherwise, so that results from before this setting existed stay valid
         described["conditions"] = [CONDITIONS[name].spec for name in config.conditions]
+    if spec.adaptive:
+        described["adaptation"] = LEVELS
     return hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -160,28 +163,29 @@ def run_fold(
         settings, search = _search(plan, training_set, config, progress=part(progress, 0, 0.7))
     stage = named(part(progress, 0.7 if config.tune else 0, 1), f"fold {plan.number}")
     validated, fitted = _fit_both(plan, training_set, config, settings=settings, checkpoint=checkpoint, progress=stage)
-    rows = plan.fold.dev if plan.validated is None else plan.validated[1]
+    train, rows = plan.validated or (plan.fold.train, plan.fold.dev)
     validation, test = (
-        _predicted(model, clips, training_set, config) for model, clips in ((validated, rows), (fitted, plan.fold.test))
+        _scores(each.model, training_set.values[clips], training_set)
+        for each, clips in ((validated, rows), (fitted, plan.fold.test))
     )
     stage(1, 1, "done")
     classes = np.unique(training_set.labels[plan.fold.train])
-    known = np.isin(training_set.labels[rows], classes)
-    number = np.searchsorted(classes, training_set.labels[rows[known]])
+    temperature = _temperature(validation, training_set.labels[rows], classes)
+    adapted = partial(_adapted, training_set=training_set, config=config, temperature=temperature)
     return FoldResult(
         test_rows=plan.fold.test,
-        test_scores=test[0],
+        test_scores=test,
         validation_rows=rows,
-        validation_scores=validation[0],
+        validation_scores=validation,
         classes=classes,
-        temperature=metrics.fit_temperature(_over(validation[0][known], classes), number),
+        temperature=temperature,
         settings=settings,
         search=search,
         fit_s=fitted.seconds,
         epochs=fitted.epochs,
         history=(validated.history("validation") if validated is not fitted else []) + fitted.history("test"),
-        validation_adapted=validation[1],
-        test_adapted=test[1],
+        validation_adapted=adapted(validated, rows, train=train),
+        test_adapted=adapted(fitted, plan.fold.test, train=plan.fold.train),
         test_conditions={
             name: _scores(fitted.model, features(plan.fold.test), training_set)
             for name, features in training_set.conditions.items()
@@ -216,11 +220,13 @@ def _fit_both(
     return first, fitted(plan.fold.train, "test", settings=settings, held_out=None, stage=halves[1])
 
 
-def _predicted(fitted: "Fitted", rows: Rows, training_set: TrainingSet, config: Config) -> tuple[Scores, Adapted]:
-    """Return the probabilities of clips, and those after adaptation, empty if the model does not adapt."""
-    is_adaptive = registry.get(config.model).adaptive
-    adapted = adapted_scores(fitted.model, rows, training_set, seed=config.seed) if is_adaptive else {}
-    return _scores(fitted.model, training_set.values[rows], training_set), adapted
+def _adapted(
+    fitted: "Fitted", rows: Rows, *, train: Rows, training_set: TrainingSet, config: Config, temperature: float
+) -> Adapted:
+    """Return the probabilities of clips after adaptation; empty if the model does not adapt."""
+    if not registry.get(config.model).adaptive:
+        return {}
+    return adapted_scores(fitted.model, rows, training_set, train=train, temperature=temperature, seed=config.seed)
 
 
 def _importance(
@@ -317,6 +323,12 @@ def _scores(model: registry.Estimator, values: NDArray[Any], training_set: Train
     result = np.zeros((len(values), len(training_set.emotions)))
     result[:, model.classes_] = model.predict_proba(values)
     return result
+
+
+def _temperature(scores: Scores, labels: Rows, classes: Rows) -> float:
+    """Fit the temperature on the clips of known classes."""
+    known = np.isin(labels, classes)
+    return metrics.fit_temperature(_over(scores[known], classes), np.searchsorted(classes, labels[known]))
 
 
 def _over(values: Scores, classes: Rows) -> Scores:

@@ -204,7 +204,7 @@ def _write_scores(
         folder,
         results,
         training_set,
-        title=f"{config.model}, {protocol.name}: test clips after adaptation to their speaker",
+        title=f"{config.model}, {protocol.name}: test clips after adaptation",
     )
     if adapted:
         scores["adapted"] = adapted
@@ -256,6 +256,7 @@ def _export(
         preprocessing=config.preprocessing,
         check_waveforms=waveforms(training_set.corpus, n_clips=N_CHECKED_CLIPS),
         graph=store.graph(extractor) if extractor.is_graph else None,
+        adaptation=adaptation.fitted_adapter(model, rows, training_set) if spec.adaptive else None,
     )
     if extractor.is_graph and spec.family == "deep":
         final, stage = Recognizer(config.out / layout.MODEL), part(progress, 0.6, 1.0)

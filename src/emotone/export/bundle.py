@@ -32,6 +32,8 @@ from emotone.metrics import apply_temperature
 from emotone.preprocessing import DEFAULT, Preprocessing
 from emotone.recognition import card as cards
 from emotone.recognition import model_card
+from emotone.recognition.adaptation import Adapter
+from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.session import open_session
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ def write_bundle(
     preprocessing: Preprocessing = DEFAULT,
     check_waveforms: Waveforms = (),
     graph: bytes | None = None,
+    adaptation: Adapter | None = None,
 ) -> Path:
     """Write the bundle of a fitted pipeline: ``model.onnx``, ``card.json`` and ``README.md``; return its folder.
 
@@ -79,6 +82,8 @@ def write_bundle(
         generated sounds.
     graph
         The extractor's graph; by default that of the default `FeatureStore`.
+    adaptation
+        Of a pipeline that adapts: written to ``adaptation.npz``, if its scores are those of the graph.
 
     Raises
     ------
@@ -90,7 +95,7 @@ def write_bundle(
     target = Path(out).absolute()
     files.claim_folder(
         target,
-        parts=(cards.GRAPH, cards.CARD, cards.README),
+        parts=(cards.GRAPH, cards.CARD, cards.README, cards.ADAPTATION),
         kind="a bundle",
         error=ExportError,
         remedy="choose another folder",
@@ -99,10 +104,12 @@ def write_bundle(
     model = _composed(pipeline, extractor, card, graph=graph, temperature=temperature)
     content = _serialized(model)
     waveforms = [preprocessing.apply(waveform) for waveform in check_waveforms or _probes()]
-    difference = _greatest_difference(content, pipeline, extractor, graph, temperature=temperature, waveforms=waveforms)
+    difference = _greatest_difference(
+        content, pipeline, extractor, graph, temperature=temperature, waveforms=waveforms, adaptation=adaptation
+    )
     calibration = {"temperature": float(temperature), "threshold": float(threshold), "greatest_difference": difference}
     filled = _filled_card(card, extractor, model, content=content, calibration=calibration, preprocessing=preprocessing)
-    _write(target, content, filled)
+    _write(target, content, filled, adaptation)
     return Path(out)
 
 
@@ -139,11 +146,12 @@ def _greatest_difference(
     *,
     temperature: float,
     waveforms: Waveforms,
+    adaptation: Adapter | None,
 ) -> float:
     """Compare the bundle's graph with the pipeline on every waveform; return the greatest difference of a probability.
 
-    For an adaptive model, also compare the scores for a speaker with three known clips.  For a model with a speech
-    gate, also compare the probability of speech.
+    For an adaptive model, also compare the scores for a speaker with three known clips, and those of the adapter.  For
+    a model with a speech gate, also compare the probability of speech.
     """
     try:
         session = open_session(content)
@@ -160,11 +168,11 @@ def _greatest_difference(
         expected = apply_temperature(pipeline.predict_proba(features), temperature)
         actual, embedding = session.run(["scores", "embedding"], inputs)
         if adapts:
-            mean, n_clips = embedding / 2, np.array([3], dtype=np.float32)
-            (adapted,) = session.run(["scores"], {**inputs, cards.SPEAKER: mean, cards.HEARD: n_clips})
-            actual = np.concatenate([actual, adapted])
-            probabilities = pipeline[-1].adapted_proba(embedding, mean=mean, n_clips=n_clips)
-            expected = np.concatenate([expected, apply_temperature(probabilities, temperature)])
+            profile = SpeakerProfile(mean=tuple((embedding[0] / 2).tolist()), n_clips=3, model="0" * 64)
+            (adapted,) = session.run(["scores"], {**inputs, **profile.inputs()})
+            also = _of_a_speaker(embedding, profile, pipeline, adaptation, temperature=temperature)
+            expected = np.concatenate([expected, *also])
+            actual = np.concatenate([actual, adapted, actual, adapted])[: len(expected)]
         gate = getattr(pipeline[-1], "gate", None)
         if gate is not None:
             actual = np.append(actual, session.run([cards.SPEECH], inputs)[0])
@@ -178,6 +186,23 @@ def _greatest_difference(
             )
         greatest = max(greatest, difference)
     return greatest
+
+
+def _of_a_speaker(
+    embedding: npt.NDArray[np.float32],
+    profile: SpeakerProfile,
+    pipeline: "Pipeline",
+    adaptation: Adapter | None,
+    *,
+    temperature: float,
+) -> list[npt.NDArray[Any]]:
+    """Return the scores of the pipeline with this profile, and those of the adapter without and with it."""
+    speaker = profile.inputs()
+    probabilities = pipeline[-1].adapted_proba(embedding, mean=speaker[cards.SPEAKER], n_clips=speaker[cards.HEARD])
+    expected = [apply_temperature(probabilities, temperature)]
+    if adaptation is not None:
+        expected += [adaptation.scores(embedding, known, temperature=temperature) for known in (None, profile)]
+    return expected
 
 
 def _probes() -> list[npt.NDArray[np.float32]]:
@@ -281,13 +306,15 @@ def _versions() -> dict[str, str]:
     return versions
 
 
-def _write(out: Path, content: bytes, card: Mapping[str, Any]) -> None:
+def _write(out: Path, content: bytes, card: Mapping[str, Any], adaptation: Adapter | None) -> None:
     """Write a new folder next to ``out``, then replace ``out`` by it; on failure ``out`` stays as it was."""
     token = secrets.token_hex(4)
     new, old = (out.with_name(f".{out.name}.{token}.{kind}") for kind in ("part", "old"))
     try:
         new.mkdir(parents=True)
         (new / cards.GRAPH).write_bytes(content)
+        if adaptation is not None:
+            card = {**card, "adaptation": {"sha256": adaptation.save(new / cards.ADAPTATION)}}
         (new / cards.CARD).write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (new / cards.README).write_text(model_card.readme(card), encoding="utf-8")
         if out.exists():

@@ -2,25 +2,40 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
+from sklearn.pipeline import Pipeline
 
 from emotone import corpora, protocols
 from emotone.errors import ConfigError
 from emotone.experiment import folds, run
 from emotone.experiment.analyses import adaptation
-from emotone.experiment.analyses.adaptation import COUNTS, LEVELS, N_DRAWS, adapted_scores, as_table, curve
+from emotone.experiment.analyses.adaptation import (
+    COUNTS,
+    LEVELS,
+    N_DRAWS,
+    SOURCE_COUNTS,
+    adapted_scores,
+    as_table,
+    curve,
+    steps_by_level,
+)
 from emotone.experiment.training_set import gather
 from emotone.export.networks import SPEAKER_INPUTS
 from emotone.features.frames import MfccFrames
 from emotone.features.graph import extractor_graph
 from emotone.features.store import FeatureStore
 from emotone.models import registry
+from emotone.recognition.adaptation import load as load_adapter
+from emotone.recognition.profile import SpeakerProfile
+from emotone.recognition.recognizer import Recognizer
 from support import toy_experiment as toy
+from support import toy_speakers
 
 N_CLIPS = {"a": 40, "b": 4, "c": 1, "": 6}
 
@@ -31,125 +46,135 @@ SPEAKERS = [name for name, n in N_CLIPS.items() for _ in range(n)]
 EMOTIONS = ("neutral", "happy", "angry")
 
 
-class Told:
-    """A classifier that keeps what it is told; a clip's embedding has a one in the column of its row of the corpus."""
-
-    def __init__(self, classes=(0, 1, 2)):
-        self.classes_, self.named_steps, self.heard = np.asarray(classes), {"classifier": self}, []
-
-    def embed(self, X):
-        return np.asarray([np.eye(100, dtype=np.float32)[clip] for clip in X])
-
-    def adapted_proba(self, embedding, *, mean, n_clips):
-        self.heard.append((embedding, mean, n_clips))
-        answers = np.arange(1, 1 + len(self.classes_)) + np.minimum(n_clips, 50)[:, None]
-        return answers / answers.sum(axis=1, keepdims=True)
+CORPORA = {"a": "first", "b": "first", "c": "second", "": "second"}
 
 
-def toy_training_set(emotions=EMOTIONS):
-    """Clips whose values are their row numbers, of speakers with 40, 4 and 1 clips, and six of nobody known."""
-    rng = np.random.default_rng(0)
-    order = rng.permutation(len(SPEAKERS))
-    speakers = [SPEAKERS[place] for place in order]
-    named = [emotions[number % len(emotions)] for number in range(len(speakers))]
-    values = np.arange(len(speakers)).astype(object)
-    table = pd.DataFrame({"emotion": named})
-    return SimpleNamespace(values=values, speakers=speakers, corpus=SimpleNamespace(table=table), emotions=emotions)
+@cache
+def table():
+    """Clips of speakers with 40, 4 and 1 clips, and six of nobody known, in two corpora."""
+    speakers = [SPEAKERS[place] for place in np.random.default_rng(0).permutation(len(SPEAKERS))]
+    named = [EMOTIONS[number % len(EMOTIONS)] for number in range(len(speakers))]
+    return pd.DataFrame({"emotion": named, "speaker": speakers, "corpus": [CORPORA[name] for name in speakers]})
 
 
-def heard_by(level: str, *, seed=0, rows=None, training_set=None):
-    """Of each draw the set of rows that each clip's mean was taken from, by the means alone, and how many were said."""
-    model, training_set = Told(), toy_training_set() if training_set is None else training_set
-    rows = np.arange(len(training_set.speakers)) if rows is None else rows
-    adapted_scores(model, rows, training_set, seed=seed)
-    counts = [N_DRAWS] * len(COUNTS) + [1] * (len(LEVELS) - len(COUNTS))
-    first = sum(counts[: LEVELS.index(level)])
-    found = []
-    for embedding, mean, heard in model.heard[first : first + counts[LEVELS.index(level)]]:
-        np.testing.assert_array_equal(embedding, model.embed(training_set.values[rows]))
-        sets = [frozenset(np.flatnonzero(one).tolist()) for one in mean]
-        for one, rest in zip(mean, sets, strict=True):
-            np.testing.assert_allclose(one[sorted(rest)], 1 / len(rest), rtol=1e-5)  # a mean, each clip once
-        found.append((sets, heard))
-    return found
+def known_by(level: str, *, seed=0):
+    """Of each draw: row -> the clips of its speaker and those of its source that are known."""
+    draws = steps_by_level(table(), rng=np.random.default_rng(seed))[level]
+    assert len(draws) == (1 if level in ("neutral", "all") else N_DRAWS)
+    return [
+        {row: (frozenset(step.speaker), frozenset(step.source)) for step in steps for row in step.predicted}
+        for steps in draws
+    ]
+
+
+@cache
+def others(column: str):
+    """Row -> the other clips of the same speaker or corpus."""
+    values = table()[column].to_numpy()
+    return [set(np.flatnonzero(values == value)) - {row} for row, value in enumerate(values)]
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_so_many_other_clips_of_the_same_speaker_are_heard(count):
-    training_set = toy_training_set()
-    draws = heard_by(str(count), training_set=training_set)
-    assert len(draws) == N_DRAWS == 5
-    for sets, heard in draws:
-        for row, (rows, n) in enumerate(zip(sets, heard, strict=True)):
-            speaker = training_set.speakers[row]
-            n_others = N_CLIPS[speaker] - 1 if speaker else 0
-            assert n == min(count, n_others)
-            if n:
-                assert len(rows) == n and row not in rows
-                assert {training_set.speakers[other] for other in rows} == {speaker}
+def test_so_many_other_clips_of_the_same_speaker_are_known(count):
+    speakers, draws = table()["speaker"], known_by(str(count))
+    for draw in draws:
+        assert set(draw) == {row for row, speaker in enumerate(speakers) if speaker}  # nobody has no voice
+        for row, (voice, source) in draw.items():
+            assert len(voice) == min(count, N_CLIPS[speakers[row]] - 1) and not source
+            assert voice <= others("speaker")[row]
 
 
-def test_draws_differ_from_clip_to_clip_and_from_draw_to_draw_and_go_by_the_seed():
-    training_set = toy_training_set()
-    rows = [row for row, speaker in enumerate(training_set.speakers) if speaker == "a"]
-    draws = [[sets[row] for row in rows] for sets, _ in heard_by("5")]
-    assert len(set(draws[0])) > 30
-    assert len({tuple(draw) for draw in draws}) == 5
-    assert frozenset.union(*draws[0]) == set(rows)
-    assert [[sets[row] for row in rows] for sets, _ in heard_by("5")] == draws
-    assert [[sets[row] for row in rows] for sets, _ in heard_by("5", seed=1)] != draws
+@pytest.mark.parametrize("count", SOURCE_COUNTS)
+def test_so_many_other_clips_of_the_corpus_are_known_whosever_they_are(count):
+    for draw in known_by(f"source-{count}"):
+        assert len(draw) == len(SPEAKERS)
+        for row, (voice, source) in draw.items():
+            assert len(source) == min(count, len(others("corpus")[row])) and not voice
+            assert source <= others("corpus")[row]
 
 
-def test_all_includes_the_clip_itself_and_needs_no_shrinking():
-    training_set = toy_training_set()
-    ((sets, heard),) = heard_by("all", training_set=training_set)
-    for row, (rows, n) in enumerate(zip(sets, heard, strict=True)):
-        speaker = training_set.speakers[row]
-        if not speaker:
-            assert n == 0  # clips of nobody known are not of one voice
-            continue
-        assert n == np.inf
-        assert rows == {other for other, name in enumerate(training_set.speakers) if name == speaker}
+def test_within_a_source_both_are_known_and_of_nobody_the_source():
+    speakers = table()["speaker"]
+    for draw in known_by("5 in source-20"):
+        assert len(draw) == len(SPEAKERS)
+        for row, (voice, source) in draw.items():
+            n_voice = min(5, N_CLIPS[speakers[row]] - 1) if speakers[row] else 0
+            assert (len(voice), len(source)) == (n_voice, min(20, len(others("corpus")[row])))
+            assert voice <= others("speaker")[row] and source <= others("corpus")[row]
+
+
+def test_draws_are_shared_by_halves_differ_and_go_by_the_seed():
+    rows = [row for row, speaker in enumerate(table()["speaker"]) if speaker == "a"]
+
+    def sets(**settings):
+        return [[draw[row] for row in rows] for draw in known_by("5", **settings)]
+
+    draws = sets()
+    assert [len(set(draw)) for draw in draws] == [2] * 5
+    assert len({known for draw in draws for known in draw}) == 10
+    assert sets() == draws and sets(seed=1) != draws
+
+
+def test_all_includes_the_clip_itself():
+    (draw,) = known_by("all")
+    for row, (voice, source) in draw.items():
+        assert voice == others("speaker")[row] | {row} and not source
+    assert len(draw) == len(SPEAKERS) - N_CLIPS[""]
 
 
 def test_neutral_clips_are_all_other_neutral_ones():
-    training_set = toy_training_set()
-    neutral = [emotion == "neutral" for emotion in training_set.corpus.table["emotion"]]
-    ((sets, heard),) = heard_by("neutral", training_set=training_set)
-    for row, (rows, n) in enumerate(zip(sets, heard, strict=True)):
-        speaker = training_set.speakers[row]
-        others = {
-            other
-            for other, name in enumerate(training_set.speakers)
-            if name == speaker and neutral[other] and other != row
-        }
-        assert n == (len(others) if speaker else 0)
-        assert rows == (others if n else {row})
+    neutral = set(np.flatnonzero(table()["emotion"] == "neutral"))
+    (draw,) = known_by("neutral")
+    for row, (voice, source) in draw.items():
+        assert voice == others("speaker")[row] & neutral and not source
 
 
-def test_only_held_out_clips_are_heard():
-    rows = np.arange(0, len(SPEAKERS), 2)
-    for level in LEVELS:
-        for sets, _ in heard_by(level, rows=rows):
-            assert frozenset.union(*sets) <= set(rows.tolist())
+def toy_set(*, emotions=("neutral", "happy", "sad", "angry")):
+    X, y, speakers = toy_speakers.toy(160)
+    table = pd.DataFrame({"emotion": np.take(emotions, y), "speaker": speakers.astype(str), "corpus": "toy"})
+    return SimpleNamespace(values=X, labels=y, corpus=SimpleNamespace(table=table), emotions=emotions)
 
 
-def test_answers_stand_in_the_columns_of_their_classes():
-    found = adapted_scores(Told(classes=(0, 2)), np.arange(10), toy_training_set(), seed=0)
-    assert tuple(found) == LEVELS
-    assert {level: answers.shape for level, answers in found.items()} == {
-        **{str(count): (N_DRAWS, 10, 3) for count in COUNTS},
-        "neutral": (1, 10, 3),
-        "all": (1, 10, 3),
+def fit(toys, rows):
+    """A model of these clips, their speakers numbered from 0."""
+    speakers = {"speakers": rows % toy_speakers.N_SPEAKERS}
+    model = Pipeline([("classifier", toy_speakers.classifier(n_members=2, max_epochs=1))])
+    return model.fit(toys.values[rows], toys.labels[rows], classifier__extras=speakers)
+
+
+@pytest.mark.slow
+def test_scores_are_those_of_the_adapter():
+    toys, train, rows = toy_set(), np.arange(80), np.arange(80, 160)
+    train = train[toys.labels[train] != 1]
+    model = fit(toys, train)
+    found = adapted_scores(model, rows, toys, train=train, temperature=1.7, seed=0)
+    assert {level: scores.shape for level, scores in found.items()} == {
+        level: (1 if level in ("neutral", "all") else N_DRAWS, 80, 4) for level in LEVELS
     }
-    for answers in found.values():
-        assert (answers[..., 1] == 0).all() and (answers[..., 2] > answers[..., 0]).all()
-        np.testing.assert_allclose(answers.sum(axis=-1), 1)
+    for scores in found.values():
+        assert (scores[..., 1] == 0).all()  # no clip of this emotion was trained on
+        np.testing.assert_allclose(scores.sum(axis=-1), 1)
+    own = np.flatnonzero(toys.corpus.table["speaker"][rows] == "3")
+    embedding = model[-1].embed(list(toys.values[rows]))[own]
+    adapter = adaptation.fitted_adapter(model, train, toys)
+    empty = SpeakerProfile(mean=(0.0,) * embedding.shape[1], n_clips=0, model="0" * 64)
+    profile = adapter.learnt(empty, embedding, emotions=("neutral", "sad", "angry"), temperature=1.7)
+    expected = adapter.scores(embedding, profile, temperature=1.0)
+    np.testing.assert_allclose(found["all"][0][own][:, [0, 2, 3]], expected)
 
 
-def test_without_the_emotion_there_is_no_neutral_level():
-    found = adapted_scores(Told(classes=(0, 1)), np.arange(10), toy_training_set(("happy", "angry")), seed=0)
-    assert tuple(found) == tuple(level for level in LEVELS if level != "neutral")
+@pytest.mark.slow
+def test_with_two_emotions_there_are_no_sources_and_the_scores_are_those_of_the_graph():
+    toys, rows = toy_set(emotions=("happy", "sad", "angry", "fearful")), np.arange(80, 160)
+    train = np.flatnonzero(toys.labels[:80] < 2)
+    model = fit(toys, train)
+    assert adaptation.fitted_adapter(model, train, toys) is None
+    found = adapted_scores(model, rows, toys, train=train, temperature=1.7, seed=0)
+    assert tuple(found) == (*map(str, COUNTS), "all")
+    own = np.flatnonzero(toys.corpus.table["speaker"][rows] == "3")
+    embedding = model[-1].embed(list(toys.values[rows]))[own]
+    mean = toy_speakers.given_of(embedding.mean(axis=0), len(own), len(own))
+    np.testing.assert_allclose(found["all"][0][own][:, :2], model[-1].adapted_proba(embedding, **mean), atol=1e-5)
 
 
 def sure(*predicted, confidence=1.0):
@@ -161,8 +186,9 @@ def sure(*predicted, confidence=1.0):
 def test_curve_by_hand():
     labels = np.asarray([0, 0, 1, 1, 0, 1])
     first, second = np.asarray([5, 0, 1]), np.asarray([3, 2, 4])  # truth: 1 0 0, 1 1 0
+    only = {"source-5": sure(1, 0, 0)[None]}  # a level that another fold lacks
     folds_found = [
-        (first, {"1": np.stack([sure(1, 0, 0), sure(1, 0, 1)]), "all": sure(1, 0, 0)[None]}),
+        (first, only | {"1": np.stack([sure(1, 0, 0), sure(1, 0, 1)]), "all": sure(1, 0, 0)[None]}),
         (second, {"1": np.stack([sure(1, 0, 0), sure(0, 0, 1)]), "all": sure(1, 1, 0, confidence=0.75)[None]}),
     ]
     plain = sure(1, 1, 1, 1, 1, 0)
@@ -227,9 +253,10 @@ def finished(manifest, tmp_path_factory, quick):
     asked = []
     real = adaptation.adapted_scores
 
-    def watched(model, rows, training_set, *, seed):
+    def watched(model, rows, training_set, *, train, **settings):
+        assert not set(train) & set(rows)
         asked.append(rows.tolist())
-        return real(model, rows, training_set, seed=seed)
+        return real(model, rows, training_set, train=train, **settings)
 
     chosen = config(manifest, tmp_path_factory.mktemp("runs") / "run")
     with pytest.MonkeyPatch.context() as monkeypatch:
@@ -250,12 +277,13 @@ def test_a_run_scores_every_level(finished):
         assert [row["level"] for row in rows] == ["0", *LEVELS]
     for subset, rows in told["adapted"].items():
         assert [row["level"] for row in rows] == ["0", *LEVELS]
-        assert [row["draws"] for row in rows] == [1, 5, 5, 5, 5, 5, 1, 1]
+        assert [row["draws"] for row in rows] == [1, 5, 5, 5, 5, 5, 1, 1, 5, 5, 5, 5]
         by_level = {row["level"]: row for row in rows}
         for score in ("accuracy", "uar", "ece"):
             assert by_level["0"][score] == pytest.approx(told[subset][score])
-        # a speaker has nine clips, so the other eight are heard where ten or thirty are asked for
+        # a speaker has nine clips and the source eighteen: all others are known where more are asked for
         assert by_level["10"] | {"level": "30"} == by_level["30"]
+        assert by_level["source-20"] | {"level": "source-100"} == by_level["source-100"]
         assert by_level["10"]["uar_low"] == by_level["10"]["uar_high"]
     table = pd.read_csv(chosen.out / "adaptation.csv", dtype={"level": str})
     expected = as_table(told["adapted"])
@@ -266,7 +294,7 @@ def test_a_run_scores_every_level(finished):
 
 
 @pytest.mark.slow
-def test_the_bundles_graph_takes_a_speaker(finished):
+def test_the_bundle_takes_a_speaker_and_adapts_to_sources(finished, make_voice):
     path = finished[0].out / "model" / "model.onnx"
     session = onnxruntime.InferenceSession(path.read_bytes())
     assert [value.name for value in session.get_inputs()] == ["waveform"]
@@ -274,6 +302,12 @@ def test_the_bundles_graph_takes_a_speaker(finished):
     assert shapes == dict(zip(SPEAKER_INPUTS, ([1, 256], [1]), strict=True))
     card = json.loads((path.parent / "card.json").read_text())
     assert (card["model"], card["embedding"]) == ("adaptive", 256)
+    recognizer = Recognizer(path.parent)
+    adapter = load_adapter(path.parent / "adaptation.npz", recognizer.card)
+    assert adapter.within > 0 and np.abs(adapter.offsets).max() > 0
+    sounds = [(make_voice(seconds=0.5, pitch_hz=200 + 10 * n, seed=n), 16_000) for n in range(3)]
+    profile = recognizer.adapt_source(sounds)
+    assert dict(profile.composition).keys() == set(EMOTIONS)
 
 
 @pytest.mark.slow
@@ -281,7 +315,8 @@ def test_development_clips_and_two_emotions_are_enough(quick, manifest, tmp_path
     chosen = config(manifest, tmp_path / "run", protocol="random-70-15-15", emotions=("happy", "angry"))
     told = run(chosen).metrics["adapted"]
     for rows in (told["validation"], told["test"], *told["folds"]):
-        assert [row["level"] for row in rows] == ["0", *(level for level in LEVELS if level != "neutral")]
+        assert [row["level"] for row in rows] == ["0", *map(str, COUNTS), "all"]
+    assert not (chosen.out / "model" / "adaptation.npz").exists()  # two emotions are not enough
 
 
 class SearchedError(Exception):

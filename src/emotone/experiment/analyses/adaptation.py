@@ -1,13 +1,14 @@
-"""Scores of an adaptive model over the number of unlabelled clips of the speaker that adapt it.
+"""Scores of an adaptive model over the number of unlabelled clips of the speaker and of the source that adapt it.
 
-The clips are drawn among those that are held out together with the predicted clip.  Nothing is trained on them, and
-their labels are not used, except at the level "neutral".  At the level "all", the speaker's mean includes the predicted
-clip, as is common where features are standardised by speaker.
+The clips are drawn among those that are held out together with the predicted clip.  A source is a corpus.  Nothing is
+trained on these clips, and their labels are not used, except at the level "neutral".  At the level "all", the speaker's
+clips include the predicted clip, as is common where features are standardised by speaker.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -16,23 +17,100 @@ from numpy.typing import NDArray
 from emotone import files, metrics
 from emotone.experiment.fold_result import SUBSETS, Adapted, FoldResult, Scores
 from emotone.experiment.training_set import Rows, TrainingSet
+from emotone.recognition.adaptation import Adapter, fitted
+from emotone.recognition.model import AnyProfile
+from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 
 if TYPE_CHECKING:
     from emotone.models.deep.adaptive import AdaptiveClassifier
 
-#: Numbers of clips of the speaker, and the number of random draws for each predicted clip.
-COUNTS, N_DRAWS = (1, 3, 5, 10, 30), 5
+#: Numbers of clips of the speaker and of the source, and the number of random draws.
+COUNTS, SOURCE_COUNTS, N_DRAWS = (1, 3, 5, 10, 30), (5, 20, 100), 5
 #: All clips of the speaker, with the predicted clip; all neutral clips, without it.
 ALL, NEUTRAL = "all", "neutral"
-LEVELS = (*map(str, COUNTS), NEUTRAL, ALL)
+#: Clips of the speaker and of the source that are known together.
+N_WITHIN, N_SOURCE = 5, 20
+SOURCE_LEVELS = (*(f"source-{count}" for count in SOURCE_COUNTS), f"{N_WITHIN} in source-{N_SOURCE}")
+LEVELS = (*map(str, COUNTS), NEUTRAL, ALL, *SOURCE_LEVELS)
+_NOTHING = np.zeros(0, dtype=np.int64)
+_MODEL = "0" * 64  # profiles of a fold are not saved
 
-_Means = tuple[
-    NDArray[np.float32], NDArray[np.float64]
-]  # (r, e) mean embedding of a speaker's clips, (r,) their number
+
+class Step(NamedTuple):
+    """Clips to predict, and those of their speaker and of their source that are known; places among the rows."""
+
+    predicted: Rows
+    speaker: Rows = _NOTHING
+    source: Rows = _NOTHING
 
 
-def adapted_scores(model: Any, rows: Rows, training_set: TrainingSet, *, seed: int) -> Adapted:
-    """Predict clips after adaptation to other clips of their speakers.
+@dataclass(frozen=True, eq=False)
+class _Clips:
+    """Held-out clips, as a model embeds them: (r, e); its emotions (k,) and its temperature."""
+
+    adapter: Adapter
+    embedding: NDArray[np.float32]
+    emotions: Sequence[str]
+    temperature: float
+    #: Scores by step: where there are few clips, many draws are the same.
+    done: dict[tuple[bytes, ...], Scores] = field(default_factory=dict)
+
+    def after(self, steps: Iterable[Step]) -> Scores:
+        """Return the probabilities (r, k), not calibrated; those of clips in no step are plain."""
+        scores = self.adapter.scores(self.embedding, None, temperature=1.0)
+        for step in steps:
+            scores[step.predicted] = self._after(step)
+        return scores
+
+    def _after(self, step: Step) -> Scores:
+        key = tuple(places.tobytes() for places in step)
+        if key not in self.done:
+            profile: Profile = self._learnt(SourceProfile, step.source)
+            if step.speaker.size:
+                profile = self._learnt(SpeakerProfile, step.speaker, source=profile)
+            self.done[key] = self.adapter.scores(self.embedding[step.predicted], profile, temperature=1.0)
+        return self.done[key]
+
+    def _learnt(self, kind: type[AnyProfile], places: Rows, **source: Any) -> AnyProfile:
+        empty = kind(mean=(0.0,) * self.embedding.shape[1], n_clips=0, model=_MODEL, **source)
+        clips = self.embedding[places]
+        return self.adapter.learnt(empty, clips, emotions=self.emotions, temperature=self.temperature)
+
+
+def fitted_adapter(model: Any, rows: Rows, training_set: TrainingSet) -> Adapter | None:
+    """Measure how emotions move the embeddings of an adaptive model.
+
+    Parameters
+    ----------
+    model
+        A fitted pipeline whose last step is an `AdaptiveClassifier`.
+    rows
+        (r,) own clips on which it was trained; their copies are not used.
+
+    Returns
+    -------
+    What the bundle of the model needs to adapt; None if no known speaker has clips of three emotions.
+    """
+    classifier = cast("AdaptiveClassifier", model[-1])
+    table = training_set.corpus.table.iloc[rows]
+    known = rows[np.asarray(table["speaker"] != "")]
+    table = training_set.corpus.table.iloc[known]
+    try:
+        return fitted(
+            classifier.heads(),
+            classifier.embed(list(training_set.values[known])),
+            labels=np.searchsorted(model.classes_, training_set.labels[known]),
+            speakers=list(table["speaker"]),
+            corpora=list(table["corpus"]),
+        )
+    except ValueError:  # its only reason is too few emotions; with two, a mean says little about their composition
+        return None
+
+
+def adapted_scores(
+    model: Any, rows: Rows, training_set: TrainingSet, *, train: Rows, temperature: float, seed: int
+) -> Adapted:
+    """Predict clips after adaptation to other clips of their speakers and sources.
 
     Parameters
     ----------
@@ -40,67 +118,97 @@ def adapted_scores(model: Any, rows: Rows, training_set: TrainingSet, *, seed: i
         A fitted pipeline whose last step is an `AdaptiveClassifier`.
     rows
         (r,) own clips on which it was not trained.
+    train
+        Own clips on which it was trained.
+    temperature
+        Of its calibration, with which the composition of the clips is estimated.
     seed
         Random seed of the draws.
 
     Returns
     -------
-    Level -> probabilities (draws, r, k); levels without random draws have one.  If a speaker has fewer clips than the
-    level, all are used; unknown speakers have none.  Without the emotion neutral, its level is missing.
+    Level -> probabilities (draws, r, k), not calibrated; levels without random draws have one.  If a speaker or source
+    has fewer clips than the level, all are used; unknown speakers have none.  Without the emotion neutral, its level is
+    missing.  Without `fitted_adapter`, so are those of sources, and speakers are compared by their means alone.
     """
-    classifier = cast("AdaptiveClassifier", model.named_steps["classifier"])
-    embedding = classifier.embed(list(training_set.values[rows]))
-    speakers = _numbered(np.asarray(training_set.speakers)[rows])
-    neutral = np.asarray(training_set.corpus.table["emotion"])[rows] == NEUTRAL
-    rng = np.random.default_rng([seed, len(rows)])
-    means: dict[str, list[_Means]] = {
-        str(count): [_of_others(embedding, speakers, count=count, rng=rng) for _ in range(N_DRAWS)] for count in COUNTS
-    }
-    if NEUTRAL in training_set.emotions:
-        means[NEUTRAL] = [_of_others(embedding, speakers, among=neutral)]
-    means[ALL] = [_of_all(embedding, speakers)]
+    classifier = cast("AdaptiveClassifier", model[-1])
+    measured = fitted_adapter(model, train, training_set)
+    clips = _Clips(
+        adapter=measured or _unmeasured(classifier),
+        embedding=classifier.embed(list(training_set.values[rows])),
+        emotions=[training_set.emotions[number] for number in model.classes_],
+        temperature=temperature,
+    )
+    levels = steps_by_level(training_set.corpus.table.iloc[rows], rng=np.random.default_rng([seed, len(rows)]))
+    unknown = (*(() if NEUTRAL in training_set.emotions else (NEUTRAL,)), *(() if measured else SOURCE_LEVELS))
     result = {}
-    for level, draws in means.items():
-        scores = np.zeros((len(draws), len(rows), len(training_set.emotions)))
-        for number, (mean, n_clips) in enumerate(draws):
-            scores[number][:, model.classes_] = classifier.adapted_proba(embedding, mean=mean, n_clips=n_clips)
-        result[level] = scores
+    for level, draws in levels.items():
+        if level not in unknown:
+            result[level] = np.zeros((len(draws), len(rows), len(training_set.emotions)))
+            result[level][..., model.classes_] = [clips.after(steps) for steps in draws]
     return result
 
 
-def _numbered(speakers: NDArray[np.str_]) -> Rows:
-    """Return (r,) a number from 0 for each speaker, and -1 for unknown speakers."""
-    _, numbers = np.unique(speakers, return_inverse=True)
-    return np.where(speakers == "", -1, numbers).astype(np.int64)
+def _unmeasured(classifier: "AdaptiveClassifier") -> Adapter:
+    """Return an adapter that takes the mean of clips as it is, as the graph does."""
+    heads = {name: np.asarray(values, dtype=np.float64) for name, values in classifier.heads().items()}
+    members, k = heads["plain_bias"].shape
+    return Adapter(**heads, offsets=np.zeros((k, members * k)), within=np.ones(()))
 
 
-def _of_others(
-    embedding: NDArray[np.float32],
-    speakers: Rows,
-    *,
-    among: NDArray[np.bool_] | None = None,
-    count: int | None = None,
-    rng: np.random.Generator | None = None,
-) -> _Means:
-    """Average the other clips of each clip's speaker, all of them or ``count`` random ones."""
-    mean, n_clips = np.array(embedding), np.zeros(len(embedding))
-    usable = speakers >= 0 if among is None else (speakers >= 0) & among
-    for row, speaker in enumerate(speakers):
-        rows = np.flatnonzero((speakers == speaker) & usable)
-        rows = rows[rows != row]
-        if rng is not None and count is not None and len(rows) > count:
-            rows = rng.choice(rows, size=count, replace=False)
-        if len(rows):
-            mean[row], n_clips[row] = embedding[rows].mean(axis=0), len(rows)
-    return mean, n_clips
+def steps_by_level(table: pd.DataFrame, *, rng: np.random.Generator) -> dict[str, list[list[Step]]]:
+    """Return level -> the steps of each draw, for the clips of a table."""
+    names, corpora = np.asarray(table["speaker"]), np.asarray(table["corpus"])
+    voices = [np.flatnonzero(names == name) for name in np.unique(names[names != ""])]
+    sources = [np.flatnonzero(corpora == name) for name in np.unique(corpora)]
+    neutral = np.asarray(table["emotion"] == NEUTRAL)
+
+    def draws(groups: Sequence[Rows], count: int, kind: str) -> list[list[Step]]:
+        return [
+            [Step(predicted, **{kind: known}) for group in groups for predicted, known in _drawn(group, count, rng)]
+            for _ in range(N_DRAWS)
+        ]
+
+    levels = {str(count): draws(voices, count, "speaker") for count in COUNTS}
+    levels[NEUTRAL] = [[step for own in voices for step in _neutral(own, neutral[own])]]
+    levels[ALL] = [[Step(own, speaker=own) for own in voices]]
+    levels |= {f"source-{count}": draws(sources, count, "source") for count in SOURCE_COUNTS}
+
+    def within(step: Step) -> Step:
+        others = np.setdiff1d(np.flatnonzero(corpora == corpora[step.predicted[0]]), step.predicted)
+        return step._replace(source=_some(others, N_SOURCE, rng))
+
+    of_sources, of_voices = levels[f"source-{N_SOURCE}"], draws(voices, N_WITHIN, "speaker")
+    levels[SOURCE_LEVELS[-1]] = [
+        [*before, *map(within, steps)]  # unknown speakers have the source only
+        for before, steps in zip(of_sources, of_voices, strict=True)
+    ]
+    return levels
 
 
-def _of_all(embedding: NDArray[np.float32], speakers: Rows) -> _Means:
-    """Average all clips of each clip's speaker, itself included; their number is infinite, so the mean counts fully."""
-    mean = np.array(embedding)
-    for speaker in np.unique(speakers[speakers >= 0]):
-        mean[speakers == speaker] = embedding[speakers == speaker].mean(axis=0)
-    return mean, np.where(speakers >= 0, np.inf, 0.0)
+def _drawn(group: Rows, count: int, rng: np.random.Generator) -> Iterator[tuple[Rows, Rows]]:
+    """Split the clips of a group into parts, and draw for each ``count`` of the others, all if there are fewer.
+
+    There are two parts, so that few profiles have to be computed, and more where two would leave too few others.
+    """
+    n = len(group)
+    n_parts = max(2, -(-n // (n - count))) if n > count else n
+    for predicted in np.array_split(rng.permutation(group), n_parts):
+        others = np.setdiff1d(group, predicted)
+        yield predicted, _some(others, count, rng)
+
+
+def _some(places: Rows, count: int, rng: np.random.Generator) -> Rows:
+    return places if len(places) <= count else rng.choice(places, size=count, replace=False)
+
+
+def _neutral(own: Rows, is_neutral: NDArray[np.bool_]) -> Iterator[Step]:
+    """Yield the steps of a speaker of whom all neutral clips are known, except the predicted one."""
+    known = own[is_neutral]
+    if len(known) < len(own):
+        yield Step(own[~is_neutral], speaker=known)
+    for place in known:
+        yield Step(np.array([place]), speaker=known[known != place])
 
 
 def curve(folds: Sequence[tuple[Rows, Adapted]], *, plain: NDArray[np.float64], labels: Rows) -> list[dict[str, Any]]:
@@ -122,6 +230,8 @@ def curve(folds: Sequence[tuple[Rows, Adapted]], *, plain: NDArray[np.float64], 
     truth = np.concatenate([labels[rows] for rows, _ in folds])
     levels: dict[str, NDArray[np.float64]] = {"0": plain[None]}
     for level in folds[0][1]:
+        if not all(level in scores for _, scores in folds):  # a fold may have too few emotions for some levels
+            continue
         levels[level] = np.concatenate([scores[level] for _, scores in folds], axis=1)
     return [_scored(level, truth, draws) for level, draws in levels.items()]
 
