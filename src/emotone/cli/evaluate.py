@@ -10,8 +10,9 @@ from emotone.cli import console as output
 from emotone.cli import options, results
 from emotone.cli.app import command
 from emotone.cli.settings import takes
-from emotone.experiment.evaluate import N_SOURCE_CLIPS, Adapt
+from emotone.experiment.evaluate import Adapt
 from emotone.formatting import left_out_text
+from emotone.recognition.adaptation import SOURCE_CLIPS
 
 
 @command("evaluate runs/svm/model emodb --data data", "evaluate default emodb --data data --adapt both")
@@ -22,7 +23,7 @@ def evaluate(
     adapt: Annotated[
         Adapt,
         typer.Option(
-            help=f"First adapt without labels: to each corpus on {N_SOURCE_CLIPS} clips (source), to each speaker on "
+            help=f"First adapt without labels: to each corpus on {SOURCE_CLIPS} clips (source), to each speaker on "
             "all their clips (speaker), or to the speaker within the corpus (both)."
         ),
     ] = "none",

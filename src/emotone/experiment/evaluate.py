@@ -16,6 +16,7 @@ from emotone import audio, files, metrics
 from emotone.corpora import Corpus, Rejected, count_groups, load
 from emotone.errors import AudioError, ConfigError, CorpusError, EmotoneError, MissingExtraError
 from emotone.progress import Progress, part
+from emotone.recognition.adaptation import SOURCE_CLIPS
 from emotone.recognition.model import AnyProfile
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import Profile, SourceProfile
@@ -27,13 +28,11 @@ N_THREADS = 2  # only the decoder and the model release the interpreter lock
 SETTINGS = "evaluation.json"
 #: What a model adapts to, without labels, before it predicts.
 Adapt = Literal["none", "source", "speaker", "both"]
-#: Clips of a corpus from which its profile is made.
-N_SOURCE_CLIPS = 20
 _ADAPTED = {
     "none": "",
-    "source": f", adapted to each corpus by {N_SOURCE_CLIPS} of its clips, unlabelled",
+    "source": f", adapted to each corpus by {SOURCE_CLIPS} of its clips, unlabelled",
     "speaker": ", adapted to each speaker by all of the speaker's clips, unlabelled",
-    "both": f", adapted to each corpus by {N_SOURCE_CLIPS} of its clips, and within it to each speaker by all of the "
+    "both": f", adapted to each corpus by {SOURCE_CLIPS} of its clips, and within it to each speaker by all of the "
     "speaker's clips, unlabelled",
 }
 _Item = TypeVar("_Item")
@@ -141,7 +140,7 @@ def _profiles(
         of_corpora = {name: clips[clips["corpus"] == name] for name, _ in pairs}
         sources = _adapted(
             {
-                name: partial(recognizer.adapt_source, _sources(rows.iloc[_spread(len(rows), N_SOURCE_CLIPS)]))
+                name: partial(recognizer.adapt_source, _sources(rows.iloc[_spread(len(rows), SOURCE_CLIPS)]))
                 for name, rows in of_corpora.items()
             },
             progress=part(progress, 0, share),

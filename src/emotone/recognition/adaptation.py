@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from emotone.errors import BundleError
+from emotone.errors import BundleError, ConfigError
 from emotone.files import read_regular
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 
@@ -248,6 +248,11 @@ def fitted(
         (n,) number of each clip's emotion, from 0.
     speakers, corpora
         (n,) names.  Speakers of fewer than three emotions are left out.
+
+    Raises
+    ------
+    ConfigError
+        No speaker is left.
     """
     k = heads["plain_bias"].shape[1]
     arrays = {name: np.asarray(value, np.float64) for name, value in heads.items()}
@@ -267,7 +272,7 @@ def fitted(
             squares, n_squares = squares + float(np.sum(away**2)), n_squares + away.size
         offsets.setdefault(voice.split("|")[0], []).append(row)
     if not offsets:
-        raise ValueError("no speaker has clips of three emotions; adaptation can't be measured")
+        raise ConfigError("no speaker has clips of three emotions; expected one at least, to measure adaptation")
     by_corpus = np.array([_mean_of_known(np.array(rows)) for rows in offsets.values()])
     mean = np.nan_to_num(_mean_of_known(by_corpus))
     return Adapter(**arrays, offsets=mean - mean.mean(axis=0), within=np.sqrt(np.float64(squares / max(n_squares, 1))))

@@ -158,7 +158,7 @@ def test_scores_are_those_of_the_adapter():
     embedding = model[-1].embed(list(toys.values[rows]))[own]
     adapter = adaptation.fitted_adapter(model, train, toys)
     empty = SpeakerProfile(mean=(0.0,) * embedding.shape[1], n_clips=0, model="0" * 64)
-    profile = adapter.learnt(empty, embedding, emotions=("neutral", "sad", "angry"), temperature=1.7)
+    profile = adapter.extended(empty, embedding, emotions=("neutral", "sad", "angry"), temperature=1.7)
     expected = adapter.scores(embedding, profile, temperature=1.0)
     np.testing.assert_allclose(found["all"][0][own][:, [0, 2, 3]], expected)
 

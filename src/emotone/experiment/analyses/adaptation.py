@@ -15,9 +15,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from emotone import files, metrics
+from emotone.errors import ConfigError
 from emotone.experiment.fold_result import SUBSETS, Adapted, FoldResult, Scores
 from emotone.experiment.training_set import Rows, TrainingSet
-from emotone.recognition.adaptation import Adapter, fitted
+from emotone.recognition.adaptation import SOURCE_CLIPS, Adapter, fitted
 from emotone.recognition.model import AnyProfile
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 
@@ -29,7 +30,7 @@ COUNTS, SOURCE_COUNTS, N_DRAWS = (1, 3, 5, 10, 30), (5, 20, 100), 5
 #: All clips of the speaker, with the predicted clip; all neutral clips, without it.
 ALL, NEUTRAL = "all", "neutral"
 #: Clips of the speaker and of the source that are known together.
-N_WITHIN, N_SOURCE = 5, 20
+N_WITHIN, N_SOURCE = 5, SOURCE_CLIPS
 SOURCE_LEVELS = (*(f"source-{count}" for count in SOURCE_COUNTS), f"{N_WITHIN} in source-{N_SOURCE}")
 LEVELS = (*map(str, COUNTS), NEUTRAL, ALL, *SOURCE_LEVELS)
 _NOTHING = np.zeros(0, dtype=np.int64)
@@ -65,16 +66,16 @@ class _Clips:
     def _after(self, step: Step) -> Scores:
         key = tuple(places.tobytes() for places in step)
         if key not in self.done:
-            profile: Profile = self._learnt(SourceProfile, step.source)
+            profile: Profile = self._profile(SourceProfile, step.source)
             if step.speaker.size:
-                profile = self._learnt(SpeakerProfile, step.speaker, source=profile)
+                profile = self._profile(SpeakerProfile, step.speaker, source=profile)
             self.done[key] = self.adapter.scores(self.embedding[step.predicted], profile, temperature=1.0)
         return self.done[key]
 
-    def _learnt(self, kind: type[AnyProfile], places: Rows, **source: Any) -> AnyProfile:
+    def _profile(self, kind: type[AnyProfile], places: Rows, **source: Any) -> AnyProfile:
         empty = kind(mean=(0.0,) * self.embedding.shape[1], n_clips=0, model=_MODEL, **source)
         clips = self.embedding[places]
-        return self.adapter.learnt(empty, clips, emotions=self.emotions, temperature=self.temperature)
+        return self.adapter.extended(empty, clips, emotions=self.emotions, temperature=self.temperature)
 
 
 def fitted_adapter(model: Any, rows: Rows, training_set: TrainingSet) -> Adapter | None:
@@ -103,7 +104,7 @@ def fitted_adapter(model: Any, rows: Rows, training_set: TrainingSet) -> Adapter
             speakers=list(table["speaker"]),
             corpora=list(table["corpus"]),
         )
-    except ValueError:  # its only reason is too few emotions; with two, a mean says little about their composition
+    except ConfigError:  # with two emotions, a mean says little about their composition
         return None
 
 
