@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emotone.metrics import SCORES
-from emotone.recognition.card import GRAPH, HEARD, SPEAKER, SPEECH
+from emotone.recognition.card import ADAPTATION, GRAPH, HEARD, SPEAKER, SPEECH
 
 
 def readme(card: Mapping[str, Any]) -> str:
@@ -147,12 +147,14 @@ def _usage(card: Mapping[str, Any]) -> list[str]:
 
 
 def _adaptation(card: Mapping[str, Any]) -> str:
+    files = f" Emotone adapts with `{ADAPTATION}`; other programs can use the graph." if "adaptation" in card else ""
+    width = card.get("embedding", card["features"])
     return (
-        "It adapts to a speaker: `emotone predict clip.wav --model . --adapt-to DIR`, with a folder of a few clips of "
-        "the same person, which need no labels; any emotions will do. In the graph these "
-        f"are two optional inputs, float32: `{SPEAKER}` [1, {card.get('embedding', card['features'])}], the mean "
-        f"`embedding` of those clips, and `{HEARD}` [1], how many they were. Without them the answer is that for a "
-        "speaker of whom nothing is known."
+        "It adapts to a source (microphone, room, language) by itself: `emotone predict FOLDER --model .`, and to a "
+        "speaker: `emotone predict clip.wav --model . --adapt-to DIR`, with a folder of a few clips of the person, which "
+        f"need no labels; any emotions will do.{files} In the graph these are two optional inputs, float32: `{SPEAKER}` "
+        f"[1, {width}], the mean `embedding` of those clips, and `{HEARD}` [1], how many they were. Without them the "
+        "answer is that for a speaker of whom nothing is known."
     )
 
 
