@@ -153,8 +153,8 @@ def _adaptation(card: Mapping[str, Any]) -> str:
         "It adapts to a source (microphone, room, language) by itself: `emotone predict FOLDER --model .`, and to a "
         "speaker: `emotone predict clip.wav --model . --adapt-to DIR`, with a folder of a few clips of the person, "
         f"which need no labels; any emotions will do.{files} In the graph these are two optional inputs, float32: "
-        f"`{SPEAKER}` [1, {width}], the mean `embedding` of those clips, and `{HEARD}` [1], how many they were. Without "
-        "them the answer is that for a speaker of whom nothing is known."
+        f"`{SPEAKER}` [1, {width}], the mean `embedding` of those clips, and `{HEARD}` [1], how many they were. "
+        "Without them the answer is that for a speaker of whom nothing is known."
     )
 
 
