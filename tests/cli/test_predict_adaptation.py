@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -202,3 +204,39 @@ def test_speaker_is_no_source(bundle, speaker, file, tmp_path):
     predict(file, "--model", bundle, "--adapt-to", speaker, "--save-profile", saved)
     result = predict(file, "--model", bundle, "--source-profile", saved)
     assert result.exit_code == 1 and "is the profile of a speaker, expected that of a source" in result.stderr
+
+
+def test_named_source_and_none_exclude_each_other(bundle, file, tmp_path):
+    result = predict(file, "--model", bundle, "--adapt", "none", "--source-profile", tmp_path / "archive.json")
+    assert result.exit_code == 2 and "--source-profile names a source" in result.stderr
+
+
+def test_channel_is_that_of_the_speaker_too(bundle, file, tmp_path):
+    """Two people on two channels: adapting to the left one adapts to that person alone."""
+    loud, soft = handmade.tone(0.25), handmade.tone(0.05)
+    write_wav(tmp_path / "call.wav", np.stack([loud, soft], axis=1))
+    write_wav(tmp_path / "loud.wav", loud)
+    common = (file, "--model", bundle, "--format", "json", "--adapt-to")
+    left, both, alone = (
+        scores(predict(*common, tmp_path / name, "--channel", channel))["clip.wav"]
+        for name, channel in (("call.wav", "left"), ("call.wav", "mix"), ("loud.wav", "mix"))
+    )
+    assert left == pytest.approx(alone, abs=1e-3) and both != pytest.approx(alone, abs=1e-2)
+
+
+def test_csv_names_on_stderr_what_it_was_adapted_to(bundle, archive):
+    result = predict(archive, "--model", bundle, "--format", "csv")
+    assert "adapted to 10 clips of the source" in result.stderr and "adapted to" not in result.stdout
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_pipe_does_not_count_for_the_source(bundle, archive, tmp_path):
+    """It can be read once, and is needed for its own prediction."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes((archive / "3.wav").read_bytes()), daemon=True)
+    writer.start()
+    files = [archive / f"{number}.wav" for number in range(10)]
+    result = predict(pipe, *files, "--model", bundle, "--format", "json")
+    assert result.exit_code == 0, result.stderr
+    assert scores(result)["pipe"] == scores(result)["3.wav"]

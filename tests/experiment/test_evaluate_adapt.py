@@ -246,7 +246,7 @@ def test_both_is_the_speaker_within_the_corpus_and_the_corpus_for_nobody_known(b
     found = {"/".join(path.split("/")[-2:]): profile.adapted for path, profile in profiles.items()}
     assert found["quiet/anna-0.wav"] == {"source": 20, "speaker": 40}
     assert found["loud/anna-0.wav"] == {"source": 3, "speaker": 2}
-    assert found["quiet/somebody-0.wav"] == {"source": 20}
+    assert found["quiet/somebody-0.wav"] == {"source": 20, "speaker": 0}
 
 
 def test_unknown_word_for_adapt_is_refused(bundle, tmp_path):

@@ -60,7 +60,7 @@ def test_voice_that_sounds_neutral_is_right_once_it_is_known(adapter):
     for kind in (SpeakerProfile, SourceProfile):
         profile = heard(adapter, clips(LABELS, voice=MOVED, seed=6), kind)
         assert right(adapter, test, LABELS, profile) > 0.9 and adapter.evenness(profile) > 0.4
-        assert profile.adapted == {kind.kind: 100}
+        assert profile.adapted[kind.kind] == 100
 
 
 def test_clips_of_one_emotion_are_not_taken_for_the_usual_voice(adapter):

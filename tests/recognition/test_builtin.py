@@ -8,6 +8,7 @@ import pytest
 from emotone import audio, emotions
 from emotone.preprocessing import DEFAULT as PREPROCESSING
 from emotone.recognition import adaptation, card, model_card
+from emotone.recognition.prediction import NOT_ADAPTED
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.session import DEFAULT_FOLDER, checked_session
@@ -84,7 +85,7 @@ def test_recording_adapts_to_itself(recognizer):
     sounds = [audio.read(path) for path in WAVS] * 3
     recording = np.concatenate([np.concatenate([sound, np.zeros(16_000, np.float32)]) for sound in sounds]), 16_000
     plain, adapted = (recognizer.timeline(recording, adapt=adapt) for adapt in (False, True))
-    assert plain.adapted == {} and adapted.adapted["source"] >= 8
+    assert plain.adapted == NOT_ADAPTED and adapted.adapted["source"] >= 8
     assert adapted.spoken_s == pytest.approx(plain.spoken_s)
     first, second = (timeline.to_dict()["segments"] for timeline in (plain, adapted))
     assert first != second and second[0]["adapted"]["source"] == adapted.adapted["source"]

@@ -92,7 +92,8 @@ def test_a_prediction_gives_what_a_source_learns_from_it(tmp_path):
     recording = np.concatenate([recording, handmade.tone(0.04, seconds=2)]), RATE
     source = recognizer.adapt_source([clip(0.1)])
     prediction, embeddings = recognizer.predict_with_embeddings(recording, profile=source)
-    assert prediction == recognizer.predict(recording, profile=source) and prediction.adapted == {"source": 1}
+    assert prediction == recognizer.predict(recording, profile=source)
+    assert prediction.adapted == {"source": 1, "speaker": 0}
     assert embeddings == pytest.approx(np.array([[0.2], [0.15]]), abs=0.01)
     assert recognizer.extended(source, embeddings) == recognizer.adapt_source([recording], profile=source)
     for nothing in (clip(0.04), (silence, RATE)):
@@ -188,3 +189,21 @@ def test_result_that_a_profile_makes_infinite_is_an_error(recognizer):
 
 def test_profile_is_one_of_the_packages_names():
     assert emotone.SpeakerProfile is SpeakerProfile
+
+
+@pytest.mark.parametrize("adapt", ["none", "speaker", 1, None])
+def test_words_are_no_switches(recognizer, adapt):
+    for call in (
+        lambda: recognizer.stream(rate=RATE, adapt=adapt),
+        lambda: recognizer.timeline(clip(0.1), adapt=adapt),
+    ):
+        with pytest.raises(ConfigError, match=f"adapt is {adapt!r}; expected True or False"):
+            call()
+
+
+def test_speaker_is_no_source(recognizer):
+    voice = recognizer.adapt([clip(0.2)])
+    with pytest.raises(ConfigError, match="expected a SourceProfile"):
+        recognizer.adapt([clip(0.2)], source=voice)
+    with pytest.raises(ConfigError, match="expected a SourceProfile"):
+        recognizer.adapt_source([clip(0.2)], profile=voice)

@@ -200,7 +200,7 @@ def test_each_utterance_tells_how_the_speaker_sounds_for_those_after_it(adaptive
 def test_a_profile_is_used_and_without_adaptation_stays(adaptive):
     profile = adaptive.adapt([(handmade.tone(0.15), RATE)] * 5)
     events, stream = heard(adaptive, spoken((0.15, 2.0), 1.0), profile=profile)
-    assert stream.profile == profile and events[-1].prediction.adapted == {"speaker": 5}
+    assert stream.profile == profile and events[-1].prediction.adapted == {"source": 0, "speaker": 5}
     grown, stream = heard(adaptive, spoken((0.15, 2.0), 1.0), profile=profile, adapt=True)
     assert stream.profile.n_clips == 6
 
@@ -219,7 +219,7 @@ def test_events_as_json(recognizer):
     assert written["emotion"] == written["label"] == "sad" and written["speech"] is None
 
     unsure = replace(events[-1].prediction, emotion=None)
-    written = Event("emotion", 1.0, replace(unsure, adapted={"speaker": 2})).to_dict()
+    written = Event("emotion", 1.0, replace(unsure, adapted={"source": 0, "speaker": 2})).to_dict()
     assert (written["emotion"], written["label"]) == (None, "unsure")
     assert written["adapted"] == {"source": 0, "speaker": 2}
     silent = Event("emotion", 1.0, replace(unsure, speech=0.1)).to_dict()

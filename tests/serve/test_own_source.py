@@ -36,7 +36,10 @@ def test_each_prediction_is_made_within_what_was_heard_before_it(adaptive):
     for n in (1, 2):
         known = adaptive.adapt_source(clips[:n])
         prediction = source.predict(clips[n])
-        assert prediction == adaptive.predict(clips[n], profile=known) and prediction.adapted == {"source": n}
+        assert prediction == adaptive.predict(clips[n], profile=known) and prediction.adapted == {
+            "source": n,
+            "speaker": 0,
+        }
     assert source.profile == adaptive.adapt_source(clips) and source.n_utterances == 3
 
 
@@ -48,7 +51,7 @@ def test_a_long_recording_is_not_the_whole_source_and_learning_ends(adaptive):
         source.predict(clip(0.2))
     source.predict(recording(8))
     full = source.profile
-    assert full.n_clips == MOST and source.predict(clip(0.02)).adapted == {"source": MOST}
+    assert full.n_clips == MOST and source.predict(clip(0.02)).adapted == {"source": MOST, "speaker": 0}
     assert source.profile == full
 
 

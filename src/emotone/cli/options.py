@@ -97,7 +97,7 @@ SaveProfile = Annotated[
     typer.Option(
         metavar="FILE",
         rich_help_panel="Adaptation",
-        help="Save the profile as JSON: that of the speaker with --adapt-to, otherwise that of the source.",
+        help="Save the profile as JSON: that of --adapt-to, or without it that of the source (not of a timeline).",
         show_default="not saved",
     ),
 ]

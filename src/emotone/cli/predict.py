@@ -11,10 +11,10 @@ from emotone.cli import console as output
 from emotone.cli import options
 from emotone.cli.answers import Answer, Answers
 from emotone.cli.app import command
-from emotone.cli.profiles import adapted_text, estimated_source, profile_of
+from emotone.cli.profiles import Reading, adapted_text, check_adapt, estimated_source, profile_of
 from emotone.cli.recordings import recordings, source_of
 from emotone.progress import Progress
-from emotone.recognition.prediction import NO_SPEECH, UNSURE, Prediction
+from emotone.recognition.prediction import NO_SPEECH, NOT_ADAPTED, UNSURE, Prediction
 from emotone.recognition.timeline_formats import CSV_COLUMNS
 
 if TYPE_CHECKING:
@@ -165,23 +165,31 @@ def predict(
 
     if timeline:
         raise typer.BadParameter("--timeline is now a separate command: emotone timeline FILE")
+    check_adapt(adapt, source_file=source_profile)
     raw_format = options.raw_format(raw, track=track)
+    reading = Reading(channel, track, raw_format)
     recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
         paths = recordings(files, raw=raw_format)
 
+        is_estimated = False
+
         def estimate() -> SourceProfile | None:
-            return estimated_source(recognizer, paths, channel=channel, track=track, raw=raw_format, progress=progress)
+            nonlocal is_estimated
+            source = estimated_source(recognizer, paths, reading, progress)
+            is_estimated = source is not None
+            return source
 
         profile = profile_of(
             recognizer,
             adapt_to,
+            reading=reading,
             source_file=source_profile,
             estimate_source=estimate if adapt == "auto" else None,
             save_to=save_profile,
             progress=progress,
         )
-        adapted = {} if profile is None else profile.adapted
+        adapted = adapted_text(NOT_ADAPTED if profile is None else profile.adapted, is_automatic=is_estimated)
 
         def predict_file(path: str, progress: Progress) -> Prediction:
             source = source_of(path, raw=raw_format)
@@ -192,10 +200,11 @@ def predict(
             output.print_json(answer.to_dict() for answer in answers)
         elif format == "csv":
             output.print_csv(_csv_rows(answers, emotions=recognizer.emotions))
+            if adapted:
+                output.note(adapted)
         else:
             table = Table(
                 (path if isinstance(path, str) else path.file for path in paths), emotions=recognizer.emotions
             )
-            text = adapted_text(adapted, is_automatic=source_profile is None)
-            _print_table(answers, table, recognizer=recognizer, adapted=text)
+            _print_table(answers, table, recognizer=recognizer, adapted=adapted)
     answers.finish()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from emotone.errors import AudioError, EmotoneError
 from emotone.progress import Progress
 
 if TYPE_CHECKING:
-    from emotone.audio import Channel
+    from emotone.audio import AudioSource, Channel
     from emotone.audio.raw import RawFormat
     from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
     from emotone.recognition.recognizer import Recognizer
@@ -26,10 +26,36 @@ if TYPE_CHECKING:
 _COUNTED_S = 20.0
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a command reads its recordings: channel, track, and the format of headerless sound."""
+
+    channel: Channel = "mix"
+    track: int | None = None
+    raw: RawFormat | None = None
+
+    def beginning(self, name: str) -> AudioSource:
+        """Return the part of a recording that counts for the source."""
+        from emotone import audio
+
+        with audio.open_recording(source_of(name, raw=self.raw), channel=self.channel, track=self.track) as recording:
+            return next(recording.blocks(_COUNTED_S)), audio.SAMPLE_RATE
+
+    def whole(self, name: str) -> AudioSource:
+        """Return what a recognizer adapts to; the channel of a recording is read into memory."""
+        from emotone import audio
+
+        source = source_of(name, raw=self.raw)
+        if self.channel == "mix" and self.track is None:
+            return source
+        return audio.read(source, channel=self.channel, track=self.track), audio.SAMPLE_RATE
+
+
 def profile_of(
     recognizer: Recognizer,
     adapt_to: str | None,
     *,
+    reading: Reading = Reading(),
     source_file: Path | None = None,
     estimate_source: Callable[[], SourceProfile | None] | None = None,
     save_to: Path | None = None,
@@ -56,7 +82,7 @@ def profile_of(
         recognizer.check_profile(source)
     elif estimate_source is not None:
         source = estimate_source()
-    profile: Profile | None = source if adapt_to is None else _speaker(recognizer, adapt_to, source, progress)
+    profile: Profile | None = source if adapt_to is None else _speaker(recognizer, adapt_to, source, reading, progress)
     if save_to is not None:
         if profile is None:
             raise AudioError(
@@ -67,32 +93,31 @@ def profile_of(
     return profile
 
 
+def check_adapt(adapt: str, *, source_file: Path | None) -> None:
+    """Refuse ``--adapt none`` together with a source."""
+    if adapt == "none" and source_file is not None:
+        raise typer.BadParameter("--adapt is none, and --source-profile names a source; leave out one of the two")
+
+
 def estimated_source(
-    recognizer: Recognizer,
-    files: Sequence[str | Answer[Any]],
-    *,
-    channel: Channel,
-    track: int | None,
-    raw: RawFormat | None,
-    progress: Progress | None,
+    recognizer: Recognizer, files: Sequence[str | Answer[Any]], reading: Reading, progress: Progress | None
 ) -> SourceProfile | None:
-    """Estimate the source from some of the recordings of a command; None if there are too few, or too little speech."""
-    from emotone import audio
+    """Estimate the source from some of the recordings of a command; None if there are too few, or too little speech.
+
+    Pipes are left out, since they can be read once.
+    """
     from emotone.recognition.adaptation import FEWEST_CLIPS, SOURCE_CLIPS
 
-    names = [file for file in files if isinstance(file, str) and file not in STDIN]
+    names = [file for file in files if isinstance(file, str) and file not in STDIN and os.path.isfile(file)]
     if not recognizer.adapts or len(names) < FEWEST_CLIPS:
         return None
     n_chosen = min(SOURCE_CLIPS, len(names))
-    chosen = [names[number * len(names) // n_chosen] for number in range(n_chosen)]
     clips = []
-    for number, name in enumerate(chosen):
+    for number in range(n_chosen):
         try:
-            with audio.open_recording(source_of(name, raw=raw), channel=channel, track=track) as recording:
-                samples = next(recording.blocks(_COUNTED_S))
+            clips.append(reading.beginning(names[number * len(names) // n_chosen]))
         except EmotoneError:
             continue  # its prediction reports the error
-        clips.append((samples, audio.SAMPLE_RATE))
         if progress is not None:
             progress(number + 1, 2 * n_chosen, "adapting to the source")
     try:
@@ -103,7 +128,7 @@ def estimated_source(
 
 
 def _speaker(
-    recognizer: Recognizer, named: str, source: SourceProfile | None, progress: Progress | None
+    recognizer: Recognizer, named: str, source: SourceProfile | None, reading: Reading, progress: Progress | None
 ) -> SpeakerProfile:
     """Return the speaker's profile of ``--adapt-to``, within the source if it is known."""
     if named.lower().endswith(".json") and not os.path.isdir(named):
@@ -113,8 +138,13 @@ def _speaker(
         recognizer.check_profile(profile)
         return profile if source is None else replace(profile, source=source)
     files = recordings([named])
-    clips = [source_of(file) for file in files if not isinstance(file, Answer)]
-    failed = [file.error for file in files if isinstance(file, Answer)]
+    clips, failed = [], [file.error for file in files if isinstance(file, Answer)]
+    for file in files:
+        if not isinstance(file, Answer):
+            try:
+                clips.append(reading.whole(file))
+            except AudioError as error:
+                failed.append(str(error))
     if failed and not clips:
         raise AudioError(failed[0])
     profile = recognizer.adapt(clips, source=source, progress=progress)
@@ -127,6 +157,6 @@ def _speaker(
 def adapted_text(adapted: Mapping[str, int], *, is_automatic: bool) -> str:
     """Say to what answers are adapted; empty if to nothing."""
     named = {"source": "the source", "speaker": "the speaker"}
-    parts = [f"{n} clip{'s' if n > 1 else ''} of {named[kind]}" for kind, n in adapted.items()]
-    switch = "; --adapt none leaves it out" if is_automatic and "source" in adapted else ""
+    parts = [f"{n} clip{'s' if n > 1 else ''} of {named[kind]}" for kind, n in adapted.items() if n]
+    switch = "; --adapt none leaves it out" if is_automatic and adapted["source"] else ""
     return f"adapted to {' and '.join(parts)}{switch}" if parts else ""

@@ -16,7 +16,7 @@ from emotone.cli import console as output
 from emotone.cli import options
 from emotone.cli.answers import Answer, Answers
 from emotone.cli.app import command
-from emotone.cli.profiles import adapted_text, profile_of
+from emotone.cli.profiles import Reading, adapted_text, check_adapt, profile_of
 from emotone.cli.recordings import recordings, source_of
 from emotone.errors import ConfigError
 from emotone.formatting import clock
@@ -116,8 +116,8 @@ def _print_tables(done: Iterable[tuple[str, Timeline]], *, threshold: float, is_
         shares = ", ".join(f"{label} {100 * share:.0f} %" for label, share in timeline.shares().items())
         spoken = f"{clock(timeline.spoken_s, decimals=1)} of {clock(timeline.duration_s, decimals=1)} is speech"
         console.print(f"{spoken}: {shares}" if shares else spoken, style="dim")
-        if timeline.adapted:
-            console.print(adapted_text(timeline.adapted, is_automatic=is_automatic), style="dim")
+        if adapted := adapted_text(timeline.adapted, is_automatic=is_automatic):
+            console.print(adapted, style="dim")
         sys.stdout.flush()
     if has_unsure:
         console.print(output.unsure_text(threshold), style="dim")
@@ -173,12 +173,21 @@ def timeline(
     """
     from emotone.recognition.recognizer import Recognizer
 
+    check_adapt(adapt, source_file=source_profile)
     _check_outputs(files, out=out, picture=picture, profile=save_profile)
     raw_format = options.raw_format(raw, track=track)
     recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
     adapts = adapt == "auto" and recognizer.adapts
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
-        profile = profile_of(recognizer, adapt_to, source_file=source_profile, save_to=save_profile, progress=progress)
+        profile = profile_of(
+            recognizer,
+            adapt_to,
+            reading=Reading(channel, track, raw_format),
+            source_file=source_profile,
+            save_to=save_profile,
+            progress=progress,
+        )
+        is_automatic = adapts and (profile is None or not profile.adapted["source"])
         paths = recordings(files, raw=raw_format)
         _check_number(paths, format=format, has_output=out is not None or picture is not None)
 
@@ -192,7 +201,7 @@ def timeline(
 
         answers = Answers(paths, predict_file, progress=progress)
         if out is None:
-            _show(answers, format=format, threshold=recognizer.threshold, is_automatic=source_profile is None)
+            _show(answers, format=format, threshold=recognizer.threshold, is_automatic=is_automatic)
         else:
             for _ in _done(answers):
                 if sys.stdout.writable():  # not if it was closed

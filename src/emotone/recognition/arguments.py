@@ -66,6 +66,12 @@ def check_several(sources: object, *, name: str) -> None:
         raise ConfigError(f"{name} has the type {type(sources).__name__}; expected several recordings: give a list")
 
 
+def check_switch(name: str, value: object) -> None:
+    """Raise `ConfigError` unless the argument is True or False: a word such as "none" would be taken for True."""
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name} is {value!r:.80}; expected True or False")
+
+
 def check_samples(samples: Any) -> None:
     """Raise `AudioError` unless the argument is an array (n,) that a model can run on."""
     shape = samples.shape if isinstance(samples, np.ndarray) else None

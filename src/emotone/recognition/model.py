@@ -85,7 +85,7 @@ class Model:
             inputs |= profile.inputs() if self._adapter is None else {}
         names = ["scores", "embedding", *([card.SPEECH] if self.checks_speech else [])]
         (scores,), embedding, *speech = self._session.run(names, inputs)
-        if self._adapter is not None and profile is not None and profile.adapted:
+        if self._adapter is not None and profile is not None and any(profile.adapted.values()):
             (scores,) = self._adapter.scores(embedding, profile, temperature=self._temperature).astype(np.float32)
         if not (np.isfinite(scores).all() and np.isfinite(embedding).all()):
             raise FeatureError(

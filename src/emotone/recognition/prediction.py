@@ -12,6 +12,9 @@ UNSURE, NO_SPEECH = "unsure", "no speech"
 #: Below this probability of speech, the label is "no speech".
 SPEECH_THRESHOLD = 0.5
 
+#: Number of clips that an answer without a profile is adapted to.
+NOT_ADAPTED = {"source": 0, "speaker": 0}
+
 #: Notes of predictions.
 TIMELINE_NOTE = (
     "the recording is longer than {:g} s: this is the mean over its speech; a timeline shows how the emotion changes"
@@ -38,7 +41,7 @@ class Prediction:
     notes
         Sentences on what else there is to know about the recording.
     adapted
-        "source" and "speaker" -> number of clips of the profile that was used; a profile without clips is left out.
+        "source" and "speaker" -> number of clips that the answer is adapted to.
     """
 
     emotion: str | None
@@ -48,7 +51,7 @@ class Prediction:
     end_s: float
     speech: float | None = None
     notes: tuple[str, ...] = ()
-    adapted: Mapping[str, int] = field(default_factory=dict)
+    adapted: Mapping[str, int] = field(default_factory=NOT_ADAPTED.copy)
 
     @classmethod
     def from_scores(
@@ -101,13 +104,8 @@ class Prediction:
             "scores": {emotion: round(score, 6) for emotion, score in self.scores.items()},
             "speech": None if self.speech is None else round(self.speech, 6),
             "notes": list(self.notes),
-            "adapted": counts(self.adapted),
+            "adapted": dict(self.adapted),
         }
-
-
-def counts(adapted: Mapping[str, int]) -> dict[str, int]:
-    """Return the number of clips of the source and of the speaker that a model adapted to, for JSON."""
-    return {kind: adapted.get(kind, 0) for kind in ("source", "speaker")}
 
 
 def shares(segments: Iterable[Prediction]) -> dict[str, float]:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from emotone import files
 from emotone.errors import BundleError, ConfigError
 from emotone.recognition.card import HEARD, SPEAKER
+from emotone.recognition.prediction import NOT_ADAPTED
 from emotone.recognition.versioned_json import check_object, parse, short
 
 #: Format version of new profiles.  Profiles of this and older versions can be read.
@@ -86,8 +87,8 @@ class Profile:
 
     @property
     def adapted(self) -> dict[str, int]:
-        """Kind of profile -> number of its clips, of those profiles that have any."""
-        return {self.kind: self.n_clips} if self.n_clips else {}
+        """Number of clips that are known of the "source" and of the "speaker"."""
+        return NOT_ADAPTED | {self.kind: self.n_clips}
 
     def updated(self, embedding: Numbers) -> Self:
         """Return the profile with one more clip, of which only the embedding is known; `Recognizer.adapt` uses more.
@@ -229,8 +230,8 @@ class SpeakerProfile(Profile):
 
     @property
     def adapted(self) -> dict[str, int]:
-        """Kind of profile -> number of its clips, of those profiles that have any."""
-        return ({} if self.source is None else self.source.adapted) | super().adapted
+        """Number of clips that are known of the "source" and of the "speaker"."""
+        return {"source": 0 if self.source is None else self.source.n_clips, "speaker": self.n_clips}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the JSON file."""

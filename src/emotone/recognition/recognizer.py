@@ -18,9 +18,16 @@ from emotone.audio.speech_detector import Gate
 from emotone.errors import EmotoneError, SilenceError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
-from emotone.recognition.arguments import check_samples, check_several, chosen_emotions, open_checked, restricted
+from emotone.recognition.arguments import (
+    check_samples,
+    check_several,
+    check_switch,
+    chosen_emotions,
+    open_checked,
+    restricted,
+)
 from emotone.recognition.model import AnyProfile, Model, Outputs, profile_of_clips
-from emotone.recognition.prediction import CHANNELS_NOTE, SPEECH_THRESHOLD, TIMELINE_NOTE, Prediction
+from emotone.recognition.prediction import CHANNELS_NOTE, NOT_ADAPTED, SPEECH_THRESHOLD, TIMELINE_NOTE, Prediction
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 from emotone.recognition.session import DEFAULT, bundle_folder
 from emotone.recognition.stream import Stream, StreamSettings
@@ -151,7 +158,9 @@ class Recognizer:
         """
         before = self.new_profile() if profile is None else profile
         self._model.check_profile(before, SpeakerProfile)
-        before = before if source is None else replace(before, source=source)
+        if source is not None:
+            self._model.check_profile(source, SourceProfile)
+            before = replace(before, source=source)
         return profile_of_clips(self._model, before, clips, self.preprocessing, progress=progress)
 
     def adapt_source(
@@ -163,8 +172,7 @@ class Recognizer:
     ) -> SourceProfile:
         """Compute the profile of a source from about 20 clips, without labels, of any number of speakers.
 
-        A source is what recordings have in common: microphone, room, language, way of acting.  Parameters and errors
-        are those of `adapt`.
+        A source is what recordings share: microphone, room, language.  Parameters and errors are those of `adapt`.
         """
         before = self.new_source() if profile is None else profile
         self._model.check_profile(before, SourceProfile)
@@ -192,8 +200,7 @@ class Recognizer:
         """Predict the emotion of a recording or of a segment of it.
 
         Up to four seconds of sound are predicted as a single utterance.  Of longer recordings, the scores are the mean
-        over the utterances between pauses that hold speech, weighted by their length; utterances over four seconds
-        count as windows of three.  Models are trained on clips of that length.  For changes over time, use `timeline`.
+        over utterances with speech, weighted by their length; those over four seconds count as windows of three.
 
         Parameters
         ----------
@@ -276,6 +283,7 @@ class Recognizer:
         progress
             Called with the seconds that are done.
         """
+        check_switch("adapt", adapt)
         settings, used = settings or TimelineSettings(), profile
         if profile is not None or adapt:
             self.check_profile(profile)
@@ -304,7 +312,7 @@ class Recognizer:
                 gate=self.speech_gate,
             )
             notes = self.notes + ((CHANNELS_NOTE,) if recording.has_two_people else ())
-            return replace(made, notes=notes, adapted={} if used is None else used.adapted)
+            return replace(made, notes=notes, adapted=NOT_ADAPTED if used is None else used.adapted)
 
     def stream(
         self,
@@ -323,25 +331,19 @@ class Recognizer:
         return self.run(self.preprocessing.apply(audio.read(source)))[1]
 
     def run(self, samples: Vector, *, profile: Profile | None = None) -> tuple[Vector, Vector]:
-        """Run the model on preprocessed samples.
+        """Run the model on preprocessed samples, and return scores (k,) and embedding (d,), float32.
 
         Parameters
         ----------
         samples
             (n,) float32 at 16 kHz, trimmed, n >= 3200.
         profile
-            Profile of the speaker, see `adapt`; it changes the scores and not the embedding.
-
-        Returns
-        -------
-        scores (k,) and embedding (d,), float32.
+            See `adapt`; it changes the scores and not the embedding.
 
         Raises
         ------
-        AudioError, FeatureError
-            ``samples`` is not such an array, or the result is not finite.
-        ConfigError
-            ``profile`` is not a profile for this model.
+        AudioError, FeatureError, ConfigError
+            ``samples`` is not such an array, the result is not finite, or ``profile`` does not fit the model.
         """
         check_samples(samples)
         return self._outputs(samples, profile)[:2]
@@ -387,7 +389,7 @@ class Recognizer:
         notes = [TIMELINE_NOTE.format(WINDOWED_FROM_S)] if n_windows > 1 else []
         notes += [CHANNELS_NOTE] if n_windows and recording.has_two_people else []
         spoken = [part.embedding for part in outputs if min(part.speech, speech) >= SPEECH_THRESHOLD]
-        adapted = {} if profile is None else profile.adapted
+        adapted = NOT_ADAPTED if profile is None else profile.adapted
         return replace(prediction, notes=(*self.notes, *notes), adapted=adapted), np.array(spoken)
 
     def _outputs(self, samples: Vector, profile: Profile | None) -> Outputs:

@@ -16,6 +16,7 @@ from emotone.audio.decoding import AudioSource
 from emotone.audio.resampling import SAMPLE_RATE, LiveResampler
 from emotone.audio.speech_detector import FRAME, Gate, Probability, SpeechDetector, VadSettings
 from emotone.errors import AudioError
+from emotone.recognition.arguments import check_switch
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 from emotone.recognition.windows import RecentSamples
@@ -161,6 +162,7 @@ class Stream:
         settings: StreamSettings | None = None,
         probability: Probability | None = None,
     ) -> None:
+        check_switch("adapt", adapt)
         if profile is not None:
             recognizer.check_profile(profile)
         self.recognizer = recognizer

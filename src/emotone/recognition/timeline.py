@@ -21,7 +21,7 @@ from emotone.audio.resampling import SAMPLE_RATE
 from emotone.audio.speech_detector import Gate, Probability, SpeechDetector, VadSettings
 from emotone.errors import ConfigError
 from emotone.recognition.model import Outputs
-from emotone.recognition.prediction import Prediction, counts, shares
+from emotone.recognition.prediction import NOT_ADAPTED, Prediction, shares
 from emotone.recognition.timeline_formats import FORMATS, format_for
 from emotone.recognition.windows import SpeechReader
 from emotone.validation import check_range
@@ -80,7 +80,7 @@ class Timeline:
     notes
         Sentences on what else there is to know about the recording.
     adapted
-        "source" and "speaker" -> number of clips of the profile that was used; a profile without clips is left out.
+        "source" and "speaker" -> number of clips that the answers are adapted to.
     """
 
     segments: tuple[Prediction, ...]
@@ -88,7 +88,7 @@ class Timeline:
     emotions: tuple[str, ...]
     envelope: Waveform = field(repr=False, compare=False)
     notes: tuple[str, ...] = ()
-    adapted: Mapping[str, int] = field(default_factory=dict)
+    adapted: Mapping[str, int] = field(default_factory=NOT_ADAPTED.copy)
 
     @property
     def spoken_s(self) -> float:
@@ -106,7 +106,7 @@ class Timeline:
             "spoken_s": round(self.spoken_s, 3),
             "shares": {label: round(share, 6) for label, share in self.shares().items()},
             "notes": list(self.notes),
-            "adapted": counts(self.adapted),
+            "adapted": dict(self.adapted),
             "segments": [replace(segment, adapted=self.adapted).to_dict() for segment in self.segments],
         }
 
