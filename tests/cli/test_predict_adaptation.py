@@ -208,7 +208,7 @@ def test_speaker_is_no_source(bundle, speaker, file, tmp_path):
 
 def test_named_source_and_none_exclude_each_other(bundle, file, tmp_path):
     result = predict(file, "--model", bundle, "--adapt", "none", "--source-profile", tmp_path / "archive.json")
-    assert result.exit_code == 2 and "--source-profile names a source" in result.stderr
+    assert result.exit_code == 2 and "excludes --source-profile" in result.stderr
 
 
 def test_channel_is_that_of_the_speaker_too(bundle, file, tmp_path):

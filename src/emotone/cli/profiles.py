@@ -96,7 +96,7 @@ def profile_of(
 def check_adapt(adapt: str, *, source_file: Path | None) -> None:
     """Refuse ``--adapt none`` together with a source."""
     if adapt == "none" and source_file is not None:
-        raise typer.BadParameter("--adapt is none, and --source-profile names a source; leave out one of the two")
+        raise typer.BadParameter("--adapt none excludes --source-profile; leave out one of the two")
 
 
 def estimated_source(
