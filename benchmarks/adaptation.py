@@ -250,7 +250,7 @@ def _train(data: Path, out: Path, names: list[str]) -> None:
 def foreign(data: Path, out: Path) -> Iterator[Corpus]:
     """Yield the corpora that the built-in model was not trained on, as it embeds them."""
     recognizer = Recognizer()
-    adapter = adaptation.load(recognizer.folder / card.ADAPTATION, recognizer.card)
+    adapter = adaptation.load(recognizer.folder / card.ADAPTATION, recognizer.card, width=recognizer.card["embedding"])
     for name in FOREIGN:
         path = out / f"builtin-{name}-{recognizer.card['sha256'][:12]}.npz"
         if not path.is_file():

@@ -1,6 +1,8 @@
 """Adaptation from clips without labels, with embeddings that are drawn from known voices and emotions."""
 
-from dataclasses import replace
+import hashlib
+import io
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -108,19 +110,53 @@ def test_clips_can_be_learnt_in_parts(adapter):
 
 def test_file_of_a_bundle_is_read_and_checked(adapter, tmp_path):
     path = tmp_path / "adaptation.npz"
-    card = {"emotions": list(EMOTIONS), "embedding": WIDTH, "adaptation": {"sha256": adapter.save(path)}}
-    read, rows = adaptation.load(path, card), clips(LABELS)
+    card = {"emotions": list(EMOTIONS), "adaptation": {"sha256": adapter.save(path)}}
+    read, rows = adaptation.load(path, card, width=WIDTH), clips(LABELS)
     np.testing.assert_allclose(
         read.scores(rows, None, temperature=0.7), adapter.scores(rows, None, temperature=0.7), atol=1e-6
     )
-    assert adaptation.load(path, {"emotions": list(EMOTIONS)}) is None
+    assert adaptation.load(path, {"emotions": list(EMOTIONS)}, width=WIDTH) is None
     for changes, message in (
-        ({"embedding": 2 * WIDTH}, r"plain_weight has the shape \(1, 4, 8\), expected \(1, 4, 16\)"),
         ({"adaptation": {"sha256": "0" * 64}}, "altered or is damaged"),
         ({"adaptation": "there"}, "altered or is damaged"),
     ):
         with pytest.raises(BundleError, match=message):
-            adaptation.load(path, card | changes)
+            adaptation.load(path, card | changes, width=WIDTH)
+    with pytest.raises(BundleError, match=r"of shape \(1, 4, 8\), expected .* of shape \(1, 4, 16\)"):
+        adaptation.load(path, card, width=2 * WIDTH)
     path.unlink()
     with pytest.raises(BundleError, match="can't be read"):
-        adaptation.load(path, card)
+        adaptation.load(path, card, width=WIDTH)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"within": np.float32(0)}, "within is 0.0, expected a number above 0"),
+        ({"within": np.float32(np.nan)}, "within is float32 .*expected finite"),
+        ({"centre": np.zeros(WIDTH, int)}, "centre is int64 .*expected finite floating point"),
+        ({"centre": np.array([object()] * WIDTH)}, "can't be read"),
+        ({"offsets": np.zeros((K, K + 1))}, r"offsets is .* expected .* of shape \(4, 4\)"),
+    ],
+)
+def test_values_of_the_file_are_checked(adapter, tmp_path, changes, message):
+    arrays = {item.name: getattr(adapter, item.name) for item in fields(adapter)} | changes
+    content = io.BytesIO()
+    np.savez(content, **arrays)
+    check_refused(tmp_path, content.getvalue(), message)
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:300], lambda content: content[:-9], lambda _: b"\x93NUMPY"]
+)
+def test_damaged_file_is_one_error(adapter, tmp_path, damage):
+    adapter.save(tmp_path / "whole.npz")
+    check_refused(tmp_path, damage((tmp_path / "whole.npz").read_bytes()), "can't be read")
+
+
+def check_refused(folder, content, message):
+    path = folder / "adaptation.npz"
+    path.write_bytes(content)
+    card = {"emotions": list(EMOTIONS), "adaptation": {"sha256": hashlib.sha256(content).hexdigest()}}
+    with pytest.raises(BundleError, match=message):
+        adaptation.load(path, card, width=WIDTH)

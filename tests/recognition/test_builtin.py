@@ -94,7 +94,7 @@ def test_recording_adapts_to_itself(recognizer):
 
 
 def test_heads_beside_the_graph_say_what_the_graph_says(recognizer):
-    adapter = adaptation.load(DEFAULT_FOLDER / card.ADAPTATION, recognizer.card)
+    adapter = adaptation.load(DEFAULT_FOLDER / card.ADAPTATION, recognizer.card, width=768)
     temperature = recognizer.card["calibration"]["temperature"]
     session = checked_session(DEFAULT_FOLDER / card.GRAPH, recognizer.card, threads=1)
     samples = recognizer.preprocessing.apply(audio.read(WAVS[0]))

@@ -198,5 +198,10 @@ def test_composition_must_name_the_emotions_of_the_model():
     shares = {"composition": (("happy", 1.0),), "answers": (("happy", 1.0),)}
     profile = SpeakerProfile(mean=(0.5,), n_clips=1, model=MODEL, **shares)
     profile.check_model(MODEL, 1, emotions=["happy"])
-    with pytest.raises(ConfigError, match="composition names happy, and the model happy, sad"):
-        profile.check_model(MODEL, 1, emotions=["happy", "sad"])
+    within = SpeakerProfile(mean=(0.5,), n_clips=1, model=MODEL, source=SourceProfile((0.5,), 1, MODEL, **shares))
+    for wrong in (profile, within):
+        with pytest.raises(ConfigError, match="composition names happy, and the model happy, sad"):
+            wrong.check_model(MODEL, 1, emotions=["happy", "sad"])
+    for value in (5, [1, 2], "sad"):
+        with pytest.raises(ConfigError, match="expected pairs of an emotion and its share|expected a share"):
+            SpeakerProfile(mean=(0.5,), n_clips=1, model=MODEL, composition=value)

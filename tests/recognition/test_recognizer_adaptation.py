@@ -1,5 +1,6 @@
 """Adaptation of a recognizer to a speaker, with a model whose scores can be computed by hand."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 import emotone
 from emotone.errors import AudioError, ConfigError, FeatureError
-from emotone.recognition.profile import SpeakerProfile
+from emotone.recognition.profile import MAX_CLIPS, SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
 from support import handmade
 
@@ -207,3 +208,18 @@ def test_speaker_is_no_source(recognizer):
         recognizer.adapt([clip(0.2)], source=voice)
     with pytest.raises(ConfigError, match="expected a SourceProfile"):
         recognizer.adapt_source([clip(0.2)], profile=voice)
+
+
+def test_without_the_file_beside_the_graph_a_source_counts_alone(recognizer):
+    """An older bundle knows of one mean: that of the speaker, if there is one."""
+    source = recognizer.adapt_source([clip(0.2)] * 3)
+    voice = recognizer.adapt([clip(0.1)] * 2, source=source)
+    assert recognizer.predict(clip(0.1), profile=source).adapted == {"source": 3, "speaker": 0}
+    assert recognizer.predict(clip(0.1), profile=voice).adapted == {"source": 0, "speaker": 2}
+    with pytest.raises(ConfigError, match="source is 'studio', expected a SourceProfile"):
+        replace(voice, source="studio")
+
+
+def test_profile_that_is_full_stays(recognizer):
+    full = replace(recognizer.new_source(), n_clips=MAX_CLIPS)
+    assert recognizer.adapt_source([clip(0.2)], profile=full).n_clips == MAX_CLIPS

@@ -95,7 +95,7 @@ class Table:
         if UNSURE in self._labels:
             self._console.print(output.unsure_text(threshold), style="dim")
         if self._labels and adapted:
-            self._console.print(adapted, style="dim")
+            self._console.print(adapted, style="dim", soft_wrap=True)
 
 
 def _print_table(

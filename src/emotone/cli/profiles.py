@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from emotone.cli import console as output
 from emotone.cli.answers import Answer
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 #: Seconds of a recording that count for the source: an hour-long call would count more than all others.
 _COUNTED_S = 20.0
+#: Blocks of a recording that are searched for speech, and recordings that are tried.
+_MOST_BLOCKS, _MOST_TRIED = 3, 60
 
 
 @dataclass(frozen=True)
@@ -34,12 +40,17 @@ class Reading:
     track: int | None = None
     raw: RawFormat | None = None
 
-    def beginning(self, name: str) -> AudioSource:
-        """Return the part of a recording that counts for the source."""
+    def spoken(self, recognizer: Recognizer, name: str) -> NDArray[np.float32]:
+        """Return the embeddings (n, e) of the first speech in a recording; empty without any."""
         from emotone import audio
 
+        embeddings = np.zeros((0, 0), np.float32)
         with audio.open_recording(source_of(name, raw=self.raw), channel=self.channel, track=self.track) as recording:
-            return next(recording.blocks(_COUNTED_S)), audio.SAMPLE_RATE
+            for block in itertools.islice(recording.blocks(_COUNTED_S), _MOST_BLOCKS):
+                _, embeddings = recognizer.predict_with_embeddings((block, audio.SAMPLE_RATE))
+                if len(embeddings):
+                    break
+        return embeddings
 
     def whole(self, name: str) -> AudioSource:
         """Return what a recognizer adapts to; the channel of a recording is read into memory."""
@@ -108,23 +119,23 @@ def estimated_source(
     """
     from emotone.recognition.adaptation import FEWEST_CLIPS, SOURCE_CLIPS
 
-    names = [file for file in files if isinstance(file, str) and file not in STDIN and os.path.isfile(file)]
+    names = sorted({file for file in files if isinstance(file, str) and file not in STDIN and os.path.isfile(file)})
     if not recognizer.adapts or len(names) < FEWEST_CLIPS:
         return None
     n_chosen = min(SOURCE_CLIPS, len(names))
-    clips = []
-    for number in range(n_chosen):
-        try:
-            clips.append(reading.beginning(names[number * len(names) // n_chosen]))
-        except EmotoneError:
-            continue  # its prediction reports the error
+    spread = [names[number * len(names) // n_chosen] for number in range(n_chosen)]
+    embeddings: list[NDArray[np.float32]] = []
+    for number, name in enumerate([*spread, *sorted(set(names) - set(spread))[: _MOST_TRIED - n_chosen]]):
         if progress is not None:
-            progress(number + 1, 2 * n_chosen, "adapting to the source")
-    try:
-        source = recognizer.adapt_source(clips)
-    except AudioError:
+            progress(len(embeddings), n_chosen, "adapting to the source")
+        if len(embeddings) == n_chosen or number == _MOST_TRIED:
+            break
+        with contextlib.suppress(EmotoneError):  # its prediction reports the error
+            spoken = reading.spoken(recognizer, name)
+            embeddings += [spoken] if len(spoken) else []
+    if sum(map(len, embeddings)) < FEWEST_CLIPS:
         return None
-    return source if source.n_clips >= FEWEST_CLIPS else None
+    return recognizer.extended(recognizer.new_source(), np.concatenate(embeddings))
 
 
 def _speaker(

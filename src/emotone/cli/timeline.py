@@ -117,7 +117,7 @@ def _print_tables(done: Iterable[tuple[str, Timeline]], *, threshold: float, is_
         spoken = f"{clock(timeline.spoken_s, decimals=1)} of {clock(timeline.duration_s, decimals=1)} is speech"
         console.print(f"{spoken}: {shares}" if shares else spoken, style="dim")
         if adapted := adapted_text(timeline.adapted, is_automatic=is_automatic):
-            console.print(adapted, style="dim")
+            console.print(adapted, style="dim", soft_wrap=True)
         sys.stdout.flush()
     if has_unsure:
         console.print(output.unsure_text(threshold), style="dim")

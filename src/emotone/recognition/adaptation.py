@@ -190,8 +190,8 @@ class Adapter:
 _ANSWERS = ("answers", "composition")
 
 
-def load(path: Path, card: Mapping[str, Any]) -> Adapter | None:
-    """Read the adapter of a bundle; None if its card names none, as that of an older bundle.
+def load(path: Path, card: Mapping[str, Any], *, width: int) -> Adapter | None:
+    """Read the adapter of a bundle whose embeddings have this width; None if its card names none, as an older one.
 
     Raises
     ------
@@ -212,20 +212,26 @@ def load(path: Path, card: Mapping[str, Any]) -> Adapter | None:
     names = [item.name for item in fields(Adapter)]
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            values = {name: np.asarray(arrays[name], np.float64) for name in names}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+            stored = {name: arrays[name] for name in names}
+    except Exception as error:  # a damaged archive raises errors of many kinds
         raise BundleError(f"{path} can't be read ({error}); {remedy}") from error
-    k, width = len(card["emotions"]), card.get("embedding")
-    members = values["plain_bias"].shape[0] if values["plain_bias"].ndim == 2 else 0
+    k = len(card["emotions"])
+    members = stored["plain_bias"].shape[0] if stored["plain_bias"].ndim == 2 else 0
     shapes = {
-        **{f"{head}_weight": (members, k, (width or 0) // max(members, 1)) for head in ("plain", "adapted")},
+        **{f"{head}_weight": (members, k, width // max(members, 1)) for head in ("plain", "adapted")},
         **{f"{head}_bias": (members, k) for head in ("plain", "adapted")},
         **{"centre": (width,), "offsets": (k, members * k), "within": ()},
     }
     for name, shape in shapes.items():
-        if values[name].shape != shape or not np.isfinite(values[name]).all() or not members:
-            raise BundleError(f"{path}: {name} has the shape {values[name].shape}, expected {shape}, finite; {remedy}")
-    return Adapter(**values)
+        array = stored[name]
+        if array.shape != shape or array.dtype.kind != "f" or not np.isfinite(array).all() or not members:
+            raise BundleError(
+                f"{path}: {name} is {array.dtype} of shape {array.shape}, expected finite floating point of shape "
+                f"{shape}; {remedy}"
+            )
+    if stored["within"] <= 0:
+        raise BundleError(f"{path}: within is {stored['within']}, expected a number above 0; {remedy}")
+    return Adapter(**{name: np.asarray(array, np.float64) for name, array in stored.items()})
 
 
 def fitted(

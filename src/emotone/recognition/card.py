@@ -92,6 +92,7 @@ def check(card: object, *, where: str) -> dict[str, Any]:
 
 def _check_values(card: Mapping[str, Any], *, where: str) -> None:
     emotions, extractor, threshold = card["emotions"], card["extractor"], card["calibration"].get("threshold")
+    temperature = card["calibration"].get("temperature", 1.0)
     trim_db = card["preprocessing"].get("trim_db")
     shortest = card["preprocessing"].get("min_duration_s", MIN_DURATION_S)
     are_names = all(_is_class(emotion) for emotion in emotions) and 2 <= len(set(emotions)) == len(emotions)
@@ -102,6 +103,8 @@ def _check_values(card: Mapping[str, Any], *, where: str) -> None:
     _require(is_extractor, where, "extractor", extractor, "its name, digest and graph")
     _require(card["sample_rate"] == 16_000, where, "sample_rate", card["sample_rate"], "16000")
     _require(_is_number(threshold, 0, 1), where, "calibration.threshold", threshold, "a number from 0 to 1")
+    is_positive = _is_number(temperature, 0, 1e6) and temperature > 0
+    _require(is_positive, where, "calibration.temperature", temperature, "a number above 0")
     can_trim = trim_db is None or (_is_number(trim_db, 0, 200) and trim_db > 0)
     _require(can_trim, where, "preprocessing.trim_db", trim_db, "decibels above 0, at most 200, or null for no trim")
     has_range = _is_number(shortest, MIN_DURATION_S, 30)

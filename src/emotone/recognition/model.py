@@ -14,8 +14,8 @@ from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
 from emotone.recognition import adaptation, card
 from emotone.recognition.arguments import check_several
-from emotone.recognition.prediction import SPEECH_THRESHOLD
-from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
+from emotone.recognition.prediction import NOT_ADAPTED, SPEECH_THRESHOLD
+from emotone.recognition.profile import MAX_CLIPS, Profile, SourceProfile, SpeakerProfile
 from emotone.recognition.session import checked_session, extractor_of, speaker_width
 from emotone.recognition.windows import utterances
 
@@ -61,7 +61,7 @@ class Model:
         self._session = checked_session(folder / card.GRAPH, self.card, threads=threads)
         self._width = speaker_width(self._session)
         self.adapts = self._width > 0
-        self._adapter = adaptation.load(folder / card.ADAPTATION, self.card)
+        self._adapter = adaptation.load(folder / card.ADAPTATION, self.card, width=self._width)
         self._temperature = float(self.card["calibration"].get("temperature", 1.0))
         self.checks_speech = card.SPEECH in {output.name for output in self._session.get_outputs()}
         self._extract: Any = None if self.card["extractor"]["graph"] else extractor_of(self.card, folder)
@@ -102,6 +102,8 @@ class Model:
     def extended(self, profile: AnyProfile, embeddings: npt.NDArray[Any]) -> AnyProfile:
         """Return the profile with more clips, given by their embeddings (n, e)."""
         self.check_profile(profile)
+        if profile.n_clips + len(embeddings) > MAX_CLIPS:
+            return profile  # a mean of so many clips does not move any more
         if self._adapter is None:
             for embedding in embeddings:
                 profile = profile.updated(embedding)
@@ -140,6 +142,14 @@ class Model:
         rows = np.array([each.embedding for each in outputs])
         scores = self._adapter.scores(rows, used, temperature=self._temperature).astype(np.float32)
         return [each._replace(scores=row) for each, row in zip(outputs, scores, strict=True)], used
+
+    def counts(self, profile: Profile | None) -> dict[str, int]:
+        """Return "source" and "speaker" -> the number of clips that answers with this profile are adapted to."""
+        if profile is None:
+            return NOT_ADAPTED
+        if self._adapter is None:  # the graph knows of one mean only
+            return NOT_ADAPTED | {profile.kind: profile.n_clips}
+        return profile.adapted
 
     def check_profile(self, profile: Profile | None, kind: type[Profile] = Profile) -> None:
         """Raise `ConfigError` if the model can't adapt, or if a profile is of another kind or of another model."""

@@ -24,7 +24,8 @@ from emotone.recognition.versioned_json import check_object, parse, short
 #: Format version of new profiles.  Profiles of this and older versions can be read.
 FORMAT_VERSION = 2
 
-_MAX_CLIPS = 10**9
+#: Most clips of a profile.
+MAX_CLIPS = 10**9
 _KEYS = ("format_version", "model", "n_clips", "mean")
 _REMEDY = "adapt to clips again, and save the new profile"
 
@@ -77,8 +78,8 @@ class Profile:
             raise ConfigError("composition and answers name different emotions, expected the same, in the same order")
         if not isinstance(self.power, int | float) or isinstance(self.power, bool) or not 0 <= self.power < 1e30:
             raise ConfigError(f"power is {short(self.power)}, expected a number from 0")
-        if type(self.n_clips) is not int or not 0 <= self.n_clips <= _MAX_CLIPS:
-            raise ConfigError(f"n_clips is {short(self.n_clips)}, expected a whole number from 0 to {_MAX_CLIPS}")
+        if type(self.n_clips) is not int or not 0 <= self.n_clips <= MAX_CLIPS:
+            raise ConfigError(f"n_clips is {short(self.n_clips)}, expected a whole number from 0 to {MAX_CLIPS}")
         if not isinstance(self.model, str) or not re.fullmatch("[0-9a-f]{64}", self.model):
             raise ConfigError(f"model is {short(self.model)}, expected the SHA-256 of a graph, 64 hexadecimal digits")
 
@@ -226,7 +227,15 @@ class SpeakerProfile(Profile):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.source is not None:
+            if not isinstance(self.source, SourceProfile):
+                raise ConfigError(f"source is {short(self.source)}, expected a SourceProfile")
             self.source.check_model(self.model, len(self.mean))
+
+    def check_model(self, model: str, width: int, *, emotions: Sequence[str] | None = None) -> None:
+        """Check the profile and its source; see `Profile.check_model`."""
+        super().check_model(model, width, emotions=emotions)
+        if self.source is not None:
+            self.source.check_model(model, width, emotions=emotions)
 
     @property
     def adapted(self) -> dict[str, int]:
@@ -269,6 +278,10 @@ def _parsed(content: object, *, where: str) -> Profile:
 
 def _shares(pairs: Any, *, name: str) -> tuple[tuple[str, float], ...]:
     """Return pairs of emotion and share, checked."""
+    try:
+        pairs = [(emotion, share) for emotion, share in pairs]
+    except (TypeError, ValueError):
+        raise ConfigError(f"{name} is {short(pairs)}, expected pairs of an emotion and its share") from None
     for emotion, share in pairs:
         is_share = isinstance(share, int | float) and not isinstance(share, bool) and 0 <= share <= 1
         if not isinstance(emotion, str) or not is_share:

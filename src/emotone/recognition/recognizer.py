@@ -27,7 +27,7 @@ from emotone.recognition.arguments import (
     restricted,
 )
 from emotone.recognition.model import AnyProfile, Model, Outputs, profile_of_clips
-from emotone.recognition.prediction import CHANNELS_NOTE, NOT_ADAPTED, SPEECH_THRESHOLD, TIMELINE_NOTE, Prediction
+from emotone.recognition.prediction import CHANNELS_NOTE, SPEECH_THRESHOLD, TIMELINE_NOTE, Prediction
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 from emotone.recognition.session import DEFAULT, bundle_folder
 from emotone.recognition.stream import Stream, StreamSettings
@@ -312,7 +312,7 @@ class Recognizer:
                 gate=self.speech_gate,
             )
             notes = self.notes + ((CHANNELS_NOTE,) if recording.has_two_people else ())
-            return replace(made, notes=notes, adapted=NOT_ADAPTED if used is None else used.adapted)
+            return replace(made, notes=notes, adapted=self._model.counts(used))
 
     def stream(
         self,
@@ -389,7 +389,7 @@ class Recognizer:
         notes = [TIMELINE_NOTE.format(WINDOWED_FROM_S)] if n_windows > 1 else []
         notes += [CHANNELS_NOTE] if n_windows and recording.has_two_people else []
         spoken = [part.embedding for part in outputs if min(part.speech, speech) >= SPEECH_THRESHOLD]
-        adapted = NOT_ADAPTED if profile is None else profile.adapted
+        adapted = self._model.counts(profile)
         return replace(prediction, notes=(*self.notes, *notes), adapted=adapted), np.array(spoken)
 
     def _outputs(self, samples: Vector, profile: Profile | None) -> Outputs:
