@@ -240,3 +240,22 @@ def test_pipe_does_not_count_for_the_source(bundle, archive, tmp_path):
     result = predict(pipe, *files, "--model", bundle, "--format", "json")
     assert result.exit_code == 0, result.stderr
     assert scores(result)["pipe"] == scores(result)["3.wav"]
+
+
+def test_order_of_the_files_makes_no_difference(bundle, tmp_path):
+    files = []
+    for number in range(30):  # twenty of them count
+        files.append(tmp_path / f"{number}.wav")
+        write_wav(files[-1], handmade.tone(0.1 + 0.005 * number))
+    one, other = (predict(*order, "--model", bundle, "--format", "json") for order in (files, files[::-1]))
+    assert scores(one) == scores(other)
+    assert {row["adapted"]["source"] for row in json.loads(one.stdout)} == {20}
+
+
+def test_recordings_without_speech_do_not_count(tmp_path, tmp_path_factory):
+    content = handmade.graph(optional=handmade.ADAPTS, speech=True)  # speech from a level of 0.05 on
+    bundle = handmade.write(tmp_path_factory.mktemp("bundle") / "checking", content=content, adapts=True)
+    for number in range(40):
+        write_wav(tmp_path / f"{number:02}.wav", handmade.tone(0.2 if number % 2 else 0.02))
+    rows = json.loads(predict(tmp_path, "--model", bundle, "--format", "json").stdout)
+    assert {row["adapted"]["source"] for row in rows} == {20}

@@ -49,6 +49,11 @@ def test_pipe_in_a_bundle_is_refused_at_once(tmp_path, name):
         ({"extractor": {"name": "nothing", "digest": "", "graph": False}}, r"inputs \['waveform'\]"),
         ({"calibration": {"threshold": 1.5}}, "expected a number from 0 to 1"),
         ({"calibration": {}}, "calibration.threshold is None"),
+        (
+            {"calibration": {"threshold": 0.5, "temperature": 0}},
+            "calibration.temperature is 0, expected a number above 0",
+        ),
+        ({"calibration": {"threshold": 0.5, "temperature": "1"}}, "calibration.temperature is '1'"),
         ({"preprocessing": {"trim_db": -3}}, "expected decibels above 0"),
         ({"sha256": 5}, "sha256 is 5, expected text"),
         ({"features": True}, "features is True, expected a whole number"),
