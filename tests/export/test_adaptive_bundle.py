@@ -139,7 +139,7 @@ def test_bundle_has_what_adaptation_needs_and_its_scores_are_those_of_the_graph(
     made = {"card": CARD, "temperature": 1.3, "graph": log_mel[1], "adaptation": adapter}
     out = write_bundle(pipeline, log_mel[0], out=tmp_path / "model", **made)
     assert "adaptation" not in cards.read(network) and not (network / "adaptation.npz").exists()
-    read = adaptation.load(out / "adaptation.npz", cards.read(out))
+    read = adaptation.load(out / "adaptation.npz", cards.read(out), width=adapter.width)
     np.testing.assert_allclose(read.offsets, adapter.offsets, atol=1e-5)
     recognizer, before = Recognizer(out), Recognizer(network)
     profile = recognizer.adapt([(one, RATE) for one in voices[::4]])

@@ -303,7 +303,7 @@ def test_the_bundle_takes_a_speaker_and_adapts_to_sources(finished, make_voice):
     card = json.loads((path.parent / "card.json").read_text())
     assert (card["model"], card["embedding"]) == ("adaptive", 256)
     recognizer = Recognizer(path.parent)
-    adapter = load_adapter(path.parent / "adaptation.npz", recognizer.card)
+    adapter = load_adapter(path.parent / "adaptation.npz", recognizer.card, width=recognizer.card["embedding"])
     assert adapter.within > 0 and np.abs(adapter.offsets).max() > 0
     sounds = [(make_voice(seconds=0.5, pitch_hz=200 + 10 * n, seed=n), 16_000) for n in range(3)]
     profile = recognizer.adapt_source(sounds)
