@@ -33,7 +33,8 @@ def run_notebook(name, ask, *, cache, **parameters):
     executed = rendering.execute(notebook, environment=environment, limit_s=600)
     outputs = [(cell.id, output) for cell in executed.cells for output in cell.get("outputs", [])]
     assert [output for _, output in outputs if output.get("name") == "stderr"] == []  # no warnings
-    return json.loads(outputs[-1][1].text), executed
+    # a kernel may send what a cell prints in several parts
+    return json.loads("".join(output.text for cell, output in outputs if cell == "asked")), executed
 
 
 def outputs_of(notebook, cell_id):
