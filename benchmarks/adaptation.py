@@ -12,7 +12,7 @@ under --out, so that a second run takes minutes.
 import argparse
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -134,10 +134,13 @@ def of_source(corpus: Corpus, draw: Draw) -> float:
     return float(np.mean(gains))
 
 
-def of_speakers(corpus: Corpus, draw: Draw | None, *, n_source: int = 0, seed: int = 0) -> float:
+def of_speakers(
+    corpus: Corpus, draw: Draw | None, *, n_source: int = 0, is_corrected: bool = True, seed: int = 0
+) -> float:
     """Return the gain after adaptation to clips of each speaker; None: all clips, those that are predicted too.
 
-    With ``n_source``, the source is known from this many clips of other speakers.
+    With ``n_source``, the source is known from this many clips of other speakers.  Without ``is_corrected``, the mean
+    of the clips is taken as it is.
     """
     everywhere = np.arange(len(corpus.labels))
     scores = corpus.scores(everywhere, None)
@@ -153,6 +156,7 @@ def of_speakers(corpus: Corpus, draw: Draw | None, *, n_source: int = 0, seed: i
             source = corpus.extended(corpus.new(SourceProfile), others)
         if len(drawn) and len(rest):
             profile = corpus.extended(corpus.new(SpeakerProfile, source=source), drawn)
+            profile = profile if is_corrected else replace(profile, composition=(), answers=())
             scores[rest], tested[rest] = corpus.scores(rest, profile), True
     rows = np.flatnonzero(tested)
     return corpus.gain(rows, scores[rows])
@@ -177,6 +181,7 @@ ROWS: dict[str, Callable[[Corpus], float]] = {
     "voice, 20 clips, 70 % angry": lambda corpus: of_speakers(corpus, mostly(20, ANGRY, 0.7)),
     "voice, 20 clips, all neutral": lambda corpus: of_speakers(corpus, mostly(20, NEUTRAL, 1.0)),
     "voice, all its clips": lambda corpus: of_speakers(corpus, None),
+    "voice, all its clips, their plain mean": lambda corpus: of_speakers(corpus, None, is_corrected=False),
 }
 
 

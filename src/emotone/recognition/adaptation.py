@@ -39,7 +39,7 @@ _BY_ENTROPY, _BY_SPREAD, _OFFSET = 0.73, 0.48, -0.81
 #: Below the first value all clips seem to have one emotion, above the second every emotion is there.  Everyday speech
 #: of a source is mostly neutral, so that a source must look more even.
 EVENNESS = {SpeakerProfile.kind: (0.3, 0.6), SourceProfile.kind: (0.5, 0.85)}
-#: Clips that are enough for a source, and the fewest: a hundred are no better than twenty.
+#: Clips that are enough for a source, and the fewest: a hundred give half a point more, where the model is not lost.
 SOURCE_CLIPS, FEWEST_CLIPS = 20, 8
 _N_ITERATIONS = 3
 _FLOOR = 1e-12  # lower limit of a probability before its logarithm, as in the graph
@@ -62,7 +62,7 @@ class Adapter:
     offsets
         (k, members * k) how each emotion moves the logits of the second head, on average over speakers and corpora.
     within
-        Deviation of the logits within the clips of a speaker and emotion; the mean square over emotions and members.
+        Root mean square deviation of the logits, averaged over members, within the clips of a speaker and emotion.
     """
 
     plain_weight: Array

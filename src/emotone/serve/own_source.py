@@ -8,7 +8,7 @@ from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import SourceProfile
 from emotone.recognition.recognizer import Recognizer
 
-#: A hundred utterances are no better than twenty, and more could move the source without end.
+#: Twenty utterances are almost as good as a hundred, and more could move the source without end.
 MOST = 100
 #: Most utterances of a single recording, so that one long recording is not the whole source.
 MOST_OF_A_RECORDING = 10
