@@ -42,6 +42,8 @@ class Prediction:
         Sentences on what else there is to know about the recording.
     adapted
         "source" and "speaker" -> number of clips that the answer is adapted to.
+    speaker
+        Name of the speaker; None if it is not known.
     """
 
     emotion: str | None
@@ -52,6 +54,7 @@ class Prediction:
     speech: float | None = None
     notes: tuple[str, ...] = ()
     adapted: Mapping[str, int] = field(default_factory=NOT_ADAPTED.copy)
+    speaker: str | None = None
 
     @classmethod
     def from_scores(
@@ -105,6 +108,7 @@ class Prediction:
             "speech": None if self.speech is None else round(self.speech, 6),
             "notes": list(self.notes),
             "adapted": dict(self.adapted),
+            "speaker": self.speaker,
         }
 
 

@@ -312,7 +312,9 @@ class Recognizer:
                 gate=self.speech_gate,
             )
             notes = self.notes + ((CHANNELS_NOTE,) if recording.has_two_people else ())
-            return replace(made, notes=notes, adapted=self._model.counts(used))
+            adapted = self._model.counts(used)
+            segments = tuple(replace(segment, adapted=adapted) for segment in made.segments)
+            return replace(made, segments=segments, notes=notes, adapted=adapted)
 
     def stream(
         self,

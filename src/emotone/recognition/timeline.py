@@ -7,7 +7,7 @@ segment.  Memory does not grow with the recording, except for the segments.
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from emotone.audio.speech_detector import Gate, Probability, SpeechDetector, Vad
 from emotone.errors import ConfigError
 from emotone.recognition.model import Outputs
 from emotone.recognition.prediction import NOT_ADAPTED, Prediction, shares
+from emotone.recognition.speakers import Speaker
 from emotone.recognition.timeline_formats import FORMATS, format_for
 from emotone.recognition.windows import SpeechReader
 from emotone.validation import check_range
@@ -81,6 +82,10 @@ class Timeline:
         Sentences on what else there is to know about the recording.
     adapted
         "source" and "speaker" -> number of clips that the answers are adapted to.
+    speakers
+        What is known of each speaker, in order of their first words; empty if the speakers were not told apart.
+    overlaps
+        Begin and end, in seconds, of sound in which several people speak at once; no segment covers it.
     """
 
     segments: tuple[Prediction, ...]
@@ -89,6 +94,8 @@ class Timeline:
     envelope: Waveform = field(repr=False, compare=False)
     notes: tuple[str, ...] = ()
     adapted: Mapping[str, int] = field(default_factory=NOT_ADAPTED.copy)
+    speakers: tuple[Speaker, ...] = ()
+    overlaps: tuple[tuple[float, float], ...] = ()
 
     @property
     def spoken_s(self) -> float:
@@ -107,7 +114,9 @@ class Timeline:
             "shares": {label: round(share, 6) for label, share in self.shares().items()},
             "notes": list(self.notes),
             "adapted": dict(self.adapted),
-            "segments": [replace(segment, adapted=self.adapted).to_dict() for segment in self.segments],
+            "speakers": [speaker.to_dict() for speaker in self.speakers],
+            "overlaps": [[round(begin, 3), round(end, 3)] for begin, end in self.overlaps],
+            "segments": [segment.to_dict() for segment in self.segments],
         }
 
     def save(self, path: str | os.PathLike[str], *, format: str | None = None) -> None:

@@ -54,12 +54,25 @@ class PredictionModel(BaseModel):
     speech: float | None = None
     notes: list[str] = []
     adapted: AdaptedModel
+    speaker: str | None = None
 
 
 class FilePredictionModel(PredictionModel):
     """Prediction for a recording."""
 
     file: str
+
+
+class SpeakerModel(BaseModel):
+    """What a timeline says of a speaker."""
+
+    speaker: str
+    talk_s: float
+    talk_share: float
+    turns: int
+    shares: dict[str, float]
+    course: list[dict[str, float]]
+    adapted_s: float
 
 
 class TimelineModel(BaseModel):
@@ -70,6 +83,8 @@ class TimelineModel(BaseModel):
     shares: dict[str, float]
     notes: list[str] = []
     adapted: AdaptedModel
+    speakers: list[SpeakerModel] = []
+    overlaps: list[tuple[float, float]] = []
     segments: list[PredictionModel]
 
 
