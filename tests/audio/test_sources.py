@@ -32,20 +32,20 @@ def write_slowly(path: Path, content: bytes) -> None:
 def test_a_named_pipe_is_read_to_its_end(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.wav"
     os.mkfifo(pipe)
-    writer = threading.Thread(target=write_slowly, args=(pipe, wav()))
+    writer = threading.Thread(target=write_slowly, args=(pipe, wav()), daemon=True)
     writer.start()
     samples = audio.read(pipe)
-    writer.join()
+    writer.join(60)
     np.testing.assert_array_equal(samples, audio.read(wav()))
 
 
 def test_a_pipe_by_the_name_of_its_descriptor() -> None:
     reading, writing = os.pipe()
     content = wav()
-    writer = threading.Thread(target=lambda: (os.write(writing, content), os.close(writing)))
+    writer = threading.Thread(target=lambda: (os.write(writing, content), os.close(writing)), daemon=True)
     writer.start()
     samples = audio.read(f"/dev/fd/{reading}")
-    writer.join()
+    writer.join(60)
     os.close(reading)
     np.testing.assert_array_equal(samples, audio.read(content))
 
@@ -53,11 +53,11 @@ def test_a_pipe_by_the_name_of_its_descriptor() -> None:
 def test_an_open_pipe_is_read_once(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     content = wav()
-    writer = threading.Thread(target=lambda: (os.write(writing, content), os.close(writing)))
+    writer = threading.Thread(target=lambda: (os.write(writing, content), os.close(writing)), daemon=True)
     writer.start()
     with open(reading, "rb") as pipe:
         held = sources.read_once(pipe)
-    writer.join()
+    writer.join(60)
     assert held == content
     assert sources.read_once("clip.wav") == "clip.wav"
 
@@ -94,8 +94,8 @@ def test_a_pipe_that_trickles_ends_with_an_error(monkeypatch: pytest.MonkeyPatch
 def test_a_pipe_without_a_byte_is_an_empty_file(tmp_path: Path) -> None:
     pipe = tmp_path / "empty"
     os.mkfifo(pipe)
-    writer = threading.Thread(target=lambda: open(pipe, "wb").close())
+    writer = threading.Thread(target=lambda: open(pipe, "wb").close(), daemon=True)
     writer.start()
     with pytest.raises(AudioError, match="empty"):
         audio.read(pipe)
-    writer.join()
+    writer.join(60)

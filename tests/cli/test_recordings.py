@@ -103,10 +103,10 @@ def test_named_pipe_is_read(bundle, tmp_path):
         with (tmp_path / "clip.wav").open("rb") as source, (tmp_path / "pipe").open("wb") as pipe:
             shutil.copyfileobj(source, pipe)
 
-    writer = threading.Thread(target=write)
+    writer = threading.Thread(target=write, daemon=True)
     writer.start()
     result = run("predict", tmp_path / "pipe", "--model", bundle, "--format", "json")
-    writer.join()
+    writer.join(60)
     assert json.loads(result.stdout)[0]["emotion"] == "sad"
 
 

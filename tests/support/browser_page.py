@@ -16,7 +16,7 @@ CLIP, LONG = SAMPLES / "woman_lively.wav", SAMPLES / "conversation.ogg"
 KEY = "open sesame"
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required "
+    "--disable-component-update --disable-sync --disable-dev-shm-usage --autoplay-policy=no-user-gesture-required "
     "--use-fake-ui-for-media-stream --use-fake-device-for-media-stream"
 ).split()
 TABS = ["Recognise", "Timeline", "Live", "Your voice", "About"]
