@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +23,7 @@ from emotone.errors import ConfigError
 from emotone.formatting import clock
 from emotone.progress import Progress
 from emotone.recognition.prediction import UNSURE
-from emotone.recognition.timeline_formats import FORMATS, format_for
+from emotone.recognition.timeline_formats import FORMATS, TimelineFormat, format_for
 
 if TYPE_CHECKING:
     from emotone.recognition.timeline import Timeline
@@ -71,8 +72,8 @@ def _show(answers: Iterable[Answer[Timeline]], *, format: str, threshold: float,
         output.print_json(answer.to_dict() for answer in answers)
         return
     done = _done(answers)
-    if format == "csv":
-        output.print_csv(_csv_rows(done))
+    if FORMATS.get(format) and FORMATS[format].media_type == "text/csv":
+        output.print_csv(_csv_rows(done, FORMATS[format]))
     elif format == "table":
         _print_tables(done, threshold=threshold, is_automatic=is_automatic)
     else:
@@ -89,12 +90,14 @@ def _done(answers: Iterable[Answer[Timeline]]) -> Iterator[tuple[str, Timeline]]
             yield answer.file, answer.result
 
 
-def _csv_rows(done: Iterable[tuple[str, Timeline]]) -> Iterator[Sequence[object]]:
+def _csv_rows(done: Iterable[tuple[str, Timeline]], form: TimelineFormat) -> Iterator[Sequence[object]]:
+    """Yield the rows of all recordings under one header; the first column is the file."""
     for number, (file, timeline) in enumerate(done):
-        header, *rows = csv.reader(io.StringIO(FORMATS["csv"].write(timeline)))
+        header, *rows = csv.reader(io.StringIO(form.write(timeline)))
+        has_file = header[0] == "file"
         if number == 0:
-            yield ["file", *header]
-        yield from ([file, *row] for row in rows)
+            yield header if has_file else ["file", *header]
+        yield from rows if has_file else ([file, *row] for row in rows)
 
 
 def _print_tables(done: Iterable[tuple[str, Timeline]], *, threshold: float, is_automatic: bool) -> None:
@@ -196,6 +199,7 @@ def timeline(
             made = recognizer.timeline(
                 source, channel=channel, track=track, profile=profile, adapt=adapts, progress=progress
             )
+            made = replace(made, file=path)  # the recognizer does not know the name of standard input and of raw sound
             _save(path, made, out=out, picture=picture)
             return made
 

@@ -58,6 +58,11 @@ def open_checked(
     return open_recording(source, start_s=start_s, end_s=end_s, channel=channel, track=track)
 
 
+def file_of(source: AudioSource) -> str:
+    """Return the path of a recording as text; "" if the source is no path."""
+    return os.fsdecode(source) if isinstance(source, str | os.PathLike) else ""
+
+
 def check_several(sources: object, *, name: str) -> None:
     """Raise `ConfigError` if the argument is a single recording, or not iterable."""
     is_array = isinstance(sources, tuple) and any(isinstance(part, np.ndarray) for part in sources)  # (samples, rate)

@@ -23,6 +23,7 @@ from emotone.recognition.arguments import (
     check_several,
     check_switch,
     chosen_emotions,
+    file_of,
     open_checked,
     restricted,
 )
@@ -314,7 +315,7 @@ class Recognizer:
             notes = self.notes + ((CHANNELS_NOTE,) if recording.has_two_people else ())
             adapted = self._model.counts(used)
             segments = tuple(replace(segment, adapted=adapted) for segment in made.segments)
-            return replace(made, segments=segments, notes=notes, adapted=adapted)
+            return replace(made, segments=segments, notes=notes, adapted=adapted, file=file_of(source))
 
     def stream(
         self,

@@ -86,6 +86,8 @@ class Timeline:
         What is known of each speaker, in order of their first words; empty if the speakers were not told apart.
     overlaps
         Begin and end, in seconds, of sound in which several people speak at once; no segment covers it.
+    file
+        Path or name of the recording, for formats that hold it; "" if it has none, as bytes.
     """
 
     segments: tuple[Prediction, ...]
@@ -96,6 +98,7 @@ class Timeline:
     adapted: Mapping[str, int] = field(default_factory=NOT_ADAPTED.copy)
     speakers: tuple[Speaker, ...] = ()
     overlaps: tuple[tuple[float, float], ...] = ()
+    file: str = field(default="", compare=False)
 
     @property
     def spoken_s(self) -> float:
@@ -128,7 +131,7 @@ class Timeline:
             The file; an existing file is replaced.
         format
             A name in `emotone.recognition.timeline_formats.FORMATS`; None: the suffix of the file decides (.json, .csv,
-            .vtt, .srt, .txt).
+            .vtt, .srt, .txt for Audacity, .rttm, .TextGrid, .eaf, .audformat.csv).
 
         Raises
         ------

@@ -1,5 +1,6 @@
 """A timeline as HTML: the waveform with its segments, playback, and downloads."""
 
+from dataclasses import replace
 from pathlib import PurePath
 
 import numpy as np
@@ -22,7 +23,7 @@ def timeline_html(timeline: Timeline, *, name: str, path: str) -> str:
     seconds = max(timeline.duration_s, 0.1)
     return render(
         "timeline",
-        timeline=timeline,
+        timeline=replace(timeline, file=name),
         shares=list(timeline.shares().items()),
         name=name,
         stem=PurePath(name).stem,

@@ -1,0 +1,72 @@
+"""Names of speakers as files hold them: in one line, encodable, and no two the same."""
+
+import unicodedata
+from collections.abc import Callable, Iterable
+
+#: Name of segments whose speaker is not known, in formats where every segment has a name.
+UNKNOWN = "unknown"
+#: Name of a speaker whose name has no visible character.
+UNNAMED = "unnamed"
+
+
+def plain_text(text: str) -> str:
+    r"""Return a text in one line, with single spaces and without control characters.
+
+    Characters that UTF-8 or XML lack become U+FFFD, such as those of file names that are not valid text.
+
+    Examples
+    --------
+    >>> plain_text("Anna\n Maria\tB.\x07")
+    'Anna Maria B.'
+    """
+    return " ".join("".join(map(_plain_character, text)).split())
+
+
+def _plain_character(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Cc":
+        return " "
+    return "\N{REPLACEMENT CHARACTER}" if category == "Cs" or character in "\ufffe\uffff" else character
+
+
+def written_names(
+    speakers: Iterable[str | None],
+    *,
+    write: Callable[[str], str] = plain_text,
+    unknown: str | None = None,
+    reserved: Iterable[str] = (),
+) -> dict[str | None, str]:
+    r"""Return speaker -> name in a file; different speakers have different names.
+
+    Parameters
+    ----------
+    speakers
+        The speakers of the segments, repeated as often as they speak; None is an unknown voice.
+    write
+        Function from a name to what the format can hold of it.
+    unknown
+        Name of unknown voices, the last entry if there are any; None: they have no entry.
+    reserved
+        Names that no speaker may have.
+
+    Examples
+    --------
+    >>> written_names(["Anna", None, "Anna\n", "unknown"], unknown=UNKNOWN)
+    {'Anna': 'Anna', 'Anna\n': 'Anna 2', 'unknown': 'unknown 2', None: 'unknown'}
+    """
+    every = list(dict.fromkeys(speakers))
+    has_unknown = unknown is not None and None in every
+    taken = {*reserved, *([unknown] if has_unknown else [])}
+    names: dict[str | None, str] = {}
+    for speaker in every:
+        if speaker is not None:
+            first = write(speaker) or UNNAMED
+            name, number = first, 1
+            while name in taken:
+                number += 1
+                name = write(f"{first} {number}")
+            taken.add(name)
+            names[speaker] = name
+    if has_unknown:
+        names[None] = str(unknown)
+    return names
