@@ -46,18 +46,48 @@ def test_command_prints_a_table(bundle, recording):
     assert "is speech: sad" in result.output
 
 
-@pytest.mark.parametrize("format", ["json", "csv", "vtt", "srt", "audacity"])
+@pytest.mark.parametrize("format", FORMATS)
 def test_command_prints_the_formats(bundle, recording, format):
     result = run("timeline", recording, "--model", bundle, "--format", format)
     expected = Recognizer(bundle).timeline(recording)
     assert result.exit_code == 0
     if format == "json":
         assert json.loads(result.stdout) == [{"file": str(recording), **expected.to_dict()}]
-    elif format == "csv":
+    elif format in ("csv", "audformat"):
         rows = list(csv.DictReader(io.StringIO(result.stdout)))
         assert [row["label"] for row in rows] == ["sad", "angry"] and rows[0]["file"] == str(recording)
+        assert result.stdout.count(str(recording)) == 2
     else:
         assert result.stdout == FORMATS[format].write(expected)
+
+
+@pytest.mark.parametrize("format", [name for name, form in FORMATS.items() if not form.is_single])
+def test_several_recordings_are_one_table(bundle, recording, tmp_path, format):
+    second = handmade.write_call(tmp_path / "second call.wav")
+    result = run("timeline", recording, second, "--model", bundle, "--format", format)
+    alone = run("timeline", second, "--model", bundle, "--format", format)
+    assert result.exit_code == alone.exit_code == 0
+    if format == "json":
+        assert [item["file"] for item in json.loads(result.stdout)] == [str(recording), str(second)]
+    elif format == "rttm":
+        assert [line.split()[1] for line in result.stdout.splitlines()] == [
+            "call",
+            "call",
+            "second_call",
+            "second_call",
+        ]
+        assert result.stdout.endswith(alone.stdout)
+    else:
+        rows = list(csv.DictReader(io.StringIO(result.stdout)))
+        assert [row["file"] for row in rows] == [str(recording)] * 2 + [str(second)] * 2
+        assert rows[2:] == list(csv.DictReader(io.StringIO(alone.stdout)))
+
+
+def test_standard_input_has_a_name_in_formats_that_need_it(bundle, recording, monkeypatch):
+    words = ["timeline", "-", "--model", str(bundle), "--format", "audformat"]
+    result = CliRunner().invoke(app, words, input=recording.read_bytes())
+    assert result.exit_code == 0, result.output
+    assert [row["file"] for row in csv.DictReader(io.StringIO(result.stdout))] == ["-", "-"]
 
 
 def test_one_file_that_cant_be_read_costs_the_others_nothing(bundle, recording, tmp_path):
@@ -77,8 +107,8 @@ def test_picture_is_drawn(bundle, recording, tmp_path):
     ("words", "why"),
     [
         (["predict", "--timeline"], "emotone timeline FILE"),
-        (["timeline", "--format", "ass"], "table|json|csv|vtt|srt|audacity"),
-        (["timeline", "--out", "x.mp3"], ".json, .csv, .vtt, .srt, .txt"),
+        (["timeline", "--format", "ass"], "table|json|csv|vtt|srt|audacity|rttm|textgrid|elan|audformat"),
+        (["timeline", "--out", "x.mp3"], ".json, .csv, .vtt, .srt, .txt, .rttm, .TextGrid, .eaf, .audformat.csv"),
         (
             ["timeline", "--format", "vtt", "SECOND"],
             "--format vtt is for one recording, and there are 2; name one file, or print several",
@@ -127,6 +157,8 @@ def test_timeline_is_saved_in_the_format_of_the_suffix(bundle, recording, tmp_pa
     assert json.loads((tmp_path / "call.json").read_text(encoding="utf-8")) == expected.to_dict()
     expected.save(tmp_path / "call.tab", format="csv")
     assert (tmp_path / "call.tab").read_text(encoding="utf-8") == FORMATS["csv"].write(expected)
+    result = run("timeline", recording, "--model", bundle, "--out", tmp_path / "call.audformat.csv")
+    assert (tmp_path / "call.audformat.csv").read_text(encoding="utf-8") == FORMATS["audformat"].write(expected)
     with pytest.raises(ConfigError, match=r"call\.wav: no timeline format"):
         expected.save(tmp_path / "call.wav")
     with pytest.raises(ConfigError, match=r"can't be written to '.*nowhere/call\.vtt'.*; check the folder"):

@@ -17,18 +17,19 @@ from emotone.cli import console as output
 from emotone.cli import options
 from emotone.cli.answers import Answer, Answers
 from emotone.cli.app import command
-from emotone.cli.profiles import Reading, adapted_text, check_adapt, profile_of
+from emotone.cli.profiles import Reading, check_adapt, profile_of
 from emotone.cli.recordings import recordings, source_of
+from emotone.cli.timeline_table import print_tables
 from emotone.errors import ConfigError
-from emotone.formatting import clock
 from emotone.progress import Progress
-from emotone.recognition.prediction import UNSURE
 from emotone.recognition.timeline_formats import FORMATS, TimelineFormat, format_for
 
 if TYPE_CHECKING:
     from emotone.recognition.timeline import Timeline
 
 _FORMAT_NAMES = "|".join(("table", *FORMATS))
+_SUFFIXES = ", ".join(form.suffix for form in FORMATS.values())
+_FOR_ONE = ", ".join(name for name, form in FORMATS.items() if form.is_single)
 _FOR_SEVERAL = " or ".join(("table", *(name for name, form in FORMATS.items() if not form.is_single)))
 
 
@@ -75,7 +76,7 @@ def _show(answers: Iterable[Answer[Timeline]], *, format: str, threshold: float,
     if FORMATS.get(format) and FORMATS[format].media_type == "text/csv":
         output.print_csv(_csv_rows(done, FORMATS[format]))
     elif format == "table":
-        _print_tables(done, threshold=threshold, is_automatic=is_automatic)
+        print_tables(done, threshold=threshold, is_automatic=is_automatic)
     else:
         for _, timeline in done:
             sys.stdout.write(FORMATS[format].write(timeline))
@@ -100,32 +101,6 @@ def _csv_rows(done: Iterable[tuple[str, Timeline]], form: TimelineFormat) -> Ite
         yield from rows if has_file else ([file, *row] for row in rows)
 
 
-def _print_tables(done: Iterable[tuple[str, Timeline]], *, threshold: float, is_automatic: bool) -> None:
-    from rich.text import Text
-
-    console = output.console(width=100)
-    has_unsure = False
-    for number, (file, timeline) in enumerate(done):
-        if number:
-            console.print()
-        console.print(Text(output.one_line(file)), style="bold")
-        table = output.plain_table("from", "to", "emotion", "confidence", numbers=("from", "to"))
-        for segment in timeline.segments:
-            times = (clock(seconds, decimals=1) for seconds in (segment.start_s, segment.end_s))
-            label = segment.label
-            has_unsure |= label == UNSURE
-            table.add_row(*times, output.coloured(label), output.coloured(label, output.confidence_bar(segment)))
-        console.print(table if timeline.segments else "no speech")
-        shares = ", ".join(f"{label} {100 * share:.0f} %" for label, share in timeline.shares().items())
-        spoken = f"{clock(timeline.spoken_s, decimals=1)} of {clock(timeline.duration_s, decimals=1)} is speech"
-        console.print(f"{spoken}: {shares}" if shares else spoken, style="dim")
-        if adapted := adapted_text(timeline.adapted, is_automatic=is_automatic):
-            console.print(adapted, style="dim", soft_wrap=True)
-        sys.stdout.flush()
-    if has_unsure:
-        console.print(output.unsure_text(threshold), style="dim")
-
-
 def _save(file: str, timeline: Timeline, *, out: Path | None, picture: Path | None) -> None:
     if out is not None:
         timeline.save(out)
@@ -146,14 +121,15 @@ def timeline(
         str,
         typer.Option(
             metavar=_FORMAT_NAMES,
-            help="Format of what is printed. vtt and srt are subtitles; like audacity, they are for one recording.",
+            help=f"Format of what is printed; the guide describes them. {_FOR_ONE} are for one recording.",
             callback=_check_format,
         ),
     ] = "table",
     out: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Write the timeline of one recording to this file; its suffix sets the format."
+            metavar="FILE",
+            help=f"Write the timeline of one recording to this file; its suffix sets the format: {_SUFFIXES}.",
         ),
     ] = None,
     picture: Annotated[
