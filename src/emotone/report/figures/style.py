@@ -3,6 +3,7 @@
 import io
 import os
 import textwrap
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font_names
 
 from emotone import files
 
@@ -21,6 +23,12 @@ NOTE = "#555555"
 GRID = "#E6E6E6"
 ACCENT = "#332288"
 WARNING = "#882255"
+#: Fonts with Chinese, Japanese and Korean letters, as Linux, macOS and Windows have them.
+_MORE_FONTS = (
+    *("Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans CJK KR", "Noto Sans JP", "Noto Sans SC", "Noto Sans KR"),
+    *("Hiragino Sans", "PingFang SC", "Apple SD Gothic Neo", "Arial Unicode MS", "Yu Gothic", "Microsoft YaHei"),
+    "Malgun Gothic",
+)
 STYLE: Any = {  # Any: matplotlib types its keys as one enormous Literal
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
     "font.size": 9,
@@ -37,6 +45,12 @@ STYLE: Any = {  # Any: matplotlib types its keys as one enormous Literal
     "ytick.color": INK,
     "savefig.facecolor": "white",
 }
+
+
+def fonts() -> list[str]:
+    """Return the font of all pictures, and installed fonts for letters that it lacks, such as those of names."""
+    installed = set(get_font_names())
+    return ["DejaVu Sans", *(name for name in _MORE_FONTS if name in installed)]
 
 
 def canvas(*, width_inch: float, height_inch: float) -> Figure:
@@ -62,7 +76,8 @@ def png(figure: Figure, *, dpi: float = DPI) -> bytes:
 
 def _render(figure: Figure, target: Any, *, dpi: float) -> None:
     before = figure.dpi
-    with rc_context(STYLE):
+    with rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing from")  # a box is drawn in its place
         figure.set_dpi(dpi)
         try:  # savefig would draw it twice, once for the layout
             FigureCanvasAgg(figure).print_png(target, metadata={"Software": None})  # type: ignore[no-untyped-call]
