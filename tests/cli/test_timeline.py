@@ -152,6 +152,7 @@ def test_timeline_is_saved_in_the_format_of_the_suffix(bundle, recording, tmp_pa
     assert result.exit_code == 0, result.output
     written = (tmp_path / "call.vtt").read_text(encoding="utf-8")
     expected = Recognizer(bundle).timeline(recording)
+    assert expected.file == str(recording) and Recognizer(bundle).timeline(recording.read_bytes()).file == ""
     assert written == FORMATS["vtt"].write(expected)
     expected.save(tmp_path / "call.json")
     assert json.loads((tmp_path / "call.json").read_text(encoding="utf-8")) == expected.to_dict()

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from emotone.recognition.timeline_formats import FORMATS
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "emotone"
 #: Folders that a path in a document may start from.
@@ -86,3 +88,11 @@ def test_there_is_a_test_folder_for_every_package_and_no_other() -> None:
     extra = tested - packages - {"project", "support"}
     assert not extra, f"tests/ has folders for no package: {', '.join(sorted(extra))}"
     assert not packages - tested, f"packages without a folder in tests/: {', '.join(sorted(packages - tested))}"
+
+
+def test_the_guide_lists_every_timeline_format() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| `(\.[\w.]+)` \| .+ \| (yes|no) \|$", read("docs/guide.md"), flags=re.MULTILINE)
+    forms = [form for form in FORMATS.values() if form.name != "json"]
+    assert rows == [(form.name, form.suffix, "no" if form.is_single else "yes") for form in forms]
+    (line,) = re.findall(r"^timeline\.save\(.+$", read("docs/api.md"), flags=re.MULTILINE)
+    assert all(form.suffix in line for form in FORMATS.values())

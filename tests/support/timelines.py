@@ -13,6 +13,7 @@ ODD_NAMES = (
     *("", " ", "unknown", "unknown 2", "unnamed", "overlap", "emotion", "file", "<NA>", "-", ";; note", "-->", "a: b"),
     *("Anna B.", "Anna\nB.", "Anna\tB.", "Anna_B.", 'Anna "A"', '"', "'", "<v Bob>", "<b>", "a & b", "&amp;", "1,5"),
     *("👩‍👩‍👧 family", "Zoë", "Zoe\u0308", "アンナ", "\u2028line", "\ufeffbom", "\x00\x1b[31m", "\ud800", "\uffff"),
+    *('name = "x"', "[1]", "NOTE", "STYLE", "WEBVTT", "2", "=1+1", "{\\an8}", "C:\\voices\\a", "\u202eabc", "\u200b"),
 )  # fmt: skip
 
 

@@ -193,9 +193,9 @@ def _chosen(recordings: Mapping[str, Sequence[Turn]], recording: str, where: str
         return next(iter(recordings.values()), ())
     name = PurePath(recording)
     wanted = {_comparable(form) for form in (name.stem, name.name, recording_id(recording)) if recording}
-    found = [turns for file, turns in recordings.items() if _comparable(file) in wanted]
-    if len(found) == 1:
-        return found[0]
+    named = [turns for file, turns in recordings.items() if _comparable(file) in wanted]
+    if len(named) == 1:
+        return named[0]
     names = ", ".join(list(recordings)[:_MAX_NAMES]) + (", ..." if len(recordings) > _MAX_NAMES else "")
     wish = f"not exactly one of them is named {name.stem!r}" if recording else "none was chosen"
     raise ConfigError(

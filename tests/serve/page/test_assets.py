@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,14 +52,10 @@ def test_a_timeline_is_the_recognizers_and_can_be_played(open_page, recognizer, 
     for link in shown.locator("a[download]").all():
         with page.expect_download() as download:
             link.click()
-        saved[download.value.suggested_filename] = Path(download.value.path()).read_text()
-    assert saved == {
-        "conversation.emotions.json": FORMATS["json"].write(expected),
-        "conversation.emotions.csv": FORMATS["csv"].write(expected),
-        "conversation.emotions.vtt": FORMATS["vtt"].write(expected),
-        "conversation.emotions.srt": FORMATS["srt"].write(expected),
-        "conversation.emotions.txt": FORMATS["audacity"].write(expected),
-    }
+        saved[download.value.suggested_filename] = Path(download.value.path()).read_text(encoding="utf-8")
+    uploaded = replace(expected, file=LONG.name)
+    assert saved == {f"conversation.emotions{form.suffix}": form.write(uploaded) for form in FORMATS.values()}
+    assert "SPEAKER conversation 1 " in saved["conversation.emotions.rttm"]
 
 
 @pytest.mark.slow

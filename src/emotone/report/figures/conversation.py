@@ -18,7 +18,7 @@ from emotone.recognition.timeline import Timeline
 from emotone.report.figures.style import FAINT, INK, NOTE, STYLE, canvas, fonts
 from emotone.report.figures.waveform import draw_time_axis, draw_waveform
 
-#: Inches: width of the picture, of the names, of the lanes and of the summary beside them.
+#: Inches: width of the picture, of the names, of the lanes and of the summary to the right.
 _WIDTH, _NAMES, _LANES, _SUMMARY = 11.0, 1.45, 7.2, 2.1
 #: Inches: heights of title, waveform, strip of overlaps, axis and a row of the legend, and the gap between lanes.
 _TITLE, _WAVE, _STRIP, _AXIS, _LEGEND, _GAP = 0.36, 0.85, 0.13, 0.5, 0.22, 0.07
@@ -93,9 +93,9 @@ def _lanes(timeline: Timeline) -> list[_Lane]:
         own = [segment for segment in spoken if segment.speaker == speaker]
         about = clock(sum(segment.end_s - segment.start_s for segment in own))
         if speaker in summaries:
-            found = summaries[speaker]
-            turns = "1 turn" if found.n_turns == 1 else f"{found.n_turns} turns"
-            about = f"{clock(found.talk_s)} ({percent(found.talk_share, digits=0)}), {turns}"
+            own_summary = summaries[speaker]
+            turns = "1 turn" if own_summary.n_turns == 1 else f"{own_summary.n_turns} turns"
+            about = f"{clock(own_summary.talk_s)} ({percent(own_summary.talk_share, digits=0)}), {turns}"
         lanes.append(_Lane(_shortened(name), own, about, speaker is not None))
     return lanes
 
@@ -111,7 +111,7 @@ def _bar_s(timeline: Timeline) -> float:
 def _bars(segments: Sequence[Prediction], *, bar_s: float) -> Iterator[tuple[float, float, str, float]]:
     """Yield begin, duration, label and confidence of each bar of a lane.
 
-    A bar that stands for several segments has their main label, and the confidence of the segments with it.  It is as
+    A bar of several segments has their main label, and the confidence of the segments with it.  It is as
     wide as their speech, and at least half as wide as its time.
     """
     if not bar_s:

@@ -77,7 +77,7 @@ def png(figure: Figure, *, dpi: float = DPI) -> bytes:
 def _render(figure: Figure, target: Any, *, dpi: float) -> None:
     before = figure.dpi
     with rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph .* missing from")  # a box is drawn in its place
+        warnings.filterwarnings("ignore", r"Glyph .* missing from")  # a box is drawn instead
         figure.set_dpi(dpi)
         try:  # savefig would draw it twice, once for the layout
             FigureCanvasAgg(figure).print_png(target, metadata={"Software": None})  # type: ignore[no-untyped-call]
