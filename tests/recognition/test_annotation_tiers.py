@@ -3,12 +3,12 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from praatio import textgrid
 from pympi import Eaf
 
 from emotone.recognition.annotation_tiers import to_elan, to_textgrid
-from support.timelines import conversation, segment, timeline, timelines
+from support.timelines import conversation, odd_conversation, segment, timeline, timelines
 
 few = settings(max_examples=60, deadline=None)
 
@@ -81,8 +81,21 @@ def test_a_speaker_named_as_a_tier_has_a_tier_of_their_own(folder):
         assert list(names) == ["overlap 2", "unknown 2", "unknown", "overlap"]
 
 
+def test_praat_has_quotes_doubled():
+    made = timeline([segment('Anna "A"', 0, 1)], duration_s=1.0)
+    assert '\n        name = "Anna ""A"""\n' in to_textgrid(made)
+
+
+def test_intervals_of_a_tier_do_not_overlap(folder):
+    made = timeline([segment("A", 0, 2), segment("A", 1, 3, emotion="sad"), segment("A", 1.5, 2.5)], duration_s=3.0)
+    grid, found = praat(to_textgrid(made), folder), elan(to_elan(made), folder)
+    assert [tuple(each) for each in grid.getTier("A").entries] == [(0, 2, "happy"), (2, 3, "sad")]
+    assert found.get_annotation_data_for_tier("A") == [(0, 2000, "happy"), (2000, 3000, "sad")]
+
+
 @few
 @given(timelines())
+@example(odd_conversation())
 def test_praatio_reads_tiers_that_cover_the_recording(folder, made):
     grid = praat(to_textgrid(made), folder)
     assert grid.maxTimestamp >= made.duration_s - 1e-6
@@ -97,6 +110,7 @@ def test_praatio_reads_tiers_that_cover_the_recording(folder, made):
 
 @few
 @given(timelines())
+@example(odd_conversation())
 def test_pympi_reads_every_annotation(folder, made):
     found = elan(to_elan(made), folder)
     names = [name for name in found.get_tier_names() if name != "overlap" or not made.overlaps]

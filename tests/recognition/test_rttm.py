@@ -3,13 +3,13 @@
 import io
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from pyannote.core import Annotation, Segment
 from pyannote.database.util import load_rttm
 
 from emotone.errors import ConfigError
 from emotone.recognition.rttm import Turn, parse, read, recording_id, to_rttm
-from support.timelines import conversation, segment, timeline, timelines
+from support.timelines import ODD_NAMES, conversation, odd_conversation, segment, timeline, timelines
 
 NEMO = (
     "SPEAKER call 1   0.500   1.250 <NA> <NA> speaker_0 <NA> <NA>\n"
@@ -38,8 +38,17 @@ def test_pyannote_reads_what_is_written(tmp_path):
     ).label_timeline("Anna")
 
 
+def test_pyannote_reads_odd_names():
+    names = [name for name in ODD_NAMES if name != "<NA>"]
+    made = timeline([segment(name, n, n + 1.0) for n, name in enumerate(names)], duration_s=100.0, file='"a b".wav')
+    (annotation,) = load_rttm(io.StringIO(to_rttm(made))).values()
+    assert annotation.uri == "'a_b'" and len(annotation.labels()) == len(names)
+    assert {"Anna_B.", "Anna_B._2", "Anna_'A'", "v_Bob", "Zoë", "アンナ"} <= set(annotation.labels())
+
+
 @settings(max_examples=60, deadline=None)
 @given(timelines())
+@example(odd_conversation())
 def test_written_turns_are_read_again(made):
     text = to_rttm(made)
     turns = parse(text, recording=made.file)

@@ -11,14 +11,14 @@ import pandas as pd
 import pysrt
 import pytest
 import webvtt
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from emotone.errors import ConfigError
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.speaker_names import written_names
 from emotone.recognition.timeline import Timeline
 from emotone.recognition.timeline_formats import FORMATS, format_for
-from support.timelines import EMOTIONS, conversation, segment, timeline, timelines
+from support.timelines import EMOTIONS, conversation, odd_conversation, segment, timeline, timelines
 
 few = settings(max_examples=60, deadline=None)
 
@@ -96,6 +96,7 @@ def _lasting(made):
 
 @few
 @given(timelines())
+@example(odd_conversation())
 def test_webvtt_py_reads_the_voices(made):
     captions = webvtt.from_string(FORMATS["vtt"].write(made)).captions
     names = written_names(each.speaker for each in made.segments)
@@ -113,6 +114,7 @@ def _milliseconds(text):
 
 @few
 @given(timelines())
+@example(odd_conversation())
 def test_pysrt_reads_the_subtitles(made):
     items = pysrt.from_string(FORMATS["srt"].write(made))
     names = written_names(each.speaker for each in made.segments)
@@ -126,6 +128,7 @@ def test_pysrt_reads_the_subtitles(made):
 
 @few
 @given(timelines())
+@example(odd_conversation())
 def test_csv_and_audacity_have_a_line_for_each_segment(made):
     names = written_names(each.speaker for each in made.segments)
     rows = list(csv.DictReader(io.StringIO(FORMATS["csv"].write(made), newline="")))
@@ -148,8 +151,15 @@ def test_audformat_reads_its_table(tmp_path):
     assert audformat.utils.duration(table) == pd.Timedelta(made.spoken_s, "s").round("us")
 
 
+def test_audformat_has_days():
+    made = timeline([segment("Anna", 90_000.5, 172_800.25)], duration_s=200_000.0)
+    ((_, start, end),) = audformat.utils.read_csv(io.StringIO(FORMATS["audformat"].write(made))).index
+    assert (start.total_seconds(), end.total_seconds()) == (90_000.5, 172_800.25)
+
+
 @few
 @given(timelines())
+@example(odd_conversation())
 def test_audformat_reads_odd_names(made):
     text = FORMATS["audformat"].write(made)
     table = audformat.utils.read_csv(

@@ -49,6 +49,13 @@ def conversation():
     )
 
 
+def odd_conversation():
+    """A segment of each odd name and of an unknown voice, a second each."""
+    every = (*ODD_NAMES, None)
+    segments = [segment(name, number, number + 1.0) for number, name in enumerate(every)]
+    return timeline(segments, duration_s=float(len(every)), file='a "b"\n<c>.wav')
+
+
 def names():
     """Names of speakers; None is an unknown voice."""
     letters = st.characters(exclude_categories=())
