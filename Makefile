@@ -10,13 +10,16 @@ JOBS ?= 2
 BIN := $(VENV)/bin
 BASE := $(VENV)/.installed-base
 DEV := $(VENV)/.installed-dev
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# Pipecat needs older versions of some packages than the rest, so it has a virtual environment for itself.
+PIPECAT := $(VENV)-pipecat
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+PIP := $(BIN)/python $(PIP_INSTALL) -c constraints.txt
 SOURCES := src tests scripts benchmarks notebooks
 # Where scripts/check_words.py looks.
 PLAIN := README.md CONTRIBUTING.md CHANGELOG.md docs samples benchmarks scripts src
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test lint types pytest format samples notebooks docker-check benchmark load results flagship ablation builtin need-data clean
+.PHONY: help demo quick test lint types pytest integrations format samples notebooks docker-check benchmark load results flagship ablation builtin need-data clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +45,9 @@ types: $(DEV)  ## mypy, strict
 # One thread per process: more would compete for the cores.  The tests of a file stay together, because they share fixtures.
 pytest: $(DEV)  ## tests and doctests alone; corpus tests run where EMOTONE_DATA names the corpora
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile
+
+integrations: $(PIPECAT)/.installed  ## the tests of voice agents, in an environment with Pipecat (about two minutes, 900 MB)
+	OMP_NUM_THREADS=1 $(PIPECAT)/bin/python -m pytest -q tests/integrations
 
 format: $(DEV)  ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix $(SOURCES)
@@ -82,14 +88,14 @@ need-data:
 		echo "EMOTONE_DATA is not set; expected the folder that holds ravdess/: EMOTONE_DATA=DIR make $(MAKECMDGOALS)"; exit 1; }
 
 clean:  ## remove the virtual environment, caches and build outputs; runs/ is left alone
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(PIPECAT) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(SOURCES) -type d -name __pycache__ -exec rm -rf {} +
 
-$(BIN)/pip:
+$(BIN)/pip $(PIPECAT)/bin/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "$(PYTHON) is $$($(PYTHON) --version 2>&1 | tail -n 1); expected Python 3.11 or newer."; \
 		echo "Install one, and name it: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(patsubst %/bin/pip,%,$@)
 
 $(BASE): pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing Emotone into $(VENV) (about a minute)"
@@ -100,3 +106,8 @@ $(DEV): pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing Emotone, its training side and the tools into $(VENV) (a few minutes)"
 	@$(PIP) -e '.[train,opensmile,hub,live,serve,explore,notebooks,dev]'
 	@touch $(BASE) $@
+
+$(PIPECAT)/.installed: pyproject.toml constraints-pipecat.txt | $(PIPECAT)/bin/pip
+	@echo "Installing Emotone and Pipecat into $(PIPECAT) (two minutes)"
+	@$(PIPECAT)/bin/python $(PIP_INSTALL) -c constraints-pipecat.txt -e '.[pipecat,livekit]' pytest
+	@touch $@

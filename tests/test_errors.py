@@ -34,6 +34,10 @@ def test_a_checkout_is_installed_again_with_its_constraints(installed_from, tmp_
     assert remedy() == f"pip install {flag}'{tmp_path}[train]'"
     (tmp_path / "constraints.txt").write_text("")
     assert remedy() == f"pip install -c {tmp_path}/constraints.txt {flag}'{tmp_path}[train]'"
+    (tmp_path / "constraints-pipecat.txt").write_text("")
+    assert remedy() == f"pip install -c {tmp_path}/constraints.txt {flag}'{tmp_path}[train]'"
+    (tmp_path / "constraints-train.txt").write_text("")
+    assert remedy() == f"pip install -c {tmp_path}/constraints-train.txt {flag}'{tmp_path}[train]'"
 
 
 def test_a_folder_with_a_space_is_quoted(installed_from):

@@ -100,8 +100,8 @@ def _pip_command(origin: dict[str, Any], extra: str) -> str:
         raise ValueError("the origin has no address")
     if "dir_info" in origin and url.startswith("file:"):
         folder = Path(url2pathname(urlsplit(url).path), origin.get("subdirectory") or "")
-        constraints = folder / "constraints.txt"
-        words = ["-c", str(constraints)] if constraints.is_file() else []
+        names = (f"constraints-{extra}.txt", "constraints.txt")  # an extra may need versions that differ
+        words = [word for name in names if (folder / name).is_file() for word in ("-c", str(folder / name))][:2]
         words += ["-e"] if origin["dir_info"].get("editable") else []
         return f"pip install {shlex.join([*words, f'{folder}[{extra}]'])}"
     if "vcs_info" in origin:

@@ -1,5 +1,6 @@
 """The documents: every path, link, `make` verb and package that they name exists."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -21,6 +22,7 @@ WITH_PATHS = [name for name in DOCUMENTS if name != "CHANGELOG.md"]
 CODE = re.compile(r"`([^`\n]+)`")
 PATH = re.compile(r"(?:[\w-]+/)+[\w.-]+\.(?:py|md|ipynb|toml|j2|js|css)")
 LINK = re.compile(r"\]\((?!https?://|mailto:)([^)\s#]*)(#[^)\s]+)?\)")
+PYTHON = re.compile(r"```python\n(.*?)```", re.DOTALL)
 ROW = re.compile(r"^\| \d \| (?P<rooms>[^|]+) \| (?P<contents>[^|]+) \|$", re.MULTILINE)
 
 
@@ -54,6 +56,19 @@ def test_every_link_leads_somewhere(document: str) -> None:
         if not target.exists() or (anchor and anchor not in anchors(target.read_text(encoding="utf-8"))):
             dead.append(path + anchor)
     assert not dead, f"{document} links to {', '.join(dead)}, which does not exist"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_python_of_every_document_compiles_and_its_imports_of_emotone_exist(document: str) -> None:
+    for block in PYTHON.findall(read(document)):
+        for node in ast.walk(ast.parse(block, document)):
+            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("emotone."):
+                continue
+            file = PACKAGE.parent / Path(*node.module.split("."))
+            sources = [path for path in (file.with_suffix(".py"), file / "__init__.py") if path.is_file()]
+            assert sources, f"{document} imports {node.module}, which does not exist"
+            names = {word for path in sources for word in re.findall(r"\w+", path.read_text(encoding="utf-8"))}
+            assert {alias.name for alias in node.names} <= names, f"{document} imports what {node.module} has not"
 
 
 @pytest.mark.parametrize("document", [*DOCUMENTS, "Makefile"])
