@@ -109,5 +109,5 @@ $(DEV): pyproject.toml constraints.txt | $(BIN)/pip
 
 $(PIPECAT)/.installed: pyproject.toml constraints-pipecat.txt | $(PIPECAT)/bin/pip
 	@echo "Installing Emotone and Pipecat into $(PIPECAT) (two minutes)"
-	@$(PIPECAT)/bin/python $(PIP_INSTALL) -c constraints-pipecat.txt -e '.[pipecat,livekit]' pytest
+	@$(PIPECAT)/bin/python $(PIP_INSTALL) -c constraints-pipecat.txt -e '.[pipecat,livekit]' pytest pytest-timeout
 	@touch $@
