@@ -1,0 +1,182 @@
+"""Find out which windows of a recording are of the same speaker.
+
+Embeddings of windows are averaged with their neighbours in time, since turns last.  Their pruned similarities form a
+graph, which is cut by spectral clustering (Ng, Jordan and Weiss, "On spectral clustering", 2001).  The number of
+speakers is that of the most probable clustering, under the model of `emotone.recognition.voices`: speakers and the
+clips of a speaker are normally distributed (PLDA: Ioffe, "Probabilistic linear discriminant analysis", 2006).
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotone.errors import ConfigError
+from emotone.recognition.voices import Projection
+
+Array = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+#: Most speakers of a recording.
+MAX_SPEAKERS = 20
+#: Most speakers that are found if their number is not known.
+_MOST_FOUND = 7
+#: With fewer windows, about 4 s of speech, there is one speaker unless the number is known.
+_FEWEST_WINDOWS = 8
+#: Windows are averaged with weights exp(-seconds / this); a pause between stretches of speech adds a second.
+_SMOOTHING_S, _PAUSE_S = 1.2, 1.0
+#: Share of the most similar windows that are a window's neighbours, and the weight of the other similarities.
+_NEIGHBOURS, _REST = 0.15, 0.01
+#: Most windows in the graph: of longer recordings they are drawn evenly, and the others join the nearest cluster.
+_MOST_IN_GRAPH = 900
+#: How much a window counts beside an independent clip; they overlap, and the windows of a clip are alike.
+_EVIDENCE = 0.12
+#: Cost of a second speaker and of each further one, in nats.
+_SECOND_COST, _FURTHER_COST = 14.0, 4.0
+_N_STARTS, _N_STEPS = 5, 30
+
+
+def labels_of(
+    embeddings: NDArray[Any],
+    times_s: Array,
+    stretches: Labels,
+    *,
+    projection: Projection,
+    n_speakers: int | None = None,
+) -> Labels:
+    """Return the number of each window's speaker (n,), from 0.
+
+    Parameters
+    ----------
+    embeddings
+        (n, 256) of windows in order of time.
+    times_s
+        (n,) the middle of each window, in seconds.
+    stretches
+        (n,) number of the stretch of speech that holds the window.
+    projection
+        Of embeddings, to estimate the number of speakers.
+    n_speakers
+        Number of speakers, from 1 to `MAX_SPEAKERS`; None: it is estimated.  Fewer windows have fewer speakers.
+    """
+    n = len(embeddings)
+    if n == 0 or n_speakers == 1 or (n_speakers is None and n < _FEWEST_WINDOWS):
+        return np.zeros(n, np.int64)
+    rows = np.asarray(embeddings, np.float64)
+    drawn = np.unique(np.linspace(0, n - 1, min(n, _MOST_IN_GRAPH)).round().astype(np.int64))
+    smooth = _smoothed(rows, times_s + _PAUSE_S * stretches)
+    vectors = _spectrum(smooth[drawn], _MOST_FOUND if n_speakers is None else n_speakers)
+    if n_speakers is not None:
+        labels = _clustered(vectors, min(n_speakers, len(drawn)))
+    else:
+        projected = (rows[drawn] - rows[drawn].mean(axis=0)) @ projection.matrix
+        labels = _most_probable(vectors, projected, projection.between, weight=_EVIDENCE * n / len(drawn))
+    return _spread(smooth, drawn, labels)
+
+
+def check_number(n_speakers: int) -> None:
+    """Raise `ConfigError` unless this can be a number of speakers."""
+    if not 1 <= n_speakers <= MAX_SPEAKERS:
+        raise ConfigError(f"the number of speakers is {n_speakers}; expected 1 to {MAX_SPEAKERS}, or auto")
+
+
+def _smoothed(rows: Array, times_s: Array) -> Array:
+    """Average windows with those near in time, and give the means (n, e) length 1."""
+    reach = 6 * _SMOOTHING_S  # weights beyond are below 0.3 %
+    result = np.empty_like(rows)
+    for number, at in enumerate(times_s):
+        first, last = np.searchsorted(times_s, [at - reach, at + reach])
+        result[number] = np.exp(-np.abs(times_s[first:last] - at) / _SMOOTHING_S) @ rows[first:last]
+    return _unit(result)
+
+
+def _unit(rows: Array) -> Array:
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9))
+
+
+def _spectrum(rows: Array, n_vectors: int) -> Array:
+    """Return the first eigenvectors (n, n_vectors) of the graph's normalised Laplacian."""
+    similar = np.maximum(rows @ rows.T, 0.0)
+    limits = np.quantile(similar, 1 - _NEIGHBOURS, axis=1)
+    similar = np.where(similar >= limits[:, None], similar, _REST * similar)
+    similar = (similar + similar.T) / 2
+    np.fill_diagonal(similar, 0.0)
+    root = np.sqrt(np.maximum(similar.sum(axis=1), 1e-9))
+    _, vectors = np.linalg.eigh(np.eye(len(rows)) - similar / np.outer(root, root))
+    return np.asarray(vectors[:, :n_vectors])
+
+
+def _clustered(vectors: Array, n_clusters: int) -> Labels:
+    """Cluster rows of eigenvectors by k-means; the same every time."""
+    points = _unit(vectors[:, :n_clusters])
+    if n_clusters == 1:
+        return np.zeros(len(points), np.int64)
+    rng = np.random.default_rng(0)
+    trials = [_k_means(points, n_clusters, rng) for _ in range(_N_STARTS)]
+    return min(trials, key=lambda trial: trial[0])[1]
+
+
+def _k_means(points: Array, n_clusters: int, rng: np.random.Generator) -> tuple[float, Labels]:
+    """Return the sum of squared distances, and the labels (n,), from one start (k-means++)."""
+    centres = points[rng.integers(len(points))][None]
+    while len(centres) < n_clusters:
+        nearest = _distances(points, centres).min(axis=1)
+        total = float(nearest.sum())
+        chosen = rng.choice(len(points), p=nearest / total) if total > 0 else rng.integers(len(points))
+        centres = np.concatenate([centres, points[chosen][None]])
+    labels = np.zeros(len(points), np.int64)
+    for _ in range(_N_STEPS):
+        labels = _distances(points, centres).argmin(axis=1)
+        moved = [points[labels == k].mean(axis=0) if (labels == k).any() else centres[k] for k in range(n_clusters)]
+        if np.allclose(moved, centres):
+            break
+        centres = np.array(moved)
+    return float(np.sum((points - centres[labels]) ** 2)), labels
+
+
+def _distances(points: Array, centres: Array) -> Array:
+    """Return the squared distances (n, k)."""
+    return np.asarray(((points[:, None] - centres[None]) ** 2).sum(axis=2))
+
+
+def _most_probable(vectors: Array, projected: Array, between: Array, *, weight: float) -> Labels:
+    """Return the labels of the number of clusters that explains the windows best.
+
+    Parameters
+    ----------
+    projected, between
+        Embeddings (n, r) around their mean, and their variance (r,) between speakers; within a speaker it is 1.
+    weight
+        How much a window counts.
+    """
+    best, best_score = np.zeros(len(vectors), np.int64), 0.0
+    one = _evidence(projected, best, between, weight)
+    for n_clusters in range(2, min(_MOST_FOUND, len(vectors) - 1) + 1):
+        labels = _clustered(vectors, n_clusters)
+        cost = _SECOND_COST + _FURTHER_COST * (n_clusters - 2)
+        score = _evidence(projected, labels, between, weight) - one - cost
+        if score > best_score:
+            best, best_score = labels, score
+    return best
+
+
+def _evidence(projected: Array, labels: Labels, between: Array, weight: float) -> float:
+    """Return the log-probability of the windows if each cluster is a speaker, up to a constant."""
+    total = 0.0
+    for label in np.unique(labels):
+        own = projected[labels == label]
+        n = weight * len(own)
+        grown = 1 + n * between
+        total -= 0.5 * float(np.sum(np.log(grown) - between * (n * own.mean(axis=0)) ** 2 / grown))
+    return total
+
+
+def _spread(smooth: Array, drawn: Labels, labels: Labels) -> Labels:
+    """Return labels for all windows (n,): those that were not drawn get the label of the nearest cluster."""
+    if len(drawn) == len(smooth):
+        return labels
+    names = np.unique(labels)
+    centres = _unit(np.array([smooth[drawn][labels == label].mean(axis=0) for label in names]))
+    result = names[(smooth @ centres.T).argmax(axis=1)]
+    result[drawn] = labels
+    return result
