@@ -93,6 +93,11 @@ class Voices:
         """Voices with three emotions or more."""
         return sorted(name for name, emotions in self.paths.items() if len(emotions) >= 3)
 
+    @property
+    def emotions_of_voices(self) -> set[str]:
+        """Emotions of the clips."""
+        return {emotion for emotions in self.paths.values() for emotion in emotions}
+
     def clip(self, path: str) -> Waveform:
         """Return a clip at a level of -26 dB."""
         if path not in self._clips:

@@ -9,17 +9,36 @@ fitted without the corpus as well.  The tables go between the marks of docs/resu
 """
 
 import argparse
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from conversation_sounds import RATE, Conversation, Voices, compose
+from numpy.typing import NDArray
+from pyannote.core import Annotation, Segment
+from pyannote.core import Timeline as PyannoteTimeline
+from pyannote.metrics.diarization import DiarizationErrorRate
+from scipy.optimize import linear_sum_assignment
 
-from emotone import corpora, experiment
+from emotone import corpora, experiment, files
 from emotone.cli.console import ProgressBar
+from emotone.recognition import pieces, rttm
+from emotone.recognition.prediction import Prediction
+from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.timeline import Timeline
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+from make_voice_projection import embedded, projection_without  # noqa: E402
 
 CORPORA = ("ravdess", "nemo", "savee", "tess")
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 #: Corpora that the models are trained on, less the one that is left out, and the most clips of each.
 TRAINED_ON, MOST_CLIPS = ("ravdess", "tess", "nemo", "emodb"), {"ravdess": 900}
+#: Seconds from one moment to the next.
+GRID_S = 0.05
 #: The corpus that the built-in model was not trained on.
 FOREIGN = "savee"
 
@@ -58,13 +77,150 @@ def _train(corpus: str, data: Path, folder: Path) -> None:
         experiment.run(settings, progress=progress)
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What one conversation shows.
+
+    Attributes
+    ----------
+    n_voices, share
+        Number of voices, and the probability of neutral clips, None for emotions that are equally frequent.
+    wrong
+        Share of speech that is given to the wrong voice, the number of voices given.
+    n_found, error_rate
+        Number of voices that were found, and the diarisation error rate, the number not given.
+    uar
+        Way of adaptation -> UAR by time.
+    """
+
+    corpus: str
+    n_voices: int
+    neutral: float | None
+    wrong: float
+    n_found: int
+    error_rate: float
+    uar: dict[str, float]
+
+
+def grid(conversation: Conversation) -> tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.str_]]:
+    """Return moments (n,) at which a single voice speaks, with voice and emotion."""
+    times = np.arange(GRID_S / 2, len(conversation.samples) / RATE, GRID_S)
+    n_voices, voice, emotion = np.zeros(len(times), int), np.full(len(times), "", "U40"), np.full(len(times), "", "U40")
+    for spoken in conversation.truth:
+        inside = (times >= spoken.begin_s) & (times < spoken.end_s)
+        n_voices[inside & (voice != spoken.voice)] += 1
+        voice[inside], emotion[inside] = spoken.voice, spoken.emotion
+    single = n_voices == 1
+    return times[single], voice[single], emotion[single]
+
+
+def at(timeline: Timeline, times: NDArray[np.float64], value: Callable[[Prediction], str]) -> NDArray[np.str_]:
+    """Return a value of the segment at each moment (n,); "" where there is none."""
+    result = np.full(len(times), "", "U40")
+    for segment in timeline.segments:
+        result[(times >= segment.start_s) & (times < segment.end_s)] = value(segment)
+    return result
+
+
+def uar(conversation: Conversation, timeline: Timeline) -> float:
+    """Return the mean recall of the emotions, by time, in percent; where nothing is predicted, it is wrong."""
+    times, _, emotion = grid(conversation)
+    predicted = at(timeline, times, lambda segment: segment.ranking[0])
+    return 100 * float(np.mean([np.mean(predicted[emotion == name] == name) for name in np.unique(emotion)]))
+
+
+def wrong_voice(conversation: Conversation, timeline: Timeline) -> float:
+    """Return the share of speech that is given to another voice, in percent, names being matched as well as possible."""
+    times, voice, _ = grid(conversation)
+    found = at(timeline, times, lambda segment: segment.speaker or "unknown")
+    voice, found = voice[found != ""], found[found != ""]
+    shared = np.array(
+        [[np.sum((voice == name) & (found == other)) for other in np.unique(found)] for name in np.unique(voice)]
+    )
+    rows, columns = linear_sum_assignment(-shared)
+    return 100 * (1 - float(shared[rows, columns].sum()) / len(voice))
+
+
+def error_rate(conversation: Conversation, timeline: Timeline) -> float:
+    """Return the diarisation error rate by pyannote.metrics in percent: collar 0.25 s, without overlap."""
+    reference, found = Annotation(), Annotation()
+    for number, spoken in enumerate(conversation.truth):
+        reference[Segment(spoken.begin_s, spoken.end_s), number] = spoken.voice
+    for number, segment in enumerate(timeline.segments):
+        found[Segment(segment.start_s, segment.end_s), number] = segment.speaker or "unknown"
+    whole = PyannoteTimeline([Segment(0, len(conversation.samples) / RATE)])
+    # pyannote.metrics has the collar as the whole width
+    return 100 * float(DiarizationErrorRate(collar=0.5, skip_overlap=True)(reference, found, uem=whole))
+
+
+def measured(recognizer: Recognizer, corpus: str, conversation: Conversation, neutral: float | None) -> Measured:
+    """Measure a conversation."""
+    sound = (conversation.samples, RATE)
+    n_voices = len(conversation.voices)
+    turns = rttm.parse(conversation.rttm())
+    plain = recognizer.timeline(sound)
+    found = recognizer.timeline(sound, speakers="auto", adapt=True)
+    known = found if len(found.speakers) == n_voices else recognizer.timeline(sound, speakers=n_voices, adapt=True)
+    timelines = {
+        "none": plain,
+        "one": recognizer.timeline(sound, speakers="one", adapt=True),
+        "found": found,
+        "number given": known,
+        "true": recognizer.timeline(sound, speakers=turns, adapt=True),
+    }
+    return Measured(
+        corpus,
+        n_voices,
+        neutral,
+        wrong_voice(conversation, known),
+        len(found.speakers),
+        error_rate(conversation, found),
+        {name: uar(conversation, timeline) for name, timeline in timelines.items()},
+    )
+
+
+def conversations(data: Path, corpus: str, n_each: int) -> Iterator[tuple[Conversation, float | None]]:
+    """Yield conversations of one to four voices, with even emotions and 70 % neutral, in turn."""
+    voices = Voices(corpus, data, EMOTIONS)
+    for n_voices in (1, 2, 3, 4):
+        if n_voices > len(voices.names):
+            return
+        for number in range(2 * n_each):
+            rng = np.random.default_rng([n_voices, number, *corpus.encode()])
+            neutral = 0.7 if number % 2 else None
+            names = [str(name) for name in rng.choice(voices.names, n_voices, replace=False)]
+            yield compose(voices, names, rng, neutral=neutral), neutral
+
+
 def main() -> None:
+    """Train, measure, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds the corpora")
     parser.add_argument("--out", type=Path, default=Path("runs/conversations"), help="where models are kept")
+    parser.add_argument(
+        "--number", type=int, default=3, help="conversations of each corpus, number of voices and share"
+    )
+    parser.add_argument("--corpora", default=",".join(CORPORA), help="corpora, with commas")
     chosen = parser.parse_args()
-    for corpus in CORPORA:
-        print(corpus, model_without(corpus, data=chosen.data, out=chosen.out), flush=True)
+    clips = None
+    for corpus in chosen.corpora.split(","):
+        bundle = model_without(corpus, data=chosen.data, out=chosen.out)
+        folder = chosen.out / "measured" / f"{corpus}.json"
+        if folder.exists():
+            continue
+        clips = clips or embedded(chosen.data)
+        directions = projection_without(clips, corpus)
+        pieces.projection = lambda directions=directions: directions
+        emotions = sorted(Voices(corpus, chosen.data, EMOTIONS).emotions_of_voices)
+        recognizer = Recognizer(bundle, threshold=0.0)
+        recognizer = Recognizer(
+            bundle, threshold=0.0, emotions=[name for name in recognizer.emotions if name in emotions]
+        )
+        rows = []
+        for conversation, neutral in conversations(chosen.data, corpus, chosen.number):
+            rows.append(asdict(measured(recognizer, corpus, conversation, neutral)))
+            print(rows[-1], flush=True)
+        files.write_json(folder, rows)
 
 
 if __name__ == "__main__":

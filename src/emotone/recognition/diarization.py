@@ -113,7 +113,8 @@ def _clustered(vectors: Array, n_clusters: int) -> Labels:
         return np.zeros(len(points), np.int64)
     rng = np.random.default_rng(0)
     trials = [_k_means(points, n_clusters, rng) for _ in range(_N_STARTS)]
-    return min(trials, key=lambda trial: trial[0])[1]
+    best: Labels = min(trials, key=lambda trial: trial[0])[1]
+    return best
 
 
 def _k_means(points: Array, n_clusters: int, rng: np.random.Generator) -> tuple[float, Labels]:
@@ -177,6 +178,6 @@ def _spread(smooth: Array, drawn: Labels, labels: Labels) -> Labels:
         return labels
     names = np.unique(labels)
     centres = _unit(np.array([smooth[drawn][labels == label].mean(axis=0) for label in names]))
-    result = names[(smooth @ centres.T).argmax(axis=1)]
+    result: Labels = names[(smooth @ centres.T).argmax(axis=1)]
     result[drawn] = labels
     return result

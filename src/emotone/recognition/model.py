@@ -15,7 +15,7 @@ from emotone.progress import Progress
 from emotone.recognition import adaptation, card
 from emotone.recognition.arguments import check_several
 from emotone.recognition.prediction import NOT_ADAPTED, SPEECH_THRESHOLD
-from emotone.recognition.profile import MAX_CLIPS, Profile, SourceProfile, SpeakerProfile
+from emotone.recognition.profile import MAX_CLIPS, Profile, SourceProfile
 from emotone.recognition.session import checked_session, extractor_of, speaker_width
 from emotone.recognition.windows import utterances
 
@@ -112,36 +112,18 @@ class Model:
             profile, embeddings, emotions=self.card["emotions"], temperature=self._temperature
         )
 
-    def adapted(
-        self, stretches: Sequence[Sequence[Outputs]], profile: Profile | None, *, every: int
-    ) -> tuple[list[Outputs], Profile | None]:
-        """Adapt the outputs for a recording to the recording itself, as a source.
+    @property
+    def corrects(self) -> bool:
+        """Whether the model estimates the composition of clips, as bundles of this version do."""
+        return self._adapter is not None
 
-        Parameters
-        ----------
-        stretches
-            The outputs for the windows of each stretch of speech.
-        profile
-            The profile with which they were computed; a voice in it is shrunk to the recording.
-        every
-            One of so many windows of a stretch counts for the source, so that they don't overlap.
-
-        Returns
-        -------
-        The outputs for each window, with adapted scores, and the profile that was used.  If there is too little speech,
-        or the source is known, they are what was given.
-        """
-        knows = isinstance(profile, SourceProfile) or isinstance(profile, SpeakerProfile) and profile.source is not None
-        outputs = [each for windows in stretches for each in windows]
-        counted = [each for windows in stretches for each in windows[::every]]
-        spoken = [each.embedding for each in counted if each.speech >= SPEECH_THRESHOLD]
-        if self._adapter is None or knows or len(spoken) < adaptation.FEWEST_CLIPS:
-            return outputs, profile
-        source = self.extended(self.new_profile(SourceProfile), np.array(spoken))
-        used: Profile = replace(profile, source=source) if isinstance(profile, SpeakerProfile) else source
+    def rescored(self, outputs: Sequence[Outputs], profile: Profile | None) -> list[Outputs]:
+        """Return outputs with scores that are adapted to this profile; without an adapter, they stay as they are."""
+        if self._adapter is None or not outputs:
+            return list(outputs)
         rows = np.array([each.embedding for each in outputs])
-        scores = self._adapter.scores(rows, used, temperature=self._temperature).astype(np.float32)
-        return [each._replace(scores=row) for each, row in zip(outputs, scores, strict=True)], used
+        scores = self._adapter.scores(rows, profile, temperature=self._temperature).astype(np.float32)
+        return [each._replace(scores=row) for each, row in zip(outputs, scores, strict=True)]
 
     def counts(self, profile: Profile | None) -> dict[str, int]:
         """Return "source" and "speaker" -> the number of clips that answers with this profile are adapted to."""

@@ -20,6 +20,7 @@ TIMELINE_NOTE = (
     "the recording is longer than {:g} s: this is the mean over its speech; a timeline shows how the emotion changes"
 )
 CHANNELS_NOTE = 'the two channels seem to hold different people: predict each with channel="left" and "right"'
+SPEAKERS_NOTE = 'the two channels seem to hold different people: speakers="channels" keeps them apart'
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 A bundle contains only data, an ONNX graph and JSON: none of it is executed as Python.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -21,19 +21,20 @@ from emotone.progress import Progress
 from emotone.recognition.arguments import (
     check_samples,
     check_several,
-    check_switch,
     chosen_emotions,
-    file_of,
     open_checked,
     restricted,
 )
+from emotone.recognition.enrolment import NO_VOICES, Voice, voice_embedding
 from emotone.recognition.model import AnyProfile, Model, Outputs, profile_of_clips
 from emotone.recognition.prediction import CHANNELS_NOTE, SPEECH_THRESHOLD, TIMELINE_NOTE, Prediction
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
+from emotone.recognition.recording_timeline import RecordingTimeline
 from emotone.recognition.session import DEFAULT, bundle_folder
+from emotone.recognition.speaker_choice import Speakers
 from emotone.recognition.stream import Stream, StreamSettings
-from emotone.recognition.timeline import Timeline, TimelineSettings, timeline
-from emotone.recognition.windows import WINDOWED_FROM_S, blocks_with_progress, mean_answer
+from emotone.recognition.timeline import Timeline, TimelineSettings
+from emotone.recognition.windows import WINDOWED_FROM_S, mean_answer
 from emotone.validation import check_range
 
 Vector = npt.NDArray[np.float32]
@@ -179,6 +180,15 @@ class Recognizer:
         self._model.check_profile(before, SourceProfile)
         return profile_of_clips(self._model, before, clips, self.preprocessing, progress=progress)
 
+    def voice(self, clips: Iterable[AudioSource]) -> Voice:
+        """Return the voice of a person, from a few clips, to find it in recordings; see `timeline`.
+
+        The errors are those of `adapt`.
+        """
+        held = list(clips)
+        embedding = voice_embedding(held, gate=self.speech_gate)
+        return Voice(embedding, self.adapt(held) if self.adapts else None)
+
     def extended(self, profile: AnyProfile, embeddings: Vector) -> AnyProfile:
         """Return a profile with more clips, given by embeddings (n, e) of `predict_with_embeddings`."""
         return self._model.extended(profile, embeddings)
@@ -268,6 +278,8 @@ class Recognizer:
         track: int | None = None,
         profile: Profile | None = None,
         adapt: bool = False,
+        speakers: Speakers | None = None,
+        voices: Mapping[str, Voice] = NO_VOICES,
         settings: TimelineSettings | None = None,
         progress: Progress | None = None,
     ) -> Timeline:
@@ -275,47 +287,43 @@ class Recognizer:
 
         Parameters
         ----------
-        source, channel, track, profile
+        source, channel, track
             As in `predict`; the errors are the same, except that silence is not an error.
+        profile
+            Profile of the source, or of the only speaker.
         adapt
-            Whether to adapt to the recording itself, as a source, if it holds enough speech; see `adapt_source`.
+            Whether to adapt to the recording itself: to what it holds as a source, if that is enough speech, and
+            within it to each speaker; see `adapt_source`.
+        speakers
+            "auto": find the speakers by their voices; a number: find so many; "channels": one on each channel; the
+            path of an RTTM file, or its turns; "one"; None: speakers are not looked for.
+        voices
+            Name -> a speaker who may be in the recording, see `voice`; for speakers that are found by their voices.
         settings
             Windows and speech detection.
         progress
             Called with the seconds that are done.
         """
-        check_switch("adapt", adapt)
-        settings, used = settings or TimelineSettings(), profile
-        if profile is not None or adapt:
-            self.check_profile(profile)
-
-        def answer(sound: Vector) -> Outputs | None:
-            if np.abs(sound).max() < audio.SILENT_PEAK:
-                return None
-            outputs = self._model.outputs(self.preprocessing.apply(sound), profile)
-            return outputs if adapt else self._chosen(outputs)
-
-        def adapted(stretches: Sequence[Sequence[Outputs]]) -> list[Outputs]:
-            nonlocal used
-            every = round(settings.window_s / settings.step_s)
-            outputs, used = self._model.adapted(stretches, profile, every=every)
-            return [self._chosen(each) for each in outputs]
-
-        with open_checked(source, channel=channel, track=track) as recording:
-            made = timeline(
-                blocks_with_progress(recording, progress),
-                answer,
-                emotions=self.emotions,
-                threshold=self.threshold,
-                checks_speech=self.checks_speech,
-                adapt=adapted if adapt else None,
-                settings=settings,
-                gate=self.speech_gate,
-            )
-            notes = self.notes + ((CHANNELS_NOTE,) if recording.has_two_people else ())
-            adapted = self._model.counts(used)
-            segments = tuple(replace(segment, adapted=adapted) for segment in made.segments)
-            return replace(made, segments=segments, notes=notes, adapted=adapted, file=file_of(source))
+        make = RecordingTimeline(
+            self._model,
+            self.preprocessing,
+            self.emotions,
+            self.threshold,
+            choose=self._chosen,
+            gate=self.speech_gate,
+            settings=settings or TimelineSettings(),
+        )
+        made = make(
+            source,
+            channel=channel,
+            track=track,
+            profile=profile,
+            adapt=adapt,
+            speakers=speakers,
+            voices=voices,
+            progress=progress,
+        )
+        return replace(made, notes=self.notes + made.notes)
 
     def stream(
         self,

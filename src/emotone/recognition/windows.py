@@ -178,32 +178,42 @@ class SpeechReader:
     Parameters
     ----------
     blocks
-        The recording in pieces, (n,) float32 at 16 kHz.
+        The recording in pieces, (n,) float32 at 16 kHz.  Without blocks, `push` takes them one by one.
     detector
         A new speech detector.
 
     Attributes
     ----------
-    n_samples
-        Samples read so far.
+    envelope
+        The peaks of what was read so far.
     """
 
     def __init__(self, blocks: Iterable[Waveform], detector: SpeechDetector) -> None:
         self.blocks, self.detector = blocks, detector
-        self.n_samples = 0
+        self.envelope = Envelope()
         self._kept = RecentSamples()
         self._start: int | None = None
-        self._peaks: list[Waveform] = []
-        self._rest = np.zeros(0, np.float32)  # magnitudes, less than a step of the envelope
+
+    @property
+    def n_samples(self) -> int:
+        """Samples read so far."""
+        return self._kept.end
 
     def __iter__(self) -> Iterator[tuple[int, Waveform]]:
-        margin = round(self.detector.lookback_s * SAMPLE_RATE)
         for block in self.blocks:
-            self.n_samples += len(block)
-            self._add_peaks(block)
-            self._kept.append(block)
-            yield from self._speech(self.detector.push(block))
-            self._kept.drop_before(self._start if self._start is not None else self.n_samples - margin)
+            yield from self.push(block)
+        yield from self.finish()
+
+    def push(self, block: Waveform) -> Iterator[tuple[int, Waveform]]:
+        """Yield the stretches that end in the next block, (n,)."""
+        self.envelope.push(block)
+        self._kept.append(block)
+        yield from self._speech(self.detector.push(block))
+        margin = round(self.detector.lookback_s * SAMPLE_RATE)
+        self._kept.drop_before(self._start if self._start is not None else self.n_samples - margin)
+
+    def finish(self) -> Iterator[tuple[int, Waveform]]:
+        """Yield the stretch that ends with the recording, if there is one."""
         yield from self._speech(self.detector.finish())
 
     def _speech(self, edges: Iterable[Edge]) -> Iterator[tuple[int, Waveform]]:
@@ -214,14 +224,23 @@ class SpeechReader:
                 yield self._start, self._kept.between(self._start, edge.sample)
                 self._start = None
 
-    def _add_peaks(self, block: Waveform) -> None:
+
+class Envelope:
+    """The peak of each `ENVELOPE_STEP_S` of a recording."""
+
+    def __init__(self) -> None:
+        self._peaks: list[Waveform] = []
+        self._rest = np.zeros(0, np.float32)  # magnitudes, less than a step
+
+    def push(self, block: Waveform) -> None:
+        """Add the next block (n,)."""
         magnitudes = np.abs(np.concatenate([self._rest, block]))
         whole = len(magnitudes) - len(magnitudes) % _ENVELOPE_STEP
         self._peaks.append(magnitudes[:whole].reshape(-1, _ENVELOPE_STEP).max(axis=1))
         self._rest = magnitudes[whole:]
 
-    def envelope(self) -> Waveform:
-        """Return the peak of each `ENVELOPE_STEP_S` read so far."""
+    def values(self) -> Waveform:
+        """Return the peaks (m,) so far."""
         last = [self._rest.max(keepdims=True)] if len(self._rest) else []
         return np.concatenate([*self._peaks, *last, np.zeros(0, np.float32)])
 

@@ -1,0 +1,122 @@
+"""The pieces of speech in a recording with a speaker on each channel, as call centres keep calls."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations, zip_longest
+
+import numpy as np
+from numpy.typing import NDArray
+
+from emotone.audio import SAMPLE_RATE
+from emotone.recognition.pieces import Piece
+from emotone.recognition.windows import Envelope, SpeechReader
+
+Waveform = NDArray[np.float32]
+
+#: Frames in which channels are compared, and how much their levels are smoothed.
+_FRAME, _SMOOTH_FRAMES = SAMPLE_RATE // 100, 15
+#: A channel is silenced where it is this much further below its own speech than another channel, in dB.
+_BELOW_DB = 10.0
+#: Speech of the softest channel is at most this much below that of the loudest, in dB: what is softer is crosstalk.
+_RANGE_DB = 15.0
+#: Share of the frames so far that are softer than speech.
+_SPEECH_SHARE = 0.9
+_FLOOR_DB = -120.0
+#: Shorter overlaps of two speakers are not reported.
+_SHORTEST_OVERLAP_S = 0.1
+
+
+class ChannelPieces:
+    """Stretches of speech on several channels; see `emotone.recognition.pieces.Pieces`.
+
+    What a channel picks up of another one is silenced, so that every channel has its own speaker only.  Several may
+    speak at once; each is predicted from their own channel.
+
+    Parameters
+    ----------
+    channels
+        The blocks of each channel, (n,) float32 at 16 kHz, equally long.
+    readers
+        A reader without blocks for each channel.
+    names
+        The name of each channel's speaker.
+    """
+
+    def __init__(
+        self, channels: Sequence[Iterable[Waveform]], readers: Sequence[SpeechReader], names: Sequence[str]
+    ) -> None:
+        self._channels, self._readers, self._names = channels, readers, names
+        self._crosstalk = Crosstalk(len(channels))
+        self._found: list[tuple[int, int, int]] = []  # first sample, the one after the last, and channel of each piece
+        self.envelope = Envelope()
+
+    def __iter__(self) -> Iterator[Piece]:
+        nothing = np.zeros(0, np.float32)
+        for blocks in zip_longest(*self._channels, fillvalue=nothing):
+            length = max(len(block) for block in blocks)
+            together = np.array([np.pad(block, (0, length - len(block))) for block in blocks])
+            self.envelope.push(together[np.abs(together).max(axis=1).argmax()])
+            for number, samples in enumerate(self._crosstalk.removed(together)):
+                yield from self._pieces(number, self._readers[number].push(samples))
+        for number, reader in enumerate(self._readers):
+            yield from self._pieces(number, reader.finish())
+
+    def _pieces(self, number: int, stretches: Iterable[tuple[int, Waveform]]) -> Iterator[Piece]:
+        for start, samples in stretches:
+            self._found.append((start, start + len(samples), number))
+            yield Piece(start, samples)
+
+    def speakers(self) -> list[str | None]:
+        """Return the speaker of each piece."""
+        return [self._names[number] for _, _, number in self._found]
+
+    def overlaps(self) -> list[tuple[int, int]]:
+        """Return first sample, and sample after the last, of what several people say at once."""
+        both = [
+            (max(one[0], other[0]), min(one[1], other[1]))
+            for one, other in combinations(sorted(self._found), 2)
+            if one[2] != other[2]
+        ]
+        joined: list[tuple[int, int]] = []
+        for first, last in sorted(pair for pair in both if pair[1] - pair[0] >= _SHORTEST_OVERLAP_S * SAMPLE_RATE):
+            if joined and first <= joined[-1][1]:
+                first, last = joined[-1][0], max(last, joined.pop()[1])
+            joined.append((first, last))
+        return joined
+
+    @property
+    def n_samples(self) -> int:
+        """Samples read so far."""
+        return self._readers[0].n_samples
+
+
+class Crosstalk:
+    """Silence what a channel picks up of another.
+
+    A channel is silenced where another one is much closer to the level of its own speech.
+    """
+
+    def __init__(self, n_channels: int) -> None:
+        self._levels: list[list[NDArray[np.float64]]] = [[] for _ in range(n_channels)]
+
+    def removed(self, blocks: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the next blocks (channels, n) with silence for crosstalk."""
+        n = blocks.shape[1]
+        n_frames = -(-n // _FRAME)
+        padded = np.pad(blocks, ((0, 0), (0, n_frames * _FRAME - n)))
+        steps = np.diff(padded, axis=1, append=0.0).reshape(len(blocks), n_frames, _FRAME)  # without offset and hum
+        energy = np.einsum("cfs,cfs->cf", steps, steps, dtype=np.float64)
+        kernel = np.ones(min(_SMOOTH_FRAMES, n_frames)) / min(_SMOOTH_FRAMES, n_frames)
+        energy = np.array([np.convolve(row, kernel, mode="same") for row in energy])
+        level = np.maximum(10 * np.log10(np.maximum(energy, 1e-12)), _FLOOR_DB)
+        relative = level - self._speech_levels(level)[:, None]
+        is_crosstalk = relative < relative.max(axis=0) - _BELOW_DB
+        gain = np.repeat(~is_crosstalk, _FRAME, axis=1)[:, :n]
+        return np.asarray(blocks * gain, np.float32)
+
+    def _speech_levels(self, level: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the level of speech on each channel so far, (channels,) in dB."""
+        for held, row in zip(self._levels, level, strict=True):
+            # a tenth of the frames is enough for a quantile, and an hour of them is small
+            held.append(row[:: 10 if len(row) > 100 else 1])
+        own = np.array([np.quantile(np.concatenate(held), _SPEECH_SHARE) for held in self._levels])
+        return np.asarray(np.maximum(own, own.max() - _RANGE_DB))

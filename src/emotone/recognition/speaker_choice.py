@@ -1,0 +1,173 @@
+"""Which speakers a timeline has: none, one, found ones, one a channel, or those of an RTTM file."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from emotone import audio
+from emotone.audio import AudioSource, Channel
+from emotone.audio.sources import read_once
+from emotone.audio.speech_detector import Gate, SpeechDetector
+from emotone.errors import ConfigError
+from emotone.progress import Progress
+from emotone.recognition import rttm
+from emotone.recognition.arguments import file_of, open_checked
+from emotone.recognition.channel_pieces import ChannelPieces
+from emotone.recognition.diarization import MAX_SPEAKERS, check_number
+from emotone.recognition.pieces import DetectedPieces, FoundPieces, Pieces, TurnPieces
+from emotone.recognition.prediction import SPEAKERS_NOTE
+from emotone.recognition.rttm import Turn
+from emotone.recognition.timeline import TimelineSettings
+from emotone.recognition.windows import SpeechReader, blocks_with_progress
+
+#: "auto", "one", "channels", a number, the path of an RTTM file, or turns.
+Speakers: TypeAlias = str | int | os.PathLike[str] | Sequence[Turn]
+AUTO, ONE, CHANNELS = "auto", "one", "channels"
+_BLOCK_S = 30.0
+
+
+class Choice(NamedTuple):
+    """How speakers are found.
+
+    Attributes
+    ----------
+    kind
+        "auto", "one", "channels" or "turns"; None if speakers are not looked for.
+    n_speakers
+        Number of speakers, for "auto"; None if it is estimated.
+    turns
+        For "turns".
+    """
+
+    kind: str | None
+    n_speakers: int | None = None
+    turns: tuple[Turn, ...] = ()
+
+
+def choice_of(speakers: Speakers | None, *, recording: str = "") -> Choice:
+    """Read the argument ``speakers``.
+
+    Parameters
+    ----------
+    speakers
+        None: speakers are not looked for.
+    recording
+        Path of the recording, which chooses among several in an RTTM file.
+
+    Raises
+    ------
+    ConfigError
+        It is none of the words, no number from 1 to 20, and no RTTM file.
+    """
+    if speakers is None or speakers in (AUTO, ONE, CHANNELS):
+        return Choice(None if speakers is None else str(speakers))
+    if isinstance(speakers, str) and speakers.strip().isdecimal():
+        speakers = int(speakers)
+    if isinstance(speakers, int) and not isinstance(speakers, bool):
+        check_number(speakers)
+        return Choice(AUTO, speakers)
+    if isinstance(speakers, str | os.PathLike):
+        if not os.path.exists(speakers) and not os.fspath(speakers).lower().endswith(".rttm"):
+            raise _unknown(speakers)
+        return Choice("turns", turns=rttm.read(speakers, recording=recording))
+    if isinstance(speakers, Sequence) and speakers and all(isinstance(turn, Turn) for turn in speakers):
+        return Choice("turns", turns=tuple(turn for turn in speakers if isinstance(turn, Turn)))
+    raise _unknown(speakers)
+
+
+def _unknown(speakers: Any) -> ConfigError:
+    return ConfigError(
+        f"speakers is {speakers!r:.80}; expected auto, one, channels, a number from 1 to {MAX_SPEAKERS}, or the path "
+        "of an RTTM file"
+    )
+
+
+class Opened(NamedTuple):
+    """The speech of a recording, and the notes on it, which are complete when all was read."""
+
+    pieces: Pieces
+    notes: "Notes"
+
+
+class Notes:
+    """Sentences on a recording that is being read."""
+
+    def __init__(self, recording: audio.Recording, kind: str | None) -> None:
+        self._recording, self._kind = recording, kind
+
+    def __call__(self) -> tuple[str, ...]:
+        """Return the sentences."""
+        return (SPEAKERS_NOTE,) if self._kind != CHANNELS and self._recording.has_two_people else ()
+
+
+@contextlib.contextmanager
+def opened(
+    source: AudioSource,
+    choice: Choice,
+    *,
+    channel: Channel,
+    track: int | None,
+    settings: TimelineSettings,
+    gate: Gate | None,
+    progress: Progress | None,
+) -> Iterator[Opened]:
+    """Open a recording as pieces of speech.
+
+    Raises
+    ------
+    ConfigError
+        ``channel`` excludes speakers on channels, or there is one channel only.
+    AudioError
+        As in `Recognizer.timeline`.
+    """
+    with contextlib.ExitStack() as stack:
+        if choice.kind == CHANNELS:
+            names = _channel_names(source := _reopenable(source), channel=channel, track=track)
+            recordings = [
+                stack.enter_context(open_checked(source, channel=number, track=track))
+                for number in range(1, len(names) + 1)
+            ]
+            blocks = [
+                blocks_with_progress(recordings[0], progress),
+                *(each.blocks(_BLOCK_S) for each in recordings[1:]),
+            ]
+            readers = [SpeechReader([], SpeechDetector(settings.vad, gate=gate)) for _ in names]
+            yield Opened(ChannelPieces(blocks, readers, names), Notes(recordings[0], choice.kind))
+            return
+        recording = stack.enter_context(open_checked(source, channel=channel, track=track))
+        sound = blocks_with_progress(recording, progress)
+        pieces: Pieces
+        if choice.kind == "turns":
+            pieces = TurnPieces(sound, choice.turns)
+        else:
+            reader = SpeechReader(sound, SpeechDetector(settings.vad, gate=gate))
+            if choice.kind == AUTO:
+                pieces = FoundPieces(reader, n_speakers=choice.n_speakers)
+            else:
+                pieces = DetectedPieces(reader, speaker="speaker 1" if choice.kind == ONE else None)
+        yield Opened(pieces, Notes(recording, choice.kind))
+
+
+def _reopenable(source: AudioSource) -> AudioSource:
+    """Return a source that can be opened several times at once."""
+    source = read_once(source)
+    if isinstance(source, str | os.PathLike | bytes | tuple):
+        return source
+    return source.read()
+
+
+def _channel_names(source: AudioSource, *, channel: Channel, track: int | None) -> list[str]:
+    """Return the name of each channel's speaker."""
+    if channel != "mix":
+        raise ConfigError(
+            f"channel is {channel!r}, and speakers is channels, which reads all; leave out one of the two"
+        )
+    n_channels = audio.info(source, track=track).channels
+    if not 2 <= n_channels <= MAX_SPEAKERS:
+        name = file_of(source) or "the recording"
+        raise ConfigError(
+            f"{name}: speakers is channels, and the number of channels is {n_channels}; expected 2 to {MAX_SPEAKERS}: "
+            "use auto"
+        )
+    return ["left", "right"] if n_channels == 2 else [f"channel {number + 1}" for number in range(n_channels)]
