@@ -1,0 +1,125 @@
+"""Upload to timeline: decode and predict it block by block, and write it in a format."""
+
+import re
+import urllib.parse
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from fastapi import Response
+
+from emotone.audio.isolated_source import IsolatedSource
+from emotone.errors import AudioError, ConfigError, EmotoneError
+from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.timeline import Timeline
+from emotone.recognition.timeline_formats import FORMATS
+from emotone.serve.answers import as_problem, check_not_empty
+from emotone.serve.own_source import OwnSource
+from emotone.serve.problems import ProblemError
+from emotone.serve.uploads import Upload
+from emotone.serve.work_queue import Deadline
+
+#: Whether `Recognizer.timeline` tells speakers apart (its argument ``speakers``).
+TELLS_SPEAKERS = False
+#: Letters that file names of some systems can't have, or that have a meaning in them.
+_UNSAFE = re.compile(r'[<>:"/\\|?*%\s]+')
+
+
+@dataclass(frozen=True)
+class TimelineOptions:
+    """How to predict a recording over time.
+
+    Attributes
+    ----------
+    channel, track
+        What is read, as in `emotone.audio.read`.
+    adapts
+        Whether to adapt to the source that the service has learnt.
+    adapts_to_itself
+        Whether to adapt to the recording itself where no source is known.
+    speakers
+        Whose voices to tell apart: "one", and if `TELLS_SPEAKERS`, also "auto", "channels" or a number.
+    """
+
+    channel: str = "mix"
+    track: int | None = None
+    adapts: bool = True
+    adapts_to_itself: bool = True
+    speakers: str = "one"
+
+    def arguments(self, rttm: bytes | None) -> dict[str, Any]:
+        """Return arguments of `Recognizer.timeline`; an RTTM file says who speaks in place of ``speakers``."""
+        chosen = {"channel": self.channel, "track": self.track}
+        if not TELLS_SPEAKERS:
+            return chosen
+        number = int(self.speakers) if self.speakers.isdecimal() else self.speakers
+        return chosen | {"speakers": number if rttm is None else rttm}
+
+
+def timeline_of(
+    recognizer: Recognizer,
+    upload: Upload,
+    *,
+    options: TimelineOptions,
+    source: OwnSource,
+    max_duration_s: float,
+    deadline: Deadline,
+) -> Timeline:
+    """Predict an upload over time while it is decoded, in bounded memory.
+
+    Parameters
+    ----------
+    source
+        What the service has learnt of its source.
+    max_duration_s
+        Longest recording, whatever its header says.
+    deadline
+        Told of each block (`Deadline.reach`), and asked how long to wait for the decoder.
+
+    Raises
+    ------
+    ProblemError
+        not_audio, no_channel, too_long, unanswerable, bad_request, or an error of the deadline.
+    """
+    check_not_empty(upload.data, upload.name)
+    if upload.rttm is not None and not TELLS_SPEAKERS:
+        raise ProblemError("bad_request", "the form has the field rttm, which this service can't use; leave it out")
+
+    def watch(done_s: float, total_s: float | None) -> None:
+        if max(done_s, total_s or 0.0) > max_duration_s:
+            raise ProblemError("too_long", f"{upload.name} is longer than {max_duration_s:g} s; send it in parts")
+        deadline.reach(done_s, total_s)
+
+    recording = IsolatedSource(upload.data, watch=watch, left_s=lambda: deadline.left_s)
+    with as_problem(upload.name, upload.data):
+        try:
+            return recognizer.timeline(
+                recording,
+                profile=source.profile if options.adapts else None,
+                adapt=options.adapts_to_itself and recognizer.adapts,
+                progress=deadline.check,
+                **options.arguments(upload.rttm),
+            )
+        except ConfigError as error:
+            raise ProblemError("bad_request", str(error)) from error
+        except AudioError:
+            deadline.check()  # the decoder was stopped
+            raise
+
+
+def written(timeline: Timeline, format: str) -> bytes:
+    """Return a timeline in one of `FORMATS`; raise `ProblemError` unanswerable if the format can't hold it."""
+    try:
+        return FORMATS[format].write(timeline).encode()
+    except EmotoneError as error:
+        raise ProblemError("unanswerable", f"the timeline can't be written as {format}: {error}") from error
+
+
+def file_response(content: bytes, *, name: str, format: str) -> Response:
+    """Return the response with a timeline's file, named after the recording."""
+    form = FORMATS[format]
+    stem = _UNSAFE.sub("_", PurePosixPath(name).stem).strip("._")[:100] or "timeline"
+    plain = stem.encode("ascii", "replace").decode().replace("?", "_")
+    quoted = urllib.parse.quote(stem, safe="")
+    disposition = f"attachment; filename=\"{plain}{form.suffix}\"; filename*=UTF-8''{quoted}{form.suffix}"
+    return Response(content, media_type=form.media_type, headers={"Content-Disposition": disposition})
