@@ -51,12 +51,12 @@ def job_routes(recognizer: Recognizer, jobs: Jobs, source: OwnSource) -> APIRout
             work = _work(recognizer, upload, options=options, source=source, max_duration_s=settings.max_job_duration_s)
             job = jobs.add(place, name=upload.name, n_bytes=upload.n_bytes, work=work)
         location = f"{request.scope.get('root_path', '')}/v1/jobs/{job.id}"
-        return JSONResponse(job.to_dict(), status_code=202, headers={"Location": location})
+        return JSONResponse(jobs.describe(job), status_code=202, headers={"Location": location})
 
     @router.get("/{id}", response_model=JobModel, responses=known)
     async def show(id: str) -> JSONResponse:
         """Return where a job is: `waiting`, `running`, `done` or `failed`, and the seconds that are predicted."""
-        return JSONResponse(jobs.get(id).to_dict())
+        return JSONResponse(jobs.describe(jobs.get(id)))
 
     @router.delete("/{id}", status_code=204, responses=known)
     async def delete(id: str) -> Response:
@@ -140,7 +140,7 @@ async def _events(job: Job, jobs: Jobs) -> AsyncIterator[str]:
 
 def _event(job: Job, jobs: Jobs) -> tuple[str, dict[str, Any]]:
     """Return name and content of the present event of a job."""
-    content = job.to_dict()
+    content = jobs.describe(job)
     if job.is_cancelled:
         problem = ProblemError("deleted", "the job was deleted")
     elif jobs.queue.closing and content["status"] in ("waiting", "running"):

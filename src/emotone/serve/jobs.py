@@ -67,11 +67,10 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary for JSON."""
-        status = self.status  # first: another thread sets it last
         return {
             "id": self.id,
             "file": self.name,
-            "status": status,
+            "status": self.status,
             "done_s": round(self.done_s, 3),
             "total_s": None if self.total_s is None else round(self.total_s, 3),
             "problem": None if self.problem is None else self.problem.to_dict(),
@@ -221,6 +220,11 @@ class Jobs:
         except RuntimeError:  # the service ends
             self._fail(job, closing_error())
         return job
+
+    def describe(self, job: Job) -> dict[str, Any]:
+        """Return a dictionary of a job for JSON."""
+        with self._lock:
+            return job.to_dict()
 
     def get(self, id: str) -> Job:
         """Return a job; raise `ProblemError` not_found if there is none, or none any more."""
