@@ -1,6 +1,7 @@
 """The HTTP routes of jobs: to start one, to follow it, and to fetch or delete its result."""
 
 import asyncio
+import functools
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,16 +12,15 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.timeline_formats import FORMATS
 from emotone.serve import problems
-from emotone.serve.answers import check_not_empty
 from emotone.serve.jobs import Job, JobDeadline, Jobs, Results, Work
 from emotone.serve.own_source import OwnSource
 from emotone.serve.problems import ProblemError
-from emotone.serve.schemas import Format, JobModel, timeline_responses
+from emotone.serve.schemas import TIMELINE_BODY, Format, JobModel, timeline_responses
 from emotone.serve.security import access_to, announced_bytes, check_length
 from emotone.serve.timeline_routes import TIMELINE_PROBLEMS, TimelineQuery
-from emotone.serve.timelines import TimelineOptions, file_response, timeline_of, written
-from emotone.serve.uploads import FORM_WITH_RTTM, UPLOAD_PROBLEMS, Upload, body_of, read_upload
-from emotone.serve.work_queue import closing_error
+from emotone.serve.timelines import TimelineOptions, check_opens, file_response, timeline_of, written
+from emotone.serve.uploads import UPLOAD_PROBLEMS, Upload, read_upload
+from emotone.serve.work_queue import Deadline, closing_error
 
 #: Seconds between two looks at a job, and without an event before a comment is sent.
 _LOOK_S, _HEARTBEAT_S = 0.2, 10.0
@@ -36,9 +36,9 @@ def job_routes(recognizer: Recognizer, jobs: Jobs, source: OwnSource) -> APIRout
         "",
         status_code=202,
         response_model=JobModel,
-        responses=problems.responses(*UPLOAD_PROBLEMS)
+        responses=problems.responses(*UPLOAD_PROBLEMS, "too_long", "no_channel", "timeout")
         | {202: {"headers": {"Location": {"description": "Path of the job.", "schema": {"type": "string"}}}}},
-        openapi_extra=body_of(FORM_WITH_RTTM),
+        openapi_extra=TIMELINE_BODY,
     )
     async def start(request: Request, options: TimelineQuery) -> Response:
         """Predict a long recording over time in the background; `Location` is the job's path."""
@@ -47,7 +47,14 @@ def job_routes(recognizer: Recognizer, jobs: Jobs, source: OwnSource) -> APIRout
         announced = announced_bytes(request.headers)
         with jobs.reserve(limit if announced is None else min(announced, limit)) as place:
             upload = await read_upload(request, max_upload_bytes=limit, idle_s=settings.idle_stream_s, takes_rttm=True)
-            check_not_empty(upload.data, upload.name)
+            check = functools.partial(
+                check_opens,
+                upload,
+                track=options.track,
+                max_duration_s=settings.max_job_duration_s,
+                deadline=Deadline(settings.max_seconds),
+            )
+            await jobs.queue.in_thread(check)
             work = _work(recognizer, upload, options=options, source=source, max_duration_s=settings.max_job_duration_s)
             job = jobs.add(place, name=upload.name, n_bytes=upload.n_bytes, work=work)
         location = f"{request.scope.get('root_path', '')}/v1/jobs/{job.id}"

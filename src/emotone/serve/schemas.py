@@ -10,7 +10,10 @@ from emotone.audio.channels import channel_number
 from emotone.errors import AudioError
 from emotone.recognition.timeline_formats import FORMATS
 from emotone.serve.timelines import TELLS_SPEAKERS, TimelineOptions
+from emotone.serve.uploads import FORM, FORM_WITH_RTTM, body_of
 
+#: The body of a request for a timeline.
+TIMELINE_BODY = body_of(FORM_WITH_RTTM if TELLS_SPEAKERS else FORM)
 _SPEAKERS = "auto|one|channels|[1-9]|1[0-9]|20" if TELLS_SPEAKERS else "one"
 
 

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems
 from emotone.serve.own_source import OwnSource
-from emotone.serve.schemas import Format, timeline_options, timeline_responses
+from emotone.serve.schemas import TIMELINE_BODY, Format, timeline_options, timeline_responses
 from emotone.serve.security import access_to, check_length
 from emotone.serve.timelines import TimelineOptions, file_response, timeline_of, written
-from emotone.serve.uploads import FORM_WITH_RTTM, UPLOAD_PROBLEMS, Upload, body_of, disconnected, read_upload
+from emotone.serve.uploads import UPLOAD_PROBLEMS, Upload, disconnected, read_upload
 from emotone.serve.work_queue import Deadline, WorkQueue
 
 #: Problems of predicting an upload over time.
@@ -36,7 +36,7 @@ def timeline_routes(recognizer: Recognizer, queue: WorkQueue, source: OwnSource)
         "/timeline",
         response_class=Response,
         responses=timeline_responses() | problems.responses(*UPLOAD_PROBLEMS, *TIMELINE_PROBLEMS),
-        openapi_extra=body_of(FORM_WITH_RTTM),
+        openapi_extra=TIMELINE_BODY,
     )
     async def timeline(request: Request, options: TimelineQuery, format: Format = "json") -> Response:
         """Predict emotion over time in a recording, sent as the form's field `file`, and return it as a file."""

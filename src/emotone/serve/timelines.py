@@ -1,7 +1,9 @@
 """Upload to timeline: decode and predict it block by block, and write it in a format."""
 
+import contextlib
 import re
 import urllib.parse
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -81,6 +83,25 @@ def timeline_of(
     ProblemError
         not_audio, no_channel, too_long, unanswerable, bad_request, or an error of the deadline.
     """
+    recording = _recording(upload, max_duration_s, deadline)
+    with _problems(upload, deadline):
+        return recognizer.timeline(
+            recording,
+            profile=source.profile if options.adapts else None,
+            adapt=options.adapts_to_itself and recognizer.adapts,
+            progress=deadline.check,
+            **options.arguments(upload.rttm),
+        )
+
+
+def check_opens(upload: Upload, *, track: int | None, max_duration_s: float, deadline: Deadline) -> None:
+    """Raise the `ProblemError` that `timeline_of` would raise before it decodes anything."""
+    recording = _recording(upload, max_duration_s, deadline)
+    with _problems(upload, deadline), recording.open(track=track):
+        pass
+
+
+def _recording(upload: Upload, max_duration_s: float, deadline: Deadline) -> IsolatedSource:
     check_not_empty(upload.data, upload.name)
     if upload.rttm is not None and not TELLS_SPEAKERS:
         raise ProblemError("bad_request", "the form has the field rttm, which this service can't use; leave it out")
@@ -90,16 +111,15 @@ def timeline_of(
             raise ProblemError("too_long", f"{upload.name} is longer than {max_duration_s:g} s; send it in parts")
         deadline.reach(done_s, total_s)
 
-    recording = IsolatedSource(upload.data, watch=watch, left_s=lambda: deadline.left_s)
+    return IsolatedSource(upload.data, watch=watch, left_s=lambda: deadline.left_s)
+
+
+@contextlib.contextmanager
+def _problems(upload: Upload, deadline: Deadline) -> Iterator[None]:
+    """Raise errors of a recording as `ProblemError`."""
     with as_problem(upload.name, upload.data):
         try:
-            return recognizer.timeline(
-                recording,
-                profile=source.profile if options.adapts else None,
-                adapt=options.adapts_to_itself and recognizer.adapts,
-                progress=deadline.check,
-                **options.arguments(upload.rttm),
-            )
+            yield
         except ConfigError as error:
             raise ProblemError("bad_request", str(error)) from error
         except AudioError:
