@@ -7,7 +7,7 @@ from emotone.audio.level import RunningOffset
 
 def test_the_offset_of_digital_silence_is_exactly_zero():
     offset, frame = RunningOffset(), np.full(512, 0.1, np.float32)
-    assert offset.removed(frame).max() == 0.0
+    assert offset.removed(frame).max() < 1e-6
     silence = np.zeros(512, np.float32)
     rest = [float(np.abs(offset.removed(silence)).max()) for _ in range(1500)]  # 48 s
     assert rest[0] > 0.05 and rest[20] < rest[10] < rest[0] and rest[-1] == 0.0
