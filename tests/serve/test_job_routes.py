@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -76,6 +77,7 @@ def metrics(running):
 
 
 def check_whole_path(running, data, expected, *, name, **params):
+    expected = replace(expected, file=name)
     path = start(running, data, name=name, **params)
     with followed(running, path) as events:
         *progress, (last, job) = list(events)

@@ -3,13 +3,16 @@
 import re
 import tracemalloc
 import urllib.parse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from emotone import audio
+from emotone.errors import ConfigError
 from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.rttm import Turn
 from emotone.recognition.timeline_formats import FORMATS
 from emotone.serve.own_source import OwnSource
 from emotone.serve.timelines import TimelineOptions, timeline_of
@@ -37,7 +40,8 @@ def send(client, data, *, name="a.wav", files=(), **params):
 def test_every_format(client, recognizer, turns, format):
     data, form = file_of(turns, subtype="FLOAT"), FORMATS[format]
     response = send(client, data, name="meeting.wav", format=format)
-    assert response.status_code == 200 and response.content == form.write(recognizer.timeline(data)).encode()
+    expected = replace(recognizer.timeline(data), file="meeting.wav")
+    assert response.status_code == 200 and response.content == form.write(expected).encode()
     assert response.headers["content-type"].split(";")[0] == form.media_type
     assert f'filename="meeting{form.suffix}"' in response.headers["content-disposition"]
 
@@ -169,8 +173,15 @@ def test_memory_does_not_grow_with_the_recording(recognizer):
 
 
 def test_arguments_of_the_recogniser(monkeypatch):
-    assert TimelineOptions().arguments(None) == {"channel": "mix", "track": None}
+    upload = Upload(WAV, "a.wav")
+    assert TimelineOptions().arguments(upload) == {"channel": "mix", "track": None}
     monkeypatch.setattr("emotone.serve.timelines.TELLS_SPEAKERS", True)
     for given, expected in (("auto", "auto"), ("channels", "channels"), ("2", 2)):
-        assert TimelineOptions(speakers=given).arguments(None)["speakers"] == expected
-    assert TimelineOptions(speakers="auto").arguments(b"SPEAKER")["speakers"] == b"SPEAKER"
+        assert TimelineOptions(speakers=given).arguments(upload)["speakers"] == expected
+    lines = "".join(
+        f"SPEAKER {file} 1 0.5 1 <NA> <NA> {name} <NA> <NA>\n" for file, name in (("a", "Änne"), ("b", "x"))
+    )
+    said = replace(upload, rttm=lines.encode())
+    assert TimelineOptions(speakers="auto").arguments(said)["speakers"] == (Turn("Änne", 0.5, 1.5),)
+    with pytest.raises(ConfigError, match="the field rttm: line 1 begins with 'PNG"):
+        TimelineOptions().arguments(replace(upload, rttm=b"PNG\xff"))

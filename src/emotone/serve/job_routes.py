@@ -50,7 +50,7 @@ def job_routes(recognizer: Recognizer, jobs: Jobs, source: OwnSource) -> APIRout
             check = functools.partial(
                 check_opens,
                 upload,
-                track=options.track,
+                options=options,
                 max_duration_s=settings.max_job_duration_s,
                 deadline=Deadline(settings.max_seconds),
             )

@@ -4,7 +4,7 @@ import contextlib
 import re
 import urllib.parse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -12,6 +12,7 @@ from fastapi import Response
 
 from emotone.audio.isolated_source import IsolatedSource
 from emotone.errors import AudioError, ConfigError, EmotoneError
+from emotone.recognition import rttm
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.timeline import Timeline
 from emotone.recognition.timeline_formats import FORMATS
@@ -49,13 +50,21 @@ class TimelineOptions:
     adapts_to_itself: bool = True
     speakers: str = "one"
 
-    def arguments(self, rttm: bytes | None) -> dict[str, Any]:
-        """Return arguments of `Recognizer.timeline`; an RTTM file says who speaks in place of ``speakers``."""
+    def arguments(self, upload: Upload) -> dict[str, Any]:
+        """Return arguments of `Recognizer.timeline`; an RTTM file in the upload takes the place of ``speakers``.
+
+        Raises
+        ------
+        ConfigError
+            The RTTM can't be read.
+        """
         chosen = {"channel": self.channel, "track": self.track}
         if not TELLS_SPEAKERS:
             return chosen
-        number = int(self.speakers) if self.speakers.isdecimal() else self.speakers
-        return chosen | {"speakers": number if rttm is None else rttm}
+        if upload.rttm is not None:
+            text = upload.rttm.decode("utf-8-sig", "replace")
+            return chosen | {"speakers": rttm.parse(text, recording=upload.name, where="the field rttm")}
+        return chosen | {"speakers": int(self.speakers) if self.speakers.isdecimal() else self.speakers}
 
 
 def timeline_of(
@@ -85,20 +94,23 @@ def timeline_of(
     """
     recording = _recording(upload, max_duration_s, deadline)
     with _problems(upload, deadline):
-        return recognizer.timeline(
+        timeline = recognizer.timeline(
             recording,
             profile=source.profile if options.adapts else None,
             adapt=options.adapts_to_itself and recognizer.adapts,
             progress=deadline.check,
-            **options.arguments(upload.rttm),
+            **options.arguments(upload),
         )
+        return replace(timeline, file=upload.name)
 
 
-def check_opens(upload: Upload, *, track: int | None, max_duration_s: float, deadline: Deadline) -> None:
+def check_opens(upload: Upload, *, options: TimelineOptions, max_duration_s: float, deadline: Deadline) -> None:
     """Raise the `ProblemError` that `timeline_of` would raise before it decodes anything."""
     recording = _recording(upload, max_duration_s, deadline)
-    with _problems(upload, deadline), recording.open(track=track):
-        pass
+    with _problems(upload, deadline):
+        options.arguments(upload)
+        with recording.open(track=options.track):
+            pass
 
 
 def _recording(upload: Upload, max_duration_s: float, deadline: Deadline) -> IsolatedSource:
