@@ -175,7 +175,7 @@ def test_memory_does_not_grow_with_the_recording(recognizer):
 def test_arguments_of_the_recogniser(monkeypatch):
     upload = Upload(WAV, "a.wav")
     assert TimelineOptions().arguments(upload) == {"channel": "mix", "track": None}
-    monkeypatch.setattr("emotone.serve.timelines.TELLS_SPEAKERS", True)
+    monkeypatch.setattr("emotone.serve.timelines.FINDS_SPEAKERS", True)
     for given, expected in (("auto", "auto"), ("channels", "channels"), ("2", 2)):
         assert TimelineOptions(speakers=given).arguments(upload)["speakers"] == expected
     lines = "".join(

@@ -1,4 +1,4 @@
-"""The child process that decodes recordings: what it is asked, and what it replies.
+"""The child process that decodes recordings: its requests and its replies.
 
 A child serves one request after the other.  Each request is a header in JSON and the recording's bytes, if it is not a
 path; the replies are blocks of samples, and an end or an error.  A request for frames, as the recording holds them, is

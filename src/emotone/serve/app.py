@@ -44,7 +44,7 @@ _JOB = re.compile("^/v1/jobs/[^/]+")
 
 
 def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None, page: bool = False) -> FastAPI:
-    """Return the service of a model; ``app.state.queue`` is its `WorkQueue`.
+    """Return the service of a model; ``app.state.queue`` is its `WorkQueue`, ``app.state.jobs`` its `Jobs`.
 
     Parameters
     ----------

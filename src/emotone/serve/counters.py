@@ -46,7 +46,7 @@ class Metrics:
             self._seconds += seconds
 
     def count_job(self, state: str) -> None:
-        """Count a job that has ended, with one of `JOB_STATES`."""
+        """Count a job that has ended; ``state`` is in `JOB_STATES`."""
         with self._lock:
             self._jobs[state] += 1
 

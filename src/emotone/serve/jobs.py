@@ -22,7 +22,7 @@ from emotone.serve import problems
 from emotone.serve.problems import ProblemError
 from emotone.serve.work_queue import Deadline, Turn, WorkQueue, closing_error
 
-#: Name of a result -> its bytes, or why there are none.
+#: Name of a result -> its bytes, or why it is missing.
 Results = Mapping[str, bytes | ProblemError]
 Work = Callable[["JobDeadline"], Results]
 Status = Literal["waiting", "running", "done", "failed"]
@@ -227,7 +227,7 @@ class Jobs:
             return job.to_dict()
 
     def get(self, id: str) -> Job:
-        """Return a job; raise `ProblemError` not_found if there is none, or none any more."""
+        """Return a job; raise `ProblemError` not_found if it does not exist, or no longer."""
         self.forget_expired()
         job = self._jobs.get(id)
         if job is None:

@@ -132,7 +132,7 @@ def _as_problem(request: Request, error: Exception) -> ProblemError:
 
 
 def describe(app: FastAPI) -> None:
-    """Make the schema of an app right: FastAPI adds an answer 422 of its own, which is never sent."""
+    """Make the schema of an app right: FastAPI adds an answer 422 that is never sent."""
     made = app.openapi
 
     def openapi() -> dict[str, Any]:

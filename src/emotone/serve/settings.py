@@ -120,5 +120,5 @@ class ServeSettings:
 
 
 def max_request_bytes(max_upload_bytes: int) -> int:
-    """Return the largest request with an upload: the recording, and what a form has beside it."""
+    """Return the largest request with an upload: the recording, and the rest of the form."""
     return max_upload_bytes + _FORM_BYTES

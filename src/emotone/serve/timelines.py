@@ -22,8 +22,8 @@ from emotone.serve.problems import ProblemError
 from emotone.serve.uploads import Upload
 from emotone.serve.work_queue import Deadline
 
-#: Whether `Recognizer.timeline` tells speakers apart (its argument ``speakers``).
-TELLS_SPEAKERS = False
+#: Whether `Recognizer.timeline` finds speakers (its argument ``speakers``).
+FINDS_SPEAKERS = False
 #: Letters that file names of some systems can't have, or that have a meaning in them.
 _UNSAFE = re.compile(r'[<>:"/\\|?*%\s]+')
 
@@ -41,7 +41,7 @@ class TimelineOptions:
     adapts_to_itself
         Whether to adapt to the recording itself where no source is known.
     speakers
-        Whose voices to tell apart: "one", and if `TELLS_SPEAKERS`, also "auto", "channels" or a number.
+        Which speakers to find: "one", and if `FINDS_SPEAKERS`, also "auto", "channels" or a number.
     """
 
     channel: str = "mix"
@@ -59,7 +59,7 @@ class TimelineOptions:
             The RTTM can't be read.
         """
         chosen = {"channel": self.channel, "track": self.track}
-        if not TELLS_SPEAKERS:
+        if not FINDS_SPEAKERS:
             return chosen
         if upload.rttm is not None:
             text = upload.rttm.decode("utf-8-sig", "replace")
@@ -85,7 +85,7 @@ def timeline_of(
     max_duration_s
         Longest recording, whatever its header says.
     deadline
-        Told of each block (`Deadline.reach`), and asked how long to wait for the decoder.
+        Checked for each block (`Deadline.reach`); it also says how long to wait for the decoder.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def check_opens(upload: Upload, *, options: TimelineOptions, max_duration_s: flo
 
 def _recording(upload: Upload, max_duration_s: float, deadline: Deadline) -> IsolatedSource:
     check_not_empty(upload.data, upload.name)
-    if upload.rttm is not None and not TELLS_SPEAKERS:
+    if upload.rttm is not None and not FINDS_SPEAKERS:
         raise ProblemError("bad_request", "the form has the field rttm, which this service can't use; leave it out")
 
     def watch(done_s: float, total_s: float | None) -> None:
@@ -140,7 +140,7 @@ def _problems(upload: Upload, deadline: Deadline) -> Iterator[None]:
 
 
 def written(timeline: Timeline, format: str) -> bytes:
-    """Return a timeline in one of `FORMATS`; raise `ProblemError` unanswerable if the format can't hold it."""
+    """Return a timeline in a format of `FORMATS`; raise `ProblemError` unanswerable if the format can't hold it."""
     try:
         return FORMATS[format].write(timeline).encode()
     except EmotoneError as error:

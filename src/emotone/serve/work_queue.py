@@ -79,7 +79,7 @@ class Slot:
 class Turn:
     """The right to work in one of the queue's threads, which a long task takes for a part of its work at a time.
 
-    The task runs in a thread of its own.  While it has the turn, a thread of the queue waits for it, so that no more
+    The task runs in a separate thread.  While it has the turn, a thread of the queue waits for it, so that no more
     threads work than there are ``workers``.  Each part queues behind the requests that wait, so requests go first, and
     the task still goes on when there are always some.  A ``with`` statement takes the turn and gives it back.
     """
