@@ -159,7 +159,7 @@ def test_progress_is_seen_while_it_runs(folder, detector):
                 seen.append((name, round(content["done_s"])))
                 calls.release()
         assert [done_s for _, done_s in seen] == sorted(done_s for _, done_s in seen)
-        assert seen[-1] == ("done", 100) and {0, 30, 60, 90} <= {done_s for _, done_s in seen}
+        assert seen[-1] == ("done", 100) and len({done_s for _, done_s in seen}) >= 10
         assert state(running, path)["total_s"] == pytest.approx(100, abs=0.1)
 
 

@@ -104,8 +104,9 @@ def test_progress_never_goes_back(start):
     jobs, seen = start(), []
 
     def work(deadline):
-        for seconds in (0.0, 30.0, 60.0, 0.0, 30.0, 70.0):  # it is read twice
-            deadline.reach(seconds, 71.0)
+        for decoded_s, done_s in ((0.0, 0), (30.0, 5), (30.0, 30), (60.0, 61), (0.0, 0), (30.0, 30), (70.0, 65)):
+            deadline.reach(decoded_s, 71.0)
+            deadline.progress(done_s, 71, "listening")
             seen.append((job.done_s, job.total_s))
         return {}
 
@@ -113,9 +114,9 @@ def test_progress_never_goes_back(start):
     job = add(jobs, lambda deadline: (ready.wait(PATIENCE_S), work(deadline))[1])
     ready.set()
     ended(job)
-    assert [done_s for done_s, _ in seen] == [0.0, 0.0, 30.0, 60.0, 60.0, 60.0] and {total for _, total in seen} == {
-        71.0
-    }
+    assert [done_s for done_s, _ in seen] == [0.0, 5.0, 30.0, 60.0, 60.0, 60.0, 65.0] and {
+        total for _, total in seen
+    } == {71.0}
     assert (job.done_s, job.total_s) == (70.0, 70.0)
 
 

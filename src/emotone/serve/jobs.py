@@ -106,10 +106,13 @@ class JobDeadline(Deadline):
         self._job.done_s = self._job.total_s = max(self._job.done_s, self._decoded_s)
 
     def reach(self, done_s: float, total_s: float | None) -> None:
-        """Note that the sound before the block that begins now is predicted."""
-        self._job.done_s = max(self._job.done_s, self._decoded_s)
-        self._job.total_s = total_s
-        self._decoded_s = done_s
+        """Note how much is decoded."""
+        self._decoded_s, self._job.total_s = done_s, total_s
+        self.check()
+
+    def progress(self, done: int, total: int, what: str, /) -> None:
+        """Note how much is predicted; it never goes back."""
+        self._job.done_s = max(self._job.done_s, min(float(done), self._decoded_s))
         self.check()
 
     def check(self, *_: object) -> None:

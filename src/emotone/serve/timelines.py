@@ -98,7 +98,7 @@ def timeline_of(
             recording,
             profile=source.profile if options.adapts else None,
             adapt=options.adapts_to_itself and recognizer.adapts,
-            progress=deadline.check,
+            progress=deadline.progress,
             **options.arguments(upload),
         )
         return replace(timeline, file=upload.name)

@@ -44,6 +44,10 @@ class Deadline:
         if time.monotonic() >= self._until:
             raise self.error
 
+    def progress(self, done: int, total: int, what: str, /) -> None:
+        """Take note of the seconds of a recording that are predicted, and check: a `Progress`."""
+        self.check()
+
     def reach(self, done_s: float, total_s: float | None) -> None:
         """Take note of the seconds of a recording that are decoded, and of all of it (None: unknown), and check."""
         self.check()
