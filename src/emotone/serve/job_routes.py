@@ -28,9 +28,15 @@ _LOOK_S, _HEARTBEAT_S = 0.2, 10.0
 
 def job_routes(recognizer: Recognizer, jobs: Jobs, source: OwnSource) -> APIRouter:
     """Return the routes under ``/v1/jobs``."""
+    router = APIRouter(prefix="/v1/jobs", dependencies=access_to(jobs.settings))
+    _add_start(router, recognizer, jobs, source)
+    _add_known(router, jobs)
+    return router
+
+
+def _add_start(router: APIRouter, recognizer: Recognizer, jobs: Jobs, source: OwnSource) -> None:
+    """Add the route that starts a job."""
     settings = jobs.settings
-    router = APIRouter(prefix="/v1/jobs", dependencies=access_to(settings))
-    known = problems.responses("unauthorized", "forbidden_origin", "not_found")
 
     @router.post(
         "",
@@ -59,6 +65,11 @@ def job_routes(recognizer: Recognizer, jobs: Jobs, source: OwnSource) -> APIRout
             job = jobs.add(place, name=upload.name, n_bytes=upload.n_bytes, work=work)
         location = f"{request.scope.get('root_path', '')}/v1/jobs/{job.id}"
         return JSONResponse(jobs.describe(job), status_code=202, headers={"Location": location})
+
+
+def _add_known(router: APIRouter, jobs: Jobs) -> None:
+    """Add the routes of a job that was started."""
+    known = problems.responses("unauthorized", "forbidden_origin", "not_found")
 
     @router.get("/{id}", response_model=JobModel, responses=known)
     async def show(id: str) -> JSONResponse:
@@ -92,12 +103,10 @@ def job_routes(recognizer: Recognizer, jobs: Jobs, source: OwnSource) -> APIRout
     async def events(id: str) -> StreamingResponse:
         """Follow a job: server-sent events `progress`, and `done` or `failed` last, each with the job as JSON."""
         job = jobs.get(id)
-        if jobs.queue.streams >= settings.max_streams:
+        if jobs.queue.streams >= jobs.settings.max_streams:
             raise ProblemError("too_many_streams", f"{jobs.queue.streams} streams are open already; try again later")
         headers = {"X-Accel-Buffering": "no"}  # nginx would hold the events back
         return StreamingResponse(_events(job, jobs), media_type="text/event-stream", headers=headers)
-
-    return router
 
 
 def _work(
