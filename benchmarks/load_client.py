@@ -115,11 +115,11 @@ class Service:
             line.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
             return read_all(line).partition(_HEAD_END)[2].decode()
 
-    def predict(self, data: bytes, *, name: str = "clip.wav") -> Answered:
+    def predict(self, data: bytes, *, name: str = "clip.wav", path: str = "/v1/predict") -> Answered:
         """Send a recording on a new connection."""
         body = form(data, name=name)
         with self.connect() as line:
-            line.sendall(head(n_bytes=len(body)) + body)
+            line.sendall(head(n_bytes=len(body), path=path) + body)
             return answer_of(line)
 
     def rss_mib(self) -> float:

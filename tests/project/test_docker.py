@@ -173,11 +173,12 @@ def test_compose_has_memory_for_what_the_settings_let_in(service):
     settings = ServeSettings()
     uploads = (settings.workers + settings.queue) * settings.max_upload_bytes
     sound = settings.workers * settings.max_duration_s * SAMPLE_RATE * 4
+    jobs = settings.max_jobs_bytes + 2 * settings.max_job_upload_bytes
     (mount,) = service["tmpfs"]
     path, flags = mount.split(":")
     assert path == "/tmp" and {"nosuid", "nodev", "noexec"} < set(flags.split(","))
     temporary = size(re.search(r"size=(\w+)", flags).group(1))
-    assert uploads + sound + temporary + 700e6 < size(service["mem_limit"])
+    assert uploads + sound + jobs + temporary + 700e6 < size(service["mem_limit"])
     assert service["cpus"] == settings.workers and 64 <= service["pids_limit"] <= 1024
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from emotone import audio
 from emotone.audio.speech_detector import VadSettings
 from emotone.errors import AudioError, ConfigError
 from emotone.recognition.model import Outputs
@@ -168,9 +169,17 @@ def test_recognizer_tells_a_recordings_timeline(bundle, recording):
     heard = []
     found = Recognizer(bundle).timeline(recording, progress=lambda *told: heard.append(told[:2]))
     assert [label for label, *_ in spans(found)] == ["sad", "angry"]
-    assert heard[-1] == (13, 13)
+    assert heard == [(5, 13), (10, 13), (13, 13)]
     with pytest.raises(AudioError):
         Recognizer(bundle).timeline(recording.with_name("none.wav"))
+
+
+def test_progress_is_reported_every_five_seconds(bundle, recording):
+    samples = np.tile(audio.read(recording), 6)  # more than one block of the reader
+    seconds = []
+    Recognizer(bundle).timeline((samples, RATE), progress=lambda *given: seconds.append(given[:2]))
+    total_s = round(len(samples) / RATE)
+    assert seconds == [(done_s, total_s) for done_s in (*range(5, total_s, 5), total_s)]
 
 
 def test_timeline_hears_the_profile_of_the_speaker(tmp_path, recording):

@@ -211,6 +211,6 @@ def test_a_decoder_that_hangs_is_stopped_at_the_deadline(recognizer, webm):
 
 
 def test_plain_recordings_need_no_child(client, monkeypatch):
-    monkeypatch.setattr(isolated, "_Child", None)
+    monkeypatch.setattr(isolated, "Child", None)
     for kind in ("WAV", "FLAC"):
         assert send(client, file_of(handmade.tone(0.02), kind=kind)).status_code == 200

@@ -20,3 +20,12 @@ def test_patience_ends(monkeypatch):
     patience = UploadTimeout(30.0)
     for now[0], left in ((10.0, 30.0), (MAX_UPLOAD_S - 5, 5.0), (MAX_UPLOAD_S + 1, 0.0)):
         assert patience.wait_s(10**9) == left
+
+
+def test_large_uploads_may_take_longer(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("emotone.serve.timeouts.time.monotonic", lambda: now[0])
+    patience = UploadTimeout(30.0, max_bytes=250_000_000)
+    for now[0], left in ((MAX_UPLOAD_S + 1, 30.0), (5 * MAX_UPLOAD_S - 5, 5.0), (5 * MAX_UPLOAD_S + 1, 0.0)):
+        assert patience.wait_s(10**9) == left
+    assert UploadTimeout(30.0, max_bytes=50_000_000).max_s == MAX_UPLOAD_S

@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 
 from emotone.serve import ServeSettings
 from emotone.serve.counters import Metrics
+from emotone.serve.problems import ProblemError
 from emotone.serve.work_queue import Deadline, WorkQueue
 from support.serving import WAV, Running, client_of, problem, send, until
 
@@ -84,3 +85,38 @@ def test_a_client_that_is_gone_leaves_the_queue(folder):
         running.let.set()
         threads[0].join(10)
         assert running.client.get("/readyz").status_code == 200
+
+
+def test_a_turn_ends_with_the_service():
+    async def closed():
+        queue, busy, problems = WorkQueue(ServeSettings(workers=1), Metrics(())), threading.Event(), []
+        blocker = queue._threads.submit(busy.wait, 20)
+
+        def take():
+            try:
+                with queue.turn():
+                    problems.append("it has the turn")
+            except ProblemError as problem:
+                problems.append(problem.code)
+
+        waiting = threading.Thread(target=take, daemon=True)
+        waiting.start()
+        await asyncio.sleep(0.05)  # it waits for the only thread
+        closing = asyncio.ensure_future(queue.close())
+        await asyncio.to_thread(waiting.join, 20)
+        assert problems == ["busy"] and not blocker.done()
+        busy.set()
+        await closing
+        take()  # there are no threads any more
+        assert problems == ["busy", "busy"]
+
+    asyncio.run(closed())
+
+
+def test_a_turn_that_is_given_back_leaves_the_thread():
+    queue = WorkQueue(ServeSettings(workers=1), Metrics(()))
+    with pytest.raises(ZeroDivisionError), queue.turn() as turn:
+        turn.pass_on()
+        raise ZeroDivisionError
+    assert queue._threads.submit(lambda: 3).result(20) == 3
+    asyncio.run(queue.close())

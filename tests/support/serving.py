@@ -55,12 +55,13 @@ def until(true, *, seconds=10.0):
 
 
 class Running:
-    """A server in a thread, whose model answers once it is let."""
+    """A server in a thread, whose model answers once it is let; a timeline checks its progress meanwhile."""
 
     def __init__(self, folder, **settings):
         self.recognizer = Recognizer(folder)
         self.let, predict = threading.Event(), self.recognizer.predict
         self.recognizer.predict = lambda *given, **named: (self.let.wait(10), predict(*given, **named))[1]
+        self._timeline, self.recognizer.timeline = self.recognizer.timeline, self._held_timeline
         self.server = make_server(self.recognizer, port=0, settings=ServeSettings(**settings))
         self.thread = threading.Thread(target=self.server.run, daemon=True)
 
@@ -79,6 +80,14 @@ class Running:
         self.server.should_exit = True
         self.thread.join(10)
         self.client.close()
+
+    def _held_timeline(self, source, *, progress, **options):
+        def held(*given):
+            progress(*given)
+            while not self.let.wait(0.01):
+                progress(*given)
+
+        return self._timeline(source, progress=held, **options)
 
     def post(self, found):
         found.append(self.client.post("/v1/predict", files={"file": ("a.wav", WAV)}))

@@ -2,47 +2,37 @@
 
 FFmpeg is given bytes that anybody may have made, and a fault in it ends the process.  Plain WAV and FLAC are decoded
 here, by libsndfile; everything else by a child, which is started when it is first needed and started anew when it has
-died.  A child serves one request after the other.  Each request is a header in JSON and the recording's bytes, if it is
-not a path; the replies are blocks of samples, and an end or an error.
+died.  `emotone.audio.isolated_child` has the child's side.
 """
 
 import atexit
 import json
 import os
 import stat
-import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Generator
-from contextlib import ExitStack
-from typing import Any, BinaryIO, NamedTuple
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
 
 import numpy as np
 import soundfile
 
 from emotone.audio.channels import Channel
+from emotone.audio.isolated_child import END, ERROR, REPLY, REQUEST, SPAN, End, end_of, name_of
 from emotone.audio.layout import layout_of
-from emotone.audio.reader import Waveform, reason
-from emotone.audio.reading import Recording, check_sound, open_recording
+from emotone.audio.reader import Waveform
+from emotone.audio.reading import check_sound, open_recording
 from emotone.audio.soundfile_reader import SoundFileReader
 from emotone.audio.sources import AudioSource, open_file
-from emotone.errors import AudioError, EmotoneError
+from emotone.errors import AudioError
 
 #: Seconds after which a decoder is stopped.
 TIMEOUT_S = 600.0
 _PLAIN_CONTAINERS, _PLAIN_CODECS = ("wav", "wavex", "rf64", "flac"), ("pcm_", "float", "double")
-#: Sizes of a request's header and bytes; kind and size of a reply.
-_REQUEST, _REPLY = struct.Struct("<IQ"), struct.Struct("<cQ")
-_SAMPLES, _END, _ERROR = b"s", b"e", b"x"
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from emotone.audio.isolated import serve; serve()"
-
-
-class End(NamedTuple):
-    """What is known of a recording at its end: its name in error messages, and `Recording.has_two_people`."""
-
-    name: str
-    has_two_people: bool
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+_START += "from emotone.audio.isolated_child import serve; serve()"
 
 
 def blocks(
@@ -130,7 +120,7 @@ class DecoderPool:
     """Child processes that decode, as many as there are requests at the same time."""
 
     def __init__(self) -> None:
-        self._idle: list[_Child] = []
+        self._idle: list[Child] = []
         self._lock = threading.Lock()
 
     def blocks(
@@ -144,17 +134,22 @@ class DecoderPool:
         if is_plain(held):
             with open_recording(held, **options) as recording:
                 yield from recording.blocks(block_s)
-                return _end_of(recording)
+                return end_of(recording)
+        with self.child() as child:
+            return (yield from child.decode(held, block_s, options, timeout_s))
+
+    @contextmanager
+    def child(self) -> Iterator["Child"]:
+        """Lend a child; it ends if it is not ready for another request afterwards."""
         child = self._take()
         try:
-            end = yield from child.decode(held, block_s, options, timeout_s)
+            yield child
         finally:
             if child.is_ready:
                 with self._lock:
                     self._idle.append(child)
             else:  # it died, or the caller wants no more blocks
                 child.kill()
-        return end
 
     def close(self) -> None:
         """End the idle children."""
@@ -168,17 +163,17 @@ class DecoderPool:
         """Process numbers of the idle children."""
         return [child.process.pid for child in self._idle]
 
-    def _take(self) -> "_Child":
+    def _take(self) -> "Child":
         with self._lock:
             while self._idle:
                 child = self._idle.pop()
                 if child.process.poll() is None:
                     return child
                 child.kill()
-        return _Child()
+        return Child()
 
 
-class _Child:
+class Child:
     """A child process that decodes a recording at a time.
 
     Attributes
@@ -202,10 +197,41 @@ class _Child:
     def decode(
         self, source: str | bytes, block_s: float, options: dict[str, Any], timeout_s: float
     ) -> Generator[Waveform, None, End]:
-        self.is_ready = False
-        name = source if isinstance(source, str) else f"the {len(source)} bytes given"
+        """Yield the blocks of a recording as 16 kHz mono."""
+        name = source if isinstance(source, str) else name_of(source)
         path, data = (source, b"") if isinstance(source, str) else (None, source)
-        header = json.dumps({"path": path, "folder": os.getcwd(), "block_s": block_s, "options": options}).encode()
+        with self._timed(name, timeout_s):
+            self._send({"path": path, "folder": os.getcwd(), "block_s": block_s, "options": options}, data)
+            while True:
+                kind, content = self._reply()
+                if kind == END:
+                    return End(*json.loads(content))
+                yield np.frombuffer(content, np.float32)
+
+    def open_frames(self, data: bytes, *, track: int | None, timeout_s: float) -> dict[str, Any]:
+        """Return the properties of a recording's `Reader`."""
+        with self._timed(name_of(data), timeout_s):
+            self._send({"track": track}, data)
+            properties: dict[str, Any] = json.loads(self._reply()[1])
+            return properties
+
+    def ask_for_frames(self, start: int, size: int, *, name: str) -> None:
+        """Ask for blocks of about ``size`` frames from frame ``start`` on, after `open_frames`."""
+        pipe = self.process.stdin
+        assert pipe is not None
+        with self._timed(name, TIMEOUT_S):
+            pipe.write(SPAN.pack(start, size))
+            pipe.flush()
+
+    def next_frames(self, *, name: str, timeout_s: float) -> Waveform | None:
+        """Return the next block, all channels in one row; None at the end."""
+        with self._timed(name, timeout_s):
+            kind, content = self._reply()
+            return None if kind == END else np.frombuffer(content, np.float32)
+
+    @contextmanager
+    def _timed(self, name: str, timeout_s: float) -> Iterator[None]:
+        """Kill the child after ``timeout_s``; report its end as `AudioError`."""
         is_late = False
 
         def stop() -> None:
@@ -217,16 +243,7 @@ class _Child:
         timer.daemon = True
         timer.start()
         try:
-            self._send(header, data)
-            while True:
-                kind, content = self._receive()
-                if kind == _SAMPLES:
-                    yield np.frombuffer(content, np.float32)
-                    continue
-                self.is_ready = True
-                if kind == _END:
-                    return End(*json.loads(content))
-                raise _error_of(content)
+            yield
         except (OSError, EOFError) as error:
             raise AudioError(f"{name}: {self._cause(timeout_s if is_late else None)}") from error
         finally:
@@ -240,6 +257,7 @@ class _Child:
         return f"the decoder crashed on this recording ({end}); copy it again, or convert it to WAV or FLAC"
 
     def kill(self) -> None:
+        """End the process."""
         self.process.kill()
         for pipe in (self.process.stdin, self.process.stdout):
             try:
@@ -249,18 +267,24 @@ class _Child:
                 pass
         self.process.wait()
 
-    def _send(self, header: bytes, data: bytes) -> None:
-        pipe = self.process.stdin
+    def _send(self, header: dict[str, Any], data: bytes) -> None:
+        pipe, text = self.process.stdin, json.dumps(header).encode()
         assert pipe is not None
-        pipe.write(_REQUEST.pack(len(header), len(data)) + header)
+        self.is_ready = False
+        pipe.write(REQUEST.pack(len(text), len(data)) + text)
         pipe.write(data)
         pipe.flush()
 
-    def _receive(self) -> tuple[bytes, bytes]:
+    def _reply(self) -> tuple[bytes, bytes]:
+        """Return kind and content of a reply; raise the error that it is."""
         pipe = self.process.stdout
         assert pipe is not None
-        kind, n_bytes = _REPLY.unpack(_exactly(pipe, _REPLY.size))
-        return kind, _exactly(pipe, n_bytes)
+        kind, n_bytes = REPLY.unpack(_exactly(pipe, REPLY.size))
+        content = _exactly(pipe, n_bytes)
+        self.is_ready = kind in (END, ERROR)
+        if kind == ERROR:
+            raise _error_of(content)
+        return kind, content
 
 
 def _file_or_bytes(source: AudioSource) -> Any:
@@ -278,10 +302,6 @@ def _file_or_bytes(source: AudioSource) -> Any:
         return open_file(source, stack)[0].read()
 
 
-def _end_of(recording: Recording) -> End:
-    return End(recording.name, recording.has_two_people)
-
-
 def _error_of(content: bytes) -> Exception:
     import emotone.errors
 
@@ -297,47 +317,13 @@ def _exactly(pipe: Any, n_bytes: int) -> bytes:
     return content
 
 
-def serve() -> None:
-    """Decode what the parent asks for, until it closes the pipe: the main function of a child."""
-    # Libraries print to stdout, which is not theirs here.
-    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1):
-        os.dup2(null, descriptor)
-    try:
-        while head := requests.read(_REQUEST.size):
-            n_header, n_data = _REQUEST.unpack(head)
-            _serve_request(json.loads(requests.read(n_header)), requests.read(n_data), replies)
-    except OSError:  # the parent has ended
-        return
-
-
-def _serve_request(header: dict[str, Any], data: bytes, replies: BinaryIO) -> None:
-    def reply(kind: bytes, content: Any) -> None:
-        view = memoryview(content).cast("B")
-        replies.write(_REPLY.pack(kind, len(view)))
-        replies.write(view)
-        replies.flush()
-
-    try:
-        os.chdir(header["folder"])
-        with open_recording(header["path"] or data, **header["options"]) as recording:
-            for block in recording.blocks(header["block_s"]):
-                try:
-                    reply(_SAMPLES, np.ascontiguousarray(block, np.float32))
-                except OSError as error:
-                    raise SystemExit from error
-            reply(_END, json.dumps(_end_of(recording)).encode())
-    except (EmotoneError, MemoryError) as error:
-        reply(_ERROR, json.dumps({"kind": type(error).__name__, "message": str(error)}).encode())
-    except Exception as error:
-        name = header["path"] or f"the {len(data)} bytes given"
-        message = f"{name}: the recording can't be decoded ({reason(error)}); copy it again, or convert it to WAV"
-        reply(_ERROR, json.dumps({"kind": "AudioError", "message": message}).encode())
-
-
 _shared = DecoderPool()
 atexit.register(_shared.close)
+
+
+def lent_child() -> AbstractContextManager[Child]:
+    """Lend a child of this process, see `DecoderPool.child`."""
+    return _shared.child()
 
 
 def _forget_children() -> None:

@@ -10,6 +10,8 @@ FLOOR = 1e-4
 _FALL_PER_S = 0.1 ** (1 / 10)
 #: A peak counts if it lasts for so many frames.
 _LASTING_FRAMES = 3
+#: Without this limit, the offset of digital silence would become a subnormal number, with which models are slow.
+_NO_OFFSET = 1e-12
 #: Peak of a scaled signal.
 _TARGET = 0.5
 
@@ -23,7 +25,8 @@ class RunningOffset:
     def removed(self, frame: Waveform) -> Waveform:
         """Return a frame (n,) without the offset."""
         mean = frame.mean()
-        self._mean = mean if self._mean is None else np.float32(0.9) * self._mean + np.float32(0.1) * mean
+        mean = mean if self._mean is None else np.float32(0.9) * self._mean + np.float32(0.1) * mean
+        self._mean = mean if abs(mean) > _NO_OFFSET else np.float32(0.0)
         return frame - self._mean
 
 

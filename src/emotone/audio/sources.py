@@ -15,8 +15,14 @@ import numpy.typing as npt
 
 from emotone.errors import AudioError, EmotoneError
 
-#: A path, the bytes of a file, an open binary file, or (samples (n,) or (n, channels), rate in Hz).
-AudioSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | tuple[npt.NDArray[Any], int]
+
+class DecodedElsewhere:
+    """The base of `emotone.audio.isolated_source.IsolatedSource`, for the type of sources."""
+
+
+#: A path, the bytes of a file, an open binary file, or (samples (n,) or (n, channels), rate in Hz).  A recogniser takes
+#: an `IsolatedSource` as well.
+AudioSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | tuple[npt.NDArray[Any], int] | DecodedElsewhere
 
 #: Seconds to wait for the next bytes of a pipe.
 PIPE_TIMEOUT_S = 30.0
@@ -27,7 +33,9 @@ PIPE_MAX_BYTES = 2**31
 _PIPE_BLOCK = 1 << 16
 
 
-def open_file(source: str | os.PathLike[str] | bytes | BinaryIO, stack: ExitStack) -> tuple[BinaryIO, str]:
+def open_file(
+    source: str | os.PathLike[str] | bytes | BinaryIO | DecodedElsewhere, stack: ExitStack
+) -> tuple[BinaryIO, str]:
     """Return a seekable binary file, and its name for error messages.
 
     Parameters
@@ -48,7 +56,7 @@ def open_file(source: str | os.PathLike[str] | bytes | BinaryIO, stack: ExitStac
         if not len(source):
             raise AudioError("the bytes given as a recording are empty (0 bytes); give the content of an audio file")
         return io.BytesIO(source), f"the {len(source)} bytes given"
-    elif hasattr(source, "read"):
+    elif not isinstance(source, DecodedElsewhere) and hasattr(source, "read"):
         file, name = source, str(getattr(source, "name", "")) or "the open file"
     else:
         raise AudioError(

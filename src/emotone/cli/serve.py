@@ -8,6 +8,9 @@ from emotone.cli import console as output
 from emotone.cli import options
 from emotone.cli.app import command
 
+#: Group of the options in the help.
+_JOBS = "Job"
+
 
 @command("serve", "serve --host 0.0.0.0 --key SECRET --no-page")
 def serve(
@@ -34,6 +37,47 @@ def serve(
     learn_source: Annotated[
         bool, typer.Option("--learn-source", help="Adapt to what the recordings share: microphone, room, language.")
     ] = False,
+    max_jobs: Annotated[
+        int,
+        typer.Option(
+            "--max-jobs",
+            min=0,
+            max=1000,
+            rich_help_panel=_JOBS,
+            help="Jobs (long recordings) that may wait, run and be kept, all together.",
+        ),
+    ] = 16,
+    keep_jobs_s: Annotated[
+        float,
+        typer.Option(
+            "--keep-jobs-s", metavar="SECONDS", rich_help_panel=_JOBS, help="How long the result of a job is kept."
+        ),
+    ] = 600.0,
+    max_job_duration_s: Annotated[
+        float,
+        typer.Option(
+            "--max-job-duration-s", metavar="SECONDS", rich_help_panel=_JOBS, help="Longest recording of a job."
+        ),
+    ] = 14_400.0,
+    max_job_seconds: Annotated[
+        float,
+        typer.Option(
+            "--max-job-seconds", metavar="SECONDS", rich_help_panel=_JOBS, help="Longest time that a job runs."
+        ),
+    ] = 3600.0,
+    max_job_upload_bytes: Annotated[
+        int,
+        typer.Option("--max-job-upload-bytes", metavar="BYTES", rich_help_panel=_JOBS, help="Largest upload of a job."),
+    ] = 250_000_000,
+    max_jobs_bytes: Annotated[
+        int,
+        typer.Option(
+            "--max-jobs-bytes",
+            metavar="BYTES",
+            rich_help_panel=_JOBS,
+            help="Most memory for the uploads and results of all jobs.",
+        ),
+    ] = 500_000_000,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log each request to stderr.")] = False,
     page: Annotated[
         bool, typer.Option("--page/--no-page", help="Serve the web page at /, with the HTTP API and WebSocket.")
@@ -47,7 +91,18 @@ def serve(
     recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
     for note in recognizer.notes:
         output.note(f"note: {note}")
-    settings = ServeSettings(workers=workers, key=key, learn_source=learn_source, origins=options.parse_names(origins))
+    settings = ServeSettings(
+        workers=workers,
+        key=key,
+        learn_source=learn_source,
+        origins=options.parse_names(origins),
+        max_jobs=max_jobs,
+        keep_jobs_s=keep_jobs_s,
+        max_job_duration_s=max_job_duration_s,
+        max_job_seconds=max_job_seconds,
+        max_job_upload_bytes=max_job_upload_bytes,
+        max_jobs_bytes=max_jobs_bytes,
+    )
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     content = "page and HTTP API" if page else "HTTP API"
     run(

@@ -28,6 +28,8 @@ _WINDOW, _HOP = round(WINDOW_S * SAMPLE_RATE), round(HOP_S * SAMPLE_RATE)
 #: Samples of a stream that are split at once, and the least.
 _MOST, _LEAST = 30 * SAMPLE_RATE, 15 * SAMPLE_RATE
 _HEAD_S = 30.0
+#: Samples of a block: after each, progress is reported, and a service lets other requests go first.
+_BLOCK = 5 * SAMPLE_RATE
 #: Least probability of speech in a part of a recording that as a whole has none: a sneeze reaches 0.81, words 0.98.
 _HIDDEN_SPEECH = 0.9
 #: Each value of the envelope is the peak of this many seconds.
@@ -161,13 +163,15 @@ def mean_answer(
 def blocks_with_progress(recording: Recording, progress: Progress | None) -> Iterator[Waveform]:
     """Yield blocks of a recording, and report the seconds that are done, if the header says how many there are."""
     for block in recording.blocks(_HEAD_S):
-        yield block
-        _report(recording, progress)
+        for begin in range(0, len(block), _BLOCK):
+            part = block[begin : begin + _BLOCK]
+            yield part
+            _report(recording, progress, n_left=len(block) - begin - len(part))
 
 
-def _report(recording: Recording, progress: Progress | None) -> None:
+def _report(recording: Recording, progress: Progress | None, *, n_left: int = 0) -> None:
     if progress is not None:
-        done_s, total_s = round(recording.n_samples / SAMPLE_RATE), recording.duration_s
+        done_s, total_s = round((recording.n_samples - n_left) / SAMPLE_RATE), recording.duration_s
         total = done_s if total_s is None else max(1, round(total_s))
         progress(min(done_s, total), total, "listening")
 

@@ -1,7 +1,6 @@
 """Upload to prediction: decode within limits, predict, and report errors under the client's file name."""
 
 import contextlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -84,12 +83,6 @@ def predict_json(
         return {"file": name, **sound.with_note(prediction).to_dict()}
 
 
-def shown_name(filename: str | None) -> str:
-    """Return the last part of a client's file name, without characters that can't be printed."""
-    last = re.split(r"[/\\]", filename or "")[-1]
-    return "".join(letter for letter in last if letter.isprintable())[-255:].strip() or "the upload"
-
-
 def decode(
     data: bytes,
     name: str,
@@ -120,8 +113,7 @@ def decode(
     ProblemError
         not_audio, no_channel, silent, too_short, too_long or timeout.
     """
-    if not data:
-        raise ProblemError("not_audio", f"{name}: the file is empty (0 bytes); send a recording")
+    check_not_empty(data, name)
     limit = round(max_duration_s * audio.SAMPLE_RATE)
     samples = np.empty(limit, np.float32)  # the system provides memory page by page, as samples are written
     n = 0
@@ -141,6 +133,12 @@ def decode(
             samples[n : n + len(block)] = block
             n += len(block)
             deadline.check()
+
+
+def check_not_empty(data: bytes, name: str) -> None:
+    """Raise `ProblemError` not_audio for an upload without content."""
+    if not data:
+        raise ProblemError("not_audio", f"{name}: the file is empty (0 bytes); send a recording")
 
 
 def _long_enough(samples: NDArray[np.float32], min_samples: int, name: str) -> NDArray[np.float32]:

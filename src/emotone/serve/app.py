@@ -1,6 +1,8 @@
 """The application: routes, streams, page and counters."""
 
+import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, WebSocket
@@ -13,9 +15,12 @@ from emotone.audio.push_decoder import LIVE_FORMATS
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems, sockets
 from emotone.serve.counters import Metrics
+from emotone.serve.job_routes import job_routes
+from emotone.serve.jobs import Jobs
 from emotone.serve.own_source import OwnSource
 from emotone.serve.routes import health_routes, prediction_routes
 from emotone.serve.settings import ServeSettings
+from emotone.serve.timeline_routes import timeline_routes
 from emotone.serve.work_queue import WorkQueue
 
 #: OpenAPI can't describe WebSockets, so the description does.
@@ -31,11 +36,15 @@ _DESCRIPTION = (
     "`adapted`)."
 )
 #: Paths that are counted by name.
-_COUNTED = ("/v1/predict", "/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json")
+_COUNTED = (
+    *("/v1/predict", "/v1/timeline", "/v1/jobs", "/v1/jobs/ID", "/v1/jobs/ID/result", "/v1/jobs/ID/events"),
+    *("/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json"),
+)
+_JOB = re.compile("^/v1/jobs/[^/]+")
 
 
 def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None, page: bool = False) -> FastAPI:
-    """Return the service of a model; ``app.state.queue`` is its `WorkQueue`.
+    """Return the service of a model; ``app.state.queue`` is its `WorkQueue`, ``app.state.jobs`` its `Jobs`.
 
     Parameters
     ----------
@@ -55,22 +64,31 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
     """
     settings, metrics = settings or ServeSettings(), Metrics(_COUNTED)
     queue, source = WorkQueue(settings, metrics), OwnSource(recognizer, learns=settings.learn_source)
+    jobs = Jobs(queue)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if queue.closing:
             queue.open()
+            jobs.open()
+        forgetting = asyncio.create_task(jobs.forget_regularly())
         yield
+        forgetting.cancel()
+        queue.closing = True
+        await jobs.close()
         await queue.close()
 
     # /docs and /redoc would load scripts from another host
     app = FastAPI(
         title="Emotone", version=__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None, lifespan=lifespan
     )
-    app.state.queue, app.state.settings = queue, settings
+    app.state.queue, app.state.jobs, app.state.settings = queue, jobs, settings
     problems.add_handlers(app)
+    problems.describe(app)
     app.include_router(prediction_routes(recognizer, queue, source))
-    app.include_router(health_routes(queue, metrics))
+    app.include_router(timeline_routes(recognizer, queue, source))
+    app.include_router(job_routes(recognizer, jobs, source))
+    app.include_router(health_routes(queue, jobs, metrics))
 
     @app.websocket("/v1/stream")
     async def stream(websocket: WebSocket) -> None:
@@ -89,9 +107,9 @@ def _add_middleware(app: FastAPI, settings: ServeSettings, metrics: Metrics) -> 
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.origins),
-            allow_methods=["GET", "POST"],
+            allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type"],
-            expose_headers=["Retry-After"],
+            expose_headers=["Retry-After", "Location", "Content-Disposition"],
         )
     app.add_middleware(_CountRequests, metrics=metrics)
 
@@ -119,4 +137,4 @@ class _CountRequests:
         try:
             await self.app(scope, receive, send_with_headers)
         finally:
-            self.metrics.count(scope["path"], status)
+            self.metrics.count(_JOB.sub("/v1/jobs/ID", scope["path"]), status)

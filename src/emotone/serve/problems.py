@@ -31,6 +31,7 @@ KINDS: dict[str, Kind] = {
     "not_found": Kind(404, "The path does not exist"),
     "method_not_allowed": Kind(405, "The path does not support this method"),
     "idle": Kind(408, "The client was idle for too long"),
+    "not_done": Kind(409, "The job is not done yet"),
     "deleted": Kind(410, "The recording was deleted"),
     "too_large": Kind(413, "The upload is too large"),
     "too_long": Kind(413, "The recording is too long"),
@@ -46,7 +47,7 @@ KINDS: dict[str, Kind] = {
 }
 #: Problems after which the rest of a request's body is not read.
 _ENDS_CONNECTION = ("busy", "idle", "too_large")
-_RETRY = ("busy", "timeout", "too_many_streams")
+_RETRY = ("busy", "timeout", "too_many_streams", "not_done")
 
 
 class ProblemError(EmotoneError):
@@ -58,17 +59,19 @@ class ProblemError(EmotoneError):
         A key of `KINDS`.
     detail
         Finding, expectation and remedy.
+    retry_s
+        Seconds after which another try makes sense, if the problem passes.
     """
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, code: str, detail: str, *, retry_s: int = 1) -> None:
         super().__init__(detail)
-        self.code, self.detail = code, detail
+        self.code, self.detail, self.retry_s = code, detail, retry_s
         self.status, self.title = KINDS[code]
 
     @property
     def headers(self) -> dict[str, str]:
         """HTTP headers of the response."""
-        retry = {"Retry-After": "1"} if self.code in _RETRY else {}
+        retry = {"Retry-After": str(self.retry_s)} if self.code in _RETRY else {}
         authenticate = {"WWW-Authenticate": "Bearer"} if self.code == "unauthorized" else {}
         return retry | authenticate | ({"Connection": "close"} if self.code in _ENDS_CONNECTION else {})
 
@@ -85,7 +88,7 @@ class ProblemError(EmotoneError):
 def responses(*codes: str) -> dict[int | str, dict[str, Any]]:
     """Return the OpenAPI responses, by status, of a path that may return these problems."""
     by_status: dict[int | str, list[str]] = {}
-    for code in codes:
+    for code in dict.fromkeys(codes):
         by_status.setdefault(KINDS[code].status, []).append(code)
     return {
         status: {
@@ -126,6 +129,23 @@ def _as_problem(request: Request, error: Exception) -> ProblemError:
             # the client does not read this, but the request is counted as a failed one
             return ProblemError("bad_request", "the client closed the connection early; send the whole request")
     return internal()
+
+
+def describe(app: FastAPI) -> None:
+    """Make the schema of an app right: FastAPI adds an answer 422 that is never sent."""
+    made = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = made()
+        for operation in (each for path in schema["paths"].values() for each in path.values()):
+            content = operation["responses"].get("422", {}).get("content", {})
+            if "HTTPValidationError" in str(content.get("application/json")):
+                del operation["responses"]["422"]
+        for name in ("HTTPValidationError", "ValidationError"):
+            schema.get("components", {}).get("schemas", {}).pop(name, None)
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def internal() -> ProblemError:

@@ -4,12 +4,15 @@ import hashlib
 import hmac
 import time
 from http.cookies import CookieError, SimpleCookie
+from typing import Any
 from urllib.parse import urlsplit
 
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
 from starlette.datastructures import Headers
 
 from emotone.serve.problems import ProblemError, too_large
-from emotone.serve.settings import ServeSettings
+from emotone.serve.settings import ServeSettings, max_request_bytes
 
 #: Name of the session cookie, and how long a session lasts, seconds.
 COOKIE, LOGIN_S = "emotone", 12 * 3600
@@ -44,11 +47,29 @@ def check_origin(settings: ServeSettings, headers: Headers) -> None:
         )
 
 
-def check_length(settings: ServeSettings, headers: Headers) -> None:
-    """Raise `ProblemError` too_large if a request announces more bytes than an upload may have."""
+def access_to(settings: ServeSettings) -> list[Any]:
+    """Return the dependencies of routes that need the key, if there is one, and an allowed origin."""
+
+    async def check_access(request: Request) -> None:
+        if request.method not in ("GET", "HEAD"):  # browsers send forms to other origins without asking
+            check_origin(settings, request.headers)
+        check_key(settings, request.headers)
+
+    # HTTPBearer is only for the schema: its own errors are not problem details
+    documented = [] if settings.key is None else [Depends(HTTPBearer(auto_error=False))]
+    return [Depends(check_access), *documented]
+
+
+def announced_bytes(headers: Headers) -> int | None:
+    """Return how many bytes a request announces; None if it does not say."""
     length = headers.get("content-length", "")
-    if length.isdecimal() and int(length[:20]) > settings.max_request_bytes:
-        raise too_large(settings.max_upload_bytes)
+    return int(length[:20]) if length.isdecimal() else None
+
+
+def check_length(headers: Headers, *, max_upload_bytes: int) -> None:
+    """Raise `ProblemError` too_large if a request announces more bytes than it may have."""
+    if (announced_bytes(headers) or 0) > max_request_bytes(max_upload_bytes):
+        raise too_large(max_upload_bytes)
 
 
 def token(key: str, *, until_s: int) -> str:

@@ -15,7 +15,16 @@ _RANGES = {
     "max_seconds": (0.01, 3600.0, "seconds"),
     "idle_stream_s": (0.01, 3600.0, "seconds"),
     "drain_s": (0.0, 600.0, "seconds"),
+    "max_jobs": (0, 1000, "jobs"),
+    "keep_jobs_s": (0.1, 86_400.0, "seconds"),
+    "max_job_duration_s": (0.2, 86_400.0, "seconds"),
+    "max_job_seconds": (0.01, 86_400.0, "seconds"),
+    "max_job_upload_bytes": (1000, 2**31, "bytes"),
+    "max_jobs_bytes": (1000, 2**36, "bytes"),
 }
+#: What a form has beside the recording: boundaries, headers and an RTTM file.
+MAX_RTTM_BYTES = 1_000_000
+_FORM_BYTES = 65_536 + MAX_RTTM_BYTES
 
 
 @dataclass(frozen=True)
@@ -35,11 +44,24 @@ class ServeSettings:
     queue
         Requests that may wait for a thread; more are refused at once.
     max_streams
-        WebSockets that may be open.
+        WebSockets and streams of a job's events that may be open.
     idle_stream_s
         Seconds without data after which a stream, an upload or a connection is closed.
     drain_s
         Seconds from SIGTERM, when ``/readyz`` becomes 503, to the end of listening, so that a load balancer can react.
+    max_jobs
+        Jobs that may be uploading, waiting, running and kept, all together.
+    keep_jobs_s
+        Seconds for which the result of a job is kept.
+    max_job_duration_s
+        Longest recording of a job.
+    max_job_seconds
+        Longest time from the beginning of a job to its end.
+    max_job_upload_bytes
+        Largest upload of a job.
+    max_jobs_bytes
+        Most bytes of all jobs' uploads and results together, at least ``max_job_upload_bytes``.  One more upload is in
+        memory while it is received, and another while it is decoded in a child process.
     key
         API key that ``Authorization: Bearer`` must carry on all paths under ``/v1``; None requires no key.
     learn_source
@@ -63,14 +85,15 @@ class ServeSettings:
     max_streams: int = 32
     idle_stream_s: float = 30.0
     drain_s: float = 1.0
+    max_jobs: int = 16
+    keep_jobs_s: float = 600.0
+    max_job_duration_s: float = 4 * 3600.0
+    max_job_seconds: float = 3600.0
+    max_job_upload_bytes: int = 250_000_000
+    max_jobs_bytes: int = 500_000_000
     key: str | None = None
     learn_source: bool = False
     origins: tuple[str, ...] = ()
-
-    @property
-    def max_request_bytes(self) -> int:
-        """Largest request with an upload: the recording, boundaries and headers of the form."""
-        return self.max_upload_bytes + 65_536
 
     def __post_init__(self) -> None:
         for name, (low, high, unit) in _RANGES.items():
@@ -78,6 +101,11 @@ class ServeSettings:
             if unit != "seconds" and not isinstance(value, int):
                 raise ConfigError(f"{name} is {value!r}; expected a whole number of {unit}")
             check_range(name, value, low, high, unit=unit)
+        if self.max_jobs_bytes < self.max_job_upload_bytes:
+            raise ConfigError(
+                f"max_jobs_bytes is {self.max_jobs_bytes}; expected at least max_job_upload_bytes, "
+                f"{self.max_job_upload_bytes}"
+            )
         if self.key is not None and not (self.key and self.key.isascii() and self.key.isprintable()):
             raise ConfigError("the key is empty or has characters that a header can't hold; expected printable ASCII")
         if self.key is not None and self.key != self.key.strip():
@@ -89,3 +117,8 @@ class ServeSettings:
                 raise ConfigError(
                     f"the origin is {origin!r}; expected scheme and host such as https://example.org, or *"
                 )
+
+
+def max_request_bytes(max_upload_bytes: int) -> int:
+    """Return the largest request with an upload: the recording, and the rest of the form."""
+    return max_upload_bytes + _FORM_BYTES

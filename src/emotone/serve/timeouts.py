@@ -8,8 +8,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 #: Slowest upload that is accepted: half the rate of telephone sound (8 kHz, 8 bits).
 MIN_BYTES_PER_S = 4_000
-#: Longest upload, seconds: 50 MB at 1.3 Mbit/s.
-MAX_UPLOAD_S = 300.0
+#: Longest upload, seconds: 50 MB at 1.3 Mbit/s.  Larger ones may take longer, at this rate.
+MAX_UPLOAD_S, _FULL_BYTES_PER_S = 300.0, 50e6 / 300.0
 
 
 class HeadTimeout(H11Protocol):
@@ -71,13 +71,15 @@ class UploadTimeout:
     idle_s
         Longest time without a byte, seconds.  After this time, the mean rate must be at least `MIN_BYTES_PER_S`; after
         `MAX_UPLOAD_S`, the upload must be complete.
+    max_bytes
+        Largest upload; over 50 MB, it may take longer.
     """
 
-    def __init__(self, idle_s: float) -> None:
-        self.idle_s = idle_s
+    def __init__(self, idle_s: float, *, max_bytes: int = 0) -> None:
+        self.idle_s, self.max_s = idle_s, max(MAX_UPLOAD_S, max_bytes / _FULL_BYTES_PER_S)
         self._start = time.monotonic()
 
     def wait_s(self, n_bytes: int) -> float:
         """Return how long to wait for more after ``n_bytes`` bytes, seconds, at least 0."""
-        allowed_s = min(self.idle_s + n_bytes / MIN_BYTES_PER_S, MAX_UPLOAD_S)
+        allowed_s = min(self.idle_s + n_bytes / MIN_BYTES_PER_S, self.max_s)
         return max(0.0, min(self.idle_s, self._start + allowed_s - time.monotonic()))

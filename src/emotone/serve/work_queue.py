@@ -44,6 +44,14 @@ class Deadline:
         if time.monotonic() >= self._until:
             raise self.error
 
+    def progress(self, done: int, total: int, what: str, /) -> None:
+        """Take note of the seconds of a recording that are predicted, and check: a `Progress`."""
+        self.check()
+
+    def reach(self, done_s: float, total_s: float | None) -> None:
+        """Take note of the seconds of a recording that are decoded, and of all of it (None: unknown), and check."""
+        self.check()
+
 
 class Slot:
     """A request's place in the queue; a ``with`` statement releases it, unless work in a thread has taken it.
@@ -72,6 +80,58 @@ class Slot:
             release()
 
 
+class Turn:
+    """The right to work in one of the queue's threads, which a long task takes for a part of its work at a time.
+
+    The task runs in a separate thread.  While it has the turn, a thread of the queue waits for it, so that no more
+    threads work than there are ``workers``.  Each part queues behind the requests that wait, so requests go first, and
+    the task still goes on when there are always some.  A ``with`` statement takes the turn and gives it back.
+    """
+
+    def __init__(self, threads: ThreadPoolExecutor) -> None:
+        self._threads = threads
+        self._over: threading.Event | None = None
+
+    def __enter__(self) -> Self:
+        self._take()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._give_back()
+
+    def pass_on(self) -> None:
+        """Give the turn back, and wait for the next one."""
+        self._give_back()
+        self._take()
+
+    def _take(self) -> None:
+        begun, over = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            begun.set()
+            over.wait()
+
+        try:
+            future = self._threads.submit(hold)
+        except RuntimeError:  # the threads have ended
+            raise closing_error() from None
+        future.add_done_callback(lambda _: begun.set())  # also if it is cancelled
+        begun.wait()
+        if future.cancelled():
+            raise closing_error()
+        self._over = over
+
+    def _give_back(self) -> None:
+        over, self._over = self._over, None
+        if over is not None:
+            over.set()
+
+
+def closing_error() -> ProblemError:
+    """Return the error of work that the end of the service stops."""
+    return ProblemError("busy", "the service is shutting down; send it to another service")
+
+
 class WorkQueue:
     """Slots for the requests that may run and wait, and the threads that run them.
 
@@ -80,7 +140,7 @@ class WorkQueue:
     closing
         Whether the service is about to end.
     streams
-        Number of open WebSockets.
+        Number of open WebSockets and streams of a job's events.
     """
 
     def __init__(self, settings: ServeSettings, metrics: Metrics) -> None:
@@ -109,6 +169,10 @@ class WorkQueue:
     def is_idle(self) -> bool:
         """Whether no request uploads, waits or runs."""
         return self._admitted == 0
+
+    def turn(self) -> Turn:
+        """Return the turn of a long task."""
+        return Turn(self._threads)
 
     def admit(self) -> Slot:
         """Return a slot for a request; raise `ProblemError` busy if all are in use."""

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emotone.serve.page import html
 from emotone.serve.problems import ProblemError
 from emotone.serve.security import check_key, check_length, check_origin
+from emotone.serve.settings import max_request_bytes
 from emotone.serve.timeouts import UploadTimeout
 from emotone.serve.work_queue import Slot, WorkQueue
 
@@ -116,12 +117,13 @@ class Guard:
             text = html.problem_text(problem)
             response = PlainTextResponse(text, status_code=problem.status, headers=problem.headers)
             return await response(scope, receive, send_with_headers)
+        most = max_request_bytes(self.settings.max_upload_bytes)
         with slot:
-            await self.page(scope, self._limited(receive, self.settings.max_request_bytes), send_with_headers)
+            await self.page(scope, self._limited(receive, most), send_with_headers)
 
     def _admit(self, headers: Headers) -> Slot:
         """Return a slot for an upload, if it fits into memory and into the folder."""
-        check_length(self.settings, headers)
+        check_length(headers, max_upload_bytes=self.settings.max_upload_bytes)
         if _size(self._folder) > _MAX_KEPT * self.settings.max_upload_bytes:
             raise ProblemError("busy", "the folder of uploads is full; try again in some minutes")
         return self.queue.admit()

@@ -17,11 +17,12 @@ from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems
-from emotone.serve.answers import Sound, as_problem, decode, predict_json, shown_name
+from emotone.serve.answers import Sound, as_problem, decode, predict_json
 from emotone.serve.own_source import OwnSource
 from emotone.serve.page import html
 from emotone.serve.page.timeline_html import timeline_html
 from emotone.serve.problems import ProblemError
+from emotone.serve.uploads import shown_name
 from emotone.serve.work_queue import Deadline, WorkQueue
 
 Result = TypeVar("Result")

@@ -1,0 +1,157 @@
+"""Upload to timeline: decode and predict it block by block, and write it in a format."""
+
+import contextlib
+import re
+import urllib.parse
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from fastapi import Response
+
+from emotone.audio.isolated_source import IsolatedSource
+from emotone.errors import AudioError, ConfigError, EmotoneError
+from emotone.recognition import rttm
+from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.timeline import Timeline
+from emotone.recognition.timeline_formats import FORMATS
+from emotone.serve.answers import as_problem, check_not_empty
+from emotone.serve.own_source import OwnSource
+from emotone.serve.problems import ProblemError
+from emotone.serve.uploads import Upload
+from emotone.serve.work_queue import Deadline
+
+#: Whether `Recognizer.timeline` finds speakers (its argument ``speakers``).
+FINDS_SPEAKERS = False
+#: Letters that file names of some systems can't have, or that have a meaning in them.
+_UNSAFE = re.compile(r'[<>:"/\\|?*%\s]+')
+
+
+@dataclass(frozen=True)
+class TimelineOptions:
+    """How to predict a recording over time.
+
+    Attributes
+    ----------
+    channel, track
+        What is read, as in `emotone.audio.read`.
+    adapts
+        Whether to adapt to the source that the service has learnt.
+    adapts_to_itself
+        Whether to adapt to the recording itself where no source is known.
+    speakers
+        Which speakers to find: "one", and if `FINDS_SPEAKERS`, also "auto", "channels" or a number.
+    """
+
+    channel: str = "mix"
+    track: int | None = None
+    adapts: bool = True
+    adapts_to_itself: bool = True
+    speakers: str = "one"
+
+    def arguments(self, upload: Upload) -> dict[str, Any]:
+        """Return arguments of `Recognizer.timeline`; an RTTM file in the upload takes the place of ``speakers``.
+
+        Raises
+        ------
+        ConfigError
+            The RTTM can't be read.
+        """
+        chosen = {"channel": self.channel, "track": self.track}
+        if not FINDS_SPEAKERS:
+            return chosen
+        if upload.rttm is not None:
+            text = upload.rttm.decode("utf-8-sig", "replace")
+            return chosen | {"speakers": rttm.parse(text, recording=upload.name, where="the field rttm")}
+        return chosen | {"speakers": int(self.speakers) if self.speakers.isdecimal() else self.speakers}
+
+
+def timeline_of(
+    recognizer: Recognizer,
+    upload: Upload,
+    *,
+    options: TimelineOptions,
+    source: OwnSource,
+    max_duration_s: float,
+    deadline: Deadline,
+) -> Timeline:
+    """Predict an upload over time while it is decoded, in bounded memory.
+
+    Parameters
+    ----------
+    source
+        What the service has learnt of its source.
+    max_duration_s
+        Longest recording, whatever its header says.
+    deadline
+        Checked for each block (`Deadline.reach`); it also says how long to wait for the decoder.
+
+    Raises
+    ------
+    ProblemError
+        not_audio, no_channel, too_long, unanswerable, bad_request, or an error of the deadline.
+    """
+    recording = _recording(upload, max_duration_s, deadline)
+    with _problems(upload, deadline):
+        timeline = recognizer.timeline(
+            recording,
+            profile=source.profile if options.adapts else None,
+            adapt=options.adapts_to_itself and recognizer.adapts,
+            progress=deadline.progress,
+            **options.arguments(upload),
+        )
+        return replace(timeline, file=upload.name)
+
+
+def check_opens(upload: Upload, *, options: TimelineOptions, max_duration_s: float, deadline: Deadline) -> None:
+    """Raise the `ProblemError` that `timeline_of` would raise before it decodes anything."""
+    recording = _recording(upload, max_duration_s, deadline)
+    with _problems(upload, deadline):
+        options.arguments(upload)
+        with recording.open(track=options.track):
+            pass
+
+
+def _recording(upload: Upload, max_duration_s: float, deadline: Deadline) -> IsolatedSource:
+    check_not_empty(upload.data, upload.name)
+    if upload.rttm is not None and not FINDS_SPEAKERS:
+        raise ProblemError("bad_request", "the form has the field rttm, which this service can't use; leave it out")
+
+    def watch(done_s: float, total_s: float | None) -> None:
+        if max(done_s, total_s or 0.0) > max_duration_s:
+            raise ProblemError("too_long", f"{upload.name} is longer than {max_duration_s:g} s; send it in parts")
+        deadline.reach(done_s, total_s)
+
+    return IsolatedSource(upload.data, watch=watch, left_s=lambda: deadline.left_s)
+
+
+@contextlib.contextmanager
+def _problems(upload: Upload, deadline: Deadline) -> Iterator[None]:
+    """Raise errors of a recording as `ProblemError`."""
+    with as_problem(upload.name, upload.data):
+        try:
+            yield
+        except ConfigError as error:
+            raise ProblemError("bad_request", str(error)) from error
+        except AudioError:
+            deadline.check()  # the decoder was stopped
+            raise
+
+
+def written(timeline: Timeline, format: str) -> bytes:
+    """Return a timeline in a format of `FORMATS`; raise `ProblemError` unanswerable if the format can't hold it."""
+    try:
+        return FORMATS[format].write(timeline).encode()
+    except EmotoneError as error:
+        raise ProblemError("unanswerable", f"the timeline can't be written as {format}: {error}") from error
+
+
+def file_response(content: bytes, *, name: str, format: str) -> Response:
+    """Return the response with a timeline's file, named after the recording."""
+    form = FORMATS[format]
+    stem = _UNSAFE.sub("_", PurePosixPath(name).stem).strip("._")[:100] or "timeline"
+    plain = stem.encode("ascii", "replace").decode().replace("?", "_")
+    quoted = urllib.parse.quote(stem, safe="")
+    disposition = f"attachment; filename=\"{plain}{form.suffix}\"; filename*=UTF-8''{quoted}{form.suffix}"
+    return Response(content, media_type=form.media_type, headers={"Content-Disposition": disposition})
