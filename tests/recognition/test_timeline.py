@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from emotone import audio
-from emotone.audio.speech_detector import VadSettings
+from emotone.audio.speech_detector import SpeechDetector, VadSettings
 from emotone.errors import AudioError, ConfigError
 from emotone.recognition.model import Outputs
+from emotone.recognition.pieces import DetectedPieces
 from emotone.recognition.recognizer import Recognizer
-from emotone.recognition.timeline import TimelineSettings, timeline
-from emotone.recognition.windows import ENVELOPE_STEP_S
+from emotone.recognition.timeline import TimelineSettings
+from emotone.recognition.timeline_making import make_timeline
+from emotone.recognition.windows import ENVELOPE_STEP_S, SpeechReader
 from support import handmade
 
 RATE = 16_000
@@ -34,7 +36,8 @@ def told(*parts, answer=by_level, threshold=0.5, block_s=10.0, checks_speech=Fal
     blocks = [sound[at : at + size] for at in range(0, len(sound), size)]
     settings = TimelineSettings(vad=VadSettings(pad_s=pad_s), **settings)
     given = {"emotions": EMOTIONS, "threshold": threshold, "checks_speech": checks_speech}
-    return timeline(blocks, answer, settings=settings, probability=handmade.loudness, **given)
+    reader = SpeechReader(blocks, SpeechDetector(settings.vad, probability=handmade.loudness))
+    return make_timeline(DetectedPieces(reader), answer, settings=settings, **given)
 
 
 def spans(found):
@@ -119,9 +122,9 @@ def test_hours_take_no_more_memory_than_minutes():
 
     def peak(minutes):
         tracemalloc.start()
-        timeline(
-            blocks(minutes), by_level, emotions=EMOTIONS, threshold=0.5, checks_speech=False, probability=lambda _: 0.9
-        )
+        reader = SpeechReader(blocks(minutes), SpeechDetector(probability=lambda _: 0.9))
+        given = {"emotions": EMOTIONS, "threshold": 0.5, "checks_speech": False, "settings": TimelineSettings()}
+        make_timeline(DetectedPieces(reader), by_level, **given)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most

@@ -172,10 +172,9 @@ def test_memory_does_not_grow_with_the_recording(recognizer):
     assert long < short + 2_000_000 < 30_000_000  # the samples of the long one are 77 MB
 
 
-def test_arguments_of_the_recogniser(monkeypatch):
+def test_arguments_of_the_recogniser():
     upload = Upload(WAV, "a.wav")
-    assert TimelineOptions().arguments(upload) == {"channel": "mix", "track": None}
-    monkeypatch.setattr("emotone.serve.timelines.FINDS_SPEAKERS", True)
+    assert TimelineOptions().arguments(upload) == {"channel": "mix", "track": None, "speakers": "one"}
     for given, expected in (("auto", "auto"), ("channels", "channels"), ("2", 2)):
         assert TimelineOptions(speakers=given).arguments(upload)["speakers"] == expected
     lines = "".join(

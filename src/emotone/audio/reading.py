@@ -80,6 +80,11 @@ class Recording:
         return None if n_frames is None else n_frames / self._reader.sample_rate - self._begin / SAMPLE_RATE
 
     @property
+    def n_channels(self) -> int:
+        """Number of channels of the source."""
+        return self._reader.channels
+
+    @property
     def has_two_people(self) -> bool:
         """Whether the two channels that were read so far seem to hold different people."""
         return self._contrast is not None and self._contrast.is_two_people

@@ -83,6 +83,25 @@ AdaptTo = Annotated[
         show_default="none",
     ),
 ]
+Speakers = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|N|channels|FILE.rttm|one",
+        rich_help_panel="Speakers",
+        help="Who speaks: auto finds the speakers by their voices, a number finds so many; channels: one on each "
+        "channel; an RTTM file says it; one: a single voice.",
+        show_default="auto; one with --adapt-to",
+    ),
+]
+Voices = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        rich_help_panel="Speakers",
+        help="Name the speakers: a folder of clips for each person, by the name of the person. Ask them for consent.",
+        show_default="none",
+    ),
+]
 SourceProfile = Annotated[
     Path | None,
     typer.Option(

@@ -20,6 +20,7 @@ from emotone.cli.app import command
 from emotone.cli.profiles import Reading, check_adapt, profile_of
 from emotone.cli.recordings import recordings, source_of
 from emotone.cli.timeline_table import print_tables
+from emotone.cli.voices import check_speakers, known_voices
 from emotone.errors import ConfigError
 from emotone.progress import Progress
 from emotone.recognition.timeline_formats import FORMATS, TimelineFormat, format_for
@@ -111,7 +112,7 @@ def _save(file: str, timeline: Timeline, *, out: Path | None, picture: Path | No
         save(timeline_picture(timeline, name=output.one_line(Path(file).name)), picture)
 
 
-@command("timeline meeting.wav", "timeline meeting.wav --out meeting.vtt")
+@command("timeline meeting.wav --out meeting.vtt", "timeline call.wav --speakers channels")
 def timeline(
     files: Annotated[
         list[str], typer.Argument(metavar="FILE", help="Recordings, or folders of them; - is standard input.")
@@ -140,6 +141,8 @@ def timeline(
     raw: options.Raw = None,
     emotions: options.Emotions = None,
     threshold: options.Threshold = None,
+    speakers: options.Speakers = None,
+    voices: options.Voices = None,
     adapt: options.Adapt = "auto",
     adapt_to: options.AdaptTo = None,
     source_profile: options.SourceProfile = None,
@@ -153,6 +156,7 @@ def timeline(
     from emotone.recognition.recognizer import Recognizer
 
     check_adapt(adapt, source_file=source_profile)
+    who = check_speakers(speakers, adapt_to=adapt_to, voices=voices)
     _check_outputs(files, out=out, picture=picture, profile=save_profile)
     raw_format = options.raw_format(raw, track=track)
     recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
@@ -166,6 +170,7 @@ def timeline(
             save_to=save_profile,
             progress=progress,
         )
+        known = known_voices(recognizer, voices, progress=progress)
         is_automatic = adapts and (profile is None or not profile.adapted["source"])
         paths = recordings(files, raw=raw_format)
         _check_number(paths, format=format, has_output=out is not None or picture is not None)
@@ -173,7 +178,14 @@ def timeline(
         def predict_file(path: str, progress: Progress) -> Timeline:
             source = source_of(path, raw=raw_format)
             made = recognizer.timeline(
-                source, channel=channel, track=track, profile=profile, adapt=adapts, progress=progress
+                source,
+                channel=channel,
+                track=track,
+                profile=profile,
+                adapt=adapts,
+                speakers=who,
+                voices=known,
+                progress=progress,
             )
             made = replace(made, file=path)  # the recognizer does not know the name of standard input and of raw sound
             _save(path, made, out=out, picture=picture)

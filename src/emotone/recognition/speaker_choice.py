@@ -7,12 +7,12 @@ from typing import Any, NamedTuple, TypeAlias
 
 from emotone import audio
 from emotone.audio import AudioSource, Channel
-from emotone.audio.sources import read_once
+from emotone.audio.sources import DecodedElsewhere, read_once
 from emotone.audio.speech_detector import Gate, SpeechDetector
 from emotone.errors import ConfigError
 from emotone.progress import Progress
 from emotone.recognition import rttm
-from emotone.recognition.arguments import file_of, open_checked
+from emotone.recognition.arguments import open_checked
 from emotone.recognition.channel_pieces import ChannelPieces
 from emotone.recognition.diarization import MAX_SPEAKERS, check_number
 from emotone.recognition.pieces import DetectedPieces, FoundPieces, Pieces, TurnPieces
@@ -123,10 +123,12 @@ def opened(
     """
     with contextlib.ExitStack() as stack:
         if choice.kind == CHANNELS:
-            names = _channel_names(source := _reopenable(source), channel=channel, track=track)
+            source = _reopenable(source)
+            with open_checked(source, track=track) as recording:
+                names = _channel_names(recording, channel=channel)
             recordings = [
-                stack.enter_context(open_checked(source, channel=number, track=track))
-                for number in range(1, len(names) + 1)
+                stack.enter_context(open_checked(source, channel=number + 1, track=track))
+                for number in range(len(names))
             ]
             blocks = [
                 blocks_with_progress(recordings[0], progress),
@@ -152,22 +154,21 @@ def opened(
 def _reopenable(source: AudioSource) -> AudioSource:
     """Return a source that can be opened several times at once."""
     source = read_once(source)
-    if isinstance(source, str | os.PathLike | bytes | tuple):
+    if isinstance(source, str | os.PathLike | bytes | tuple | DecodedElsewhere):
         return source
     return source.read()
 
 
-def _channel_names(source: AudioSource, *, channel: Channel, track: int | None) -> list[str]:
+def _channel_names(recording: audio.Recording, *, channel: Channel) -> list[str]:
     """Return the name of each channel's speaker."""
     if channel != "mix":
         raise ConfigError(
             f"channel is {channel!r}, and speakers is channels, which reads all; leave out one of the two"
         )
-    n_channels = audio.info(source, track=track).channels
+    n_channels = recording.n_channels
     if not 2 <= n_channels <= MAX_SPEAKERS:
-        name = file_of(source) or "the recording"
         raise ConfigError(
-            f"{name}: speakers is channels, and the number of channels is {n_channels}; expected 2 to {MAX_SPEAKERS}: "
-            "use auto"
+            f"{recording.name}: speakers is channels, and the number of channels is {n_channels}; expected 2 to "
+            f"{MAX_SPEAKERS}: use auto"
         )
     return ["left", "right"] if n_channels == 2 else [f"channel {number + 1}" for number in range(n_channels)]

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from emotone.audio import MIN_SAMPLES, SAMPLE_RATE
 from emotone.recognition.model import Outputs
-from emotone.recognition.pieces import Pieces
+from emotone.recognition.pieces import Piece, Pieces
 from emotone.recognition.prediction import NOT_ADAPTED, Prediction
 from emotone.recognition.recording_adaptation import AdaptedPieces, spoken
 from emotone.recognition.speakers import summaries
 from emotone.recognition.timeline import Timeline, TimelineSettings
+from emotone.recognition.windows import pauses
 
 Waveform = NDArray[np.float32]
 #: Samples (n,) at 16 kHz -> what the model says; None if they are too soft for a prediction.
@@ -84,14 +85,12 @@ def make_timeline(
     settings
         The windows.
     """
-    spans = []
-    for start, samples in pieces:
-        windows = [
-            (first, last, outputs if adapt is not None else outputs._replace(embedding=_NO_EMBEDDING))
-            for first, last, outputs in _windows(samples, answer, settings)
-        ]
-        spans.append(_Span(start, len(samples), windows))
-    speakers = pieces.speakers()
+    spans, n_spans = [], []
+    for piece in pieces:
+        own = list(_spans(piece, answer, settings, keeps_embedding=adapt is not None))
+        spans += own
+        n_spans.append(len(own))
+    speakers = [name for name, n in zip(pieces.speakers(), n_spans, strict=True) for _ in range(n)]
     counts: list[Mapping[str, int]] = [NOT_ADAPTED] * len(spans)
     if adapt is not None:
         outputs, counts = adapt([span.outputs for span in spans], speakers)
@@ -125,6 +124,19 @@ def make_timeline(
         ),
         overlaps=tuple((first / SAMPLE_RATE, last / SAMPLE_RATE) for first, last in pieces.overlaps()),
     )
+
+
+def _spans(piece: Piece, answer: Answer, settings: TimelineSettings, *, keeps_embedding: bool) -> Iterator[_Span]:
+    """Yield the utterances of a piece: an emotion changes between them rather than within.
+
+    A pause belongs to both of its neighbours, half and half.
+    """
+    edges = [0, *pauses(piece.samples), len(piece.samples)]
+    for begin, end in pairwise(edges):
+        windows = list(_windows(piece.samples[begin:end], answer, settings))
+        if not keeps_embedding:
+            windows = [(first, last, each._replace(embedding=_NO_EMBEDDING)) for first, last, each in windows]
+        yield _Span(piece.start + begin, end - begin, windows)
 
 
 def _adapted_s(

@@ -9,12 +9,12 @@ from pydantic import AfterValidator, BaseModel
 from emotone.audio.channels import channel_number
 from emotone.errors import AudioError
 from emotone.recognition.timeline_formats import FORMATS
-from emotone.serve.timelines import FINDS_SPEAKERS, TimelineOptions
-from emotone.serve.uploads import FORM, FORM_WITH_RTTM, body_of
+from emotone.serve.timelines import TimelineOptions
+from emotone.serve.uploads import FORM_WITH_RTTM, body_of
 
 #: The body of a request for a timeline.
-TIMELINE_BODY = body_of(FORM_WITH_RTTM if FINDS_SPEAKERS else FORM)
-_SPEAKERS = "auto|one|channels|[1-9]|1[0-9]|20" if FINDS_SPEAKERS else "one"
+TIMELINE_BODY = body_of(FORM_WITH_RTTM)
+_SPEAKERS = "auto|one|channels|[1-9]|1[0-9]|20"
 
 
 class AdaptedModel(BaseModel):
@@ -108,7 +108,7 @@ def _checked_format(value: str) -> str:
 
 def _checked_speakers(value: str) -> str:
     if not re.fullmatch(_SPEAKERS, value):
-        raise ValueError("expected auto, one, channels, or a number from 1 to 20" if FINDS_SPEAKERS else "expected one")
+        raise ValueError("expected auto, one, channels, or a number from 1 to 20")
     return value
 
 
@@ -136,8 +136,8 @@ _Speakers = Annotated[
     str,
     AfterValidator(_checked_speakers),
     Query(
-        description="Who speaks: `one` takes all speech for a single voice."
-        + (" `auto` finds them; a number says how many; `channels`: one a channel." if FINDS_SPEAKERS else ""),
+        description="Who speaks: `auto` finds the speakers by their voices, a number finds so many; `channels`: one on "
+        "each channel; `one`: a single voice. The field `rttm` takes its place.",
         json_schema_extra={"pattern": f"^({_SPEAKERS})$"},
     ),
 ]

@@ -22,8 +22,6 @@ from emotone.serve.problems import ProblemError
 from emotone.serve.uploads import Upload
 from emotone.serve.work_queue import Deadline
 
-#: Whether `Recognizer.timeline` finds speakers (its argument ``speakers``).
-FINDS_SPEAKERS = False
 #: Letters that file names of some systems can't have, or that have a meaning in them.
 _UNSAFE = re.compile(r'[<>:"/\\|?*%\s]+')
 
@@ -41,7 +39,7 @@ class TimelineOptions:
     adapts_to_itself
         Whether to adapt to the recording itself where no source is known.
     speakers
-        Which speakers to find: "one", and if `FINDS_SPEAKERS`, also "auto", "channels" or a number.
+        Which speakers to find: "one", "auto", "channels" or a number.
     """
 
     channel: str = "mix"
@@ -59,8 +57,6 @@ class TimelineOptions:
             The RTTM can't be read.
         """
         chosen = {"channel": self.channel, "track": self.track}
-        if not FINDS_SPEAKERS:
-            return chosen
         if upload.rttm is not None:
             text = upload.rttm.decode("utf-8-sig", "replace")
             return chosen | {"speakers": rttm.parse(text, recording=upload.name, where="the field rttm")}
@@ -115,8 +111,6 @@ def check_opens(upload: Upload, *, options: TimelineOptions, max_duration_s: flo
 
 def _recording(upload: Upload, max_duration_s: float, deadline: Deadline) -> IsolatedSource:
     check_not_empty(upload.data, upload.name)
-    if upload.rttm is not None and not FINDS_SPEAKERS:
-        raise ProblemError("bad_request", "the form has the field rttm, which this service can't use; leave it out")
 
     def watch(done_s: float, total_s: float | None) -> None:
         if max(done_s, total_s or 0.0) > max_duration_s:

@@ -1,0 +1,75 @@
+"""Known voices and the choice of speakers, for the command ``timeline``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from emotone.cli.answers import Answer
+from emotone.cli.recordings import recordings
+from emotone.errors import AudioError, ConfigError, EmotoneError
+from emotone.progress import Progress
+
+if TYPE_CHECKING:
+    from emotone.recognition.enrolment import Voice
+    from emotone.recognition.recognizer import Recognizer
+
+
+def check_speakers(speakers: str | None, *, adapt_to: str | None, voices: Path | None) -> str:
+    """Return the speakers to look for: auto, or one if all speech is that of the speaker of ``--adapt-to``.
+
+    Raises
+    ------
+    typer.BadParameter
+        The choice is unknown, or excludes another option.
+    """
+    from emotone.recognition.speaker_choice import AUTO, ONE, choice_of
+
+    chosen = speakers or (AUTO if adapt_to is None else ONE)
+    is_file = not (chosen in (AUTO, ONE, "channels") or chosen.isdecimal())
+    if is_file and not Path(chosen).is_file():
+        expected = "auto, one, channels, a number, or an RTTM file that exists"
+        raise typer.BadParameter(f"--speakers is {chosen!r}; expected {expected}")
+    if not is_file:
+        try:
+            choice_of(chosen)
+        except ConfigError as error:
+            raise typer.BadParameter(f"--speakers {chosen}: {error}") from error
+    if voices is not None and chosen != AUTO and not chosen.isdecimal():
+        raise typer.BadParameter(f"--voices names speakers that are found, and --speakers is {chosen}; use auto")
+    return chosen
+
+
+def known_voices(recognizer: Recognizer, folder: Path | None, *, progress: Progress | None) -> dict[str, Voice]:
+    """Return the voices of a folder: a folder of clips for each person, or a clip for each, by their names.
+
+    Raises
+    ------
+    ConfigError
+        The folder does not exist or holds no recordings.
+    AudioError
+        A person has no clip with speech.
+    """
+    if folder is None:
+        return {}
+    if not folder.is_dir():
+        raise ConfigError(f"--voices {folder}: this is no folder; expected a folder of clips for each person")
+    people = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")}
+    if not people:
+        people = {Path(file).stem: Path(file) for file in recordings([str(folder)]) if isinstance(file, str)}
+    if not people:
+        raise ConfigError(f"--voices {folder}: no recordings in it; expected a folder of clips for each person")
+    voices = {}
+    for number, (name, path) in enumerate(people.items()):
+        clips = [file for file in recordings([str(path)]) if not isinstance(file, Answer)]
+        if not clips:
+            raise ConfigError(f"--voices {path}: no recordings in it; add clips of {name}, or remove the folder")
+        try:
+            voices[name] = recognizer.voice(clips)
+        except EmotoneError as error:
+            raise AudioError(f"--voices {path}: {error}") from error
+        if progress is not None:
+            progress(number + 1, len(people), "voices")
+    return voices
