@@ -54,7 +54,7 @@ def spoken(recognizer: Recognizer, recording: Recording, *, n_blocks: int = 1) -
     AudioError, FeatureError
         The recording can't be read, or no block of it has speech.
     """
-    found: list[npt.NDArray[np.float32]] = []
+    spoken_blocks: list[npt.NDArray[np.float32]] = []
     problem: AudioError | FeatureError | None = None
     for block in itertools.islice(recording.blocks(BLOCK_S), _SEARCHED_BLOCKS * n_blocks):
         try:
@@ -62,12 +62,12 @@ def spoken(recognizer: Recognizer, recording: Recording, *, n_blocks: int = 1) -
         except (AudioError, FeatureError) as error:  # a silent block, or the last one is too short
             problem = problem or error
             continue
-        found += [embeddings] if len(embeddings) else []
-        if len(found) == n_blocks:
+        spoken_blocks += [embeddings] if len(embeddings) else []
+        if len(spoken_blocks) == n_blocks:
             break
-    if not found:
+    if not spoken_blocks:
         raise problem or AudioError(f"{recording.name}: no speech was found, and a model adapts to speech only")
-    return np.concatenate(found)
+    return np.concatenate(spoken_blocks)
 
 
 def adapted_profiles(
@@ -125,7 +125,7 @@ def adapted_profiles(
         finally:
             n_done += 1
             if progress is not None:
-                progress(n_done, total, "adapting to the speakers")
+                progress(n_done, total, "adapting to the voices")
 
     return {speaker: _profile(recognizer, before, clips, read) for speaker, clips in sequences.items()}
 
@@ -139,13 +139,13 @@ def _profile(
     """Return the profile of a speaker; ``read`` gives the embeddings (n, e) of some blocks of a recording."""
     numbers = evenly(range(len(clips)), MOST_CLIPS)
     n_blocks = -(-_SPEAKER_BLOCKS // max(1, len(numbers)))
-    found, skipped = [np.zeros((0, len(before.mean)), np.float32)], []
+    utterances, skipped = [np.zeros((0, len(before.mean)), np.float32)], []
     for number in numbers:
         try:
-            found.append(read(clips, number, n_blocks=n_blocks))
+            utterances.append(read(clips, number, n_blocks=n_blocks))
         except (AudioError, FeatureError) as error:
             skipped.append(str(error))
-    rows = np.concatenate(found)
+    rows = np.concatenate(utterances)
     rows = rows[evenly(range(len(rows)), MOST_CLIPS)]
     profile = before if len(rows) < FEWEST_UTTERANCES else recognizer.extended(before, rows)
     return replace(profile, skipped=tuple(skipped))
