@@ -11,13 +11,17 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
+from typer.testing import CliRunner
 
 from emotone.audio import write_wav
 from emotone.cli import console as output
 from emotone.cli import predict
-from emotone.cli.speakers import speaker_rule
+from emotone.cli.main import app
+from emotone.cli.profiles import Reading
+from emotone.cli.speakers import Adaptation, speaker_rule
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import SourceProfile, SpeakerProfile
+from emotone.recognition.recognizer import Recognizer
 from support import handmade
 from support.command_line import run
 
@@ -220,10 +224,31 @@ def test_single_utterance_is_not_compared_with_itself(bundle, people, tmp_path):
     assert scores(carla) == pytest.approx(handmade.expected(handmade.tone(0.2)), abs=1e-3)
 
 
-def test_order_of_the_files_makes_no_difference(bundle, people):
+def test_order_of_the_files_makes_no_difference(bundle, people, monkeypatch):
+    monkeypatch.setattr("emotone.recognition.groups.MOST_CLIPS", 2)  # of three
     files = sorted(people.rglob("*.wav"))
     rule = ("--speaker-from", "parent-folder")
-    assert answers(bundle, *files, *rule) == answers(bundle, *reversed(files), *rule)
+    rows = answers(bundle, *files, *rule)
+    assert rows == answers(bundle, *reversed(files), *rule) and rows["anna_0.wav"]["adapted"]["speaker"] == 2
+
+
+def test_speakers_are_within_the_source(bundle, people, tmp_path):
+    recognizer = Recognizer(bundle)
+    source = SourceProfile(mean=(0.3,), n_clips=5, model=recognizer.card["sha256"])
+    source.save(tmp_path / "room.json")
+    adaptation = Adaptation("auto", None, tmp_path / "room.json", None, False, "parent-folder")
+    voices = adaptation.voices(recognizer, [str(file) for file in people.rglob("*.wav")], Reading(), lambda *_: None)
+    assert {name: profile.source for name, profile in voices.profiles.items()} == {"anna": source, "bert": source}
+    assert voices.adapted_text == "adapted to 5 clips of the source, and to 2 speakers (2 to 3 clips each)"
+    assert voices.profile("unknown.wav") == source
+
+
+def test_standard_input_has_no_speaker(bundle, people):
+    file = people / "bert" / "bert_0.wav"
+    arguments = ["predict", "-", str(file), "--speaker-from", "parent-folder", "--model", str(bundle)]
+    result = CliRunner().invoke(app, [*arguments, "--format", "json"], input=file.read_bytes())
+    assert result.exit_code == 0 and "1 of 2 recordings" in result.stderr and "first: -" in result.stderr
+    assert [row["speaker"] for row in json.loads(result.stdout)] == [None, "bert"]
 
 
 def test_without_adaptation_speakers_are_only_named(bundle, people):

@@ -84,6 +84,13 @@ def test_more_is_read_of_a_few_long_recordings(recognizer):
     assert many.mean == pytest.approx([0.1], abs=1e-3) and 100 < many.n_clips <= MOST_CLIPS
 
 
+def test_utterances_are_chosen_at_equal_distances(recognizer):
+    """Of 260, from recordings of which the second half is louder."""
+    clips = [clip(level, seconds=20) for level in (0.1,) * 10 + (0.3,) * 10]
+    profile = adapted_profiles(recognizer, {"anna": clips})["anna"]
+    assert profile.n_clips == MOST_CLIPS and profile.mean == pytest.approx([0.2], abs=1e-3)
+
+
 def test_speech_is_searched_for_in_the_first_minute(recognizer):
     silence = np.zeros(45 * RATE, np.float32)
     late = np.concatenate([silence, handmade.tone(0.2, seconds=2)]), RATE

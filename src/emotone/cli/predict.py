@@ -165,11 +165,7 @@ def _print_answers(
         _print_table(answers, table, recognizer=recognizer, adapted=voices.adapted_text)
 
 
-@command(
-    "predict clip.wav",
-    "predict recordings/ --format csv --adapt-to anna/",
-    "predict recordings/ --speaker-from parent-folder",
-)
+@command("predict clip.wav --adapt-to anna/", "predict recordings/ --format csv --speaker-from parent-folder")
 def predict(
     files: Annotated[
         list[str], typer.Argument(metavar="FILE", help="Recordings, or folders of them; - is standard input.")

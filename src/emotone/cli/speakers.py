@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from emotone.recognition.recognizer import Recognizer
 
 PARENT_FOLDER = "parent-folder"
+#: Paths of pipes that a shell opened, whose names say nothing of the recording.
+_DESCRIPTORS = ("/dev/fd/", "/proc/")
 _EXAMPLE = "'([^/]+)_[0-9]+[.]wav$' finds anna in calls/anna_07.wav"
 
 SameSpeaker = Annotated[
@@ -270,7 +272,7 @@ def _speakers(files: Sequence[str | Answer[Any]], value: str) -> dict[str, str]:
     """
     rule = speaker_rule(value)
     names = [file for file in files if isinstance(file, str)]
-    speakers = {name: None if name in STDIN else rule(name) for name in names}
+    speakers = {name: None if name in STDIN or name.startswith(_DESCRIPTORS) else rule(name) for name in names}
     unnamed = sorted(name for name, speaker in speakers.items() if speaker is None)
     if unnamed:
         if len(unnamed) == len(speakers):
