@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from emotone.errors import EmotoneError
     from emotone.experiment.api import Scores, TrainedRun, evaluate, train
     from emotone.features.extract import extract_features
+    from emotone.recognition.groups import adapted_profiles
     from emotone.recognition.prediction import Prediction
     from emotone.recognition.profile import SourceProfile, SpeakerProfile
     from emotone.recognition.recognizer import Recognizer
@@ -35,6 +36,7 @@ __all__ = [
     "Timeline",
     "TrainedRun",
     "__version__",
+    "adapted_profiles",
     "evaluate",
     "extract_features",
     "load_audio",
@@ -56,6 +58,7 @@ _PLACES = {
     "Stream": "emotone.recognition.stream:Stream",
     "Timeline": "emotone.recognition.timeline:Timeline",
     "TrainedRun": "emotone.experiment.api:TrainedRun",
+    "adapted_profiles": "emotone.recognition.groups:adapted_profiles",
     "evaluate": "emotone.experiment.api:evaluate",
     "extract_features": "emotone.features.extract:extract_features",
     "load_audio": "emotone.audio:read",

@@ -25,7 +25,11 @@ def test_json_is_the_documented_list(bundle, clips):
     assert (
         list(sad)
         == list(unsure)
-        == [*("file", "start_s", "end_s", "emotion", "label", "confidence", "scores", "speech", "notes", "adapted")]
+        == [
+            *("file", "start_s", "end_s", "emotion", "label", "confidence", "scores", "speech", "notes"),
+            "adapted",
+            "speaker",
+        ]
     )
     assert (sad["file"], sad["start_s"], sad["end_s"]) == (str(clips / "a_sad.wav"), 0.0, 1.0)
     assert (sad["emotion"], unsure["emotion"]) == ("sad", None)
@@ -64,7 +68,19 @@ def test_csv_has_a_column_for_each_emotion(bundle, clips):
     result = run("predict", clips, "--model", bundle, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert list(rows[0]) == [
-        *("file", "start_s", "end_s", "emotion", "confidence", "label", "speech", *EMOTIONS, "notes", "error")
+        *(
+            "file",
+            "start_s",
+            "end_s",
+            "emotion",
+            "confidence",
+            "label",
+            "speech",
+            *EMOTIONS,
+            "notes",
+            "error",
+            "speaker",
+        )
     ]
     assert [row["emotion"] for row in rows] == ["sad", "", "angry", "", "sad"]
     assert [bool(row["error"]) for row in rows] == [False, False, False, True, False]

@@ -70,6 +70,7 @@ def test_predict_adapts_to_a_folder_and_a_saved_profile_gives_the_same(bundle, s
         "speech",
         "notes",
         "adapted",
+        "speaker",
     ]
     expected = handmade.expected(handmade.tone(0.15), mean=0.2, heard=3)
     assert list(told["scores"].values()) == pytest.approx(expected, abs=1e-3)
@@ -81,7 +82,7 @@ def test_predict_adapts_to_a_folder_and_a_saved_profile_gives_the_same(bundle, s
     assert max(told["scores"], key=told["scores"].get) == "sad"
 
 
-def test_table_says_to_how_many_clips_and_csv_stays_as_it_is(bundle, speaker, file):
+def test_table_says_to_how_many_clips_and_csv_does_not(bundle, speaker, file):
     lines = predict(file, "--model", bundle, "--adapt-to", speaker).stdout.splitlines()
     assert lines[-1] == "adapted to 3 clips of the speaker"
     lines = predict(file, "--model", bundle, "--adapt-to", speaker / "a.wav").stdout.splitlines()
@@ -101,6 +102,7 @@ def test_table_says_to_how_many_clips_and_csv_stays_as_it_is(bundle, speaker, fi
         *handmade.EMOTIONS,
         "notes",
         "error",
+        "speaker",
     ]
     assert len(rows) == 2
 

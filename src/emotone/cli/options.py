@@ -116,7 +116,8 @@ SaveProfile = Annotated[
     typer.Option(
         metavar="FILE",
         rich_help_panel="Adaptation",
-        help="Save the profile as JSON: that of --adapt-to, or without it that of the source (not of a timeline).",
+        help="Save the profile as JSON: that of --adapt-to (or --same-speaker of predict), or without it that of the "
+        "source (not of a timeline).",
         show_default="not saved",
     ),
 ]

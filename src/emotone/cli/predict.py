@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -11,31 +12,32 @@ from emotone.cli import console as output
 from emotone.cli import options
 from emotone.cli.answers import Answer, Answers
 from emotone.cli.app import command
-from emotone.cli.profiles import Reading, adapted_text, check_adapt, estimated_source, profile_of
+from emotone.cli.profiles import Reading
 from emotone.cli.recordings import recordings, source_of
+from emotone.cli.speakers import Adaptation, SameSpeaker, SpeakerFrom, Voices
 from emotone.progress import Progress
-from emotone.recognition.prediction import NO_SPEECH, NOT_ADAPTED, UNSURE, Prediction
+from emotone.recognition.prediction import NO_SPEECH, UNSURE, Prediction
 from emotone.recognition.timeline_formats import CSV_COLUMNS
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from emotone.recognition.profile import SourceProfile
     from emotone.recognition.recognizer import Recognizer
 
 _GAP = 2  # between columns
-_SHORTEST_NAME = 12
+_SHORTEST_NAME, _SHORTEST_WITH_SPEAKER = 12, 6
+_LONGEST_SPEAKER = 16
 _THEN = "then (%)"
 
 
 def _csv_rows(answers: Iterable[Answer[Prediction]], *, emotions: Sequence[str]) -> Iterator[Sequence[object]]:
-    """Yield a row for each file: the prediction, a column of scores for each emotion, the notes and the error."""
-    yield ["file", *CSV_COLUMNS, *emotions, "notes", "error"]
+    """Yield a row for each file: the prediction, a column of scores for each emotion, notes, error and speaker."""
+    yield ["file", *CSV_COLUMNS, *emotions, "notes", "error", "speaker"]
     for answer in answers:
         row = answer.to_dict()
         scores = row.get("scores", {})
         cells = [*(row.get(key) for key in CSV_COLUMNS), *(scores.get(emotion) for emotion in emotions)]
-        yield [answer.file, *cells, "; ".join(row.get("notes", ())), answer.error]
+        yield [answer.file, *cells, "; ".join(row.get("notes", ())), answer.error, row.get("speaker")]
 
 
 class Table:
@@ -47,9 +49,11 @@ class Table:
         Names of all files.
     emotions
         Emotions that the model can predict.
+    speakers
+        Names of all speakers; without any, there is no column for them.
     """
 
-    def __init__(self, names: Iterable[str], *, emotions: Sequence[str]) -> None:
+    def __init__(self, names: Iterable[str], *, emotions: Sequence[str], speakers: Iterable[str] = ()) -> None:
         from rich.cells import cell_len
 
         longest = sorted(map(len, emotions))[-2:]
@@ -57,11 +61,18 @@ class Table:
         self._bar = len(output.bar(1.0)) + len(" 100 %") + _GAP
         then = max(len(_THEN), sum(longest) + len(" 49,  49"))
         name = max(len("file"), *(cell_len(output.displayed(name)) for name in names))
+        widths = [cell_len(output.displayed(speaker)) for speaker in speakers]
+        self._speaker = min(_LONGEST_SPEAKER, max(len("speaker"), *widths)) + _GAP if widths else 0
+        shortest = _SHORTEST_WITH_SPEAKER if widths else _SHORTEST_NAME
         fixed = self._label + self._bar + _GAP
-        self._console = output.console(width=name + fixed + then)
+        self._console = output.console(width=name + self._speaker + fixed + then)
+        if widths:
+            room = self._console.width - fixed - shortest
+            self._speaker = min(self._speaker, max(len("speaker") + _GAP, room))
+        fixed += self._speaker
         self._has_then = self._console.width >= fixed + then + min(name, _SHORTEST_NAME)
         room = self._console.width - fixed - (then if self._has_then else 0)
-        self._name = min(name, max(_SHORTEST_NAME, room)) + _GAP
+        self._name = min(name, max(shortest, room)) + _GAP
         self._labels: set[str] = set()
 
     def print(self, file: str, prediction: Prediction) -> None:
@@ -69,22 +80,25 @@ class Table:
         from rich.text import Text
 
         if not self._labels:
-            self._print(*(Text(title, style="bold") for title in ("file", "emotion", "confidence", _THEN)))
+            self._print(*(Text(title, style="bold") for title in ("file", "speaker", "emotion", "confidence", _THEN)))
         label = prediction.label
         self._labels.add(label)
         self._print(
             Text(_shortened(output.displayed(file), self._name - _GAP)),  # not markup: [bold] is part of the name
+            Text(_shortened(output.displayed(prediction.speaker or ""), max(0, self._speaker - _GAP))),
             output.coloured(label),
             output.coloured(label, output.confidence_bar(prediction)),
             Text(_runners_up(prediction)),
         )
 
-    def _print(self, name: Text, label: Text, bar: Text, then: Text) -> None:
+    def _print(self, name: Text, speaker: Text, label: Text, bar: Text, then: Text) -> None:
         from rich.text import Text
 
-        for cell, width in ((name, self._name), (label, self._label), (bar, self._bar)):
+        widths = (self._name, self._speaker, self._label, self._bar)
+        for cell, width in zip((name, speaker, label, bar), widths, strict=True):
             cell.pad_right(width - cell.cell_len)
-        row = Text.assemble(name, label, bar, *([then] if self._has_then else []))
+        others = [speaker] if self._speaker else []
+        row = Text.assemble(name, *others, label, bar, *([then] if self._has_then else []))
         row.rstrip()
         self._console.print(row, no_wrap=True, overflow="ignore", crop=False)
 
@@ -122,7 +136,7 @@ def _shortened(name: str, width: int) -> str:
 
     if cell_len(name) <= width:
         return name
-    while cell_len(name) >= width:
+    while name and cell_len(name) >= width:
         name = name[1:]
     return f"…{name}"
 
@@ -136,7 +150,22 @@ def _runners_up(prediction: Prediction) -> str:
     return ", ".join(f"{emotion} {share}" for emotion, share in percents.items() if share > 0)
 
 
-@command("predict clip.wav", "predict recordings/ --format csv --adapt-to anna/")
+def _print_answers(
+    answers: Answers[Prediction], names: Iterable[str], *, format: str, recognizer: Recognizer, voices: Voices
+) -> None:
+    """Print each answer as soon as it is done, and to what all are adapted."""
+    if format == "json":
+        output.print_json(answer.to_dict() for answer in answers)
+    elif format == "csv":
+        output.print_csv(_csv_rows(answers, emotions=recognizer.emotions))
+        if voices.adapted_text:
+            output.note(voices.adapted_text)
+    else:
+        table = Table(names, emotions=recognizer.emotions, speakers=voices.names.values())
+        _print_table(answers, table, recognizer=recognizer, adapted=voices.adapted_text)
+
+
+@command("predict clip.wav --adapt-to anna/", "predict recordings/ --format csv --speaker-from parent-folder")
 def predict(
     files: Annotated[
         list[str], typer.Argument(metavar="FILE", help="Recordings, or folders of them; - is standard input.")
@@ -150,6 +179,8 @@ def predict(
     threshold: options.Threshold = None,
     adapt: options.Adapt = "auto",
     adapt_to: options.AdaptTo = None,
+    same_speaker: SameSpeaker = False,
+    speaker_from: SpeakerFrom = None,
     source_profile: options.SourceProfile = None,
     save_profile: options.SaveProfile = None,
     timeline: Annotated[bool, typer.Option("--timeline", hidden=True)] = False,
@@ -158,53 +189,28 @@ def predict(
     """Predict the emotion of recordings.
 
     The scores of a long recording are the mean over its speech; 'emotone timeline' shows how the emotion changes. Eight
-    recordings or more are first adapted to what they have in common. If a file can't be read, the others are still
-    predicted, and the exit status is 1.
+    recordings or more are first adapted to what they have in common; --same-speaker and --speaker-from also adapt to
+    voices. If a file can't be read, the others are still predicted, and the exit status is 1.
     """
     from emotone.recognition.recognizer import Recognizer
 
     if timeline:
         raise typer.BadParameter("--timeline is now a separate command: emotone timeline FILE")
-    check_adapt(adapt, source_file=source_profile)
+    adaptation = Adaptation(adapt, adapt_to, source_profile, save_profile, same_speaker, speaker_from)
     raw_format = options.raw_format(raw, track=track)
-    reading = Reading(channel, track, raw_format)
     recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
         paths = recordings(files, raw=raw_format)
-
-        is_estimated = False
-
-        def estimate() -> SourceProfile | None:
-            nonlocal is_estimated
-            source = estimated_source(recognizer, paths, reading, progress)
-            is_estimated = source is not None
-            return source
-
-        profile = profile_of(
-            recognizer,
-            adapt_to,
-            reading=reading,
-            source_file=source_profile,
-            estimate_source=estimate if adapt == "auto" else None,
-            save_to=save_profile,
-            progress=progress,
-        )
-        adapted = adapted_text(NOT_ADAPTED if profile is None else profile.adapted, is_automatic=is_estimated)
+        voices = adaptation.voices(recognizer, paths, Reading(channel, track, raw_format), progress)
 
         def predict_file(path: str, progress: Progress) -> Prediction:
             source = source_of(path, raw=raw_format)
-            return recognizer.predict(source, channel=channel, track=track, profile=profile, progress=progress)
+            prediction = recognizer.predict(
+                source, channel=channel, track=track, profile=voices.profile(path), progress=progress
+            )
+            return replace(prediction, speaker=voices.names.get(path))
 
         answers = Answers(paths, predict_file, progress=progress)
-        if format == "json":
-            output.print_json(answer.to_dict() for answer in answers)
-        elif format == "csv":
-            output.print_csv(_csv_rows(answers, emotions=recognizer.emotions))
-            if adapted:
-                output.note(adapted)
-        else:
-            table = Table(
-                (path if isinstance(path, str) else path.file for path in paths), emotions=recognizer.emotions
-            )
-            _print_table(answers, table, recognizer=recognizer, adapted=adapted)
+        names = (path if isinstance(path, str) else path.file for path in paths)
+        _print_answers(answers, names, format=format, recognizer=recognizer, voices=voices)
     answers.finish()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,10 +25,8 @@ if TYPE_CHECKING:
     from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
     from emotone.recognition.recognizer import Recognizer
 
-#: Seconds of a recording that count for the source: an hour-long call would count more than all others.
-_COUNTED_S = 20.0
-#: Blocks of a recording that are searched for speech, and recordings that are tried.
-_MOST_BLOCKS, _MOST_TRIED = 3, 60
+#: Recordings that are tried for the source.
+_MOST_TRIED = 60
 
 
 @dataclass(frozen=True)
@@ -41,16 +38,12 @@ class Reading:
     raw: RawFormat | None = None
 
     def spoken(self, recognizer: Recognizer, name: str) -> NDArray[np.float32]:
-        """Return the embeddings (n, e) of the first speech in a recording; empty without any."""
+        """Return the embeddings (n, e) of the first speech in a recording; `AudioError` without any."""
         from emotone import audio
+        from emotone.recognition.groups import spoken
 
-        embeddings = np.zeros((0, 0), np.float32)
         with audio.open_recording(source_of(name, raw=self.raw), channel=self.channel, track=self.track) as recording:
-            for block in itertools.islice(recording.blocks(_COUNTED_S), _MOST_BLOCKS):
-                _, embeddings = recognizer.predict_with_embeddings((block, audio.SAMPLE_RATE))
-                if len(embeddings):
-                    break
-        return embeddings
+            return spoken(recognizer, recording)
 
     def whole(self, name: str) -> AudioSource:
         """Return what a recognizer adapts to; the channel of a recording is read into memory."""
@@ -69,6 +62,7 @@ def profile_of(
     reading: Reading = Reading(),
     source_file: Path | None = None,
     estimate_source: Callable[[], SourceProfile | None] | None = None,
+    within_source: Callable[[SourceProfile | None], Profile | None] | None = None,
     save_to: Path | None = None,
     progress: Progress | None = None,
 ) -> Profile | None:
@@ -82,6 +76,8 @@ def profile_of(
         Of ``--source-profile``.
     estimate_source
         Estimates the source, where ``source_file`` does not name it.
+    within_source
+        Function from the source to the profile, where ``adapt_to`` does not name it; by default, it is the source.
     """
     from emotone.recognition.profile import SourceProfile
 
@@ -93,7 +89,11 @@ def profile_of(
         recognizer.check_profile(source)
     elif estimate_source is not None:
         source = estimate_source()
-    profile: Profile | None = source if adapt_to is None else _speaker(recognizer, adapt_to, source, reading, progress)
+    profile: Profile | None = source
+    if adapt_to is not None:
+        profile = _speaker(recognizer, adapt_to, source, reading, progress)
+    elif within_source is not None:
+        profile = within_source(source)
     if save_to is not None:
         if profile is None:
             raise AudioError(
@@ -110,20 +110,23 @@ def check_adapt(adapt: str, *, source_file: Path | None) -> None:
         raise typer.BadParameter("--adapt none excludes --source-profile; leave out one of the two")
 
 
+def read_twice(files: Iterable[str | Answer[Any]]) -> list[str]:
+    """Return the names of the recordings that can be read more than once, in order: no pipes, no standard input."""
+    return sorted({file for file in files if isinstance(file, str) and file not in STDIN and os.path.isfile(file)})
+
+
 def estimated_source(
     recognizer: Recognizer, files: Sequence[str | Answer[Any]], reading: Reading, progress: Progress | None
 ) -> SourceProfile | None:
-    """Estimate the source from some of the recordings of a command; None if there are too few, or too little speech.
-
-    Pipes are left out, since they can be read once.
-    """
+    """Estimate the source from some of the recordings of a command; None if there are too few, or too little speech."""
     from emotone.recognition.adaptation import FEWEST_CLIPS, SOURCE_CLIPS
+    from emotone.recognition.groups import evenly
 
-    names = sorted({file for file in files if isinstance(file, str) and file not in STDIN and os.path.isfile(file)})
+    names = read_twice(files)
     if not recognizer.adapts or len(names) < FEWEST_CLIPS:
         return None
-    n_chosen = min(SOURCE_CLIPS, len(names))
-    spread = [names[number * len(names) // n_chosen] for number in range(n_chosen)]
+    spread = evenly(names, SOURCE_CLIPS)
+    n_chosen = len(spread)
     embeddings: list[NDArray[np.float32]] = []
     for number, name in enumerate([*spread, *sorted(set(names) - set(spread))[: _MOST_TRIED - n_chosen]]):
         if progress is not None:
@@ -131,8 +134,7 @@ def estimated_source(
         if len(embeddings) == n_chosen or number == _MOST_TRIED:
             break
         with contextlib.suppress(EmotoneError):  # its prediction reports the error
-            spoken = reading.spoken(recognizer, name)
-            embeddings += [spoken] if len(spoken) else []
+            embeddings.append(reading.spoken(recognizer, name))
     if sum(map(len, embeddings)) < FEWEST_CLIPS:
         return None
     return recognizer.extended(recognizer.new_source(), np.concatenate(embeddings))
