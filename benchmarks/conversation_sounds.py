@@ -138,7 +138,7 @@ def compose(
     """Return a conversation of these voices.
 
     Turns last one to ten seconds and consist of clips of one voice.  Pauses last up to 1.5 s; a tenth of the turns
-    begin before the one before has ended.  Every voice has a level and a place of its own.  Half of the conversations
+    begin before the one before has ended.  Every voice has its level and its place.  Half of the conversations
     are in a room, half have noise.
 
     Parameters

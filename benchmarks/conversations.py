@@ -29,6 +29,7 @@ from emotone.recognition import pieces, rttm
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.timeline import Timeline
+from emotone.recognition.voices import Projection
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 from make_voice_projection import embedded, projection_without  # noqa: E402
@@ -51,6 +52,18 @@ def model_without(corpus: str, *, data: Path, out: Path) -> str:
     if not (folder / "run" / "model").is_dir():
         _train(corpus, data, folder)
     return str(folder / "run" / "model")
+
+
+def projection_for(corpus: str, *, data: Path, out: Path) -> Projection:
+    """Return the projection of voices that is fitted without a corpus; those of all corpora are kept."""
+    folder = out / "projections"
+    if not (folder / f"{corpus}.npz").exists():
+        clips = embedded(data)
+        for name in CORPORA:
+            with files.replacing(folder / f"{name}.npz") as path:
+                projection_without(clips, name).save(path)
+    with np.load(folder / f"{corpus}.npz", allow_pickle=False) as stored:
+        return Projection(stored["matrix"].astype(np.float64), stored["between"].astype(np.float64))
 
 
 def _train(corpus: str, data: Path, folder: Path) -> None:
@@ -115,7 +128,7 @@ def grid(conversation: Conversation) -> tuple[NDArray[np.float64], NDArray[np.st
 
 
 def at(timeline: Timeline, times: NDArray[np.float64], value: Callable[[Prediction], str]) -> NDArray[np.str_]:
-    """Return a value of the segment at each moment (n,); "" where there is none."""
+    """Return a value of the segment at each moment (n,); "" where no segment is."""
     result = np.full(len(times), "", "U40")
     for segment in timeline.segments:
         result[(times >= segment.start_s) & (times < segment.end_s)] = value(segment)
@@ -130,12 +143,12 @@ def uar(conversation: Conversation, timeline: Timeline) -> float:
 
 
 def wrong_voice(conversation: Conversation, timeline: Timeline) -> float:
-    """Return the share of speech that is given to another voice, in percent, names being matched as well as possible."""
+    """Return the share of speech that has another voice's name, in percent; names are matched as well as possible."""
     times, voice, _ = grid(conversation)
-    found = at(timeline, times, lambda segment: segment.speaker or "unknown")
-    voice, found = voice[found != ""], found[found != ""]
+    named = at(timeline, times, lambda segment: segment.speaker or "unknown")
+    voice, named = voice[named != ""], named[named != ""]
     shared = np.array(
-        [[np.sum((voice == name) & (found == other)) for other in np.unique(found)] for name in np.unique(voice)]
+        [[np.sum((voice == name) & (named == other)) for other in np.unique(named)] for name in np.unique(voice)]
     )
     rows, columns = linear_sum_assignment(-shared)
     return 100 * (1 - float(shared[rows, columns].sum()) / len(voice))
@@ -143,14 +156,14 @@ def wrong_voice(conversation: Conversation, timeline: Timeline) -> float:
 
 def error_rate(conversation: Conversation, timeline: Timeline) -> float:
     """Return the diarisation error rate by pyannote.metrics in percent: collar 0.25 s, without overlap."""
-    reference, found = Annotation(), Annotation()
+    reference, hypothesis = Annotation(), Annotation()
     for number, spoken in enumerate(conversation.truth):
         reference[Segment(spoken.begin_s, spoken.end_s), number] = spoken.voice
     for number, segment in enumerate(timeline.segments):
-        found[Segment(segment.start_s, segment.end_s), number] = segment.speaker or "unknown"
+        hypothesis[Segment(segment.start_s, segment.end_s), number] = segment.speaker or "unknown"
     whole = PyannoteTimeline([Segment(0, len(conversation.samples) / RATE)])
     # pyannote.metrics has the collar as the whole width
-    return 100 * float(DiarizationErrorRate(collar=0.5, skip_overlap=True)(reference, found, uem=whole))
+    return 100 * float(DiarizationErrorRate(collar=0.5, skip_overlap=True)(reference, hypothesis, uem=whole))
 
 
 def measured(recognizer: Recognizer, corpus: str, conversation: Conversation, neutral: float | None) -> Measured:
@@ -159,12 +172,14 @@ def measured(recognizer: Recognizer, corpus: str, conversation: Conversation, ne
     n_voices = len(conversation.voices)
     turns = rttm.parse(conversation.rttm())
     plain = recognizer.timeline(sound)
-    found = recognizer.timeline(sound, speakers="auto", adapt=True)
-    known = found if len(found.speakers) == n_voices else recognizer.timeline(sound, speakers=n_voices, adapt=True)
+    automatic = recognizer.timeline(sound, speakers="auto", adapt=True)
+    known = (
+        automatic if len(automatic.speakers) == n_voices else recognizer.timeline(sound, speakers=n_voices, adapt=True)
+    )
     timelines = {
         "none": plain,
         "one": recognizer.timeline(sound, speakers="one", adapt=True),
-        "found": found,
+        "found": automatic,
         "number given": known,
         "true": recognizer.timeline(sound, speakers=turns, adapt=True),
     }
@@ -173,8 +188,8 @@ def measured(recognizer: Recognizer, corpus: str, conversation: Conversation, ne
         n_voices,
         neutral,
         wrong_voice(conversation, known),
-        len(found.speakers),
-        error_rate(conversation, found),
+        len(automatic.speakers),
+        error_rate(conversation, automatic),
         {name: uar(conversation, timeline) for name, timeline in timelines.items()},
     )
 
@@ -202,14 +217,12 @@ def main() -> None:
     )
     parser.add_argument("--corpora", default=",".join(CORPORA), help="corpora, with commas")
     chosen = parser.parse_args()
-    clips = None
     for corpus in chosen.corpora.split(","):
         bundle = model_without(corpus, data=chosen.data, out=chosen.out)
         folder = chosen.out / "measured" / f"{corpus}.json"
         if folder.exists():
             continue
-        clips = clips or embedded(chosen.data)
-        directions = projection_without(clips, corpus)
+        directions = projection_for(corpus, data=chosen.data, out=chosen.out)
         pieces.projection = lambda directions=directions: directions
         emotions = sorted(Voices(corpus, chosen.data, EMOTIONS).emotions_of_voices)
         recognizer = Recognizer(bundle, threshold=0.0)

@@ -28,8 +28,8 @@ _OPSET = 17
 
 def _as_onnx(weight: NDArray[Any]) -> NDArray[np.float32]:
     """Put the gates of an LSTM, torch's input, forget, cell, output, into ONNX's order: input, output, forget, cell."""
-    given, forget, cell, output = np.split(weight.astype(np.float32), 4)
-    return np.concatenate([given, output, forget, cell])
+    enter, forget, cell, output = np.split(weight.astype(np.float32), 4)
+    return np.concatenate([enter, output, forget, cell])
 
 
 def _eight_bits(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
@@ -70,9 +70,11 @@ def model(arrays: dict[str, NDArray[Any]], *, is_exact: bool = False) -> onnx.Mo
                 constants |= {f"small_{name}": weight, f"scale_{name}": scale}
                 names = [f"small_{name}", f"scale_{name}"]
                 nodes.append(helper.make_node("DequantizeLinear", names, [name], axis=1))
-        given = [f"sequence_{layer}", f"w_{layer}", f"r_{layer}", f"b_{layer}"]
+        inputs = [f"sequence_{layer}", f"w_{layer}", f"r_{layer}", f"b_{layer}"]
         nodes += [
-            helper.make_node("LSTM", given, [f"all_{layer}", f"last_{layer}"], hidden_size=WIDTH, name=f"lstm_{layer}"),
+            helper.make_node(
+                "LSTM", inputs, [f"all_{layer}", f"last_{layer}"], hidden_size=WIDTH, name=f"lstm_{layer}"
+            ),
             helper.make_node("Squeeze", [f"all_{layer}", "last_axis"], [f"sequence_{layer + 1}"]),
         ]
     nodes += [

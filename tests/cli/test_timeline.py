@@ -49,7 +49,7 @@ def test_command_prints_a_table(bundle, recording):
 @pytest.mark.parametrize("format", FORMATS)
 def test_command_prints_the_formats(bundle, recording, format):
     result = run("timeline", recording, "--model", bundle, "--format", format)
-    expected = Recognizer(bundle).timeline(recording)
+    expected = Recognizer(bundle).timeline(recording, speakers="auto")
     assert result.exit_code == 0
     if format == "json":
         assert json.loads(result.stdout) == [{"file": str(recording), **expected.to_dict()}]
@@ -151,7 +151,7 @@ def test_timeline_is_saved_in_the_format_of_the_suffix(bundle, recording, tmp_pa
     result = run("timeline", recording, "--model", bundle, "--out", tmp_path / "call.vtt")
     assert result.exit_code == 0, result.output
     written = (tmp_path / "call.vtt").read_text(encoding="utf-8")
-    expected = Recognizer(bundle).timeline(recording)
+    expected = Recognizer(bundle).timeline(recording, speakers="auto")
     assert expected.file == str(recording) and Recognizer(bundle).timeline(recording.read_bytes()).file == ""
     assert written == FORMATS["vtt"].write(expected)
     expected.save(tmp_path / "call.json")

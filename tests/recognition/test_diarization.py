@@ -45,8 +45,8 @@ def test_turns_of_a_speaker_come_together(n_speakers, is_known):
 
 def test_one_speaker_stays_one_although_their_emotion_moves_the_voice():
     rows, times, stretches, _ = windows([0] * 10)
-    emotions = 0.04 * np.sin(np.arange(len(rows)) / 20)[:, None] * np.ones(WIDTH)
-    labels = diarization.labels_of(rows + emotions, times, stretches, projection=projection())
+    emotions = 0.03 * np.sin(np.arange(len(rows)) / 20)[:, None] * np.eye(WIDTH)[0]
+    labels = diarization.labels_of(rows + emotions, times, stretches, projection=projection(between=1.0))
     assert np.unique(labels).tolist() == [0]
 
 

@@ -18,6 +18,7 @@ from emotone.progress import Progress
 #: What a note of `emotone.recognition` calls something, and its name on the command line.
 _IN_COMMANDS = (
     ('channel="left" and "right"', "--channel left and --channel right"),
+    ('speakers="channels"', "--speakers channels"),
     ("a timeline shows", "'emotone timeline' shows"),
 )
 #: Steps of the progress bar for each file.

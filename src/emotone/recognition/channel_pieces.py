@@ -28,7 +28,7 @@ _SHORTEST_OVERLAP_S = 0.1
 class ChannelPieces:
     """Stretches of speech on several channels; see `emotone.recognition.pieces.Pieces`.
 
-    What a channel picks up of another one is silenced, so that every channel has its own speaker only.  Several may
+    What a channel picks up of another one is silenced, so that every channel has its speaker only.  Several may
     speak at once; each is predicted from their own channel.
 
     Parameters
@@ -72,9 +72,9 @@ class ChannelPieces:
     def overlaps(self) -> list[tuple[int, int]]:
         """Return first sample, and sample after the last, of what several people say at once."""
         both = [
-            (max(one[0], other[0]), min(one[1], other[1]))
-            for one, other in combinations(sorted(self._found), 2)
-            if one[2] != other[2]
+            (max(first[0], second[0]), min(first[1], second[1]))
+            for first, second in combinations(sorted(self._found), 2)
+            if first[2] != second[2]
         ]
         joined: list[tuple[int, int]] = []
         for first, last in sorted(pair for pair in both if pair[1] - pair[0] >= _SHORTEST_OVERLAP_S * SAMPLE_RATE):
@@ -92,7 +92,7 @@ class ChannelPieces:
 class Crosstalk:
     """Silence what a channel picks up of another.
 
-    A channel is silenced where another one is much closer to the level of its own speech.
+    A channel is silenced where another channel is much closer to the level of its speech.
     """
 
     def __init__(self, n_channels: int) -> None:

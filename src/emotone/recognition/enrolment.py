@@ -1,4 +1,4 @@
-"""Name the speakers of a recording after people whose clips are at hand."""
+"""Name the speakers of a recording after people whose clips are known."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Voice:
     profile: SpeakerProfile | None = None
 
 
-#: Nobody is known.
+#: Without known voices.
 NO_VOICES: Mapping[str, Voice] = MappingProxyType({})
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotone.audio import SAMPLE_RATE, AudioSource, open_recording
+from emotone.audio.speech_detector import Gate
 from emotone.errors import AudioError, ConfigError, FeatureError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
@@ -111,6 +112,11 @@ class Model:
         return self._adapter.extended(
             profile, embeddings, emotions=self.card["emotions"], temperature=self._temperature
         )
+
+    @property
+    def gate(self) -> Gate | None:
+        """The probability of speech, as a function of samples; None if the model does not check."""
+        return (lambda samples: self.outputs(samples).speech) if self.checks_speech else None
 
     @property
     def corrects(self) -> bool:

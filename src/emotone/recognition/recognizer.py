@@ -4,7 +4,6 @@ A bundle contains only data, an ONNX graph and JSON: none of it is executed as P
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from emotone import audio
-from emotone.audio import SAMPLE_RATE, AudioSource, Channel, Recording
+from emotone.audio import AudioSource, Channel
 from emotone.audio.speech_detector import Gate
-from emotone.errors import EmotoneError, SilenceError
+from emotone.errors import EmotoneError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
 from emotone.recognition.arguments import (
@@ -27,14 +26,14 @@ from emotone.recognition.arguments import (
 )
 from emotone.recognition.enrolment import NO_VOICES, Voice, voice_embedding
 from emotone.recognition.model import AnyProfile, Model, Outputs, profile_of_clips
-from emotone.recognition.prediction import CHANNELS_NOTE, SPEECH_THRESHOLD, TIMELINE_NOTE, Prediction
+from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
-from emotone.recognition.recording_timeline import RecordingTimeline
+from emotone.recognition.recording_prediction import Parts, prediction_of
+from emotone.recognition.recording_timeline import timeline_of
 from emotone.recognition.session import DEFAULT, bundle_folder
 from emotone.recognition.speaker_choice import Speakers
 from emotone.recognition.stream import Stream, StreamSettings
 from emotone.recognition.timeline import Timeline, TimelineSettings
-from emotone.recognition.windows import WINDOWED_FROM_S, mean_answer
 from emotone.validation import check_range
 
 Vector = npt.NDArray[np.float32]
@@ -234,7 +233,7 @@ class Recognizer:
             ``profile`` is not a profile for this model.
         """
         opened = open_checked(source, start_s=start_s, end_s=end_s, channel=channel, track=track)
-        return self._predict(opened, profile, progress, start_s=float(start_s))[0]
+        return prediction_of(self._parts, opened, profile, progress, start_s=float(start_s))[0]
 
     def predict_with_embeddings(
         self, source: AudioSource, *, profile: Profile | None = None, progress: Progress | None = None
@@ -245,7 +244,7 @@ class Recognizer:
         -------
         The prediction, and the embeddings (n, e) of the utterances that are speech; an empty array without speech.
         """
-        return self._predict(open_checked(source), profile, progress)
+        return prediction_of(self._parts, open_checked(source), profile, progress)
 
     def predict_many(
         self, sources: Iterable[AudioSource], *, profile: Profile | None = None
@@ -304,16 +303,8 @@ class Recognizer:
         progress
             Called with the seconds that are done.
         """
-        make = RecordingTimeline(
-            self._model,
-            self.preprocessing,
-            self.emotions,
-            self.threshold,
-            choose=self._chosen,
-            gate=self.speech_gate,
-            settings=settings or TimelineSettings(),
-        )
-        made = make(
+        return timeline_of(
+            self._parts,
             source,
             channel=channel,
             track=track,
@@ -321,9 +312,9 @@ class Recognizer:
             adapt=adapt,
             speakers=speakers,
             voices=voices,
+            settings=settings or TimelineSettings(),
             progress=progress,
         )
-        return replace(made, notes=self.notes + made.notes)
 
     def stream(
         self,
@@ -362,46 +353,19 @@ class Recognizer:
     @property
     def speech_gate(self) -> Gate | None:
         """The model's own probability of speech, as a function of samples; None if the model does not check."""
-        return (lambda samples: self._model.outputs(samples).speech) if self.checks_speech else None
+        return self._model.gate
 
-    def _predict(
-        self,
-        opened: AbstractContextManager[Recording],
-        profile: Profile | None,
-        progress: Progress | None,
-        *,
-        start_s: float = 0.0,
-    ) -> tuple[Prediction, Vector]:
-        """Return the prediction of a recording, and the embeddings (n, e) of its speech."""
-        outputs: list[Outputs] = []
-
-        def answer(sound: Vector) -> tuple[Vector, float]:
-            outputs.append(self._outputs(sound, profile))
-            return outputs[-1].scores, outputs[-1].speech
-
-        if profile is not None:
-            self.check_profile(profile)
-        n_windows = 0
-        with opened as recording:
-            try:
-                scores, speech, n_windows = mean_answer(recording, self.preprocessing, answer, progress=progress)
-            except SilenceError:
-                if not self.checks_speech:
-                    raise
-                scores, speech = np.full(len(self.emotions), 1 / len(self.emotions)), 0.0
-        prediction = Prediction.from_scores(
-            self.emotions,
-            scores,
-            start_s=start_s,
-            end_s=start_s + recording.n_samples / SAMPLE_RATE,
-            speech=speech if self.checks_speech else None,
+    @property
+    def _parts(self) -> Parts:
+        """What predictions are made with."""
+        return Parts(
+            self._model,
+            self.preprocessing,
+            emotions=self.emotions,
             threshold=self.threshold,
+            choose=self._chosen,
+            notes=self.notes,
         )
-        notes = [TIMELINE_NOTE.format(WINDOWED_FROM_S)] if n_windows > 1 else []
-        notes += [CHANNELS_NOTE] if n_windows and recording.has_two_people else []
-        spoken = [part.embedding for part in outputs if min(part.speech, speech) >= SPEECH_THRESHOLD]
-        adapted = self._model.counts(profile)
-        return replace(prediction, notes=(*self.notes, *notes), adapted=adapted), np.array(spoken)
 
     def _outputs(self, samples: Vector, profile: Profile | None) -> Outputs:
         return self._chosen(self._model.outputs(samples, profile))

@@ -1,4 +1,4 @@
-"""Adapt the answers for a recording to the recording itself, as a source, and to the voices in it."""
+"""Adapt what a model says of a recording to the recording itself, as a source, and to the voices in it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

@@ -58,7 +58,7 @@ def choice_of(speakers: Speakers | None, *, recording: str = "") -> Choice:
     Raises
     ------
     ConfigError
-        It is none of the words, no number from 1 to 20, and no RTTM file.
+        It is not one of these.
     """
     if speakers is None or speakers in (AUTO, ONE, CHANNELS):
         return Choice(None if speakers is None else str(speakers))

@@ -24,7 +24,7 @@ class Speaker:
     talk_share
         Share of all segments' duration, in [0, 1].
     n_turns
-        Number of times that they begin to speak after somebody else, or first of all.
+        Number of times that they begin to speak after another speaker, or first of all.
     shares
         Label -> share of the speaker's segments, in [0, 1], the largest first.
     course

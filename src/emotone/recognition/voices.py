@@ -2,7 +2,7 @@
 
 The encoder is GE2E (Wan et al., "Generalized end-to-end loss for speaker verification", 2018) as Resemblyzer trained it
 on LibriSpeech and VoxCeleb; ``scripts/make_speaker_encoder.py`` made its graph.  Emotion moves these embeddings nearly
-as far as the speaker does.  A projection, fitted on acted speech, keeps the directions in which speakers differ more.
+as much as the speaker does.  A projection, fitted on acted speech, keeps the directions in which speakers differ more.
 """
 
 import functools

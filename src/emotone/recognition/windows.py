@@ -24,7 +24,7 @@ WINDOWED_FROM_S = 4.0
 LONGEST_S, WINDOW_S, HOP_S = 4.0, 3.0, 1.5
 #: Utterances are separated by this much silence.  Shorter ones than a second are joined up to five seconds.
 PAUSE_S, SHORTEST_S, _JOINED_S, _JOINED_PAUSE_S = 0.3, 1.0, 5.0, 1.0
-#: Pauses at which a timeline may change: conversations of ASED, which the built-in model never met, were predicted best.
+#: Pauses at which a timeline may change, seconds; chosen on conversations of ASED, which the built-in model never met.
 _SHORT_PAUSE_S = 0.2
 _WINDOW, _HOP = round(WINDOW_S * SAMPLE_RATE), round(HOP_S * SAMPLE_RATE)
 #: Samples of a stream that are split at once, and the least.
