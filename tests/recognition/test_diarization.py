@@ -22,7 +22,12 @@ def windows(order, *, per_turn=15, seed=0, spread=0.05, apart=1.0):
     speakers = np.repeat(order, per_turn)
     rows = centres[speakers] + spread * rng.standard_normal((len(speakers), WIDTH))
     times = 0.4 * np.arange(len(speakers))
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True), times, np.repeat(np.arange(len(order)), per_turn), speakers
+    return (
+        rows / np.linalg.norm(rows, axis=1, keepdims=True),
+        times,
+        np.repeat(np.arange(len(order)), per_turn),
+        speakers,
+    )
 
 
 def agreement(labels, speakers):

@@ -88,7 +88,10 @@ def test_blocks_make_no_difference():
 
 
 def test_silence_has_no_pieces():
-    for made in (FoundPieces(reader(np.zeros(5 * RATE, np.float32))), DetectedPieces(reader(np.zeros(RATE, np.float32)))):
+    for made in (
+        FoundPieces(reader(np.zeros(5 * RATE, np.float32))),
+        DetectedPieces(reader(np.zeros(RATE, np.float32))),
+    ):
         assert list(made) == [] and made.speakers() == [] and made.overlaps() == []
     assert FoundPieces(reader(np.zeros(10, np.float32))).voices() == {}
 

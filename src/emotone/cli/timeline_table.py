@@ -10,7 +10,7 @@ from emotone.cli import console as output
 from emotone.cli.profiles import adapted_text
 from emotone.formatting import clock, percent
 from emotone.recognition.prediction import UNSURE, shares
-from emotone.recognition.speaker_names import UNKNOWN, written_names
+from emotone.recognition.speaker_names import ONLY, UNKNOWN, written_names
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,9 +44,10 @@ def print_tables(done: Iterable[tuple[str, Timeline]], *, threshold: float, is_a
             console.print()
         console.print(Text(output.one_line(file)), style="bold")
         names = written_names((segment.speaker for segment in timeline.segments), unknown=UNKNOWN)
-        console.print(_segments(timeline, names) if timeline.segments else "no speech")
+        has_speakers = set(names) not in ({None}, {ONLY})  # of a single voice there is nothing more to say
+        console.print(_segments(timeline, names, has_speakers=has_speakers) if timeline.segments else "no speech")
         console.print(_spoken(timeline), style="dim")
-        if timeline.speakers:
+        if timeline.speakers and has_speakers:
             console.print()
             console.print(_speakers(timeline, names))
         if adapted := adapted_text(timeline.adapted, is_automatic=is_automatic):
@@ -57,8 +58,7 @@ def print_tables(done: Iterable[tuple[str, Timeline]], *, threshold: float, is_a
         console.print(output.unsure_text(threshold), style="dim")
 
 
-def _segments(timeline: Timeline, names: Mapping[str | None, str]) -> Table:
-    has_speakers = any(speaker is not None for speaker in names)
+def _segments(timeline: Timeline, names: Mapping[str | None, str], *, has_speakers: bool) -> Table:
     columns = ("from", "to", *(("speaker",) if has_speakers else ()), "emotion", "confidence")
     table = output.plain_table(*columns, numbers=("from", "to"))
     for segment in timeline.segments:

@@ -16,8 +16,9 @@ Waveform = NDArray[np.float32]
 _FRAME, _SMOOTH_FRAMES = SAMPLE_RATE // 100, 15
 #: A channel is silenced where it is this much further below its own speech than another channel, in dB.
 _BELOW_DB = 10.0
-#: Speech of the softest channel is at most this much below that of the loudest, in dB: what is softer is crosstalk.
-_RANGE_DB = 15.0
+#: The level of a channel's speech is taken to be at most this much below that of the loudest, in dB: until its speaker
+#: speaks, a channel holds crosstalk only.
+_RANGE_DB = 6.0
 #: Share of the frames so far that are softer than speech.
 _SPEECH_SHARE = 0.9
 _FLOOR_DB = -120.0

@@ -119,4 +119,6 @@ def shares(segments: Iterable[Prediction]) -> dict[str, float]:
     for segment in segments:
         seconds[segment.label] = seconds.get(segment.label, 0.0) + segment.end_s - segment.start_s
     total = sum(seconds.values())
+    if not total:
+        return {}
     return {label: seconds[label] / total for label in sorted(seconds, key=lambda name: -seconds[name])}

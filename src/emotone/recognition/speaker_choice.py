@@ -18,13 +18,13 @@ from emotone.recognition.diarization import MAX_SPEAKERS, check_number
 from emotone.recognition.pieces import DetectedPieces, FoundPieces, Pieces, TurnPieces
 from emotone.recognition.prediction import SPEAKERS_NOTE
 from emotone.recognition.rttm import Turn
+from emotone.recognition.speaker_names import ONLY
 from emotone.recognition.timeline import TimelineSettings
 from emotone.recognition.windows import SpeechReader, blocks_with_progress
 
 #: "auto", "one", "channels", a number, the path of an RTTM file, or turns.
 Speakers: TypeAlias = str | int | os.PathLike[str] | Sequence[Turn]
 AUTO, ONE, CHANNELS = "auto", "one", "channels"
-_BLOCK_S = 30.0
 
 
 class Choice(NamedTuple):
@@ -131,8 +131,7 @@ def opened(
                 for number in range(len(names))
             ]
             blocks = [
-                blocks_with_progress(recordings[0], progress),
-                *(each.blocks(_BLOCK_S) for each in recordings[1:]),
+                blocks_with_progress(each, progress if number == 0 else None) for number, each in enumerate(recordings)
             ]
             readers = [SpeechReader([], SpeechDetector(settings.vad, gate=gate)) for _ in names]
             yield Opened(ChannelPieces(blocks, readers, names), Notes(recordings[0], choice.kind))
@@ -147,7 +146,7 @@ def opened(
             if choice.kind == AUTO:
                 pieces = FoundPieces(reader, n_speakers=choice.n_speakers)
             else:
-                pieces = DetectedPieces(reader, speaker="speaker 1" if choice.kind == ONE else None)
+                pieces = DetectedPieces(reader, speaker=ONLY if choice.kind == ONE else None)
         yield Opened(pieces, Notes(recording, choice.kind))
 
 

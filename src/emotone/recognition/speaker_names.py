@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 
 #: Name of segments whose speaker is not known, in formats where every segment has a name.
 UNKNOWN = "unknown"
+#: Name of the first speaker whose real name is not known, and of the only one.
+ONLY = "speaker 1"
 #: Name of a speaker whose name has no visible character.
 UNNAMED = "unnamed"
 

@@ -80,7 +80,7 @@ def summaries(
             Speaker(
                 name=str(name),
                 talk_s=talk_s,
-                talk_share=talk_s / total_s,
+                talk_share=talk_s / total_s if total_s else 0.0,
                 n_turns=sum(begins) + (named[0].speaker == name),
                 shares=shares(own),
                 course=tuple(
