@@ -12,6 +12,7 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
+from emotone.audio import Channel
 from emotone.errors import SilenceError
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import SpeakerProfile
@@ -26,6 +27,10 @@ from emotone.serve.uploads import shown_name
 from emotone.serve.work_queue import Deadline, WorkQueue
 
 Result = TypeVar("Result")
+#: Who speaks in a recording: `NOBODY`, "auto", `CHANNELS`, or the number of speakers.
+Speakers = str | int
+#: Speakers are not distinguished; each channel is a speaker.
+NOBODY, CHANNELS = "none", "channels"
 #: Most clips from which a profile is made at once.
 MAX_CLIPS = 20
 _log = logging.getLogger(__name__)
@@ -64,17 +69,25 @@ class PageHandlers:
         title = shown_name(path)
         return await self._run_for_html(work, title=title)
 
-    async def timeline(self, path: str | None) -> str:
-        """Return the HTML of a recording's timeline."""
+    async def timeline(self, path: str | None, speakers: Speakers = NOBODY) -> str:
+        """Return the HTML of a recording's timeline, with a lane for each speaker if they are distinguished."""
         if path is None:
             return html.render("hint", text="The timeline appears here.")
 
         def work(deadline: Deadline) -> str:
+            profile = self.source.profile
             data, name = self._read(path)
-            sound = decode(data, name, min_samples=0, max_duration_s=self.settings.max_duration_s, deadline=deadline)
+            sound = self._channels(data, name, deadline) if speakers == CHANNELS else self._mix(data, name, deadline)
+            # where speakers are distinguished, the recording is also its source
+            options: dict[str, Any] = {"speakers": speakers, "adapt": self.recognizer.adapts}
             with as_problem(name, data):
-                timeline = self.recognizer.timeline(sound.source, profile=self.source.profile, progress=deadline.check)
-            return timeline_html(sound.with_note(timeline), name=name, path=path)
+                timeline = self.recognizer.timeline(
+                    sound.source,
+                    profile=profile,
+                    progress=deadline.check,
+                    **(options if speakers != NOBODY else {}),
+                )
+            return timeline_html(sound.with_note(timeline), name=name, path=path, knows_source=profile is not None)
 
         return await self._run_for_html(work, title=shown_name(path))
 
@@ -162,6 +175,15 @@ class PageHandlers:
         if len(data) > self.settings.max_upload_bytes:
             raise ProblemError("too_large", f"{name} has {len(data)} bytes; send a shorter or compressed recording")
         return data, name
+
+    def _mix(self, data: bytes, name: str, deadline: Deadline, *, channel: Channel = "mix") -> Sound:
+        longest_s = self.settings.max_duration_s
+        return decode(data, name, min_samples=0, max_duration_s=longest_s, deadline=deadline, channel=channel)
+
+    def _channels(self, data: bytes, name: str, deadline: Deadline) -> Sound:
+        """Return the samples (n, 2) of both channels."""
+        left, right = (self._mix(data, name, deadline, channel=channel) for channel in ("left", "right"))
+        return Sound(np.stack([left.samples, right.samples], axis=1))
 
     @contextlib.contextmanager
     def _utterance(self, path: str, deadline: Deadline) -> Iterator[Sound]:

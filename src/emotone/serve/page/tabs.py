@@ -10,10 +10,19 @@ from emotone._version import TAGLINE
 from emotone.palette import OTHER, colour_of
 from emotone.recognition import model_card
 from emotone.recognition.recognizer import Recognizer
-from emotone.serve.page.handlers import MAX_CLIPS, PageHandlers
+from emotone.serve.page.handlers import CHANNELS, MAX_CLIPS, NOBODY, PageHandlers
 from emotone.serve.page.html import render, trust
 
 Source = Literal["upload", "microphone"]
+_MOST_SPEAKERS = 8
+#: What the page says of a choice of speakers -> the choice.
+_SPEAKERS: list[tuple[str, str | int | float]] = [
+    ("not distinguished", NOBODY),
+    ("found automatically", "auto"),
+    ("one", 1),
+    ("one per channel", CHANNELS),
+    *((str(number), number) for number in range(2, _MOST_SPEAKERS + 1)),
+]
 _LEARNS = (
     "This service adapts to what its recordings have in common, such as the microphone and the room. Each recording "
     "adds to what it knows."
@@ -40,7 +49,12 @@ def build(handlers: PageHandlers, *, kept_s: int, swept_every_s: int) -> gr.Bloc
                 _one_recording(handlers, handlers.recognise, name="recognise", hint="The answer appears here.")
             with gr.Tab("Timeline", id="timeline"):
                 _html("lead", text="Choose a longer recording, such as a conversation, to see its emotions over time.")
-                _one_recording(handlers, handlers.timeline, name="timeline", hint="The timeline appears here.")
+                speakers = gr.Dropdown(
+                    _SPEAKERS, value=NOBODY, label="Speakers", filterable=False, elem_id="em-timeline-speakers"
+                )
+                _one_recording(
+                    handlers, handlers.timeline, name="timeline", hint="The timeline appears here.", choice=speakers
+                )
             with gr.Tab("Live", id="live"):
                 colours = {emotion: colour_of(emotion, recognizer.emotions) for emotion in recognizer.emotions}
                 _html("live", adapts=recognizer.adapts, colours=colours | OTHER)
@@ -63,11 +77,15 @@ def _output(elem_id: str, text: str) -> gr.HTML:
     return gr.HTML(render("hint", text=text), elem_id=elem_id, elem_classes="em-answer", padding=False)
 
 
-def _one_recording(handlers: PageHandlers, handler: Any, *, name: str, hint: str) -> None:
+def _one_recording(
+    handlers: PageHandlers, handler: Any, *, name: str, hint: str, choice: gr.Dropdown | None = None
+) -> None:
+    """Add a recorder and an output; the handler runs for each recording, and for each change of the choice."""
     recording = _recorder(handlers, f"em-{name}-recording", "Recording")
-    recording.change(
+    gr.on(
+        [recording.change] if choice is None else [recording.change, choice.change],
         handler,
-        recording,
+        [recording] if choice is None else [recording, choice],
         _output(f"em-{name}-answer", hint),
         api_name=f"page_{name}",
         api_visibility="private",
