@@ -10,19 +10,13 @@ from emotone._version import TAGLINE
 from emotone.palette import OTHER, colour_of
 from emotone.recognition import model_card
 from emotone.recognition.recognizer import Recognizer
-from emotone.serve.page.handlers import CHANNELS, MAX_CLIPS, NOBODY, PageHandlers
+from emotone.recognition.speaker_choice import AUTO, CHANNELS, ONE
+from emotone.serve.page.handlers import MAX_CLIPS, SPEAKERS, PageHandlers
 from emotone.serve.page.html import render, trust
 
 Source = Literal["upload", "microphone"]
-_MOST_SPEAKERS = 8
-#: What the page says of a choice of speakers -> the choice.
-_SPEAKERS: list[tuple[str, str | int | float]] = [
-    ("not distinguished", NOBODY),
-    ("found automatically", "auto"),
-    ("one", 1),
-    ("one per channel", CHANNELS),
-    *((str(number), number) for number in range(2, _MOST_SPEAKERS + 1)),
-]
+#: Choice of speakers -> what the page says; numbers are as they are.
+_SPEAKERS = {AUTO: "found automatically", ONE: "one", CHANNELS: "one per channel"}
 _LEARNS = (
     "This service adapts to what its recordings have in common, such as the microphone and the room. Each recording "
     "adds to what it knows."
@@ -50,7 +44,11 @@ def build(handlers: PageHandlers, *, kept_s: int, swept_every_s: int) -> gr.Bloc
             with gr.Tab("Timeline", id="timeline"):
                 _html("lead", text="Choose a longer recording, such as a conversation, to see its emotions over time.")
                 speakers = gr.Dropdown(
-                    _SPEAKERS, value=NOBODY, label="Speakers", filterable=False, elem_id="em-timeline-speakers"
+                    [(_SPEAKERS.get(choice, choice), choice) for choice in SPEAKERS],
+                    value=AUTO,
+                    label="Speakers",
+                    filterable=False,
+                    elem_id="em-timeline-speakers",
                 )
                 _one_recording(
                     handlers, handlers.timeline, name="timeline", hint="The timeline appears here.", choice=speakers

@@ -7,11 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotone.formatting import clock
+from emotone.recognition.prediction import SPEAKERS_NOTE
 from emotone.recognition.timeline import Timeline
 from emotone.recognition.timeline_formats import FORMATS
 from emotone.serve.page.html import render
 from emotone.serve.page.lanes import lanes_of, numbers_of, reserved_names, with_places
 
+#: Note for programs -> the same for a person at the page.
+_NOTES = {SPEAKERS_NOTE: "the two channels seem to hold different people: choose “one per channel” above"}
 #: Most peaks of a waveform, and of one that can be zoomed.
 _PEAKS, _ZOOMED_PEAKS = 1000, 4000
 #: Size of the waveform in the units of its SVG.
@@ -21,7 +24,9 @@ _TICK_STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7
 _MAX_TICKS = 6
 
 
-def timeline_html(timeline: Timeline, *, name: str, path: str, knows_source: bool = False) -> str:
+def timeline_html(
+    timeline: Timeline, *, name: str, path: str, knows_source: bool = False, has_lanes: bool = True
+) -> str:
     """Return the HTML of a timeline.
 
     Parameters
@@ -30,10 +35,12 @@ def timeline_html(timeline: Timeline, *, name: str, path: str, knows_source: boo
         File name of the recording, and its upload, for playback.
     knows_source
         Whether the source was known before; otherwise the recording can only be its own source.
+    has_lanes
+        Whether each speaker that is known has a lane.
     """
     seconds = max(timeline.duration_s, 0.1)
-    timeline = replace(timeline, file=name)
-    lanes = lanes_of(timeline)
+    timeline = replace(timeline, file=name, notes=tuple(_NOTES.get(note, note) for note in timeline.notes))
+    lanes = lanes_of(timeline) if has_lanes else []
     saved, place = with_places(timeline) if lanes else (timeline, "")
     return render(
         "timeline",

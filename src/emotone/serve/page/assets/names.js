@@ -76,8 +76,10 @@ const inputOf = ({ target }) => target instanceof Element && target.closest("[da
 document.addEventListener("input", (event) => inputOf(event) && showNames(timelineOf(event.target)));
 
 document.addEventListener("change", (event) => {
-  const input = inputOf(event);
-  if (input) input.value = namesOf(timelineOf(input))[input.dataset.laneName]; // a second Anna is "Anna 2"
+  if (!inputOf(event)) return;
+  const timeline = timelineOf(event.target);
+  const names = namesOf(timeline); // a second Anna is "Anna 2"
+  for (const input of timeline.querySelectorAll("[data-lane-name]")) input.value = names[input.dataset.laneName];
 });
 
 document.addEventListener("keydown", (event) => inputOf(event) && event.key === "Enter" && event.target.blur());
