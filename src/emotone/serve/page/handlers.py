@@ -72,7 +72,7 @@ class PageHandlers:
     async def timeline(self, path: str | None, speakers: str = AUTO) -> str:
         """Return the HTML of a recording's timeline, with a lane for each speaker unless there is only one.
 
-        ``speakers`` is one of `SPEAKERS`.
+        ``speakers`` is a member of `SPEAKERS`.
         """
         if path is None:
             return html.render("hint", text="The timeline appears here.")
