@@ -74,13 +74,14 @@ def test_the_table_names_the_speaker_of_each_segment():
 def test_the_summary_says_how_each_speaker_sounds():
     made = timelines.conversation()
     shown = timeline_html(made, name="call.wav", path="/x")
-    summary = re.search(r'<ol class="em-speakers.*?</ol>\n</li>.*?</li>\n</ol>', shown, re.DOTALL)[0]
+    summary = shown[shown.index('<ol class="em-speakers"') : shown.index('<ul class="em-legend"')]
     words = Page(summary).words
     anna = made.speakers[0]
     assert f"0:04 ({100 * anna.talk_share:.0f} %), 2 turns" in words and "adapted to 4 s of this voice" in words
     assert words.count("adapted to") == 1
     assert 'aria-label="happy 79 %, angry 21 %"' in summary and "happy 79 %, angry 21 %" in words
     assert 'title="First third: happy 70 %, angry 30 %"' in summary and 'title="Last third: does not speak"' in summary
+    assert summary.count("em-course") == 1  # Ben's two segments are no course
 
 
 def test_what_a_recording_was_adapted_to():
