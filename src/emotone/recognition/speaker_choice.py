@@ -24,7 +24,6 @@ from emotone.recognition.windows import SpeechReader, blocks_with_progress
 #: "auto", "one", "channels", a number, the path of an RTTM file, or turns.
 Speakers: TypeAlias = str | int | os.PathLike[str] | Sequence[Turn]
 AUTO, ONE, CHANNELS = "auto", "one", "channels"
-_BLOCK_S = 30.0
 
 
 class Choice(NamedTuple):
@@ -132,7 +131,7 @@ def opened(
             ]
             blocks = [
                 blocks_with_progress(recordings[0], progress),
-                *(each.blocks(_BLOCK_S) for each in recordings[1:]),
+                *(blocks_with_progress(each, None) for each in recordings[1:]),  # blocks of the same length
             ]
             readers = [SpeechReader([], SpeechDetector(settings.vad, gate=gate)) for _ in names]
             yield Opened(ChannelPieces(blocks, readers, names), Notes(recordings[0], choice.kind))
