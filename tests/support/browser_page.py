@@ -120,6 +120,12 @@ def send(page, file, *, to="recognise", expect=".em-result"):
     return shown
 
 
+def choose_speakers(page, choice):
+    """Choose who speaks, in the tab of timelines."""
+    page.locator("#em-timeline-speakers input").click()
+    page.get_by_role("option", name=choice, exact=True).click()
+
+
 def open_tab(page, name):
     page.get_by_role("tab", name=name, exact=True).click()
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from emotone.audio import AudioSource, open_recording
 from emotone.audio.speech_detector import Gate, SpeechDetector
 from emotone.errors import AudioError, ConfigError
-from emotone.recognition.arguments import check_several
 from emotone.recognition.pieces import FoundPieces, Piece, Pieces
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.speaker_names import UNKNOWN
@@ -49,10 +48,7 @@ def voice_embedding(clips: Iterable[AudioSource], *, gate: Gate | None) -> NDArr
     ------
     AudioError
         A clip can't be read, or there is no speech in any.
-    ConfigError
-        ``clips`` is a single recording.
     """
-    check_several(clips, name="clips")
     rows = []
     for clip in clips:
         with open_recording(clip) as recording:

@@ -184,6 +184,7 @@ class Recognizer:
 
         The errors are those of `adapt`.
         """
+        check_several(clips, name="clips")
         held = list(clips)
         embedding = voice_embedding(held, gate=self.speech_gate)
         return Voice(embedding, self.adapt(held) if self.adapts else None)

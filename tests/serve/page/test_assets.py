@@ -9,7 +9,7 @@ import pytest
 
 from emotone.recognition.timeline_formats import FORMATS
 from emotone.serve.page import html
-from support.browser_page import LONG, open_tab, send
+from support.browser_page import LONG, choose_speakers, open_tab, send
 from support.serving import until
 
 pytestmark = pytest.mark.browser
@@ -21,7 +21,9 @@ def test_a_timeline_is_the_recognizers_and_can_be_played(open_page, recognizer, 
 
     page = open_page()
     open_tab(page, "Timeline")
-    shown, expected = send(page, LONG, to="timeline", expect=".em-timeline"), recognizer.timeline(LONG)
+    choose_speakers(page, "one")
+    shown = send(page, LONG, to="timeline", expect=".em-timeline")
+    expected = recognizer.timeline(LONG, speakers="one", adapt=True)
     buttons = shown.locator("[data-seek]")
     assert len(expected.segments) > 3 and buttons.count() == len(expected.segments)
     for button, one in zip(buttons.all(), expected.segments, strict=True):
@@ -89,7 +91,7 @@ def test_the_live_tab_follows_the_microphone(open_page):
 def test_the_live_tab_says_what_it_knows_of_a_voice_and_forgets_it(open_page):
     from playwright.sync_api import expect
 
-    page, sockets = open_page(), []
+    page, sockets, events = open_page(), [], []
     page.on("websocket", lambda one: sockets.append(one.url))
     open_tab(page, "Live")
     known, forget = page.locator("#em-live-known"), page.locator("#em-live-forget")
@@ -98,15 +100,27 @@ def test_the_live_tab_says_what_it_knows_of_a_voice_and_forgets_it(open_page):
     expect(known).to_be_hidden()  # it does not adapt
     page.locator("#em-live-button").click()
     page.locator("#em-live-adapt").check()
+    page.on("websocket", lambda one: one.on("framereceived", lambda frame: events.append(json.loads(frame))))
     page.locator("#em-live-button").click()
     expect(known).to_have_text("Does not know your voice yet.")
     expect(forget).to_be_hidden()
-    expect(known).to_have_text("Knows your voice from 1 utterance.", timeout=20_000)
-    expect(known).to_have_text("Knows your voice from 2 utterances.", timeout=20_000)
+    expect(known).to_have_text(re.compile(r"^Knows your voice from \d+ s of speech \(1 utterance\)\.$"), timeout=20_000)
+    first_s = seconds(known)
+    expect(known).to_have_text(
+        re.compile(r"^Knows your voice from \d+ s of speech \(2 utterances\)\.$"), timeout=20_000
+    )
+    second_s = seconds(known)
+    spoken = [one["end_s"] - one["start_s"] for one in events if one["kind"] == "speech_end" and "label" in one]
+    assert first_s == pytest.approx(spoken[0], abs=0.5) and second_s == pytest.approx(sum(spoken[:2]), abs=0.5)
     forget.click()
     expect(known).to_have_text("Does not know your voice yet.")
     expect(known).to_be_focused()
-    expect(known).to_have_text("Knows your voice from 1 utterance.", timeout=20_000)
+    expect(known).to_have_text(re.compile(r"\(1 utterance\)\.$"), timeout=20_000)
+    assert seconds(known) < second_s
     assert len(sockets) == 3
     page.locator("#em-live-button").click()
     expect(known).to_be_hidden()
+
+
+def seconds(known):
+    return float(re.search(r"(\d+) s of speech", known.inner_text())[1])

@@ -31,7 +31,7 @@ def test_a_file_that_is_too_large_is_not_sent(open_page, served):
     )
     assert status == 413
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as line:  # refused before it is sent
-        head = "POST /gradio_api/upload HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n"
+        head = "POST /gradio_api/upload HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n"
         line.sendall(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--b".encode())
         assert line.recv(100).startswith(b"HTTP/1.1 413")
 

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from emotone.serve import ServeSettings
+from emotone.serve.counters import Metrics
+from emotone.serve.own_source import OwnSource
 from emotone.serve.page import html
+from emotone.serve.work_queue import WorkQueue
 from support.browser_page import CLIP, KEY, SAMPLES, bars, call, expected_bars, get, open_tab, send, upload
 from support.serving import RATE, file_of
 
@@ -54,6 +58,18 @@ def test_what_is_known_of_the_source_is_shown(open_page, served):
     open_tab(page, "About")
     page.get_by_text("It holds a few numbers for that until it ends, and no sound.").wait_for()
     page.get_by_role("button", name="Log out").click()
+
+
+@pytest.mark.parametrize("speakers", ["/etc/passwd", "turns.rttm", "1", "none", ""])
+def test_speakers_are_chosen_and_never_a_file(recognizer, tmp_path, speakers):
+    gradio = pytest.importorskip("gradio")
+    from emotone.serve.page.handlers import PageHandlers
+
+    settings = ServeSettings()
+    source = OwnSource(recognizer, learns=False)
+    handlers = PageHandlers(recognizer, WorkQueue(settings, Metrics([])), source, folder=tmp_path)
+    with pytest.raises(gradio.Error, match="not a choice of speakers"):
+        handlers.timeline(str(tmp_path / "a" / "a.wav"), speakers).send(None)  # an event loop runs for the browser
 
 
 @pytest.mark.slow

@@ -51,7 +51,18 @@ def test_the_composition_of_clips_in_words(shares, n_utterances, n_clips, expect
 def test_every_problem_of_the_page_has_a_remedy():
     internal = html.problem_text(ProblemError("internal", "x"))
     assert internal == "The service failed. Try again. The service's log has the reason."
-    pages = ("not_audio", "too_short", "silent", "too_large", "too_long", "busy", "timeout", "deleted", "unanswerable")
+    pages = (
+        "not_audio",
+        "too_short",
+        "silent",
+        "too_large",
+        "too_long",
+        "busy",
+        "timeout",
+        "deleted",
+        "unanswerable",
+        "no_channel",
+    )
     for code in pages:
         shown = html.problem(ProblemError(code, "detail of /a/path"), title="a<b>.wav")
         assert f"{KINDS[code].title}." in unescape(shown) and "a&lt;b&gt;.wav" in shown

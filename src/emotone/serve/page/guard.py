@@ -20,8 +20,11 @@ from emotone.serve.work_queue import Slot, WorkQueue
 #: The page's own files -> their type.
 ASSETS = {
     "icon.svg": "image/svg+xml",
+    "lanes.css": "text/css",
+    "names.js": "text/javascript",
     "page.css": "text/css",
     "page.js": "text/javascript",
+    "timeline.js": "text/javascript",
     "worklet.js": "text/javascript",
 }
 #: Paths of Gradio that this page does not use; they expose internals or fetch from other hosts.

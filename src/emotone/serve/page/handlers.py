@@ -16,16 +16,21 @@ from emotone.errors import SilenceError
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.speaker_choice import AUTO, CHANNELS, ONE
+from emotone.recognition.timeline import Timeline
 from emotone.serve import problems
 from emotone.serve.answers import Sound, as_problem, decode, predict_json
 from emotone.serve.own_source import OwnSource
 from emotone.serve.page import html
 from emotone.serve.page.timeline_html import timeline_html
 from emotone.serve.problems import ProblemError
-from emotone.serve.uploads import shown_name
+from emotone.serve.timelines import TimelineOptions, timeline_of
+from emotone.serve.uploads import Upload, shown_name
 from emotone.serve.work_queue import Deadline, WorkQueue
 
 Result = TypeVar("Result")
+#: Who speaks in a recording: what `TimelineOptions` may have for ``speakers``.
+SPEAKERS = (AUTO, ONE, CHANNELS, *map(str, range(2, 9)))
 #: Most clips from which a profile is made at once.
 MAX_CLIPS = 20
 _log = logging.getLogger(__name__)
@@ -64,17 +69,23 @@ class PageHandlers:
         title = shown_name(path)
         return await self._run_for_html(work, title=title)
 
-    async def timeline(self, path: str | None) -> str:
-        """Return the HTML of a recording's timeline."""
+    async def timeline(self, path: str | None, speakers: str = AUTO) -> str:
+        """Return the HTML of a recording's timeline, with a lane for each speaker unless there is only one.
+
+        ``speakers`` is a member of `SPEAKERS`.
+        """
         if path is None:
             return html.render("hint", text="The timeline appears here.")
+        if speakers not in SPEAKERS:  # to a recognizer, other text is the path of a file
+            raise gr.Error("this is not a choice of speakers", print_exception=False)
 
         def work(deadline: Deadline) -> str:
-            data, name = self._read(path)
-            sound = decode(data, name, min_samples=0, max_duration_s=self.settings.max_duration_s, deadline=deadline)
-            with as_problem(name, data):
-                timeline = self.recognizer.timeline(sound.source, profile=self.source.profile, progress=deadline.check)
-            return timeline_html(sound.with_note(timeline), name=name, path=path)
+            upload = Upload(*self._read(path))
+            knows_source = self.source.profile is not None
+            timeline = self._timeline(upload, speakers, deadline)
+            return timeline_html(
+                timeline, name=upload.name, path=path, knows_source=knows_source, has_lanes=speakers != ONE
+            )
 
         return await self._run_for_html(work, title=shown_name(path))
 
@@ -162,6 +173,21 @@ class PageHandlers:
         if len(data) > self.settings.max_upload_bytes:
             raise ProblemError("too_large", f"{name} has {len(data)} bytes; send a shorter or compressed recording")
         return data, name
+
+    def _timeline(self, upload: Upload, speakers: str, deadline: Deadline) -> Timeline:
+        try:
+            return timeline_of(
+                self.recognizer,
+                upload,
+                options=TimelineOptions(speakers=speakers),
+                source=self.source,
+                max_duration_s=self.settings.max_duration_s,
+                deadline=deadline,
+            )
+        except ProblemError as problem:
+            if problem.code == "bad_request" and speakers == CHANNELS:  # there is one channel only
+                raise ProblemError("no_channel", problem.detail) from problem
+            raise
 
     @contextlib.contextmanager
     def _utterance(self, path: str, deadline: Deadline) -> Iterator[Sound]:

@@ -21,6 +21,7 @@ _MOST = 0.6
 _REMEDIES = {
     "not_audio": "Choose a sound or video file, such as WAV, MP3, M4A, FLAC, OGG or WebM.",
     "too_short": "Choose or record at least one word; one to five seconds are best.",
+    "no_channel": "Choose other speakers than one per channel, or a recording with two channels.",
     "silent": "Check that the microphone is not muted, and record again.",
     "too_large": "Send a shorter or compressed recording.",
     "too_long": "Cut it into parts, and send each part.",

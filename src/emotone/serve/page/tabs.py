@@ -10,10 +10,13 @@ from emotone._version import TAGLINE
 from emotone.palette import OTHER, colour_of
 from emotone.recognition import model_card
 from emotone.recognition.recognizer import Recognizer
-from emotone.serve.page.handlers import MAX_CLIPS, PageHandlers
+from emotone.recognition.speaker_choice import AUTO, CHANNELS, ONE
+from emotone.serve.page.handlers import MAX_CLIPS, SPEAKERS, PageHandlers
 from emotone.serve.page.html import render, trust
 
 Source = Literal["upload", "microphone"]
+#: Choice of speakers -> what the page says; numbers are as they are.
+_SPEAKERS = {AUTO: "found automatically", ONE: "one", CHANNELS: "one per channel"}
 _LEARNS = (
     "This service adapts to what its recordings have in common, such as the microphone and the room. Each recording "
     "adds to what it knows."
@@ -40,7 +43,16 @@ def build(handlers: PageHandlers, *, kept_s: int, swept_every_s: int) -> gr.Bloc
                 _one_recording(handlers, handlers.recognise, name="recognise", hint="The answer appears here.")
             with gr.Tab("Timeline", id="timeline"):
                 _html("lead", text="Choose a longer recording, such as a conversation, to see its emotions over time.")
-                _one_recording(handlers, handlers.timeline, name="timeline", hint="The timeline appears here.")
+                speakers = gr.Dropdown(
+                    [(_SPEAKERS.get(choice, choice), choice) for choice in SPEAKERS],
+                    value=AUTO,
+                    label="Speakers",
+                    filterable=False,
+                    elem_id="em-timeline-speakers",
+                )
+                _one_recording(
+                    handlers, handlers.timeline, name="timeline", hint="The timeline appears here.", choice=speakers
+                )
             with gr.Tab("Live", id="live"):
                 colours = {emotion: colour_of(emotion, recognizer.emotions) for emotion in recognizer.emotions}
                 _html("live", adapts=recognizer.adapts, colours=colours | OTHER)
@@ -63,11 +75,15 @@ def _output(elem_id: str, text: str) -> gr.HTML:
     return gr.HTML(render("hint", text=text), elem_id=elem_id, elem_classes="em-answer", padding=False)
 
 
-def _one_recording(handlers: PageHandlers, handler: Any, *, name: str, hint: str) -> None:
+def _one_recording(
+    handlers: PageHandlers, handler: Any, *, name: str, hint: str, choice: gr.Dropdown | None = None
+) -> None:
+    """Add a recorder and an output; the handler runs for each recording, and for each change of the choice."""
     recording = _recorder(handlers, f"em-{name}-recording", "Recording")
-    recording.change(
+    gr.on(
+        [recording.change] if choice is None else [recording.change, choice.change],
         handler,
-        recording,
+        [recording] if choice is None else [recording, choice],
         _output(f"em-{name}-answer", hint),
         api_name=f"page_{name}",
         api_visibility="private",

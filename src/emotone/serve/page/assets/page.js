@@ -1,95 +1,18 @@
-// The page's script: playback of a timeline, and the live tab.  It loads nothing from other hosts.
+// The live tab.  It loads nothing from other hosts.
 "use strict";
 
 const get = (id) => document.getElementById(id);
 const percent = (share) => (share > 0 && share < 0.005 ? "< 1 %" : `${Math.round(100 * share)} %`);
 
-// ---- timeline ----
-
-const timelineOf = (element) => element.closest(".em-timeline");
-const playerOf = (timeline) => timeline.querySelector("audio");
-
-/** Fetch the whole recording, so that it plays after the service has deleted it. */
-async function fetchRecording(player) {
-  const from = player.dataset.from;
-  player.removeAttribute("data-from");
-  try {
-    const response = await fetch(from);
-    if (!response.ok) throw new Error(response.statusText);
-    player.src = URL.createObjectURL(await response.blob());
-  } catch {
-    player.insertAdjacentHTML("afterend", '<p class="em-note">This recording was deleted. Choose it again to play it.</p>');
-    player.remove();
-  }
-}
-
-function seek(timeline, seconds) {
-  const player = playerOf(timeline);
-  if (!player) return;
-  player.currentTime = seconds;
-  player.play().catch(() => {}); // the browser may not allow playback; the position is kept
-  follow(player);
-}
-
-/** Move the cursor, and mark the segment at the playback position. */
-function follow(player) {
-  const timeline = timelineOf(player);
-  const now = player.currentTime;
-  const cursor = timeline.querySelector(".em-cursor");
-  cursor.style.left = `${Math.min(100, (100 * now) / Number(timeline.dataset.duration))}%`;
-  cursor.hidden = false;
-  for (const button of timeline.querySelectorAll("[data-seek]")) {
-    const isCurrent = Number(button.dataset.seek) <= now && now < Number(button.dataset.end);
-    if (isCurrent !== (button.getAttribute("aria-current") === "true")) {
-      button.setAttribute("aria-current", String(isCurrent));
-    }
-  }
-}
-
-function isOfTimeline(player) {
-  return player instanceof HTMLMediaElement && timelineOf(player);
-}
-
-for (const kind of ["timeupdate", "seeked"]) {
-  document.addEventListener(kind, (event) => isOfTimeline(event.target) && follow(event.target), true);
-}
-
-// timeupdate comes only four times a second: too slow for a moving cursor
-document.addEventListener(
-  "play",
-  (event) => {
-    const player = event.target;
-    if (!isOfTimeline(player)) return;
-    const step = () => {
-      if (!player.isConnected || player.paused) return;
-      follow(player);
-      requestAnimationFrame(step);
-    };
-    step();
-  },
-  true,
-);
-
 document.addEventListener("click", (event) => {
-  const button = event.target.closest("[data-seek]");
-  if (button) seek(timelineOf(button), Number(button.dataset.seek));
-  const stage = event.target.closest(".em-stage");
-  if (stage) {
-    const box = stage.getBoundingClientRect();
-    const timeline = timelineOf(stage);
-    seek(timeline, ((event.clientX - box.left) / box.width) * Number(timeline.dataset.duration));
-  }
   if (event.target.closest("#em-live-button")) toggle();
   if (event.target.closest("#em-live-forget")) forget();
 });
 
-new MutationObserver(() => {
-  for (const player of document.querySelectorAll("audio[data-from]")) fetchRecording(player);
-}).observe(document.documentElement, { childList: true, subtree: true });
-
-// ---- live ----
-
-/** The running session: connection, sound, what it is adapted to, whether it starts anew; null while it is off. */
+/**
+ * The running session: connection, sound, what it is adapted to, seconds of the voice in that, seconds of the last
+ * utterance until it is known whether they are in it, and whether it starts anew; null while it is off.
+ */
 let listening = null;
 
 function status(text) {
@@ -102,7 +25,7 @@ function toggle() {
 }
 
 async function start() {
-  const live = { socket: null, context: null, sound: null, adapted: {}, forgets: false };
+  const live = { socket: null, context: null, sound: null, adapted: {}, known_s: 0, last_s: 0, forgets: false };
   listening = live;
   setButton(true);
   status("Waiting for the microphone …");
@@ -133,7 +56,7 @@ function forget() {
   if (!canSend(listening)) return;
   listening.socket.send('{"end": true}');
   listening.forgets = true;
-  showKnown({ ...listening.adapted, speaker: 0 });
+  showKnown({ adapted: { ...listening.adapted, speaker: 0 } });
   get("em-live-known").focus(); // the button is gone
 }
 
@@ -157,7 +80,8 @@ function connect(live) {
     const hello = { rate: live.context.sampleRate, channels: 1 };
     if (get("em-live-adapt").checked) hello.adapt = true;
     socket.send(JSON.stringify(hello));
-    showKnown({ ...live.adapted, speaker: 0 });
+    Object.assign(live, { adapted: { ...live.adapted, speaker: 0 }, known_s: 0, last_s: 0 });
+    showKnown(live);
     status("Listening. Please speak.");
   };
   socket.onmessage = ({ data }) => {
@@ -198,8 +122,10 @@ function setButton(on) {
 
 function show(event) {
   if (listening && !listening.forgets && event.adapted) {
+    if (event.adapted.speaker > (listening.adapted.speaker ?? 0)) listening.known_s += listening.last_s;
     listening.adapted = event.adapted;
-    showKnown(event.adapted);
+    listening.last_s = event.kind === "speech_end" ? event.end_s - event.start_s : 0;
+    showKnown(listening);
   }
   if (event.kind === "speech_end") {
     if (event.label) addUtterance(event);
@@ -211,11 +137,14 @@ function show(event) {
   if (event.kind === "emotion") showNow(event);
 }
 
-/** Say what the answers are adapted to; both are numbers of utterances. */
-function showKnown({ speaker, source }) {
-  const known = (what, n) => n > 0 && `Knows ${what} from ${n} utterance${n === 1 ? "" : "s"}.`;
-  const voice = known("your voice", speaker) || (get("em-live-adapt").checked && "Does not know your voice yet.");
-  const text = [voice, known("this source", source)].filter(Boolean).join(" ");
+/** Say what the answers are adapted to: numbers of utterances, and seconds of the voice. */
+function showKnown({ adapted: { speaker, source }, known_s }) {
+  const utterances = (n) => `${n} utterance${n === 1 ? "" : "s"}`;
+  const voice = `Knows your voice from ${Math.max(1, Math.round(known_s))} s of speech (${utterances(speaker)}).`;
+  const unknown = get("em-live-adapt").checked && "Does not know your voice yet.";
+  const text = [speaker > 0 ? voice : unknown, source > 0 && `Knows this source from ${utterances(source)}.`]
+    .filter(Boolean)
+    .join(" ");
   if (get("em-live-known").textContent !== text) get("em-live-known").textContent = text;
   get("em-live-knows").hidden = !text;
   get("em-live-forget").hidden = !speaker;
@@ -268,12 +197,6 @@ function addUtterance({ emotion, label, confidence, start_s, end_s }) {
 
 function colours() {
   return JSON.parse(get("em-live").dataset.colours);
-}
-
-function clock(seconds) {
-  const tenths = Math.round(10 * seconds);
-  const rest = tenths % 600;
-  return `${Math.floor(tenths / 600)}:${String(Math.floor(rest / 10)).padStart(2, "0")}.${rest % 10}`;
 }
 
 addEventListener("pagehide", () => listening && stop("The microphone is off."));
