@@ -5,11 +5,12 @@
 Conversations are composed of the clips of RAVDESS, nEMO, SAVEE and TESS (`conversation_sounds.compose`).  The emotion
 model of each corpus was trained without it: a recogniser of a single network for RAVDESS, nEMO and TESS, trained on at
 most 900 clips of RAVDESS and 600 of each other corpus; the built-in model for SAVEE.  The projection of voices is
-fitted without the corpus as well.  The tables go between the marks of docs/results.md.
+fitted without the corpus as well.  With --page, the tables go between the marks of that page.
 """
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from pyannote.core import Annotation, Segment
 from pyannote.core import Timeline as PyannoteTimeline
 from pyannote.metrics.diarization import DiarizationErrorRate
+from results import _write
 from scipy.optimize import linear_sum_assignment
 
 from emotone import corpora, experiment, files
@@ -38,6 +40,9 @@ CORPORA = ("ravdess", "nemo", "savee", "tess")
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 #: Corpora that the models are trained on, less the one that is left out, and the most clips of each.
 TRAINED_ON, MOST_CLIPS = ("ravdess", "tess", "nemo", "emodb"), {"ravdess": 900}
+BEGIN, END = "<!-- made by benchmarks/conversations.py: begin -->", "<!-- made by benchmarks/conversations.py: end -->"
+#: What a channel of a call has of the other one.
+CROSSTALK = np.float32(10 ** (-20 / 20))
 #: Seconds from one moment to the next.
 GRID_S = 0.05
 #: The corpus that the built-in model was not trained on.
@@ -207,6 +212,93 @@ def conversations(data: Path, corpus: str, n_each: int) -> Iterator[tuple[Conver
             yield compose(voices, names, rng, neutral=neutral), neutral
 
 
+def stereo(recognizer: Recognizer, data: Path, corpus: str, n_calls: int) -> list[float]:
+    """Return the share of speech, in percent, that is given to the right person in calls with a channel for each.
+
+    Each channel picks up the other one at -20 dB.
+    """
+    voices, shares = Voices(corpus, data, EMOTIONS), []
+    for number in range(n_calls):
+        rng = np.random.default_rng([99, number, *corpus.encode()])
+        names = [str(name) for name in rng.choice(voices.names, 2, replace=False)]
+        call = compose(voices, names, rng, duration_s=60.0, as_channels=True)
+        sound = call.samples + CROSSTALK * call.samples[:, ::-1]
+        timeline = recognizer.timeline((sound, RATE), speakers="channels")
+        times, voice, _ = grid(call)
+        named = at(timeline, times, lambda segment: segment.speaker or "")
+        expected = np.where(voice == names[0], "left", "right")
+        shares.append(100 * float(np.mean(named[named != ""] == expected[named != ""])))
+    return shares
+
+
+def cost(data: Path) -> float:
+    """Return the processing time with speakers found, beside that without: median of three pairs."""
+    voices, recognizer = Voices("ravdess", data, EMOTIONS), Recognizer()
+    sound = (compose(voices, voices.names[:2], np.random.default_rng(3), duration_s=300.0).samples, RATE)
+    ratios = []
+    for _ in range(3):
+        seconds = []
+        for speakers in (None, "auto"):
+            begin = time.process_time()
+            recognizer.timeline(sound, speakers=speakers, adapt=True)
+            seconds.append(time.process_time() - begin)
+        ratios.append(seconds[1] / seconds[0])
+    return float(np.median(ratios))
+
+
+def tables(rows: list[Measured], right: dict[str, list[float]], ratio: float) -> str:
+    """Return the tables of docs/results.md."""
+    names = [name for name in CORPORA if any(row.corpus == name for row in rows)]
+
+    def mean(value: Callable[[Measured], float], *n_voices: int) -> float:
+        """Return the mean over corpora of the means over their conversations."""
+        chosen = [[value(row) for row in rows if row.corpus == name and row.n_voices in n_voices] for name in names]
+        return float(np.mean([np.mean(values) for values in chosen if values]))
+
+    def gains(way: str, is_even: bool) -> list[float]:
+        return [
+            float(np.mean([row.uar[way] - row.uar["none"] for row in rows if _is(row, name, is_even)]))
+            for name in names
+        ]
+
+    calls = [float(np.mean(shares)) for shares in right.values()]
+    even, neutral = gains("found", True), gains("found", False)
+    counted = [100 * mean(lambda row: row.n_found == row.n_voices, *n) for n in ((1,), (2,), (3, 4))]
+    lines = [
+        f"{len(rows)} conversations of {', '.join(names)}, three minutes each.",
+        "",
+        "| composed conversations, voices never trained on | required | hoped for | measured |",
+        "|---|---|---|---|",
+        "| speech given to the wrong voice, number given: 2 voices; 4 voices | 6; 12 % | 3; 7 % | "
+        f"{mean(lambda row: row.wrong, 2):.1f}; {mean(lambda row: row.wrong, 4):.1f} % |",
+        "| diarisation error rate (collar 0.25 s, without overlap), number not given: 2; 4 | 15; 25 % | 8; 15 % | "
+        f"{mean(lambda row: row.error_rate, 2):.1f}; {mean(lambda row: row.error_rate, 4):.1f} % |",
+        "| number of voices right: 1; 2; 3 or 4 | 95; 85; 60 % | 99; 95; 80 % | "
+        f"{counted[0]:.0f}; {counted[1]:.0f}; {counted[2]:.0f} % |",
+        "| UAR by time over no adaptation, number not given: even; 70 % neutral | +8; +6, no corpus below | +13; +12 | "
+        f"{np.mean(even):+.1f} (worst {min(even):+.1f}); {np.mean(neutral):+.1f} (worst {min(neutral):+.1f}) |",
+        f"| cost beside the timeline without speakers | 1.4 | 1.2 | {ratio:.2f} |",
+        "| call with a channel for each, crosstalk at -20 dB: speech given to the right person | 99 % | | "
+        f"{np.mean(calls):.1f} % (worst {min(calls):.1f}) |",
+        "",
+        "UAR by time, in percent, mean over conversations of one to four voices (even; 70 % neutral):",
+        "",
+        "| corpus left out | no adaptation | recording as one voice | voices found | number given | true turns |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in names:
+        cells = []
+        for way in ("none", "one", "found", "number given", "true"):
+            means = [np.mean([row.uar[way] for row in rows if _is(row, name, is_even)]) for is_even in (True, False)]
+            cells.append(f"{means[0]:.1f}; {means[1]:.1f}")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _is(row: Measured, corpus: str, is_even: bool) -> bool:
+    return row.corpus == corpus and (row.neutral is None) == is_even
+
+
 def main() -> None:
     """Train, measure, and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -216,24 +308,29 @@ def main() -> None:
         "--number", type=int, default=3, help="conversations of each corpus, number of voices and share"
     )
     parser.add_argument("--corpora", default=",".join(CORPORA), help="corpora, with commas")
+    parser.add_argument("--page", type=Path, help="write the tables into this page, docs/results.md")
     chosen = parser.parse_args()
+    rows, right = [], {}
     for corpus in chosen.corpora.split(","):
         bundle = model_without(corpus, data=chosen.data, out=chosen.out)
-        folder = chosen.out / "measured" / f"{corpus}.json"
-        if folder.exists():
-            continue
         directions = projection_for(corpus, data=chosen.data, out=chosen.out)
         pieces.projection = lambda directions=directions: directions
-        emotions = sorted(Voices(corpus, chosen.data, EMOTIONS).emotions_of_voices)
-        recognizer = Recognizer(bundle, threshold=0.0)
-        recognizer = Recognizer(
-            bundle, threshold=0.0, emotions=[name for name in recognizer.emotions if name in emotions]
-        )
-        rows = []
-        for conversation, neutral in conversations(chosen.data, corpus, chosen.number):
-            rows.append(asdict(measured(recognizer, corpus, conversation, neutral)))
-            print(rows[-1], flush=True)
-        files.write_json(folder, rows)
+        voices, recognizer = Voices(corpus, chosen.data, EMOTIONS), Recognizer(bundle)
+        emotions = [name for name in recognizer.emotions if name in voices.emotions_of_voices]
+        recognizer = Recognizer(bundle, threshold=0.0, emotions=emotions)
+        file = chosen.out / "measured" / f"{corpus}.json"
+        if not file.exists():
+            made = []
+            for conversation, neutral in conversations(chosen.data, corpus, chosen.number):
+                made.append(asdict(measured(recognizer, corpus, conversation, neutral)))
+                print(made[-1], flush=True)
+            files.write_json(file, made)
+        rows += [Measured(**row) for row in files.read_json(file)]
+        right[corpus] = stereo(recognizer, chosen.data, corpus, chosen.number)
+    text = tables(rows, right, cost(chosen.data))
+    print(text)
+    if chosen.page is not None:
+        _write(chosen.page, text.splitlines(), begin=BEGIN, end=END)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from emotone.recognition.speaker_names import UNKNOWN
 from emotone.recognition.voices import encoder
 from emotone.recognition.windows import Envelope, SpeechReader
 
-#: Least similarity (cosine) of a speaker's mean embedding and that of a person's clips.  With five clips of a person, it
-#: is 0.86 to 0.96 for the same voice and below 0.85 for 95 % of others of the same corpus; with two clips it is lower.
+#: Least similarity (cosine) of a speaker's mean embedding and that of a person's clips.  With five clips, it is 0.86 to
+#: 0.96 for the same voice, and below 0.85 for 95 % of others of the same corpus.  With two clips it is lower.
 _SAME_VOICE = 0.85
 
 
