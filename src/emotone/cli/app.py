@@ -17,7 +17,7 @@ _RESUMABLE = ("train", "compare", "fetch")
 #: Replaces hyphens while help is wrapped, so that names such as random-forest are not broken.
 _HYPHEN = "\0"
 #: Groups of options in the order of the help.
-_GROUPS = ("Data", "Recording", "Model", "Training", "Evaluation", "Adaptation", "Job", "Output")
+_GROUPS = ("Data", "Recording", "Model", "Training", "Evaluation", "Speakers", "Adaptation", "Job", "Output")
 _TITLES = ("Arguments", *(f"{group} options" for group in _GROUPS), "Options")
 #: Base class of errors in the arguments; from here, since some versions of Typer contain a copy of click.
 _UsageError: Any = typer.BadParameter.__base__

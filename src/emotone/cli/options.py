@@ -70,7 +70,7 @@ Adapt = Annotated[
         "--adapt",
         rich_help_panel="Adaptation",
         help="auto: adapt to the source, what the recordings have in common (microphone, room, language), if there is "
-        "enough of it; none: do not.",
+        "enough of it, and to the speakers that a timeline finds; none: do not.",
     ),
 ]
 AdaptTo = Annotated[

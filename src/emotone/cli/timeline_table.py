@@ -50,7 +50,12 @@ def print_tables(done: Iterable[tuple[str, Timeline]], *, threshold: float, is_a
         if timeline.speakers and has_speakers:
             console.print()
             console.print(_speakers(timeline, names))
-        if adapted := adapted_text(timeline.adapted, is_automatic=is_automatic):
+        adapted = adapted_text(timeline.adapted, is_automatic=is_automatic)
+        if has_speakers and timeline.adapted["speaker"]:  # the summary says how much of each
+            n = timeline.adapted["source"]
+            source = f"{n} clips of the source and to " if n else ""
+            adapted = f"adapted to {source}each speaker" + ("; --adapt none leaves it out" if is_automatic else "")
+        if adapted:
             console.print(adapted, style="dim", soft_wrap=True)
         sys.stdout.flush()
         has_unsure |= any(segment.label == UNSURE for segment in timeline.segments)
