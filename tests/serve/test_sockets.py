@@ -120,6 +120,31 @@ def test_adaptation(tmp_path, client):
         assert "can't adapt" in closed(socket, "bad_request", 1008)
 
 
+def test_each_channel_is_a_speaker(recognizer, client):
+    left, right = (np.frombuffer(pcm(*levels), "<i2") for levels in ((0, 0.02, 0, 0, 0), (0, 0, 0, 0.2, 0)))
+    sound = np.stack([left, right], axis=1).tobytes()
+    hello = {"rate": RATE, "channels": 2, "speakers": "channels"}
+    found = events_of(client, sound, hello=hello)
+    stream = recognizer.channel_stream(rate=RATE, channels=2)
+    assert found == [event.to_dict() for event in [*stream.push(sound), *stream.finish()]]
+    assert {event["speaker"] for event in found} <= {"left", "right"}
+    for wrong, why in (({"speakers": "two"}, "expected one or channels"), ({"channels": 1}, "number of channels is 1")):
+        with client.websocket_connect("/v1/stream") as socket:
+            socket.send_json(hello | wrong)
+            assert why in closed(socket, "bad_request", 1008)
+
+
+def test_each_channel_counts_as_a_stream(recognizer):
+    client = client_of(recognizer, max_streams=2)
+    with client.websocket_connect("/v1/stream") as socket:
+        socket.send_json({"rate": RATE, "channels": 3, "speakers": "channels"})
+        closed(socket, "too_many_streams", 1013)
+    with client.websocket_connect("/v1/stream") as socket:
+        socket.send_json({"rate": RATE, "channels": 2, "speakers": "channels"})
+        socket.send_bytes(pcm(0.02))
+        assert "emotone_streams_open 2" in client.get("/metrics").text
+
+
 def test_a_stream_starts_within_the_source_that_the_service_knows(tmp_path):
     content = handmade.graph(optional=handmade.ADAPTS)
     recognizer = Recognizer(handmade.write(tmp_path / "relative", content=content, adapts=True))

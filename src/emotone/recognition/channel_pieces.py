@@ -21,7 +21,7 @@ _BELOW_DB = 10.0
 _RANGE_DB = 6.0
 #: Share of the frames so far that are softer than speech.
 _SPEECH_SHARE = 0.9
-_FLOOR_DB = -120.0
+_FLOOR_DB, _LOUDEST_DB = -120, 60
 #: Shorter overlaps of two speakers are not reported.
 _SHORTEST_OVERLAP_S = 0.1
 
@@ -97,7 +97,7 @@ class Crosstalk:
     """
 
     def __init__(self, n_channels: int) -> None:
-        self._levels: list[list[NDArray[np.float64]]] = [[] for _ in range(n_channels)]
+        self._counts = np.zeros((n_channels, _LOUDEST_DB - _FLOOR_DB + 1))  # frames of each level, a decibel each
 
     def removed(self, blocks: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the next blocks (channels, n) with silence for crosstalk."""
@@ -116,8 +116,9 @@ class Crosstalk:
 
     def _speech_levels(self, level: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the level of speech on each channel so far, (channels,) in dB."""
-        for held, row in zip(self._levels, level, strict=True):
-            # a tenth of the frames is enough for a quantile, and an hour of them is small
-            held.append(row[:: 10 if len(row) > 100 else 1])
-        own = np.array([np.quantile(np.concatenate(held), _SPEECH_SHARE) for held in self._levels])
-        return np.asarray(np.maximum(own, own.max() - _RANGE_DB))
+        for counts, row in zip(self._counts, level, strict=True):
+            bins = np.clip(row.round().astype(np.int64), _FLOOR_DB, _LOUDEST_DB) - _FLOOR_DB
+            counts += np.bincount(bins, minlength=len(counts))
+        total = self._counts.sum(axis=1, keepdims=True)
+        own = _FLOOR_DB + (self._counts.cumsum(axis=1) >= _SPEECH_SHARE * total).argmax(axis=1)
+        return np.asarray(np.maximum(own, own.max() - _RANGE_DB), np.float64)

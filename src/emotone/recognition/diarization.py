@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotone.errors import ConfigError
+from emotone.recognition.speaker_names import MAX_SPEAKERS
 from emotone.recognition.voices import Projection
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-#: Most speakers of a recording.
-MAX_SPEAKERS = 20
 #: Most speakers that are found if their number is not known.
 _MOST_FOUND = 7
 #: With fewer windows, about 4 s of speech, there is one speaker unless the number is known.

@@ -24,6 +24,7 @@ from emotone.recognition.arguments import (
     open_checked,
     restricted,
 )
+from emotone.recognition.channel_stream import ChannelStream
 from emotone.recognition.enrolment import NO_VOICES, Voice, voice_embedding
 from emotone.recognition.model import AnyProfile, Model, Outputs, profile_of_clips
 from emotone.recognition.prediction import Prediction
@@ -328,6 +329,23 @@ class Recognizer:
     ) -> Stream:
         """Return a stream for live sound; see `emotone.recognition.stream.Stream`."""
         return Stream(self, rate=rate, channels=channels, profile=profile, adapt=adapt, settings=settings)
+
+    def channel_stream(
+        self,
+        *,
+        rate: int,
+        channels: int,
+        source: SourceProfile | None = None,
+        adapt: bool = False,
+        settings: StreamSettings | None = None,
+    ) -> ChannelStream:
+        """Return a stream for live sound with a speaker on each channel; ``adapt`` adapts to each of them."""
+        profile = self.new_profile(source=source) if adapt else source
+
+        def new_stream() -> Stream:
+            return Stream(self, rate=rate, profile=profile, adapt=adapt, settings=settings)
+
+        return ChannelStream(new_stream, rate=rate, channels=channels)
 
     def embedding(self, source: AudioSource) -> Vector:
         """Return the model's embedding (d,) of a recording, float32; the errors are those of `predict`."""

@@ -14,11 +14,11 @@ from emotone.progress import Progress
 from emotone.recognition import rttm
 from emotone.recognition.arguments import open_checked
 from emotone.recognition.channel_pieces import ChannelPieces
-from emotone.recognition.diarization import MAX_SPEAKERS, check_number
+from emotone.recognition.diarization import check_number
 from emotone.recognition.pieces import DetectedPieces, FoundPieces, Pieces, TurnPieces
 from emotone.recognition.prediction import SPEAKERS_NOTE
 from emotone.recognition.rttm import Turn
-from emotone.recognition.speaker_names import ONLY
+from emotone.recognition.speaker_names import MAX_SPEAKERS, ONLY, names_of_channels
 from emotone.recognition.timeline import TimelineSettings
 from emotone.recognition.windows import SpeechReader, blocks_with_progress
 
@@ -164,10 +164,7 @@ def _channel_names(recording: audio.Recording, *, channel: Channel) -> list[str]
         raise ConfigError(
             f"channel is {channel!r}, and speakers is channels, which reads all; leave out one of the two"
         )
-    n_channels = recording.n_channels
-    if not 2 <= n_channels <= MAX_SPEAKERS:
-        raise ConfigError(
-            f"{recording.name}: speakers is channels, and the number of channels is {n_channels}; expected 2 to "
-            f"{MAX_SPEAKERS}: use auto"
-        )
-    return ["left", "right"] if n_channels == 2 else [f"channel {number + 1}" for number in range(n_channels)]
+    try:
+        return names_of_channels(recording.n_channels)
+    except ConfigError as error:
+        raise ConfigError(f"{recording.name}: {error}") from error

@@ -3,12 +3,36 @@
 import unicodedata
 from collections.abc import Callable, Iterable
 
+from emotone.errors import ConfigError
+
+#: Most speakers of a recording.
+MAX_SPEAKERS = 20
 #: Name of segments whose speaker is not known, in formats where every segment has a name.
 UNKNOWN = "unknown"
 #: Name of the first speaker whose real name is not known, and of the only one.
 ONLY = "speaker 1"
 #: Name of a speaker whose name has no visible character.
 UNNAMED = "unnamed"
+
+
+def names_of_channels(n_channels: int) -> list[str]:
+    """Return the name of the speaker on each channel.
+
+    Raises
+    ------
+    ConfigError
+        There are not 2 to 20 channels.
+
+    Examples
+    --------
+    >>> names_of_channels(2), names_of_channels(3)
+    (['left', 'right'], ['channel 1', 'channel 2', 'channel 3'])
+    """
+    if not 2 <= n_channels <= MAX_SPEAKERS:
+        raise ConfigError(
+            f"speakers is channels, and the number of channels is {n_channels}; expected 2 to {MAX_SPEAKERS}: use auto"
+        )
+    return ["left", "right"] if n_channels == 2 else [f"channel {number + 1}" for number in range(n_channels)]
 
 
 def plain_text(text: str) -> str:

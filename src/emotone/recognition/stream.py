@@ -40,19 +40,23 @@ class Event:
         Seconds from the start of the stream.
     prediction
         None at the start of speech, and at the end of an utterance that is too short or too soft for a prediction.
+    speaker
+        Name of the speaker, if each has a channel; see `emotone.recognition.channel_stream`.
     """
 
     kind: Kind
     time_s: float
     prediction: Prediction | None = None
+    speaker: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return a dictionary for JSON: ``kind``, ``time_s``, and the keys of `Prediction.to_dict`.
 
-        An event without a prediction has none of the latter.
+        An event without a prediction has ``speaker`` only of the latter, if it is known.
         """
         prediction = {} if self.prediction is None else self.prediction.to_dict()
-        return {"kind": self.kind, "time_s": round(self.time_s, 3), **prediction}
+        speaker = {} if self.speaker is None else {"speaker": self.speaker}
+        return {"kind": self.kind, "time_s": round(self.time_s, 3), **prediction, **speaker}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from emotone.serve.problems import ProblemError
 #: Largest message.
 MAX_CHUNK_BYTES = 1 << 20
 _MAX_TEXT = 4096
-_HELLO = {"rate": int, "channels": int, "adapt": bool, "key": str, "format": str}
+_HELLO = {"rate": int, "channels": int, "adapt": bool, "key": str, "format": str, "speakers": str}
 _SHAPE = (
     'send {"rate": 16000, "channels": 1, "format": "s16le", "adapt": false}, then binary messages of sound in this '
     'format, and {"end": true} last'
@@ -41,12 +41,15 @@ class LiveMessages(Protocol):
         API key, if the first message has it.
     adapt
         Whether the model adapts to the speaker.
+    has_channels
+        Whether each channel has its speaker.
     decoder
         Decoder of the sound.
     """
 
     key: str | None
     adapt: bool
+    has_channels: bool
     decoder: PushDecoder
 
     def sound_of(self, message: str | bytes) -> bytes | None:
@@ -105,7 +108,10 @@ class HelloMessages:
         form = hello.get("format", "s16le")
         if form not in LIVE_FORMATS:
             raise ProblemError("bad_request", f"the format is {form[:40]!r}; expected {', '.join(LIVE_FORMATS)}")
-        self.key, self.adapt = hello.get("key"), hello.get("adapt", False)
+        speakers = hello.get("speakers", "one")
+        if speakers not in ("one", "channels"):
+            raise ProblemError("bad_request", f"speakers is {speakers[:40]!r}; expected one or channels")
+        self.key, self.adapt, self.has_channels = hello.get("key"), hello.get("adapt", False), speakers == "channels"
         self.decoder = push_decoder(form, rate=hello.get("rate"), channels=hello.get("channels", 1))
 
     def sound_of(self, message: str | bytes) -> bytes | None:
@@ -147,6 +153,7 @@ class TwilioMessages:
             raise BadDataError("customParameters is no object, or tracks is no list; send Twilio's start as it comes")
         key, track = parameters.get("key"), parameters.get("track")
         self.key, self.adapt = key if isinstance(key, str) else None, parameters.get("adapt") == "true"
+        self.has_channels = False
         self.track = track or ("inbound" if "inbound" in tracks else tracks[0])
         if self.track not in ("inbound", "outbound") or self.track not in tracks:
             raise BadDataError(

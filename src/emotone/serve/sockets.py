@@ -17,6 +17,7 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from emotone.audio import Waveform
 from emotone.errors import AudioError, EmotoneError
+from emotone.recognition.channel_stream import ChannelStream
 from emotone.recognition.profile import SourceProfile
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.stream import Event, Stream
@@ -88,10 +89,11 @@ async def _converse(socket: _Socket, recognizer: Recognizer, queue: WorkQueue, s
     check_key(settings, socket.websocket.headers, also=messages.key)
     if queue.closing:
         raise ProblemError("busy", "the service is shutting down; connect to another service")
-    if queue.streams >= settings.max_streams:
-        raise ProblemError("too_many_streams", f"{queue.streams} streams are open already; try again later")
-    queue.streams += 1
     decoder = messages.decoder
+    n_streams = decoder.channels if messages.has_channels else 1  # each speaker's channel is predicted
+    if queue.streams + n_streams > settings.max_streams:
+        raise ProblemError("too_many_streams", f"{queue.streams} streams are open already; try again later")
+    queue.streams += n_streams
     try:
         try:
             stream = await queue.in_thread(functools.partial(_stream, recognizer, messages, source.profile))
@@ -100,17 +102,21 @@ async def _converse(socket: _Socket, recognizer: Recognizer, queue: WorkQueue, s
         await _send_events(socket, stream, messages, queue)
     finally:
         decoder.close()
-        queue.streams -= 1
+        queue.streams -= n_streams
 
 
-def _stream(recognizer: Recognizer, messages: LiveMessages, source: SourceProfile | None) -> Stream:
+def _stream(recognizer: Recognizer, messages: LiveMessages, source: SourceProfile | None) -> Stream | ChannelStream:
     """Start a stream within the source that the service knows."""
-    profile = recognizer.new_profile(source=source) if messages.adapt else source
     rate, channels = messages.decoder.rate, messages.decoder.channels
+    if messages.has_channels:
+        return recognizer.channel_stream(rate=rate, channels=channels, source=source, adapt=messages.adapt)
+    profile = recognizer.new_profile(source=source) if messages.adapt else source
     return Stream(recognizer, rate=rate, channels=channels, profile=profile, adapt=messages.adapt)
 
 
-async def _send_events(socket: _Socket, stream: Stream, messages: LiveMessages, queue: WorkQueue) -> None:
+async def _send_events(
+    socket: _Socket, stream: Stream | ChannelStream, messages: LiveMessages, queue: WorkQueue
+) -> None:
     async def push(blocks: Iterator[Waveform]) -> None:
         # a block at a time: a chunk may be minutes of sound, and other streams share the threads
         while (events := await queue.in_thread(functools.partial(_next_events, stream, blocks))) is not None:
@@ -137,7 +143,7 @@ def _sound(messages: LiveMessages, message: str | bytes) -> bytes | None:
     return messages.sound_of(message)
 
 
-def _next_events(stream: Stream, blocks: Iterator[Waveform]) -> list[Event] | None:
+def _next_events(stream: Stream | ChannelStream, blocks: Iterator[Waveform]) -> list[Event] | None:
     """Push the next block; None: there is no more."""
     try:
         block = next(blocks, None)
