@@ -1,5 +1,6 @@
 """Pieces of speech: where the voice changes, and turns of RTTM."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -142,3 +143,26 @@ def test_long_turns_are_split_and_those_past_the_end_are_cut():
 def test_no_turns():
     parts, made = given(np.zeros(RATE, np.float32))
     assert parts == [] and made.speakers() == [] and made.n_samples == RATE
+
+
+@pytest.mark.slow
+def test_hours_need_little_more_memory_than_minutes(monkeypatch):
+    """Sound is held for some minutes, and of each window its embedding in half precision."""
+    monkeypatch.setattr(pieces, "_HELD_S", 60.0)
+
+    def embed(samples):
+        centres = np.arange(12_800, len(samples), 6_400)
+        return centres, np.tile(np.eye(256, dtype=np.float32)[0], (len(centres), 1))
+
+    def peak(minutes):
+        sound = (np.full(10 * RATE, 0.1, np.float32) for _ in range(6 * minutes))
+        made = FoundPieces(SpeechReader(sound, SpeechDetector(probability=lambda _: 0.9)), voices=embed)
+        tracemalloc.start()
+        seconds = sum(len(piece.samples) for piece in made) / RATE
+        assert set(made.speakers()) == {"speaker 1"} and seconds == pytest.approx(60 * minutes, abs=1)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    short, long = peak(8), peak(24)
+    assert long < short + 16 * 60 * 6_500  # 6.5 kB a second; the sound itself has 64

@@ -66,14 +66,14 @@ def labels_of(
     n = len(embeddings)
     if n == 0 or n_speakers == 1 or (n_speakers is None and n < _FEWEST_WINDOWS):
         return np.zeros(n, np.int64)
-    rows = np.asarray(embeddings, np.float64)
     drawn = np.unique(np.linspace(0, n - 1, min(n, _MOST_IN_GRAPH)).round().astype(np.int64))
-    smooth = _smoothed(rows, times_s + _PAUSE_S * stretches)
-    values, vectors = _spectrum(smooth[drawn], _MOST_FOUND if n_speakers is None else n_speakers)
+    smooth = _smoothed(embeddings, times_s + _PAUSE_S * stretches)
+    values, vectors = _spectrum(smooth[drawn].astype(np.float64), _MOST_FOUND if n_speakers is None else n_speakers)
     if n_speakers is not None:
         labels = _clustered(vectors, min(n_speakers, len(drawn)))
     else:
-        projected = (rows[drawn] - rows[drawn].mean(axis=0)) @ projection.matrix
+        rows = np.asarray(embeddings[drawn], np.float64)
+        projected = (rows - rows.mean(axis=0)) @ projection.matrix
         labels = _counted(values, vectors, projected, projection.between)
     return _spread(smooth, drawn, labels)
 
@@ -84,14 +84,15 @@ def check_number(n_speakers: int) -> None:
         raise ConfigError(f"the number of speakers is {n_speakers}; expected 1 to {MAX_SPEAKERS}, or auto")
 
 
-def _smoothed(rows: Array, times_s: Array) -> Array:
+def _smoothed(rows: NDArray[Any], times_s: Array) -> NDArray[np.float32]:
     """Average windows with those near in time, and give the means (n, e) length 1."""
     reach = 6 * _SMOOTHING_S  # weights beyond are below 0.3 %
-    result = np.empty_like(rows)
+    result = np.empty(rows.shape, np.float32)
     for number, at in enumerate(times_s):
         first, last = np.searchsorted(times_s, [at - reach, at + reach])
-        result[number] = np.exp(-np.abs(times_s[first:last] - at) / _SMOOTHING_S) @ rows[first:last]
-    return _unit(result)
+        mean = np.exp(-np.abs(times_s[first:last] - at) / _SMOOTHING_S) @ rows[first:last]
+        result[number] = mean / max(float(np.linalg.norm(mean)), 1e-9)
+    return result
 
 
 def _unit(rows: Array) -> Array:
@@ -182,12 +183,13 @@ def _evidence(projected: Array, labels: Labels, between: Array) -> float:
     return total
 
 
-def _spread(smooth: Array, drawn: Labels, labels: Labels) -> Labels:
+def _spread(smooth: NDArray[np.float32], drawn: Labels, labels: Labels) -> Labels:
     """Return labels for all windows (n,): those that were not drawn get the label of the nearest cluster."""
     if len(drawn) == len(smooth):
         return labels
     names = np.unique(labels)
-    centres = _unit(np.array([smooth[drawn][labels == label].mean(axis=0) for label in names]))
+    centres = np.array([smooth[drawn[labels == label]].mean(axis=0) for label in names])
+    centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-9)
     result: Labels = names[(smooth @ centres.T).argmax(axis=1)]
     result[drawn] = labels
     return result
