@@ -48,6 +48,8 @@ def call():
         ("channels", Choice("channels")),
         (3, Choice("auto", 3)),
         ("20", Choice("auto", 20)),
+        ([], Choice("turns")),
+        (np.int64(2), Choice("auto", 2)),
         ([Turn("A", 0, 1)], Choice("turns", turns=(Turn("A", 0, 1),))),
     ],
 )
@@ -63,7 +65,26 @@ def test_an_rttm_file_is_read_whatever_its_suffix(tmp_path):
         choice_of("none.rttm")
 
 
-@pytest.mark.parametrize("speakers", ["two", "", 0, 21, "21", -1, 1.5, True, [], ["A"], {"A": 1}, b"auto"])
+@pytest.mark.parametrize(
+    "speakers",
+    [
+        "two",
+        "",
+        0,
+        21,
+        "21",
+        -1,
+        1.5,
+        True,
+        ["A"],
+        [Turn("A", 1, 1)],
+        [Turn("A", -1, 1)],
+        [Turn("A", 0, float("inf"))],
+        [Turn("A", float("nan"), 1)],
+        {"A": 1},
+        b"auto",
+    ],
+)
 def test_anything_else_is_an_error_that_says_what_is_expected(speakers):
     with pytest.raises(ConfigError, match="expected"):
         choice_of(speakers)
@@ -110,7 +131,7 @@ def test_each_channel_is_a_speaker(recognizer, source):
 @pytest.mark.parametrize(
     ("sound", "options", "why"),
     [
-        (call()[:, 0], {}, "the number of channels is 1; expected 2 to 20: use auto"),
+        (call()[:, 0], {}, "the number of channels is 1; expected 2 to 20: choose another way"),
         (np.zeros((8000, 24), np.float32), {}, "the number of channels is 24"),
         (call(), {"channel": "left"}, "channel is 'left', and speakers is channels, which reads all"),
     ],

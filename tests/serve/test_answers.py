@@ -163,7 +163,7 @@ def test_decoding_stops_at_the_deadline():
 
 
 def test_the_answer_for_a_long_recording_stops_at_the_deadline(recognizer, monkeypatch):
-    deadline, outputs, windows = Deadline(60), recognizer._outputs, []
+    deadline, outputs, windows = Deadline(60), recognizer._model.outputs, []
 
     def counted(*given):
         windows.append(given)
@@ -171,7 +171,7 @@ def test_the_answer_for_a_long_recording_stops_at_the_deadline(recognizer, monke
             deadline.cancel()
         return outputs(*given)
 
-    monkeypatch.setattr(recognizer, "_outputs", counted)
+    monkeypatch.setattr(recognizer._model, "outputs", counted)
     data = file_of(handmade.tone(0.1, seconds=95))
     with pytest.raises(ProblemError) as told:
         predict_json(recognizer, data, "a.wav", as_timeline=False, deadline=deadline, settings=ServeSettings())

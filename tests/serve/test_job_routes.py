@@ -103,9 +103,9 @@ def test_sample_and_a_recording_of_three_minutes():
     with Running(bundle_folder("default")) as running:
         running.let.set()
         recognizer, sample = Recognizer(), (SAMPLES / "conversation.ogg").read_bytes()
-        plain = recognizer.timeline(sample)
+        plain = recognizer.timeline(sample, speakers="auto")
         check_whole_path(running, sample, plain, name="conversation.ogg", adapt="none")
-        expected = recognizer.timeline(long, adapt=True)
+        expected = recognizer.timeline(long, adapt=True, speakers="auto")
         done_s = check_whole_path(running, long, expected, name="meeting.mp3")
         assert expected.adapted["source"] > 0 and len(set(done_s)) > 3
 
@@ -116,7 +116,7 @@ def test_the_whole_path(running, kind):
     both = np.stack([sound, sound[::-1]], axis=1).astype(np.float32)
     data = file_of(both, kind="FLAC") if kind == "FLAC" else media([np.repeat(both, 3, axis=0)], "webm", "libopus")
     running.let.set()
-    expected = Recognizer(running.recognizer.folder).timeline(data, channel="right")
+    expected = Recognizer(running.recognizer.folder).timeline(data, channel="right", speakers="auto")
     assert check_whole_path(running, data, expected, name="b.x", channel="right")[-1] == pytest.approx(71, abs=0.1)
 
 

@@ -40,7 +40,7 @@ def send(client, data, *, name="a.wav", files=(), **params):
 def test_every_format(client, recognizer, turns, format):
     data, form = file_of(turns, subtype="FLOAT"), FORMATS[format]
     response = send(client, data, name="meeting.wav", format=format)
-    expected = replace(recognizer.timeline(data), file="meeting.wav")
+    expected = replace(recognizer.timeline(data, speakers="auto"), file="meeting.wav")
     assert response.status_code == 200 and response.content == form.write(expected).encode()
     assert response.headers["content-type"].split(";")[0] == form.media_type
     assert f'filename="meeting{form.suffix}"' in response.headers["content-disposition"]
@@ -50,8 +50,14 @@ def test_json_is_the_default_and_says_what_predict_says(client, turns):
     data = file_of(turns, subtype="FLOAT")
     timeline = send(client, data).json()
     assert [segment["emotion"] for segment in timeline["segments"]] == ["sad", "angry"]
-    predict = client.post("/v1/predict", files={"file": ("a.wav", data)}, params={"timeline": True})
-    assert timeline == predict.json()
+    predict = client.post("/v1/predict", files={"file": ("a.wav", data)}, params={"timeline": True}).json()
+    assert [speaker["speaker"] for speaker in timeline.pop("speakers")] == ["speaker 1"] and predict.pop(
+        "speakers"
+    ) == []
+    for segment in timeline["segments"]:
+        assert segment.pop("speaker") == "speaker 1"
+    assert [segment.pop("speaker") for segment in predict["segments"]] == [None, None]
+    assert timeline == predict
 
 
 @pytest.mark.parametrize("kind", ["WAV", "webm"])  # decoded in this process, and in a child
@@ -59,9 +65,9 @@ def test_channels_and_tracks(client, recognizer, turns, kind):
     both = np.stack([turns, turns[::-1]], axis=1)
     data = file_of(both) if kind == "WAV" else media([np.repeat(both, 3, axis=0)], "webm", "libopus")
     left, right = (send(client, data, channel=channel).json() for channel in ("left", "2"))
-    assert left == recognizer.timeline(data, channel="left").to_dict()
-    assert right == recognizer.timeline(data, channel="right").to_dict() != left
-    assert send(client, data).json() == recognizer.timeline(data).to_dict()
+    assert left == recognizer.timeline(data, channel="left", speakers="auto").to_dict()
+    assert right == recognizer.timeline(data, channel="right", speakers="auto").to_dict() != left
+    assert send(client, data).json() == recognizer.timeline(data, speakers="auto").to_dict()
     assert "has 2" in problem(send(client, data, channel=3), "no_channel")
     video = media([np.repeat(handmade.tone(level), 3).astype(np.float32) for level in (0.02, 0.2)], "matroska", "flac")
     assert [send(client, video, track=n).json()["segments"][0]["emotion"] for n in (1, 2)] == ["sad", "angry"]
@@ -95,8 +101,10 @@ def test_adaptation_to_the_recording_itself_or_to_the_source():
     data = file_of(np.tile(audio.read(ROOT / "samples" / "conversation.ogg"), 2), subtype="FLOAT")
     with client_of(recognizer) as client:
         adapted, plain = send(client, data).json(), send(client, data, adapt="none").json()
-    assert adapted == recognizer.timeline(data, adapt=True).to_dict() and adapted["adapted"]["source"] > 0
-    assert plain == recognizer.timeline(data).to_dict() and plain["adapted"]["source"] == 0
+    assert (
+        adapted == recognizer.timeline(data, adapt=True, speakers="auto").to_dict() and adapted["adapted"]["source"] > 0
+    )
+    assert plain == recognizer.timeline(data, speakers="auto").to_dict() and plain["adapted"]["source"] == 0
     with client_of(recognizer, learn_source=True) as client:
         client.post("/v1/predict", files={"file": ("a.wav", data)})
         n_known = client.get("/v1/model").json()["source_clips"]
@@ -127,8 +135,13 @@ def test_options_that_are_wrong(client, params, why, path):
 
 def test_speakers_may_be_one_and_a_file_of_speakers_is_not_ignored(client):
     assert send(client, WAV, speakers="one").status_code == 200
-    for rttm in ("SPEAKER a 1 0 1 <NA> <NA> anna <NA> <NA>\n", ("a.rttm", b"")):
-        response = client.post("/v1/timeline", files={"file": ("a.wav", WAV), "rttm": rttm})
+    turns = b"SPEAKER a 1 0 1 <NA> <NA> anna <NA> <NA>\n"
+    made = client.post("/v1/timeline", files={"file": ("a.wav", WAV), "rttm": ("a.rttm", turns)}).json()
+    assert {segment["speaker"] for segment in made["segments"]} == {"anna"}
+    made = client.post("/v1/timeline", files={"file": ("a.wav", WAV), "rttm": ("a.rttm", b"")}).json()
+    assert made["segments"] == [] and made["notes"] == ["the RTTM has no turns"]
+    for rttm in (b"PNG\xff", b"no rttm"):
+        response = client.post("/v1/timeline", files={"file": ("a.wav", WAV), "rttm": ("a.rttm", rttm)})
         assert "rttm" in problem(response, "bad_request")
     large = client.post("/v1/timeline", files={"file": ("a.wav", WAV), "rttm": ("a.rttm", bytes(1_000_001))})
     assert "rttm has 1000001 bytes" in problem(large, "too_large")
@@ -174,7 +187,7 @@ def test_memory_does_not_grow_with_the_recording(recognizer):
 
 def test_arguments_of_the_recogniser():
     upload = Upload(WAV, "a.wav")
-    assert TimelineOptions().arguments(upload) == {"channel": "mix", "track": None, "speakers": "one"}
+    assert TimelineOptions().arguments(upload) == {"channel": "mix", "track": None, "speakers": "auto"}
     for given, expected in (("auto", "auto"), ("channels", "channels"), ("2", 2)):
         assert TimelineOptions(speakers=given).arguments(upload)["speakers"] == expected
     lines = "".join(
@@ -182,5 +195,5 @@ def test_arguments_of_the_recogniser():
     )
     said = replace(upload, rttm=lines.encode())
     assert TimelineOptions(speakers="auto").arguments(said)["speakers"] == (Turn("Änne", 0.5, 1.5),)
-    with pytest.raises(ConfigError, match="the field rttm: line 1 begins with 'PNG"):
+    with pytest.raises(ConfigError, match="the field rttm is not UTF-8 text"):
         TimelineOptions().arguments(replace(upload, rttm=b"PNG\xff"))

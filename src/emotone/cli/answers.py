@@ -19,6 +19,7 @@ from emotone.progress import Progress
 _IN_COMMANDS = (
     ('channel="left" and "right"', "--channel left and --channel right"),
     ('speakers="channels"', "--speakers channels"),
+    ('speakers="auto"', "--speakers auto"),
     ("a timeline shows", "'emotone timeline' shows"),
 )
 #: Steps of the progress bar for each file.

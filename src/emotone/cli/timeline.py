@@ -20,7 +20,7 @@ from emotone.cli.app import command
 from emotone.cli.profiles import Reading, check_adapt, profile_of
 from emotone.cli.recordings import recordings, source_of
 from emotone.cli.timeline_table import print_tables
-from emotone.cli.voices import check_speakers, known_voices
+from emotone.cli.voices import check_rttm, check_speakers, known_voices
 from emotone.errors import ConfigError
 from emotone.progress import Progress
 from emotone.recognition.timeline_formats import FORMATS, TimelineFormat, format_for
@@ -40,13 +40,21 @@ def _check_format(name: str) -> str:
     return name
 
 
-def _check_outputs(files: Sequence[str], *, out: Path | None, picture: Path | None, profile: Path | None) -> None:
+def _check_outputs(
+    files: Sequence[str],
+    *,
+    out: Path | None,
+    picture: Path | None,
+    profile: Path | None,
+    inputs: Iterable[str | Path | None] = (),
+) -> None:
     """Refuse, before the work begins, an output that can't be written or that replaces a file of this command."""
     if out is not None:
         format_for(str(out))
     if picture is not None and picture.suffix.lower() != ".png":
         raise typer.BadParameter(f"{picture}: the picture is a PNG file; expected a name that ends in .png")
-    taken = {os.path.realpath(file): "a recording" for file in files}
+    taken = {os.path.realpath(name): "a file that this command reads" for name in inputs if name is not None}
+    taken |= {os.path.realpath(file): "a recording" for file in files}
     for name, target in (("--out", out), ("--picture", picture), ("--save-profile", profile)):
         if target is None:
             continue
@@ -157,7 +165,8 @@ def timeline(
 
     check_adapt(adapt, source_file=source_profile)
     who = check_speakers(speakers, adapt_to=adapt_to, voices=voices)
-    _check_outputs(files, out=out, picture=picture, profile=save_profile)
+    inputs = (speakers, adapt_to, source_profile)
+    _check_outputs(files, out=out, picture=picture, profile=save_profile, inputs=inputs)
     raw_format = options.raw_format(raw, track=track)
     recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
     adapts = adapt == "auto" and recognizer.adapts
@@ -174,6 +183,7 @@ def timeline(
         is_automatic = adapts and (profile is None or not profile.adapted["source"])
         paths = recordings(files, raw=raw_format)
         _check_number(paths, format=format, has_output=out is not None or picture is not None)
+        check_rttm(who, n_recordings=len(paths))
 
         def predict_file(path: str, progress: Progress) -> Timeline:
             source = source_of(path, raw=raw_format)

@@ -38,8 +38,23 @@ def check_speakers(speakers: str | None, *, adapt_to: str | None, voices: Path |
         except ConfigError as error:
             raise typer.BadParameter(f"--speakers {chosen}: {error}") from error
     if voices is not None and chosen != AUTO and not chosen.isdecimal():
-        raise typer.BadParameter(f"--voices names speakers that are found, and --speakers is {chosen}; use auto")
+        why = f"--speakers is {chosen}" if speakers else "--adapt-to says that there is one"
+        raise typer.BadParameter(f"--voices names speakers that are found, and {why}; leave out one of the two")
     return chosen
+
+
+def check_rttm(speakers: str, *, n_recordings: int) -> None:
+    """Refuse the turns of a single recording for several recordings."""
+    from emotone.recognition.rttm import recordings_of
+    from emotone.recognition.speaker_choice import AUTO, CHANNELS, ONE
+
+    if n_recordings < 2 or speakers in (AUTO, ONE, CHANNELS) or speakers.isdecimal():
+        return
+    if len(names := recordings_of(speakers)) < 2:
+        raise ConfigError(
+            f"--speakers {speakers} has the turns of {' and '.join(names) or 'no recording'}, and there are "
+            f"{n_recordings} recordings; give one recording, or an RTTM file with the turns of each"
+        )
 
 
 def known_voices(recognizer: Recognizer, folder: Path | None, *, progress: Progress | None) -> dict[str, Voice]:
@@ -57,8 +72,11 @@ def known_voices(recognizer: Recognizer, folder: Path | None, *, progress: Progr
     if not folder.is_dir():
         raise ConfigError(f"--voices {folder}: this is no folder; expected a folder of clips for each person")
     people = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")}
-    if not people:
-        people = {Path(file).stem: Path(file) for file in recordings([str(folder)]) if isinstance(file, str)}
+    for path in sorted(folder.iterdir()):
+        if not path.exists():
+            raise ConfigError(f"--voices {path}: this link leads nowhere; remove it, or mend it")
+    clips_beside = [Path(file) for file in recordings([str(folder)]) if isinstance(file, str)]
+    people |= {path.stem: path for path in clips_beside if path.parent.resolve() == folder.resolve()}
     if not people:
         raise ConfigError(f"--voices {folder}: no recordings in it; expected a folder of clips for each person")
     voices = {}

@@ -1,7 +1,7 @@
 """The pieces of speech in a recording with a speaker on each channel, as call centres keep calls."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations, zip_longest
+from itertools import pairwise, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,17 +72,17 @@ class ChannelPieces:
 
     def overlaps(self) -> list[tuple[int, int]]:
         """Return first sample, and sample after the last, of what several people say at once."""
-        both = [
-            (max(first[0], second[0]), min(first[1], second[1]))
-            for first, second in combinations(sorted(self._found), 2)
-            if first[2] != second[2]
-        ]
-        joined: list[tuple[int, int]] = []
-        for first, last in sorted(pair for pair in both if pair[1] - pair[0] >= _SHORTEST_OVERLAP_S * SAMPLE_RATE):
-            if joined and first <= joined[-1][1]:
-                first, last = joined[-1][0], max(last, joined.pop()[1])
-            joined.append((first, last))
-        return joined
+        changes = sorted(
+            edge for first, last, _ in self._found for edge in ((first, 1), (last, -1))
+        )  # the pieces of a channel do not overlap
+        shared: list[tuple[int, int]] = []
+        n_open = 0
+        for (at, change), (following, _) in pairwise(changes):
+            n_open += change
+            if n_open > 1 and following > at:
+                begin = shared.pop()[0] if shared and shared[-1][1] == at else at
+                shared.append((begin, following))
+        return [pair for pair in shared if pair[1] - pair[0] >= _SHORTEST_OVERLAP_S * SAMPLE_RATE]
 
     @property
     def n_samples(self) -> int:

@@ -65,6 +65,8 @@ def check_voices(voices: Mapping[str, Voice], *, kind: str | None) -> None:
         raise ConfigError(
             'voices name the speakers that speakers="auto" or a number finds; set it, or leave out voices'
         )
+    if not isinstance(voices, Mapping):
+        raise ConfigError(f"voices are {voices!r:.80}; expected a dictionary, name -> Recognizer.voice(clips)")
     for name, voice in voices.items():
         if not isinstance(name, str) or not name.strip() or name == UNKNOWN:
             raise ConfigError(f"the name of a voice is {name!r:.80}; expected text, and not {UNKNOWN}")
@@ -92,16 +94,19 @@ class NamedPieces:
         return [names.get(str(speaker), speaker) for speaker in self._pieces.speakers()]
 
     def _names(self) -> dict[str, str]:
-        """Return found speaker -> name, the most similar pairs first; a name may be that of several."""
-        result = {}
-        for speaker, embedding in self._pieces.voices().items():
-            similar = {
-                name: float(embedding @ voice.embedding / np.linalg.norm(embedding) / np.linalg.norm(voice.embedding))
-                for name, voice in self._voices.items()
-            }
-            best = max(similar, key=lambda name: similar[name])
-            if similar[best] >= _SAME_VOICE:
-                result[speaker] = best
+        """Return found speaker -> name, the most similar pairs first; a name is that of one speaker."""
+        similar = {
+            (speaker, name): float(
+                embedding @ voice.embedding / np.linalg.norm(embedding) / np.linalg.norm(voice.embedding)
+            )
+            for speaker, embedding in self._pieces.voices().items()
+            for name, voice in self._voices.items()
+        }
+        result: dict[str, str] = {}
+        for speaker, name in sorted(similar, key=lambda pair: -similar[pair]):
+            is_free = speaker not in result and name not in result.values()
+            if is_free and similar[speaker, name] >= _SAME_VOICE:
+                result[speaker] = name
         return result
 
     def overlaps(self) -> list[tuple[int, int]]:

@@ -21,8 +21,8 @@ Labels = NDArray[np.int64]
 
 #: Sound that is held until its speakers are found apart.
 _HELD_S = 600.0
-#: Turns of RTTM are split at this length, as speech that is detected.
-_LONGEST_S = 30.0
+#: Samples at which turns of RTTM are split, as speech that is detected.
+_LONGEST = 30 * SAMPLE_RATE
 #: A turn begins at the softest moment within this much of where the voice changes.
 _AROUND_S, _FRAME_S = 0.3, 0.02
 
@@ -219,15 +219,17 @@ class TurnPieces:
         self._names: list[str | None] = []
 
     def __iter__(self) -> Iterator[Piece]:
-        waiting = list(self._turns[::-1])
+        waiting = self._turns[::-1]
         for block in self._blocks:
             self.envelope.push(block)
             self._kept.append(block)
-            while waiting and waiting[-1][1] <= self.n_samples:
-                yield self._piece(*waiting.pop())
+            while waiting and min(waiting[-1][1], waiting[-1][0] + _LONGEST) <= self.n_samples:
+                first, last, name = waiting.pop()
+                if last - first > _LONGEST:
+                    waiting.append((first + _LONGEST, last, name))
+                yield self._piece(first, min(last, first + _LONGEST), name)
             self._kept.drop_before(min(waiting[-1][0], self.n_samples) if waiting else self.n_samples)
-        while waiting:
-            first, last, name = waiting.pop()
+        for first, last, name in waiting[::-1]:
             if first < self.n_samples:
                 yield self._piece(first, min(last, self.n_samples), name)
 
@@ -250,28 +252,24 @@ class TurnPieces:
 
 
 def _apart(turns: Sequence[Turn]) -> tuple[list[tuple[int, int, str]], list[tuple[int, int]]]:
-    """Return the parts of turns in which a single person speaks, and the others, in samples."""
-    moments = sorted({round(time * SAMPLE_RATE) for turn in turns for time in (turn.start_s, turn.end_s)})
+    """Return the parts of turns in which a single person speaks, and the others, in samples and in order of time."""
+    edges: dict[int, list[tuple[str, int]]] = {}
+    for turn in turns:
+        edges.setdefault(round(turn.start_s * SAMPLE_RATE), []).append((turn.speaker, 1))
+        edges.setdefault(round(turn.end_s * SAMPLE_RATE), []).append((turn.speaker, -1))
     alone: list[tuple[int, int, str]] = []
     together: list[tuple[int, int]] = []
-    open_turns = sorted(turns, key=lambda turn: turn.start_s, reverse=True)
-    active: list[Turn] = []
-    for first, last in pairwise(moments):
-        while open_turns and round(open_turns[-1].start_s * SAMPLE_RATE) <= first:
-            active.append(open_turns.pop())
-        active = [turn for turn in active if round(turn.end_s * SAMPLE_RATE) > first]
-        names = {turn.speaker for turn in active}
-        if len(names) > 1:
-            if together and together[-1][1] == first:
-                first = together.pop()[0]
-            together.append((first, last))
-        for name in names if len(names) == 1 else ():
+    n_open: dict[str, int] = {}
+    for first, last in pairwise(sorted(edges)):
+        for name, change in edges[first]:
+            n_open[name] = n_open.get(name, 0) + change
+            if not n_open[name]:
+                del n_open[name]
+        if len(n_open) > 1:
+            begin = together.pop()[0] if together and together[-1][1] == first else first
+            together.append((begin, last))
+        elif n_open:
+            (name,) = n_open
             is_same = alone and alone[-1][1:] == (first, name)
-            if is_same and last - alone[-1][0] <= _LONGEST_S * SAMPLE_RATE:
-                first = alone.pop()[0]
-            alone += [(at, min(at + round(_LONGEST_S * SAMPLE_RATE), last), name) for at in _steps(first, last)]
+            alone.append((alone.pop()[0] if is_same else first, last, name))
     return alone, together
-
-
-def _steps(first: int, last: int) -> range:
-    return range(first, last, round(_LONGEST_S * SAMPLE_RATE))

@@ -20,6 +20,10 @@ TIMELINE_NOTE = (
     "the recording is longer than {:g} s: this is the mean over its speech; a timeline shows how the emotion changes"
 )
 CHANNELS_NOTE = 'the two channels seem to hold different people: predict each with channel="left" and "right"'
+CROSSTALK_NOTE = (
+    "the channels hold much of the same sound: they are not one for each speaker, or pick up each other loudly; try "
+    'speakers="auto"'
+)
 SPEAKERS_NOTE = 'the two channels seem to hold different people: speakers="channels" keeps them apart'
 
 

@@ -36,6 +36,7 @@ def timeline_of(
     model = parts.model
     check_switch("adapt", adapt)
     choice = choice_of(speakers, recording=file_of(source))
+    voices = voices or {}
     check_voices(voices, kind=choice.kind)
     if profile is not None or adapt:
         model.check_profile(profile)

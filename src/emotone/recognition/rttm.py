@@ -101,15 +101,12 @@ def read(path: str | os.PathLike[str], *, recording: str = "") -> tuple[Turn, ..
     ConfigError
         The file can't be read, is not UTF-8 or not RTTM, or has several recordings and not this one.
     """
-    try:
-        text = files.read_regular(Path(path)).decode("utf-8-sig")
-    except OSError as error:
-        raise ConfigError(f"{path} can't be read ({error}); give an RTTM file") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            f"{path} is not UTF-8 text (byte {error.start}); expected RTTM, a text format: save the file as UTF-8"
-        ) from error
-    return parse(text, recording=recording, where=os.fspath(path))
+    return parse(_text(path), recording=recording, where=os.fspath(path))
+
+
+def recordings_of(path: str | os.PathLike[str]) -> list[str]:
+    """Return the names of the recordings in an RTTM file; the errors are those of `read`."""
+    return list(dict.fromkeys(file for file, _ in _records(_text(path), os.fspath(path))))
 
 
 def parse(text: str, *, recording: str = "", where: str = "the RTTM") -> tuple[Turn, ...]:
@@ -142,6 +139,18 @@ def parse(text: str, *, recording: str = "", where: str = "the RTTM") -> tuple[T
         recordings.setdefault(file, []).append(turn)
     turns = [turn for turn in _chosen(recordings, recording, where) if turn.end_s > turn.start_s]
     return tuple(sorted(turns, key=lambda turn: (turn.start_s, turn.end_s, turn.speaker)))
+
+
+def _text(path: str | os.PathLike[str]) -> str:
+    """Return the content of an RTTM file."""
+    try:
+        return files.read_regular(Path(path)).decode("utf-8-sig")
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read ({error}); give an RTTM file") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            f"{path} is not UTF-8 text (byte {error.start}); expected RTTM, a text format: save the file as UTF-8"
+        ) from error
 
 
 def _records(text: str, where: str) -> Iterator[tuple[str, Turn]]:

@@ -1,8 +1,10 @@
 """Which speakers a timeline has: none, one, found ones, one a channel, or those of an RTTM file."""
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator, Sequence
+from numbers import Integral
 from typing import Any, NamedTuple, TypeAlias
 
 from emotone import audio
@@ -16,7 +18,7 @@ from emotone.recognition.arguments import open_checked
 from emotone.recognition.channel_pieces import ChannelPieces
 from emotone.recognition.diarization import check_number
 from emotone.recognition.pieces import DetectedPieces, FoundPieces, Pieces, TurnPieces
-from emotone.recognition.prediction import SPEAKERS_NOTE
+from emotone.recognition.prediction import CROSSTALK_NOTE, SPEAKERS_NOTE
 from emotone.recognition.rttm import Turn
 from emotone.recognition.speaker_names import MAX_SPEAKERS, ONLY, names_of_channels
 from emotone.recognition.timeline import TimelineSettings
@@ -24,7 +26,9 @@ from emotone.recognition.windows import SpeechReader, blocks_with_progress
 
 #: "auto", "one", "channels", a number, the path of an RTTM file, or turns.
 Speakers: TypeAlias = str | int | os.PathLike[str] | Sequence[Turn]
-AUTO, ONE, CHANNELS = "auto", "one", "channels"
+AUTO, ONE, CHANNELS, TURNS = "auto", "one", "channels", "turns"
+#: Where several speak in more of a recording than this share, its channels seem to hold the same voices.
+_MUCH_OVERLAP = 0.3
 
 
 class Choice(NamedTuple):
@@ -64,15 +68,19 @@ def choice_of(speakers: Speakers | None, *, recording: str = "") -> Choice:
         return Choice(None if speakers is None else str(speakers))
     if isinstance(speakers, str) and speakers.strip().isdecimal():
         speakers = int(speakers)
-    if isinstance(speakers, int) and not isinstance(speakers, bool):
-        check_number(speakers)
-        return Choice(AUTO, speakers)
+    if isinstance(speakers, Integral) and not isinstance(speakers, bool):
+        check_number(int(speakers))
+        return Choice(AUTO, int(speakers))
     if isinstance(speakers, str | os.PathLike):
         if not os.path.exists(speakers) and not os.fspath(speakers).lower().endswith(".rttm"):
             raise _unknown(speakers)
-        return Choice("turns", turns=rttm.read(speakers, recording=recording))
-    if isinstance(speakers, Sequence) and speakers and all(isinstance(turn, Turn) for turn in speakers):
-        return Choice("turns", turns=tuple(turn for turn in speakers if isinstance(turn, Turn)))
+        return Choice(TURNS, turns=rttm.read(speakers, recording=recording))
+    if isinstance(speakers, Sequence) and all(isinstance(turn, Turn) for turn in speakers):
+        turns = tuple(turn for turn in speakers if isinstance(turn, Turn))
+        for turn in turns:
+            if not 0 <= turn.start_s < turn.end_s < math.inf:
+                raise ConfigError(f"{turn} is no turn; expected seconds with 0 <= start_s < end_s")
+        return Choice(TURNS, turns=turns)
     raise _unknown(speakers)
 
 
@@ -91,14 +99,28 @@ class Opened(NamedTuple):
 
 
 class Notes:
-    """Sentences on a recording that is being read."""
+    """Sentences on a recording that was read."""
 
-    def __init__(self, recording: audio.Recording, kind: str | None) -> None:
-        self._recording, self._kind = recording, kind
+    def __init__(self, recording: audio.Recording, choice: Choice, pieces: Pieces) -> None:
+        self._recording, self._choice, self._pieces = recording, choice, pieces
 
     def __call__(self) -> tuple[str, ...]:
         """Return the sentences."""
-        return (SPEAKERS_NOTE,) if self._kind != CHANNELS and self._recording.has_two_people else ()
+        if self._choice.kind == CHANNELS:
+            overlap_s = sum(last - first for first, last in self._pieces.overlaps()) / audio.SAMPLE_RATE
+            is_shared = overlap_s > _MUCH_OVERLAP * self._recording.n_samples / audio.SAMPLE_RATE
+            return (CROSSTALK_NOTE,) if is_shared else ()
+        notes: tuple[str, ...] = (SPEAKERS_NOTE,) if self._recording.has_two_people else ()
+        missing = sorted({turn.speaker for turn in self._choice.turns} - set(self._pieces.speakers()))
+        if missing:
+            names = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+            notes += (f"no turn in which they speak alone: {names}",)
+        elif self._choice.kind == TURNS and not self._choice.turns:
+            notes += ("the RTTM has no turns",)
+        n_found = len(set(self._pieces.speakers()))
+        if self._choice.n_speakers is not None and 0 < n_found < self._choice.n_speakers:
+            notes += (f"only {n_found} of {self._choice.n_speakers} speakers could be found",)
+        return notes
 
 
 @contextlib.contextmanager
@@ -134,12 +156,13 @@ def opened(
                 blocks_with_progress(each, progress if number == 0 else None) for number, each in enumerate(recordings)
             ]
             readers = [SpeechReader([], SpeechDetector(settings.vad, gate=gate)) for _ in names]
-            yield Opened(ChannelPieces(blocks, readers, names), Notes(recordings[0], choice.kind))
+            call = ChannelPieces(blocks, readers, names)
+            yield Opened(call, Notes(recordings[0], choice, call))
             return
         recording = stack.enter_context(open_checked(source, channel=channel, track=track))
         sound = blocks_with_progress(recording, progress)
         pieces: Pieces
-        if choice.kind == "turns":
+        if choice.kind == TURNS:
             pieces = TurnPieces(sound, choice.turns)
         else:
             reader = SpeechReader(sound, SpeechDetector(settings.vad, gate=gate))
@@ -147,7 +170,7 @@ def opened(
                 pieces = FoundPieces(reader, n_speakers=choice.n_speakers)
             else:
                 pieces = DetectedPieces(reader, speaker=ONLY if choice.kind == ONE else None)
-        yield Opened(pieces, Notes(recording, choice.kind))
+        yield Opened(pieces, Notes(recording, choice, pieces))
 
 
 def _reopenable(source: AudioSource) -> AudioSource:

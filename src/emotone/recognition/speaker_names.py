@@ -30,7 +30,8 @@ def names_of_channels(n_channels: int) -> list[str]:
     """
     if not 2 <= n_channels <= MAX_SPEAKERS:
         raise ConfigError(
-            f"speakers is channels, and the number of channels is {n_channels}; expected 2 to {MAX_SPEAKERS}: use auto"
+            f"speakers is channels, and the number of channels is {n_channels}; expected 2 to {MAX_SPEAKERS}: "
+            "choose another way to find speakers"
         )
     return ["left", "right"] if n_channels == 2 else [f"channel {number + 1}" for number in range(n_channels)]
 

@@ -62,13 +62,13 @@ def summaries(
     Parameters
     ----------
     segments
-        In order of time; those without a speaker are left out.
+        In order of time; those without a speaker and those that are no speech are left out.
     duration_s
         Duration of the recording.
     adapted_s
         Name -> seconds of speech that the answers are adapted to.
     """
-    named = [segment for segment in segments if segment.speaker is not None]
+    named = [segment for segment in segments if segment.speaker is not None and segment.is_speech]
     total_s = sum(segment.end_s - segment.start_s for segment in named)
     edges = [part * duration_s / N_PARTS for part in range(N_PARTS)] + [float("inf")]
     speakers = []

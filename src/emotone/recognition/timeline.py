@@ -97,8 +97,12 @@ class Timeline:
 
     @property
     def spoken_s(self) -> float:
-        """Total duration of the segments, seconds."""
-        return sum(segment.end_s - segment.start_s for segment in self.segments)
+        """Seconds that segments cover; where several speakers have one at once, they count once."""
+        total, until = 0.0, 0.0
+        for segment in self.segments:
+            total += max(0.0, segment.end_s - max(segment.start_s, until))
+            until = max(until, segment.end_s)
+        return total
 
     def shares(self) -> dict[str, float]:
         """Return label -> share of the speech, in [0, 1], the largest first; empty without speech."""

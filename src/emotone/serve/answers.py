@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from emotone import audio
 from emotone.audio import Channel, isolated
 from emotone.errors import AudioError, FeatureError, SelectionError, SilenceError
-from emotone.recognition.prediction import CHANNELS_NOTE, Prediction
+from emotone.recognition.prediction import CHANNELS_NOTE, SPEAKERS_NOTE, Prediction
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.timeline import Timeline
 from emotone.serve.own_source import OwnSource
@@ -46,7 +46,8 @@ class Sound:
 
     def with_note(self, result: _Result) -> _Result:
         """Return a result of these samples with the note on the channels, which the recognizer does not see."""
-        return replace(result, notes=(*result.notes, CHANNELS_NOTE)) if self.has_two_people else result
+        note = SPEAKERS_NOTE if isinstance(result, Timeline) else CHANNELS_NOTE
+        return replace(result, notes=(*result.notes, note)) if self.has_two_people else result
 
 
 def predict_json(

@@ -149,7 +149,7 @@ Format = Annotated[
 
 
 def timeline_options(
-    channel: Channel = "mix", track: Track = None, adapt: _TimelineAdapt = "auto", speakers: _Speakers = "one"
+    channel: Channel = "mix", track: Track = None, adapt: _TimelineAdapt = "auto", speakers: _Speakers = "auto"
 ) -> TimelineOptions:
     """Return the options of a timeline in a request's query."""
     return TimelineOptions(channel, track, adapts=adapt == "auto", adapts_to_itself=adapt == "auto", speakers=speakers)

@@ -46,7 +46,7 @@ class TimelineOptions:
     track: int | None = None
     adapts: bool = True
     adapts_to_itself: bool = True
-    speakers: str = "one"
+    speakers: str = "auto"
 
     def arguments(self, upload: Upload) -> dict[str, Any]:
         """Return arguments of `Recognizer.timeline`; an RTTM file in the upload takes the place of ``speakers``.
@@ -58,9 +58,16 @@ class TimelineOptions:
         """
         chosen = {"channel": self.channel, "track": self.track}
         if upload.rttm is not None:
-            text = upload.rttm.decode("utf-8-sig", "replace")
+            text = _decoded(upload.rttm)
             return chosen | {"speakers": rttm.parse(text, recording=upload.name, where="the field rttm")}
         return chosen | {"speakers": int(self.speakers) if self.speakers.isdecimal() else self.speakers}
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"the field rttm is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
 
 
 def timeline_of(
