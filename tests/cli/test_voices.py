@@ -92,3 +92,17 @@ def test_a_person_without_clips_or_without_speech_is_an_error(conversation, peop
     write_wav(people / "Nobody" / "silent.wav", np.zeros(2 * RATE, np.float32))
     result = run("timeline", conversation, "--voices", people)
     assert result.exit_code == 1 and "there is no speech in the clips" in " ".join(result.stderr.split())
+
+
+def test_an_rttm_of_one_recording_is_not_for_several_and_is_not_replaced(conversation, tmp_path):
+    turns = tmp_path / "talk.rttm"
+    turns.write_text("SPEAKER talk 1 0.2 3 <NA> <NA> Anna <NA> <NA>\n")
+    other = shutil.copy(conversation, tmp_path / "other.wav")
+    result = run("timeline", conversation, other, "--speakers", turns)
+    assert result.exit_code == 1 and "has the turns of talk, and there are 2 recordings" in " ".join(
+        result.stderr.split()
+    )
+    result = run("timeline", conversation, "--speakers", turns, "--out", turns)
+    said = " ".join(result.output.replace("│", " ").split())
+    assert result.exit_code == 2 and "which is a file that this command reads" in said
+    assert turns.read_text().startswith("SPEAKER talk")

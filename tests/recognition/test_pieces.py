@@ -166,3 +166,11 @@ def test_hours_need_little_more_memory_than_minutes(monkeypatch):
 
     short, long = peak(8), peak(24)
     assert long < short + 16 * 60 * 6_500  # 6.5 kB a second; the sound itself has 64
+
+
+def test_turns_without_end_and_very_many_turns_take_no_memory_and_time():
+    parts, made = given(np.zeros(10 * RATE, np.float32), ("A", 1.0, 1e12))
+    assert parts == [(1.0, 9.0)] and made.n_samples == 10 * RATE
+    many = [(f"s{n}", n / 10_000, 1.0 + n / 10_000) for n in range(20_000)]
+    parts, made = given(np.zeros(RATE, np.float32), *many)
+    assert made.overlaps() == [(round(0.0001 * RATE), RATE)]

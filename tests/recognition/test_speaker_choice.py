@@ -147,3 +147,14 @@ def test_a_profile_of_one_speaker_is_refused_for_several(tmp_path):
     with pytest.raises(ConfigError, match="the profile is that of one speaker, and several are looked for"):
         adaptive.timeline((call(), RATE), profile=profile, speakers="auto")
     assert adaptive.timeline((call(), RATE), profile=profile, speakers="one").adapted["speaker"] == 1
+
+
+def test_notes_say_what_could_not_be_used(recognizer):
+    sound = (call()[:, 0], RATE)
+    turns = [Turn("Anna", 0.5, 3.0), Turn("Ben", 1.0, 2.0), Turn("Eve", 50.0, 60.0)]
+    assert recognizer.timeline(sound, speakers=turns).notes == ("no turn in which they speak alone: Ben, Eve",)
+    assert recognizer.timeline(sound, speakers=[]).notes == ("the RTTM has no turns",)
+    assert recognizer.timeline(sound, speakers=20).notes[0].startswith("only ")
+    same = np.repeat(call()[:, :1], 2, axis=1)
+    (note,) = recognizer.timeline((np.tile(same[: 5 * RATE], (3, 1)), RATE), speakers="channels").notes
+    assert "the channels hold much of the same sound" in note

@@ -256,6 +256,8 @@ def test_schemathesis_takes_the_answers_for_what_the_schema_says(schema, path, s
     def ask(case):
         for name in ("channel", "track"):  # the recording need not have what they name
             (case.query or {}).pop(name, None)
+        if (case.query or {}).get("speakers") == "channels":  # it has one channel
+            case.query["speakers"] = "one"
         response = case.call()
         case.validate_response(response, checks=all_checks)
         statuses.append(response.status_code)

@@ -197,3 +197,8 @@ def test_arguments_of_the_recogniser():
     assert TimelineOptions(speakers="auto").arguments(said)["speakers"] == (Turn("Änne", 0.5, 1.5),)
     with pytest.raises(ConfigError, match="the field rttm is not UTF-8 text"):
         TimelineOptions().arguments(replace(upload, rttm=b"PNG\xff"))
+
+
+def test_a_recording_of_one_channel_has_no_speakers_on_channels(client):
+    detail = problem(send(client, WAV, name="call.wav", speakers="channels"), "bad_request")
+    assert detail.startswith("call.wav: speakers is channels, and the number of channels is 1")

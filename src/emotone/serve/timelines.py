@@ -134,7 +134,8 @@ def _problems(upload: Upload, deadline: Deadline) -> Iterator[None]:
         try:
             yield
         except ConfigError as error:
-            raise ProblemError("bad_request", str(error)) from error
+            detail = str(error).replace(f"the {len(upload.data)} bytes given", upload.name, 1)
+            raise ProblemError("bad_request", detail) from error
         except AudioError:
             deadline.check()  # the decoder was stopped
             raise
