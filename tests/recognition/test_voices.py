@@ -75,3 +75,26 @@ def test_projection_is_saved_and_the_packages_is_read(tmp_path):
     with np.load(tmp_path / "p.npz", allow_pickle=False) as stored:
         np.testing.assert_allclose(stored["matrix"], projection.matrix, rtol=1e-6)
     assert voices.ENCODER.stat().st_size < 1_700_000
+
+
+@pytest.mark.corpus
+def test_embeddings_are_those_of_the_encoder_in_torch(data):
+    """A second implementation: librosa's mel spectrogram and torch's LSTM, with the weights as they were published."""
+    import librosa
+    import torch
+
+    path = data.parent / "weights" / "ge2e-speaker-encoder-fp16.npz"
+    if not path.exists():
+        pytest.skip("the published weights are not there")
+    with np.load(path) as stored:
+        weights = {name: torch.from_numpy(stored[name].astype(np.float32)) for name in stored.files}
+    lstm = torch.nn.LSTM(40, 256, num_layers=3, batch_first=True)
+    lstm.load_state_dict({name.removeprefix("lstm."): value for name, value in weights.items() if "lstm" in name})
+    samples = clip("man_plain.wav")
+    samples = samples * max(1.0, 10 ** (-30 / 20) / float(np.sqrt(np.mean(samples**2))))
+    mel = librosa.feature.melspectrogram(y=samples, sr=16_000, n_fft=400, hop_length=160, n_mels=40).T
+    first = torch.from_numpy(mel[None, :160].astype(np.float32))
+    with torch.no_grad():
+        state = lstm(first)[1][0][-1]
+        expected = torch.relu(state @ weights["linear.weight"].T + weights["linear.bias"])[0].numpy()
+    assert cosine(voices.encoder()(samples)[1][0], expected) > 0.99
