@@ -97,4 +97,4 @@ def test_embeddings_are_those_of_the_encoder_in_torch(data):
     with torch.no_grad():
         state = lstm(first)[1][0][-1]
         expected = torch.relu(state @ weights["linear.weight"].T + weights["linear.bias"])[0].numpy()
-    assert cosine(voices.encoder()(samples)[1][0], expected) > 0.99
+    assert cosine(voices.encoder()(samples)[1][0], expected) > 0.98  # with weights of eight bits; exact ones give 1.0
