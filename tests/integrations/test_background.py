@@ -206,7 +206,7 @@ def test_after_shutdown_nothing_is_taken_and_the_thread_ends(recognizer) -> None
         return answers
 
     assert len(asyncio.run(stopped())) == 1
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("emotone")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("emotone-background")]
 
 
 def test_arguments_are_checked_at_once(recognizer, tmp_path) -> None:

@@ -181,7 +181,7 @@ class BackgroundStreams:
         self._waiting_s: dict[Voice, float] = {}
         self._arrived = asyncio.Event()
         self._closed = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="emotone")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="emotone-background")
 
     @property
     def profiles(self) -> dict[Voice, Profile]:
