@@ -88,7 +88,7 @@ def test_the_model_runs_on_another_thread() -> None:
     streams = BackgroundStreams(Watched(), backlog_s=60)
     push(streams, ANNA, spoken())
     assert len(answered(streams)) > 4
-    assert Watched.threads == {"emotone_0"}
+    assert Watched.threads == {"emotone-background_0"}
 
 
 def test_a_new_format_ends_the_utterance_and_the_time_goes_on(recognizer) -> None:

@@ -65,7 +65,7 @@ def emotions(frames: list) -> list:
 
 def running_threads(*, timeout_s: float) -> list[threading.Thread]:
     """Threads of processors that do not end within a time."""
-    threads = [thread for thread in threading.enumerate() if thread.name.startswith("emotone")]
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("emotone-background")]
     for thread in threads:
         thread.join(timeout_s)
     return [thread for thread in threads if thread.is_alive()]
