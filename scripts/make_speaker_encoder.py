@@ -38,6 +38,29 @@ def _eight_bits(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[
     return np.round(weight / scale[:, None]).astype(np.int8), scale
 
 
+def _layer(
+    arrays: dict[str, NDArray[Any]], layer: int, *, is_exact: bool
+) -> tuple[list[onnx.NodeProto], dict[str, NDArray[Any]]]:
+    """Return the nodes and constants of a layer of the LSTM."""
+    nodes: list[onnx.NodeProto] = []
+    constants: dict[str, NDArray[Any]] = {}
+    bias = [_as_onnx(arrays[f"lstm.bias_{side}_l{layer}"]) for side in ("ih", "hh")]
+    for name, side in (("w", "ih"), ("r", "hh")):
+        constants[f"{name}_{layer}"] = _as_onnx(arrays[f"lstm.weight_{side}_l{layer}"])[None]
+    constants[f"b_{layer}"] = np.concatenate(bias)[None]
+    if layer == 0 and not is_exact:
+        for name in ("w_0", "r_0"):
+            weight, scale = _eight_bits(constants.pop(name))
+            constants |= {f"small_{name}": weight, f"scale_{name}": scale}
+            names = [f"small_{name}", f"scale_{name}"]
+            nodes.append(helper.make_node("DequantizeLinear", names, [name], axis=1))
+    inputs = [f"sequence_{layer}", f"w_{layer}", f"r_{layer}", f"b_{layer}"]
+    outputs = [f"all_{layer}", f"last_{layer}"]
+    nodes.append(helper.make_node("LSTM", inputs, outputs, hidden_size=WIDTH, name=f"lstm_{layer}"))
+    nodes.append(helper.make_node("Squeeze", [f"all_{layer}", "last_axis"], [f"sequence_{layer + 1}"]))
+    return nodes, constants
+
+
 def model(arrays: dict[str, NDArray[Any]], *, is_exact: bool = False) -> onnx.ModelProto:
     """Return the graph.
 
@@ -60,23 +83,8 @@ def model(arrays: dict[str, NDArray[Any]], *, is_exact: bool = False) -> onnx.Mo
         helper.make_node("Transpose", ["windows"], ["sequence_0"], perm=[1, 0, 2]),
     ]
     for layer in range(_N_LAYERS):
-        bias = [_as_onnx(arrays[f"lstm.bias_{side}_l{layer}"]) for side in ("ih", "hh")]
-        for name, side in (("w", "ih"), ("r", "hh")):
-            constants[f"{name}_{layer}"] = _as_onnx(arrays[f"lstm.weight_{side}_l{layer}"])[None]
-        constants[f"b_{layer}"] = np.concatenate(bias)[None]
-        if layer == 0 and not is_exact:
-            for name in ("w_0", "r_0"):
-                weight, scale = _eight_bits(constants.pop(name))
-                constants |= {f"small_{name}": weight, f"scale_{name}": scale}
-                names = [f"small_{name}", f"scale_{name}"]
-                nodes.append(helper.make_node("DequantizeLinear", names, [name], axis=1))
-        inputs = [f"sequence_{layer}", f"w_{layer}", f"r_{layer}", f"b_{layer}"]
-        nodes += [
-            helper.make_node(
-                "LSTM", inputs, [f"all_{layer}", f"last_{layer}"], hidden_size=WIDTH, name=f"lstm_{layer}"
-            ),
-            helper.make_node("Squeeze", [f"all_{layer}", "last_axis"], [f"sequence_{layer + 1}"]),
-        ]
+        new_nodes, own = _layer(arrays, layer, is_exact=is_exact)
+        nodes, constants = nodes + new_nodes, constants | own
     nodes += [
         helper.make_node("Squeeze", [f"last_{_N_LAYERS - 1}", "zero_axis"], ["state"]),
         helper.make_node("Cast", ["half_weight"], ["linear_weight"], to=TensorProto.FLOAT),
