@@ -305,7 +305,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds the corpora")
     parser.add_argument("--out", type=Path, default=Path("runs/conversations"), help="where models are kept")
     parser.add_argument(
-        "--number", type=int, default=3, help="conversations of each corpus, number of voices and share"
+        "--number", type=int, default=2, help="conversations of each corpus, number of voices and share"
     )
     parser.add_argument("--corpora", default=",".join(CORPORA), help="corpora, with commas")
     parser.add_argument("--page", type=Path, help="write the tables into this page, docs/results.md")

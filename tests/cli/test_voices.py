@@ -76,6 +76,8 @@ def test_the_table_names_the_speakers_of_a_conversation_only(conversation):
         (["--speakers", "0"], "the number of speakers is 0; expected 1 to 20"),
         (["--speakers", "one", "--voices", "."], "--voices names speakers that are found, and --speakers is one"),
         (["--voices", "nowhere"], "this is no folder"),
+        (["--adapt-to", "x.wav", "--speakers", "2"], "--adapt-to says that there is one speaker, and --speakers is 2"),
+        (["--adapt-to", "x.wav", "--voices", "."], "and --adapt-to says that there is one; leave out"),
         (["--speakers", "channels"], "the number of channels is 1"),
     ],
 )

@@ -51,7 +51,8 @@ def test_a_person_who_is_not_in_the_recording_names_nobody(recognizer, voices, c
         ({"speakers": None}, 'speakers="auto" or a number finds'),
         ({"speakers": "channels"}, "or leave out voices"),
         ({"voices": {"": None}}, "the name of a voice is ''"),
-        ({"voices": {"unknown": None}}, "and not unknown"),
+        ({"voices": {"unknown": None}}, "neither unknown nor speaker 1"),
+        ({"voices": {"speaker 2": None}}, "the name of a voice is 'speaker 2'"),
         ({"voices": {"Anna": "anna.wav"}}, "expected a Voice, see Recognizer.voice"),
     ],
 )

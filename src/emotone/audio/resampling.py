@@ -96,6 +96,48 @@ def _mono(
         )
 
 
+class ChunkReader:
+    """From chunks of a live source to samples, in which a chunk of bytes may end within a sample.
+
+    Parameters
+    ----------
+    channels
+        Number of channels: interleaved, or the second axis of an array.
+    """
+
+    def __init__(self, channels: int) -> None:
+        self.channels = channels
+        self._bytes = b""
+
+    def read(self, chunk: bytes | bytearray | memoryview | npt.NDArray[Any]) -> Waveform:
+        """Return (n, channels) float32 of 16-bit little-endian PCM, or of floating point or int16.
+
+        Raises
+        ------
+        AudioError
+            The chunk has another type or shape, or a value that is not finite.
+        """
+        if isinstance(chunk, bytes | bytearray | memoryview):
+            whole = self._bytes + bytes(chunk)
+            end = len(whole) - len(whole) % (2 * self.channels)
+            self._bytes = whole[end:]
+            return np.frombuffer(whole[:end], "<i2").reshape(-1, self.channels).astype(np.float32) / 32768.0
+        array = np.asarray(chunk)
+        if array.ndim == 1 and self.channels == 1:
+            array = array[:, None]
+        if array.ndim != 2 or array.shape[1] != self.channels:
+            raise AudioError(f"a chunk has the shape {array.shape}; expected (n, {self.channels}), a row per sample")
+        if array.dtype == np.int16:
+            return array.astype(np.float32) / 32768.0
+        if array.dtype.kind != "f":
+            raise AudioError(f"a chunk is of {array.dtype}; expected floating point in [-1, 1], int16, or bytes of it")
+        with np.errstate(over="ignore"):
+            samples = array.astype(np.float32)
+        if len(samples) and not peak_of(samples) <= _LARGEST:
+            raise AudioError("a chunk has numbers that are not finite; expected floating point in [-1, 1]")
+        return samples
+
+
 class LiveResampler:
     """From chunks of a live source to 16 kHz mono; chunk boundaries do not change the result.
 
@@ -121,7 +163,7 @@ class LiveResampler:
             raise AudioError(f"there are {channels!r} channels; expected a whole number from 1 to 32")
         self.rate, self.channels = rate, channels
         self._block = max(1, rate // 50)
-        self._bytes = b""
+        self._chunks = ChunkReader(channels)
         self._rest = np.zeros((0, channels), np.float32)
         self._downmix = Downmix(n_channels=channels)
         self._resampler = (
@@ -130,7 +172,7 @@ class LiveResampler:
 
     def push(self, chunk: bytes | bytearray | memoryview | npt.NDArray[Any]) -> Waveform:
         """Resample a chunk, 16-bit little-endian PCM or floating point or int16 (n,) or (n, channels): (m,) float32."""
-        waiting = np.concatenate([self._rest, self._samples(chunk)])
+        waiting = np.concatenate([self._rest, self._chunks.read(chunk)])
         whole = len(waiting) - len(waiting) % self._block
         pieces = [self._resampled(waiting[at : at + self._block]) for at in range(0, whole, self._block)]
         self._rest = waiting[whole:].copy()
@@ -147,24 +189,3 @@ class LiveResampler:
     def _resampled(self, block: Waveform) -> Waveform:
         mono = np.ascontiguousarray(self._downmix(block))
         return mono if self._resampler is None else np.asarray(self._resampler.resample_chunk(mono), np.float32)
-
-    def _samples(self, chunk: bytes | bytearray | memoryview | npt.NDArray[Any]) -> Waveform:
-        if isinstance(chunk, bytes | bytearray | memoryview):
-            whole = self._bytes + bytes(chunk)
-            end = len(whole) - len(whole) % (2 * self.channels)
-            self._bytes = whole[end:]
-            return np.frombuffer(whole[:end], "<i2").reshape(-1, self.channels).astype(np.float32) / 32768.0
-        array = np.asarray(chunk)
-        if array.ndim == 1 and self.channels == 1:
-            array = array[:, None]
-        if array.ndim != 2 or array.shape[1] != self.channels:
-            raise AudioError(f"a chunk has the shape {array.shape}; expected (n, {self.channels}), a row per sample")
-        if array.dtype == np.int16:
-            return array.astype(np.float32) / 32768.0
-        if array.dtype.kind != "f":
-            raise AudioError(f"a chunk is of {array.dtype}; expected floating point in [-1, 1], int16, or bytes of it")
-        with np.errstate(over="ignore"):
-            samples = array.astype(np.float32)
-        if len(samples) and not peak_of(samples) <= _LARGEST:
-            raise AudioError("a chunk has numbers that are not finite; expected floating point in [-1, 1]")
-        return samples

@@ -37,6 +37,10 @@ def check_speakers(speakers: str | None, *, adapt_to: str | None, voices: Path |
             choice_of(chosen)
         except ConfigError as error:
             raise typer.BadParameter(f"--speakers {chosen}: {error}") from error
+    if adapt_to is not None and chosen != ONE:
+        raise typer.BadParameter(
+            f"--adapt-to says that there is one speaker, and --speakers is {chosen}; leave out one of the two"
+        )
     if voices is not None and chosen != AUTO and not chosen.isdecimal():
         why = f"--speakers is {chosen}" if speakers else "--adapt-to says that there is one"
         raise typer.BadParameter(f"--voices names speakers that are found, and {why}; leave out one of the two")

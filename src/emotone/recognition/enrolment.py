@@ -1,5 +1,6 @@
 """Name the speakers of a recording after people whose clips are known."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -12,7 +13,7 @@ from emotone.audio.speech_detector import Gate, SpeechDetector
 from emotone.errors import AudioError, ConfigError
 from emotone.recognition.pieces import FoundPieces, Piece, Pieces
 from emotone.recognition.profile import SpeakerProfile
-from emotone.recognition.speaker_names import UNKNOWN
+from emotone.recognition.speaker_names import ONLY, UNKNOWN
 from emotone.recognition.voices import encoder
 from emotone.recognition.windows import Envelope, SpeechReader
 
@@ -68,8 +69,11 @@ def check_voices(voices: Mapping[str, Voice], *, kind: str | None) -> None:
     if not isinstance(voices, Mapping):
         raise ConfigError(f"voices are {voices!r:.80}; expected a dictionary, name -> Recognizer.voice(clips)")
     for name, voice in voices.items():
-        if not isinstance(name, str) or not name.strip() or name == UNKNOWN:
-            raise ConfigError(f"the name of a voice is {name!r:.80}; expected text, and not {UNKNOWN}")
+        if not isinstance(name, str) or not name.strip() or name == UNKNOWN or re.fullmatch(r"speaker \d+", name):
+            raise ConfigError(
+                f"the name of a voice is {name!r:.80}; expected text, and neither {UNKNOWN} nor {ONLY}, which are "
+                "names of voices that are not known"
+            )
         if not isinstance(voice, Voice):
             raise ConfigError(f"the voice of {name} is {voice!r:.80}; expected a Voice, see Recognizer.voice")
 

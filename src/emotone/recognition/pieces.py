@@ -130,6 +130,7 @@ class FoundPieces(DetectedPieces):
         self._times: list[Labels] = []  # of each stretch, the middle of each window in samples
         self._windows: list[tuple[int, int]] = []  # of each piece, its first window and the one after its last
         self._labels: list[Labels] = []  # of each part that was cut at once
+        self._names: list[str | None] | None = None  # of each piece, once all are known
 
     def __iter__(self) -> Iterator[Piece]:
         held: list[Piece] = []
@@ -145,12 +146,13 @@ class FoundPieces(DetectedPieces):
 
     def speakers(self) -> list[str | None]:
         """Return the speaker of each piece, "speaker 1" being the first who speaks."""
-        if not self._windows:
-            return []
+        if self._names is not None or not self._windows:
+            return self._names or []
         labels = self._labels[0] if len(self._labels) == 1 else self._labelled(0)
         main = [int(np.bincount(labels[first:last]).argmax()) for first, last in self._windows]
         order = {label: number for number, label in enumerate(dict.fromkeys(main), start=1)}
-        return [f"speaker {order[label]}" for label in main]
+        self._names = [f"speaker {order[label]}" for label in main]
+        return self._names
 
     def voices(self) -> dict[str, NDArray[np.float64]]:
         """Return the mean embedding (e,) of each speaker."""
