@@ -19,6 +19,10 @@ class SilenceError(AudioError):
     """A recording is readable, but silent."""
 
 
+class TooShortError(AudioError):
+    """A recording is readable, but too short."""
+
+
 class SelectionError(AudioError):
     """A recording has no such channel or track."""
 
