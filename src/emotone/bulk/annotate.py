@@ -160,7 +160,8 @@ class _Run:
             files.claim_folder(Path(self._storage.address), marker=RUN, kind="a run of emotone annotate")
         elif not self._storage.exists(RUN) and self._storage.names(""):
             raise ConfigError(
-                f"{self._storage.address} is not empty and has no {RUN}; expected a new folder: choose another with --out"
+                f"{self._storage.address} is not empty and has no {RUN}; expected a new folder: choose another with "
+                "--out"
             )
         settings = self._settings.to_dict() | {"inputs": list(self._sources.inputs)}
         if self._storage.exists(RUN):
@@ -213,9 +214,8 @@ class _Run:
         if self._storage.exists(_SOURCE):
             content = json.loads(self._storage.read(_SOURCE))
             return SourceProfile.from_dict(content, where=_SOURCE) if content else None
-        n_files = sum(len(index.columns(number, "row")) for number in range(index.n_parts))
         read = spoken_of(self._recognizer, index, settings)
-        source = source_of_some(self._recognizer, n_files, read, progress=self._report)
+        source = source_of_some(self._recognizer, index.n_rows, read, progress=self._report)
         self._storage.write(_SOURCE, json.dumps(source and source.to_dict(), allow_nan=False).encode())
         return source
 
@@ -246,8 +246,8 @@ class _Run:
 
     def _predict(self, job: AnnotateJob, state: dict[str, Any]) -> None:
         done = done_parts(self._storage)
-        sizes = [len(job.index.columns(number, "row")) for number in range(job.index.n_parts)]
-        total, before = sum(sizes), sum(size for number, size in enumerate(sizes) if number in done)
+        starts = job.index.starts
+        total, before = job.index.n_rows, sum(starts[number + 1] - starts[number] for number in done)
         if not total:
             raise ConfigError(f"there are no recordings in {', '.join(self._sources.inputs)}")
         missing = [number for number in range(job.index.n_parts) if number not in done]
@@ -272,4 +272,5 @@ class _Run:
 
     def _summary(self, state: dict[str, Any], *, was_done: bool = False) -> AnnotatedArchive:
         names = ("n_files", "n_rows", "n_failures", "sound_s", "seconds", "passed_over")
-        return AnnotatedArchive(self._storage.address, *(state[name] for name in names), was_done=was_done)
+        values = {name: state[name] for name in names}
+        return AnnotatedArchive(out=self._storage.address, **values, was_done=was_done)

@@ -1,7 +1,11 @@
 """The list of an archive's recordings, in parts, on disk: any part can be read without the others."""
 
+import bisect
+import itertools
 import tempfile
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +27,7 @@ _SCHEMA = pa.schema(
     ]
 )
 _REPORTED_EVERY = 1000
+_KEPT_PARTS = 64
 
 
 class Row(NamedTuple):
@@ -90,6 +95,7 @@ class Index:
         self._file = storage.open(name)
         self._reader = pa.ipc.open_file(self._file)
         self.n_parts: int = self._reader.num_record_batches
+        self._kept: OrderedDict[int, list[Row]] = OrderedDict()
 
     def __getstate__(self) -> tuple[Storage, str]:
         return self._storage, self._name
@@ -100,6 +106,26 @@ class Index:
     def part(self, number: int) -> list[Row]:
         """Return the recordings of a part."""
         return [_row(cells) for cells in self._reader.get_batch(number).to_pylist()]
+
+    @cached_property
+    def starts(self) -> list[int]:
+        """The number of the first recording of each part, and the number of all."""
+        sizes = (len(self.columns(number, "row")) for number in range(self.n_parts))
+        return list(itertools.accumulate(sizes, initial=0))
+
+    @property
+    def n_rows(self) -> int:
+        """Number of recordings."""
+        return self.starts[-1]
+
+    def row(self, number: int) -> Row:
+        """Return a recording; the last parts that were read are kept in memory."""
+        where = bisect.bisect_right(self.starts, number) - 1
+        if where not in self._kept:
+            self._kept[where] = self.part(where)
+            if len(self._kept) > _KEPT_PARTS:
+                self._kept.popitem(last=False)
+        return self._kept[where][number - self.starts[where]]
 
     def columns(self, number: int, *names: str) -> Any:
         """Return columns of a part as an Arrow table."""

@@ -5,7 +5,6 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, overload
 
 import numpy as np
@@ -19,14 +18,12 @@ from emotone.bulk.settings import AnnotateSettings
 from emotone.bulk.storage import Storage
 from emotone.bulk.work import Annotator, Answered, attempted, fetched
 from emotone.errors import EmotoneError
-from emotone.recognition.groups import MOST_CLIPS, adapted_profiles, evenly
+from emotone.recognition.groups import MOST_CLIPS, adapted_profiles, evenly, spoken
 from emotone.recognition.profile import SourceProfile, SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
 
 #: Speakers of a file of profiles, in the mean.
 _SPEAKERS_PER_FILE = 16
-#: Parts of the list that are kept in memory while speakers are grouped.
-_KEPT_PARTS = 64
 
 
 @dataclass(frozen=True)
@@ -103,6 +100,7 @@ class Places:
         return zlib.crc32(speaker.encode()) % self.n_files
 
     def __call__(self, speaker: str) -> str:
+        """Return the name of the file."""
         return self.name(self.number(speaker))
 
     def name(self, number: int) -> str:
@@ -143,9 +141,8 @@ class VoicesJob:
     def units(self, number: int) -> list[tuple[str, list[Row]]]:
         """Return the recordings of each speaker."""
         rows = self.index.part(number)
-        return [
-            (speaker, list(group)) for speaker, group in itertools.groupby(rows, lambda row: row.item.speaker or "")
-        ]
+        by_speaker = itertools.groupby(rows, lambda row: row.item.speaker or "")
+        return [(speaker, list(group)) for speaker, group in by_speaker]
 
     def finish(
         self,
@@ -233,16 +230,13 @@ def speakers_in_parts(index: Index) -> tuple[int, Iterator[list[Row]]]:
     recording has a speaker.
     """
     codes: dict[str, int] = {}
-    columns, starts = [], [0]
-    for number in range(index.n_parts):
-        names = index.columns(number, "speaker").column(0).to_pylist()
-        columns.append(
-            np.array([-1 if name is None else codes.setdefault(name, len(codes)) for name in names], np.int32)
-        )
-        starts.append(starts[-1] + len(names))
+    columns = []
+    for part in range(index.n_parts):
+        names = index.columns(part, "speaker").column(0).to_pylist()
+        columns.append(np.array([-1 if name is None else codes.setdefault(name, len(codes)) for name in names]))
     if not codes:
         return 0, iter(())
-    of_rows = np.concatenate(columns)
+    of_rows = np.concatenate(columns).astype(np.int32)
     order = np.argsort(of_rows, kind="stable")
     ends = np.searchsorted(of_rows[order], np.arange(len(codes)), side="right")
     begins = np.searchsorted(of_rows[order], np.arange(len(codes)), side="left")
@@ -250,30 +244,19 @@ def speakers_in_parts(index: Index) -> tuple[int, Iterator[list[Row]]]:
     by_file: list[list[int]] = [[] for _ in range(places.n_files)]
     for name, code in codes.items():
         by_file[places.number(name)].append(code)
-    part = lru_cache(_KEPT_PARTS)(index.part)
 
-    def row(number: int) -> Row:
-        where = int(np.searchsorted(starts, number, side="right")) - 1
-        return part(where)[number - starts[where]]
+    def rows_of(speaker: int) -> list[Row]:
+        begin, end = int(begins[speaker]), int(ends[speaker])
+        return [index.row(int(order[number])) for number in evenly(range(begin, end), MOST_CLIPS)]
 
-    def files() -> Iterator[list[Row]]:
-        for speakers in by_file:
-            yield [
-                row(int(number)) for code in speakers for number in evenly(order[begins[code] : ends[code]], MOST_CLIPS)
-            ]
-
-    return places.n_files, files()
+    return places.n_files, ([row for code in speakers for row in rows_of(code)] for speakers in by_file)
 
 
 def spoken_of(recognizer: Recognizer, index: Index, settings: AnnotateSettings) -> Callable[[int], Any]:
     """Return the function from the number of a recording to the embeddings (n, e) of its speech."""
-    from emotone.recognition.groups import spoken
-
-    starts = np.cumsum([0, *(len(index.columns(number, "row")) for number in range(index.n_parts))])
 
     def read(number: int) -> Any:
-        where = int(np.searchsorted(starts, number, side="right")) - 1
-        item = index.part(where)[number - int(starts[where])].item
+        item = index.row(number).item
         if item.error:
             raise EmotoneError(item.error)
         with audio.open_recording(

@@ -182,8 +182,8 @@ def _check_header(name: str, cells: dict[str, Any], *, speaker: str | None) -> N
         raise ConfigError(f"{name} has the columns {columns}; expected one of {', '.join(FILE_COLUMNS)}")
     if speaker is not None and speaker not in cells:
         raise ConfigError(
-            f"--speaker-from is {speaker!r}, and {name} has the columns {columns}; expected one of them, {PARENT_FOLDER}, "
-            f"or an expression: {EXAMPLE}"
+            f"--speaker-from is {speaker!r}, and {name} has the columns {columns}; expected one of them, "
+            f"{PARENT_FOLDER}, or an expression: {EXAMPLE}"
         )
 
 

@@ -1,5 +1,6 @@
 """What a worker does with a recording: from its address to its rows, or to the reason why it has none."""
 
+import io
 import json
 import time
 from collections import OrderedDict
@@ -206,7 +207,7 @@ def _answered(
             progress=progress,
         )
     finally:
-        if hasattr(source, "close"):
+        if isinstance(source, io.IOBase):
             source.close()
     prediction = replace(prediction, speaker=item.speaker)
     last: tuple[Any, ...] = ()

@@ -22,10 +22,12 @@ class Job(Protocol):
     """
 
     @property
-    def opener(self) -> Opener: ...
+    def opener(self) -> Opener:
+        """What a worker is started with."""
 
     @property
-    def limit_s(self) -> float: ...
+    def limit_s(self) -> float:
+        """Seconds without progress."""
 
     def units(self, number: int) -> Sequence[Any]:
         """Return the units of a part."""
