@@ -28,6 +28,8 @@ _SCHEMA = pa.schema(
 )
 _REPORTED_EVERY = 1000
 _KEPT_PARTS = 64
+#: Parts of a small archive, and recordings of the smallest part.
+_PARTS, _SMALLEST_PART = 32, 4
 
 
 class Row(NamedTuple):
@@ -68,7 +70,15 @@ def write_index(
 
 
 def parts_of(items: Iterable[Item], *, n_files: int, n_bytes: int) -> Iterator[list[Row]]:
-    """Group recordings, in order, into parts of at most ``n_files`` and about ``n_bytes``."""
+    """Group recordings, in order, into parts of at most ``n_files`` and about ``n_bytes``.
+
+    The parts of a small archive are smaller, so that all workers have some.
+    """
+    items = iter(items)
+    first = list(itertools.islice(items, _PARTS * n_files))
+    if len(first) < _PARTS * n_files:
+        n_files = max(_SMALLEST_PART, -(-len(first) // _PARTS))
+    items = itertools.chain(first, items)
     part: list[Row] = []
     size = 0
     for number, item in enumerate(items):

@@ -47,13 +47,24 @@ def recordings(paths: Sequence[str], *, raw: RawFormat | None = None) -> list[st
         else:
             files += _in_folder(path, others) or [_empty_folder(path)]
     if others:
-        most = others.most_common(_MAX_KINDS)
-        kinds = [f"{count} {kind}" for kind, count in most]
-        if len(others) > _MAX_KINDS:
-            kinds.append(f"{others.total() - sum(count for _, count in most)} of other kinds")
-        n_files = "1 file" if others.total() == 1 else f"{others.total()} files"
-        output.note(f"passed over {n_files} that can't be read as sound: {', '.join(kinds)}")
+        output.note(passed_over_text(others))
     return files
+
+
+def passed_over_text(others: Counter[str]) -> str:
+    """Say how many files of folders are no recordings, by their kind.
+
+    Examples
+    --------
+    >>> passed_over_text(Counter({".txt": 2, ".md": 1}))
+    "passed over 3 files that can't be read as sound: 2 .txt, 1 .md"
+    """
+    most = others.most_common(_MAX_KINDS)
+    kinds = [f"{count} {kind}" for kind, count in most]
+    if len(others) > _MAX_KINDS:
+        kinds.append(f"{others.total() - sum(count for _, count in most)} of other kinds")
+    n_files = "1 file" if others.total() == 1 else f"{others.total()} files"
+    return f"passed over {n_files} that can't be read as sound: {', '.join(kinds)}"
 
 
 def source_of(path: str, *, raw: RawFormat | None = None) -> AudioSource:
