@@ -126,7 +126,9 @@ class Sources:
         scheme = address.partition("://")[0]
 
         def named(path: str) -> str:
-            return path if is_address(path) else f"{scheme}://{path}"
+            if is_address(path):
+                return path
+            return f"{scheme}://{path if scheme in ('file', 'local') else path.lstrip('/')}"
 
         if _PATTERN & set(path):
             found = system.glob(path, detail=True)
