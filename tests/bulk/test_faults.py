@@ -100,7 +100,7 @@ def test_worker_that_is_killed_costs_nothing(many, undisturbed, bundle, tmp_path
     try:
         n_killed = 0
         while n_killed < 3 and process.poll() is None:
-            wait_for(lambda: parts_in(tmp_path / "out") > 4 * n_killed or process.poll() is not None)
+            wait_for(lambda n=n_killed: parts_in(tmp_path / "out") > 4 * n or process.poll() is not None)
             if workers := children_of(process.pid):
                 os.kill(workers[0], signal.SIGKILL)
                 n_killed += 1

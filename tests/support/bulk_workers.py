@@ -11,7 +11,7 @@ from emotone.errors import EmotoneError
 
 @dataclass(frozen=True)
 class Moody:
-    """Opens a function of units: a number gives its double; a name does what it says."""
+    """Opens a function: a number gives its double; a name does what it says."""
 
     folder: str
     starts: bool = True
@@ -20,7 +20,7 @@ class Moody:
         if not self.starts:
             raise EmotoneError("the model is missing")
 
-        def work(unit, sign):
+        def result_of(unit, sign):
             if unit == "crash":
                 os.kill(os.getpid(), signal.SIGSEGV)
             if unit == "exit":
@@ -39,5 +39,8 @@ class Moody:
             if unit == "pid":
                 return os.getpid()
             return 2 * unit if isinstance(unit, int) else unit
+
+        def work(units, sign):
+            return (result_of(unit, sign) for unit in units)
 
         return work

@@ -82,9 +82,9 @@ def estimate(inputs: Sequence[str], *, settings: AnnotateSettings, progress: Pro
         if progress is not None:
             progress(number, len(sampled), f"timing {Path(row.item.file).name}")
         if not number:
-            work(row, lambda: None)  # the first call has extra costs
+            next(work([row], lambda: None))  # the first call has extra costs
         begun_at = time.perf_counter()
-        result = work(row, lambda: None)
+        result = next(work([row], lambda: None))
         times.append(time.perf_counter() - begun_at)
         if isinstance(result, Failure):
             failures.append(result.message)

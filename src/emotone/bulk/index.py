@@ -23,6 +23,7 @@ _SCHEMA = pa.schema(
         ("speaker", pa.string()),
         ("start_s", pa.float64()),
         ("end_s", pa.float64()),
+        ("size", pa.int64()),
         ("error", pa.binary()),
     ]
 )
@@ -157,6 +158,7 @@ def _batch(part: Sequence[Row]) -> pa.RecordBatch:
         [None if item.speaker is None else _text(item.speaker) for item in items],
         [item.start_s for item in items],
         [item.end_s for item in items],
+        [item.size for item in items],
         [_bytes(item.error) for item in items],
     ]
     return pa.record_batch(
@@ -166,7 +168,7 @@ def _batch(part: Sequence[Row]) -> pa.RecordBatch:
 
 def _row(cells: dict[str, Any]) -> Row:
     name, error = (cells[key].decode("utf-8", "surrogateescape") for key in ("file", "error"))
-    return Row(cells["row"], Item(name, cells["speaker"], cells["start_s"], cells["end_s"], error=error))
+    return Row(cells["row"], Item(name, cells["speaker"], cells["start_s"], cells["end_s"], cells["size"], error))
 
 
 def _bytes(text: str) -> bytes:

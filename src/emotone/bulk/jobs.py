@@ -5,6 +5,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, overload
 
 import numpy as np
@@ -22,6 +23,8 @@ from emotone.recognition.groups import MOST_CLIPS, adapted_profiles, evenly, spo
 from emotone.recognition.profile import SourceProfile, SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
 
+#: Name and recordings of a speaker.
+Speaker = tuple[str, list[Row]]
 #: Speakers of a file of profiles, in the mean.
 _SPEAKERS_PER_FILE = 16
 
@@ -138,7 +141,7 @@ class VoicesJob:
         """Seconds without progress after which a speaker is given up."""
         return self.settings.time_limit_s
 
-    def units(self, number: int) -> list[tuple[str, list[Row]]]:
+    def units(self, number: int) -> list[Speaker]:
         """Return the recordings of each speaker."""
         rows = self.index.part(number)
         by_speaker = itertools.groupby(rows, lambda row: row.item.speaker or "")
@@ -147,7 +150,7 @@ class VoicesJob:
     def finish(
         self,
         number: int,
-        units: Sequence[tuple[str, list[Row]]],
+        units: Sequence[Speaker],
         results: Sequence[SpeakerProfile | Failure],
     ) -> Report:
         """Write the profiles of the speakers with enough speech."""
@@ -169,26 +172,24 @@ class Adapter:
     settings: AnnotateSettings
     source: SourceProfile | None
 
-    def open(self) -> Callable[[tuple[str, list[Row]], Callable[[], None]], SpeakerProfile | Failure]:
+    def open(self) -> Callable[[Sequence[Speaker], Callable[[], None]], Iterator[SpeakerProfile | Failure]]:
         """Open the model; see `emotone.bulk.supervised.Opener`."""
         recognizer = Recognizer(self.settings.model)
 
-        def work(unit: tuple[str, list[Row]], sign: Callable[[], None]) -> SpeakerProfile | Failure:
-            speaker, rows = unit
-            clips = _Clips(rows, self.settings)
+        def adapted(speaker: str, clips: _Clips, sign: Callable[[], None]) -> SpeakerProfile:
+            return adapted_profiles(
+                recognizer,
+                {speaker: clips},
+                source=self.source,
+                channel="mix" if clips.are_arrays else self.settings.channel,
+                track=None if clips.are_arrays else self.settings.track,
+                progress=lambda *_: sign(),
+            )[speaker]
 
-            def adapt() -> SpeakerProfile:
-                return adapted_profiles(
-                    recognizer,
-                    {speaker: clips},
-                    source=self.source,
-                    channel="mix" if clips.are_arrays else self.settings.channel,
-                    track=None if clips.are_arrays else self.settings.track,
-                    progress=lambda *_: sign(),
-                )[speaker]
-
-            result: SpeakerProfile | Failure = attempted(adapt, f"speaker {speaker}")
-            return result
+        def work(speakers: Sequence[Speaker], sign: Callable[[], None]) -> Iterator[SpeakerProfile | Failure]:
+            for name, rows in speakers:
+                clips = _Clips(rows, self.settings)
+                yield attempted(partial(adapted, name, clips, sign), f"speaker {name}")
 
         return work
 

@@ -32,15 +32,15 @@ _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
 _START += "from emotone.bulk.supervised import serve; serve()"
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
-#: A function that works on a unit and reports progress by calling its second argument.
-Work = Callable[[Any, Callable[[], None]], Any]
+#: A function that yields the result of each unit, in order, and calls its second argument as work goes on.
+Work = Callable[[Sequence[Any], Callable[[], None]], Iterator[Any]]
 
 
 class Opener(Protocol):
     """What a child is started with; it can be pickled."""
 
     def open(self) -> Work:
-        """Return the function that works on a unit."""
+        """Return the function that works on units."""
 
 
 class Supervised:
@@ -49,7 +49,7 @@ class Supervised:
     Parameters
     ----------
     opener
-        Makes the function that works on a unit, in the child.
+        Makes the function that works on units, in the child.
     limit_s
         Seconds without progress after which the child is killed.
     """
@@ -253,8 +253,8 @@ def _serve_units(units: Sequence[Any], work: Work, replies: BinaryIO) -> None:
             signed_at = time.monotonic()
             _write(replies, (_PROGRESS, None))
 
-    for unit in units:
-        _write(replies, (_RESULT, work(unit, sign)))
+    for result in work(units, sign):
+        _write(replies, (_RESULT, result))
 
 
 def _end_with(parent: int) -> None:

@@ -3,9 +3,10 @@
 import io
 import json
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,9 +32,11 @@ from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
 
 #: Recordings of other file systems up to this size are fetched in one piece.
-_ONE_PIECE_BYTES = 2**26
+_ONE_PIECE_BYTES = 2**24
 #: Tries to read a recording of another file system, and seconds before the second; each further pause is twice as long.
 _TRIES, _PAUSE_S = 5, 0.5
+#: Recordings of other file systems that are fetched while one is predicted.
+_AHEAD = 8
 #: Files of profiles that are kept in memory.
 _KEPT_PROFILES = 64
 
@@ -128,6 +131,28 @@ def fetched(item: Item) -> AudioSource:
     raise AssertionError("the last try returns or raises")
 
 
+def fetched_ahead(rows: Sequence[Row]) -> Iterator[tuple[Row, Callable[[], AudioSource]]]:
+    """Yield each recording with a function that returns its source; those of other file systems are fetched ahead.
+
+    To fetch a recording of some seconds can take longer than to predict it, so the next ones are already on their way.
+    """
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    if not any(is_address(row.item.file) for row in rows):
+        for row in rows:
+            yield row, partial(fetched, row.item)
+        return
+    with ThreadPoolExecutor(_AHEAD) as pool:
+        waiting: deque[tuple[Row, Future[AudioSource]]] = deque()
+        for row in rows:
+            waiting.append((row, pool.submit(fetched, row.item)))
+            if len(waiting) > _AHEAD:
+                first, source = waiting.popleft()
+                yield first, source.result
+        for first, source in waiting:
+            yield first, source.result
+
+
 def attempted(work: Callable[[], Any], file: str) -> Any:
     """Return the result of a function, or the `Failure` that an error of it is."""
     try:
@@ -164,7 +189,7 @@ class Annotator:
     storage: Storage | None = None
     places: Callable[[str], str] | None = None
 
-    def open(self) -> Callable[[Row, Callable[[], None]], "Answered | Failure"]:
+    def open(self) -> Callable[[Sequence[Row], Callable[[], None]], Iterator["Answered | Failure"]]:
         """Open the model; see `emotone.bulk.supervised.Opener`."""
         settings = self.settings
         recognizer = Recognizer(settings.model, emotions=settings.emotions, threshold=settings.threshold)
@@ -172,25 +197,30 @@ class Annotator:
         if self.storage is not None and self.places is not None:
             profiles = Profiles(self.storage, self.places, self.source)
 
-        def work(row: Row, sign: Callable[[], None]) -> Answered | Failure:
-            def answer() -> Answered:
-                speaker = row.item.speaker
-                profile = self.source if profiles is None or speaker is None else profiles.of(speaker)
-                return _answered(recognizer, settings, row, profile, lambda *_: sign())
+        def answer(row: Row, source: Callable[[], AudioSource], progress: Progress) -> Answered:
+            speaker = row.item.speaker
+            profile = self.source if profiles is None or speaker is None else profiles.of(speaker)
+            return _answered(recognizer, settings, row, source(), profile, progress)
 
-            if row.item.error:
-                return Failure("not_audio", row.item.error)
-            result: Answered | Failure = attempted(answer, row.item.file)
-            return result
+        def work(rows: Sequence[Row], sign: Callable[[], None]) -> Iterator[Answered | Failure]:
+            for row, source in fetched_ahead(rows):
+                if row.item.error:
+                    yield Failure("not_audio", row.item.error)
+                else:
+                    yield attempted(partial(answer, row, source, lambda *_: sign()), row.item.file)
 
         return work
 
 
 def _answered(
-    recognizer: Recognizer, settings: AnnotateSettings, row: Row, profile: Profile | None, progress: Progress
+    recognizer: Recognizer,
+    settings: AnnotateSettings,
+    row: Row,
+    source: AudioSource,
+    profile: Profile | None,
+    progress: Progress,
 ) -> Answered:
     item = row.item
-    source = fetched(item)
     sha = recognizer.card["sha256"]
     try:
         if settings.timeline:

@@ -16,7 +16,7 @@ class Job(Protocol):
     Attributes
     ----------
     opener
-        Makes the function that works on a unit, in a worker.
+        Makes the function that works on units, in a worker.
     limit_s
         Seconds without progress after which a unit is given up.
     """
