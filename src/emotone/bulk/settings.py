@@ -10,7 +10,7 @@ from emotone.recognition.session import DEFAULT
 from emotone.validation import check_range
 
 #: Most recordings of a part, and most bytes of them, where they are known.
-PART_FILES, PART_BYTES = 256, 2**28
+PART_FILES, PART_BYTES = 256, 2**26
 
 
 @dataclass(frozen=True)
