@@ -43,6 +43,10 @@ class FetchError(EmotoneError, OSError):
     """A download failed, has the wrong checksum, or would unpack outside its folder."""
 
 
+class StorageError(EmotoneError, OSError):
+    """Another file system, such as S3, can't be listed, read or written."""
+
+
 class ProtocolError(EmotoneError, ValueError):
     """A protocol can't be built on this corpus."""
 

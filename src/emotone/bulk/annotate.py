@@ -13,7 +13,7 @@ from emotone._version import __version__
 from emotone.bulk.engines import Engine, LocalEngine
 from emotone.bulk.index import Index, parts_of, write_index
 from emotone.bulk.jobs import AnnotateJob, Places, VoicesJob, speakers_in_parts, spoken_of
-from emotone.bulk.parts import RUN, WORK, done_parts, merge_failures, segments_schema, written
+from emotone.bulk.parts import RUN, WORK, done_parts, first_failure, merge_failures, segments_schema, written
 from emotone.bulk.settings import AnnotateSettings
 from emotone.bulk.sources import Sources
 from emotone.bulk.storage import Local, Storage, storage_of
@@ -47,6 +47,8 @@ class AnnotatedArchive:
         Seconds of work, of all runs together.
     passed_over
         Kind of file -> number of files of folders that are no recordings.
+    first_failure
+        Why the first recording without a row has none; "" if all have one.
     was_done
         Whether an earlier run had done all of it.
     """
@@ -58,6 +60,7 @@ class AnnotatedArchive:
     sound_s: float
     seconds: float
     passed_over: dict[str, int]
+    first_failure: str = ""
     was_done: bool = False
 
     @property
@@ -273,4 +276,6 @@ class _Run:
     def _summary(self, state: dict[str, Any], *, was_done: bool = False) -> AnnotatedArchive:
         names = ("n_files", "n_rows", "n_failures", "sound_s", "seconds", "passed_over")
         values = {name: state[name] for name in names}
-        return AnnotatedArchive(out=self._storage.address, **values, was_done=was_done)
+        return AnnotatedArchive(
+            out=self._storage.address, **values, first_failure=first_failure(self._storage), was_done=was_done
+        )

@@ -153,6 +153,13 @@ def merge_failures(storage: Storage) -> int:
     return n_failures
 
 
+def first_failure(storage: Storage) -> str:
+    """Return the message of the first recording of a finished run that has no row; "" if all have."""
+    with storage.open(FAILURES) as file:
+        batch = next(pq.ParquetFile(file).iter_batches(batch_size=1, columns=["message"]), None)
+        return str(batch["message"][0]) if batch is not None and len(batch) else ""
+
+
 def _failures(storage: Storage) -> Iterator[Any]:
     for name in sorted(storage.names(_WORK_FAILURES)):
         yield pq.read_table(io.BytesIO(storage.read(f"{_WORK_FAILURES}/{name}")))

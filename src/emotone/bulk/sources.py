@@ -1,6 +1,7 @@
 """The recordings of an archive: folders, patterns, manifests and addresses, listed one by one."""
 
 import codecs
+import contextlib
 import csv
 import glob
 import os
@@ -9,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from emotone.audio.folders import SUFFIXES, entries
-from emotone.bulk.storage import file_system, is_address
-from emotone.errors import ConfigError
+from emotone.bulk.storage import as_storage_error, file_system, is_address
+from emotone.errors import ConfigError, StorageError
 from emotone.recognition.speaker_rule import EXAMPLE, PARENT_FOLDER, speaker_rule
 
 #: Suffixes of manifests.
@@ -71,6 +72,8 @@ class Sources:
     def __init__(self, inputs: Sequence[str], *, speaker_from: str | None = None) -> None:
         if not inputs:
             raise ConfigError("there are no inputs; expected a folder, a pattern, a manifest or an address")
+        if "-" in inputs:
+            raise ConfigError("standard input is no archive; predict it with 'emotone predict -'")
         self.inputs, self.passed_over = tuple(inputs), Counter[str]()
         self._speaker_from = speaker_from
         self._manifests = tuple(name for name in inputs if _is_manifest(name))
@@ -97,7 +100,8 @@ class Sources:
         if _is_manifest(name):
             yield from self._manifest(name)
         elif is_address(name):
-            yield from self._remote(name)
+            with as_storage_error(name):
+                yield from self._remote(name)
         elif os.path.isdir(name):
             yield from self._folder(name)
         elif _PATTERN & set(name) and not os.path.lexists(name):
@@ -204,9 +208,10 @@ def _times(cells: dict[str, Any], error: str, *, where: str) -> tuple[tuple[floa
 def _rows(name: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a manifest, in bounded memory; "" for an empty cell."""
     try:
-        with _opened(name) as file:
+        guard = as_storage_error(name) if is_address(name) else contextlib.nullcontext()
+        with guard, _opened(name) as file:
             yield from _parquet_rows(file) if name.lower().endswith(".parquet") else _csv_rows(file)
-    except ConfigError:
+    except (ConfigError, StorageError):
         raise
     except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are ValueErrors
         raise ConfigError(f"{name} can't be read as a manifest ({error}); expected CSV in UTF-8, or Parquet") from error

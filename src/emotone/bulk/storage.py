@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from emotone import files
-from emotone.errors import ConfigError, MissingExtraError
+from emotone.errors import ConfigError, EmotoneError, MissingExtraError, StorageError
 
 
 class Storage(Protocol):
@@ -122,7 +122,10 @@ class Local:
 
 
 class Remote:
-    """A folder of another file system, in which a file that is written appears when it is whole, as in S3."""
+    """A folder of another file system, in which a file that is written appears when it is whole, as in S3.
+
+    Its errors are OSErrors, whatever the file system raises.
+    """
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -135,48 +138,63 @@ class Remote:
     def __setstate__(self, address: str) -> None:
         self.__init__(address)  # type: ignore[misc]
 
-    def _path(self, name: str) -> str:
-        return f"{self._root}/{name}"
-
     def names(self, folder: str) -> set[str]:
         """Return the names of the files in a subfolder."""
-        self._fs.invalidate_cache()
-        with contextlib.suppress(FileNotFoundError):
-            return {str(path).rsplit("/", 1)[-1] for path in self._fs.ls(self._path(folder), detail=False)}
+        with contextlib.suppress(FileNotFoundError), self._at(folder) as path:
+            return {str(found).rsplit("/", 1)[-1] for found in self._fs.ls(path, detail=False)}
         return set()
 
     def exists(self, name: str) -> bool:
         """Return whether there is a file of this name."""
-        self._fs.invalidate_cache()
-        return bool(self._fs.isfile(self._path(name)))
+        with self._at(name) as path:
+            return bool(self._fs.isfile(path))
 
     def read(self, name: str) -> bytes:
         """Return the content of a file."""
-        return bytes(self._fs.cat_file(self._path(name)))
+        with self._at(name) as path:
+            return bytes(self._fs.cat_file(path))
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file in one piece."""
-        with self._whole(name) as target:
-            self._fs.pipe_file(target, content)
+        with self._at(name) as path:
+            self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+            self._fs.pipe_file(path, content)
 
     def put(self, local: Path, name: str) -> None:
         """Upload a local file."""
-        with self._whole(name) as target:
-            self._fs.put_file(str(local), target)
-
-    @contextlib.contextmanager
-    def _whole(self, name: str) -> Iterator[str]:
-        target = self._path(name)
-        self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
-        yield target
-        self._fs.invalidate_cache()
+        with self._at(name) as path:
+            self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+            self._fs.put_file(str(local), path)
 
     def open(self, name: str) -> Any:
         """Open a file for reading; what is read of it is fetched when it is asked for."""
-        return self._fs.open(self._path(name), "rb")
+        with self._at(name) as path:
+            return self._fs.open(path, "rb")
 
     def remove(self, name: str) -> None:
         """Remove a file or a folder with all that is in it, if it exists."""
-        with contextlib.suppress(FileNotFoundError):
-            self._fs.rm(self._path(name), recursive=True)
+        with contextlib.suppress(FileNotFoundError), self._at(name) as path:
+            self._fs.rm(path, recursive=True)
+
+    @contextlib.contextmanager
+    def _at(self, name: str) -> Iterator[str]:
+        """Yield the path of a file; other machines may have changed what is there."""
         self._fs.invalidate_cache()
+        with as_storage_error(f"{self.address}/{name}"):
+            yield f"{self._root}/{name}".rstrip("/")
+
+
+@contextlib.contextmanager
+def as_storage_error(address: str) -> Iterator[None]:
+    """Raise what a file system raises, but for OSErrors, as a `StorageError`."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (OSError, EmotoneError):
+        raise
+    except Exception as error:  # of any file system
+        raise StorageError(
+            f"{address} can't be used ({type(error).__name__}: {error}); check the address, the credentials and the "
+            "network"
+        ) from error

@@ -88,6 +88,9 @@ def _print_summary(done: AnnotatedArchive) -> None:
     console.print(f"Rows: {done.out}/segments", markup=False, highlight=False, soft_wrap=True)
     if done.n_failures:
         console.print(f"Failures: {done.out}/failures.parquet", markup=False, highlight=False, soft_wrap=True)
+        output.note(f"the first failure: {done.first_failure}")
+    if not n_good:
+        raise typer.Exit(1)
 
 
 @command("annotate calls/ --out calls-emotions", "annotate s3://bucket/calls --out s3://bucket/emotions --engine ray")
@@ -192,7 +195,7 @@ def annotate(
     """Predict the emotions of an archive of any size.
 
     Writes a Parquet data set in parts, the failures, and a description of the run. A run that was stopped goes on where
-    it stopped when the same command is run again.
+    it stopped when the same command is run again. The exit status is 1 if no recording has an answer.
     """
     settings = _settings(
         model=model,
