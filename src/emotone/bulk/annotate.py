@@ -1,10 +1,11 @@
 """Annotate an archive: list its recordings, adapt, predict them part by part, and be able to go on at any time."""
 
 import json
+import os
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +122,9 @@ class _Run:
         engine: Engine,
         progress: Progress | None,
     ) -> None:
-        self._storage, self._settings, self._engine = storage, settings, engine
+        # workers may have another working directory
+        self._settings = replace(settings, model=settings.to_dict()["model"])
+        self._storage, self._engine, self._folder = storage, engine, os.getcwd()
         self._report: Progress = progress or (lambda done, total, what: None)
         self._sources = Sources(inputs, speaker_from=settings.speaker_from)
         self._recognizer = Recognizer(settings.model, emotions=settings.emotions, threshold=settings.threshold)
@@ -138,7 +141,7 @@ class _Run:
         index = Index(self._storage, _INDEX)
         source = self._source(index)
         places = self._profiles(index, source)
-        annotator = Annotator(self._settings, source, self._storage if places else None, places)
+        annotator = Annotator(self._settings, source, self._storage if places else None, places, self._folder)
         embedding = self._width() if self._settings.embedding else 0
         schema = segments_schema(self._recognizer.emotions, embedding=embedding)
         self._predict(AnnotateJob(index, annotator, self._storage, schema), state)
@@ -233,7 +236,7 @@ class _Run:
         if not self._storage.exists(_SPEAKERS):
             write_index(self._storage, _SPEAKERS, parts)
         places = Places(n_files)
-        job = VoicesJob(Index(self._storage, _SPEAKERS), settings, source, self._storage, places)
+        job = VoicesJob(Index(self._storage, _SPEAKERS), settings, source, self._storage, places, self._folder)
         done = self._storage.names(f"{WORK}/profiles")
         missing = [number for number in range(n_files) if places.name(number).rsplit("/", 1)[-1] not in done]
         n_speakers = 0

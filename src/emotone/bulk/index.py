@@ -3,6 +3,7 @@
 import bisect
 import itertools
 import tempfile
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
@@ -106,6 +107,7 @@ class Index:
         self._file = storage.open(name)
         self._reader = pa.ipc.open_file(self._file)
         self.n_parts: int = self._reader.num_record_batches
+        self._lock = threading.Lock()  # threads that share a reader would move its place in the file
         self._kept: OrderedDict[int, list[Row]] = OrderedDict()
 
     def __getstate__(self) -> tuple[Storage, str]:
@@ -116,7 +118,7 @@ class Index:
 
     def part(self, number: int) -> list[Row]:
         """Return the recordings of a part."""
-        return [_row(cells) for cells in self._reader.get_batch(number).to_pylist()]
+        return [_row(cells) for cells in self._batch(number).to_pylist()]
 
     @cached_property
     def starts(self) -> list[int]:
@@ -140,7 +142,11 @@ class Index:
 
     def columns(self, number: int, *names: str) -> Any:
         """Return columns of a part as an Arrow table."""
-        return pa.Table.from_batches([self._reader.get_batch(number)]).select(list(names))
+        return pa.Table.from_batches([self._batch(number)]).select(list(names))
+
+    def _batch(self, number: int) -> Any:
+        with self._lock:
+            return self._reader.get_batch(number)
 
     def __iter__(self) -> Iterator[list[Row]]:
         return (self.part(number) for number in range(self.n_parts))

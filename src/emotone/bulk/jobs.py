@@ -17,7 +17,7 @@ from emotone.bulk.index import Index, Row
 from emotone.bulk.parts import WORK, Failure, Report, write_part
 from emotone.bulk.settings import AnnotateSettings
 from emotone.bulk.storage import Storage
-from emotone.bulk.work import Annotator, Answered, attempted, fetched
+from emotone.bulk.work import Annotator, Answered, attempted, enter, fetched
 from emotone.errors import EmotoneError
 from emotone.recognition.groups import MOST_CLIPS, adapted_profiles, evenly, spoken
 from emotone.recognition.profile import SourceProfile, SpeakerProfile
@@ -119,7 +119,7 @@ class VoicesJob:
     ----------
     index
         The recordings of each file of profiles, by speaker.
-    settings, source
+    settings, source, folder
         As in `Annotator`.
     storage, places
         Where the profiles go.
@@ -130,11 +130,12 @@ class VoicesJob:
     source: SourceProfile | None
     storage: Storage
     places: Places
+    folder: str = ""
 
     @property
     def opener(self) -> "Adapter":
         """What a worker does."""
-        return Adapter(self.settings, self.source)
+        return Adapter(self.settings, self.source, self.folder)
 
     @property
     def limit_s(self) -> float:
@@ -171,9 +172,11 @@ class Adapter:
 
     settings: AnnotateSettings
     source: SourceProfile | None
+    folder: str = ""
 
     def open(self) -> Callable[[Sequence[Speaker], Callable[[], None]], Iterator[SpeakerProfile | Failure]]:
         """Open the model; see `emotone.bulk.supervised.Opener`."""
+        enter(self.folder)
         recognizer = Recognizer(self.settings.model)
 
         def adapted(speaker: str, clips: _Clips, sign: Callable[[], None]) -> SpeakerProfile:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -41,6 +42,18 @@ _AHEAD = 8
 _KEPT_PROFILES = 64
 
 Rows = list[tuple[Any, ...]]
+
+
+def enter(folder: str) -> None:
+    """Make a folder the working directory of a worker, which can be on another machine; "" changes nothing."""
+    if folder:
+        try:
+            os.chdir(folder)
+        except OSError as error:
+            raise EmotoneError(
+                f"a worker can't enter {folder} ({error}); expected the same folders on all machines: share them, or "
+                "name addresses"
+            ) from error
 
 
 class Answered(NamedTuple):
@@ -182,15 +195,19 @@ class Annotator:
         Profile of the archive; None: not adapted.
     storage, places
         Of `Profiles`; None: speakers have no profiles.
+    folder
+        What the paths of recordings are relative to; "" is the working directory of the worker.
     """
 
     settings: AnnotateSettings
     source: SourceProfile | None = None
     storage: Storage | None = None
     places: Callable[[str], str] | None = None
+    folder: str = ""
 
     def open(self) -> Callable[[Sequence[Row], Callable[[], None]], Iterator["Answered | Failure"]]:
         """Open the model; see `emotone.bulk.supervised.Opener`."""
+        enter(self.folder)
         settings = self.settings
         recognizer = Recognizer(settings.model, emotions=settings.emotions, threshold=settings.threshold)
         profiles = None
