@@ -266,11 +266,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.development or chosen.only:
         names = DEVELOPMENT if chosen.development else tuple(chosen.corpora.split(","))
-        print(
-            speaker_table(
-                speakers(names, chosen.data, chosen.out, chosen.cache or chosen.out / "embedded", chosen.number)
-            )
-        )
+        cache = chosen.cache or chosen.out / "embedded"
+        print(speaker_table(speakers(names, data=chosen.data, out=chosen.out, cache=cache, n_each=chosen.number)))
     else:
         _measure_all(chosen)
 

@@ -147,7 +147,7 @@ def opened(
         if choice.kind == CHANNELS:
             source = _reopenable(source)
             with open_checked(source, track=track) as recording:
-                names = _channel_names(recording, channel=channel)
+                names = channel_names(recording, channel=channel)
             recordings = [
                 stack.enter_context(open_checked(source, channel=number + 1, track=track))
                 for number in range(len(names))
@@ -181,8 +181,14 @@ def _reopenable(source: AudioSource) -> AudioSource:
     return source.read()
 
 
-def _channel_names(recording: audio.Recording, *, channel: Channel) -> list[str]:
-    """Return the name of each channel's speaker."""
+def channel_names(recording: audio.Recording, *, channel: Channel) -> list[str]:
+    """Return the name of each channel's speaker.
+
+    Raises
+    ------
+    ConfigError
+        ``channel`` chooses one of them, or their number is not 2 to 20.
+    """
     if channel != "mix":
         raise ConfigError(
             f"channel is {channel!r}, and speakers is channels, which reads all; leave out one of the two"
