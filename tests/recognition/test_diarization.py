@@ -95,3 +95,17 @@ def test_neighbours_in_time_decide_on_a_window_that_is_unlike_its_speaker():
 def test_numbers_of_speakers_have_limits(number):
     with pytest.raises(ConfigError, match=f"the number of speakers is {number}; expected 1 to 20, or auto"):
         diarization.check_number(number)
+
+
+def test_a_check_ends_the_work_and_is_called_between_its_steps():
+    """A service ends a request at its deadline, also within a recording of hours."""
+    rows, times, stretches, _ = windows([0, 1, 2] * 100)
+    calls = []
+    diarization.labels_of(rows, times, stretches, projection=projection(), check=lambda: calls.append(1))
+    assert len(calls) >= 5 + 3  # of 4500 windows five thousands, and each number of speakers
+
+    def end():
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        diarization.labels_of(rows, times, stretches, projection=projection(), check=end)

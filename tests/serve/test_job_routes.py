@@ -146,9 +146,13 @@ def test_progress_is_seen_while_it_runs(folder, detector):
         timeline = running.recognizer.__class__.timeline
 
         def stepwise(source, *, progress, **options):
+            reported = set()
+
             def step(*given):
                 progress(*given)
-                assert calls.acquire(timeout=PATIENCE_S)
+                if given not in reported:  # a step is reported again while held speech is predicted
+                    reported.add(given)
+                    assert calls.acquire(timeout=PATIENCE_S)
 
             return timeline(running.recognizer, source, progress=step, **options)
 

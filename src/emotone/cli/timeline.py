@@ -210,7 +210,8 @@ def timeline(
 
         answers = Answers(paths, predict_file, progress=progress)
         if out is None:
-            _show(answers, paths, format=format, threshold=recognizer.threshold, is_automatic=is_automatic)
+            names = [path if isinstance(path, str) else path.file for path in paths]
+            _show(answers, names, format=format, threshold=recognizer.threshold, is_automatic=is_automatic)
         else:
             for _ in _done(answers):
                 if sys.stdout.writable():  # not if it was closed

@@ -8,6 +8,7 @@ speakers and the clips of a speaker are normally distributed (PLDA: Ioffe, "Prob
 2006), and how well the graph falls apart there (its eigenvalue).
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,8 @@ _SECOND_GAIN = 0.05
 #: and of how many there are.  All three numbers were fitted to conversations of EMO-DB and ASED.
 _OFFSET, _BY_EIGENVALUE, _BY_GAIN, _BY_NUMBER = 1.67, -10.9, 16.8, 0.36
 _N_STARTS, _N_STEPS = 5, 30
+#: Windows that are smoothed between two checks.
+_CHECK_EVERY = 1000
 
 
 def labels_of(
@@ -47,6 +50,7 @@ def labels_of(
     *,
     projection: Projection,
     n_speakers: int | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> Labels:
     """Return the number of each window's speaker (n,), from 0.
 
@@ -62,19 +66,21 @@ def labels_of(
         Of embeddings, to estimate the number of speakers.
     n_speakers
         Number of speakers, from 1 to `MAX_SPEAKERS`; None: it is estimated.  Fewer windows have fewer speakers.
+    check
+        Called between steps of about a second at most; an error that it raises ends the work.
     """
     n = len(embeddings)
     if n == 0 or n_speakers == 1 or (n_speakers is None and n < _FEWEST_WINDOWS):
         return np.zeros(n, np.int64)
     drawn = np.unique(np.linspace(0, n - 1, min(n, _MOST_IN_GRAPH)).round().astype(np.int64))
-    smooth = _smoothed(embeddings, times_s + _PAUSE_S * stretches)
+    smooth = _smoothed(embeddings, times_s + _PAUSE_S * stretches, check)
     values, vectors = _spectrum(smooth[drawn].astype(np.float64), _MOST_FOUND if n_speakers is None else n_speakers)
     if n_speakers is not None:
         labels = _clustered(vectors, min(n_speakers, len(drawn)))
     else:
         rows = np.asarray(embeddings[drawn], np.float64)
         projected = (rows - rows.mean(axis=0)) @ projection.matrix
-        labels = _counted(values, vectors, projected, projection.between)
+        labels = _counted(values, vectors, projected, projection.between, check)
     return _spread(smooth, drawn, labels)
 
 
@@ -84,11 +90,13 @@ def check_number(n_speakers: int) -> None:
         raise ConfigError(f"the number of speakers is {n_speakers}; expected 1 to {MAX_SPEAKERS}, or auto")
 
 
-def _smoothed(rows: NDArray[Any], times_s: Array) -> NDArray[np.float32]:
+def _smoothed(rows: NDArray[Any], times_s: Array, check: Callable[[], None]) -> NDArray[np.float32]:
     """Average windows with those near in time, and give the means (n, e) length 1."""
     reach = 6 * _SMOOTHING_S  # weights beyond are below 0.3 %
     result = np.empty(rows.shape, np.float32)
     for number, at in enumerate(times_s):
+        if number % _CHECK_EVERY == 0:
+            check()
         first, last = np.searchsorted(times_s, [at - reach, at + reach])
         mean = np.exp(-np.abs(times_s[first:last] - at) / _SMOOTHING_S) @ rows[first:last]
         result[number] = mean / max(float(np.linalg.norm(mean)), 1e-9)
@@ -145,7 +153,7 @@ def _distances(points: Array, centres: Array) -> Array:
     return np.asarray(((points[:, None] - centres[None]) ** 2).sum(axis=2))
 
 
-def _counted(values: Array, vectors: Array, projected: Array, between: Array) -> Labels:
+def _counted(values: Array, vectors: Array, projected: Array, between: Array, check: Callable[[], None]) -> Labels:
     """Return the labels (n,) of as many clusters as there seem to be speakers.
 
     Parameters
@@ -158,6 +166,7 @@ def _counted(values: Array, vectors: Array, projected: Array, between: Array) ->
     labels = np.zeros(len(vectors), np.int64)
     before = _evidence(projected, labels, between)
     for n_clusters in range(2, min(_MOST_FOUND, len(vectors) - 1) + 1):
+        check()
         finer = _clustered(vectors, n_clusters)
         evidence = _evidence(projected, finer, between)
         gain = (evidence - before) / len(vectors)

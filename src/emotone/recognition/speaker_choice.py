@@ -12,7 +12,7 @@ from emotone.audio import AudioSource, Channel
 from emotone.audio.sources import DecodedElsewhere, read_once
 from emotone.audio.speech_detector import Gate, SpeechDetector
 from emotone.errors import ConfigError
-from emotone.progress import Progress
+from emotone.progress import Progress, Repeated
 from emotone.recognition import rttm
 from emotone.recognition.arguments import open_checked
 from emotone.recognition.channel_pieces import ChannelPieces
@@ -160,14 +160,15 @@ def opened(
             yield Opened(call, Notes(recordings[0], choice, call))
             return
         recording = stack.enter_context(open_checked(source, channel=channel, track=track))
-        sound = blocks_with_progress(recording, progress)
+        repeated = Repeated(progress)
+        sound = blocks_with_progress(recording, repeated)
         pieces: Pieces
         if choice.kind == TURNS:
             pieces = TurnPieces(sound, choice.turns)
         else:
             reader = SpeechReader(sound, SpeechDetector(settings.vad, gate=gate))
             if choice.kind == AUTO:
-                pieces = FoundPieces(reader, n_speakers=choice.n_speakers)
+                pieces = FoundPieces(reader, n_speakers=choice.n_speakers, check=repeated.again)
             else:
                 pieces = DetectedPieces(reader, speaker=ONLY if choice.kind == ONE else None)
         yield Opened(pieces, Notes(recording, choice, pieces))
