@@ -42,7 +42,7 @@ _SECOND_OFFSET, _SECOND_BY_EIGENVALUE = 0.02, -2.0
 #: There is a further one if this logistic function is positive, of the eigenvalue, of the gain over one speaker less,
 #: and of how many there are.  All numbers were fitted to conversations of EMO-DB and ASED, those of one voice also to
 #: parts of 30 to 90 s.
-_OFFSET, _BY_EIGENVALUE, _BY_GAIN, _BY_NUMBER = 1.5, -20.8, 11.5, 0.17
+_OFFSET, _BY_EIGENVALUE, _BY_GAIN, _BY_NUMBER = 1.2, -20.8, 11.5, 0.5
 _N_STARTS, _N_STEPS = 5, 30
 #: Windows that are smoothed between two checks.
 _CHECK_EVERY = 1000
