@@ -162,14 +162,14 @@ class Embedded(NamedTuple):
     def turns(self, directions: Projection, n_speakers: int | None = None) -> tuple[Turn, ...]:
         """Return who speaks when, as the package finds it."""
         waiting = iter(self.windows)
-        found = FoundPieces(
+        pieces = FoundPieces(
             iter(self.stretches),  # type: ignore[arg-type]  # of a reader, only its stretches are asked for
             n_speakers=n_speakers,
             voices=lambda samples: next(waiting),  # type: ignore[arg-type]
             directions=directions,
         )
-        times = [(piece.start / RATE, (piece.start + len(piece.samples)) / RATE) for piece in found]
-        return tuple(Turn(str(name), *time) for name, time in zip(found.speakers(), times, strict=True))
+        times = [(piece.start / RATE, (piece.start + len(piece.samples)) / RATE) for piece in pieces]
+        return tuple(Turn(str(name), *time) for name, time in zip(pieces.speakers(), times, strict=True))
 
 
 def embedded(name: str, composed: Callable[[], Conversation], *, cache: Path) -> Embedded:
