@@ -1,11 +1,16 @@
 """Measure who speaks when, and with which emotion, in conversations composed from voices that no model was trained on.
 
     python benchmarks/conversations.py --data DIR [--out runs/conversations]
+    python benchmarks/conversations.py --data DIR --only speakers             # who speaks when, without emotion models
+    python benchmarks/conversations.py --data DIR --development --number 12   # the same on EMO-DB and ASED
 
 Conversations are composed of the clips of RAVDESS, nEMO, SAVEE and TESS (`conversation_sounds.compose`).  The emotion
 model of each corpus was trained without it: a recogniser of a single network for RAVDESS, nEMO and TESS, trained on at
 most 900 clips of RAVDESS and 600 of each other corpus; the built-in model for SAVEE.  The projection of voices is
 fitted without the corpus as well.  With --page, the tables go between the marks of that page.
+
+Constants are chosen on the development conversations alone.  Embedding them takes some minutes, once; measuring a
+version of the clustering then takes a minute.
 """
 
 import argparse
