@@ -55,6 +55,14 @@ def test_one_speaker_stays_one_although_their_emotion_moves_the_voice():
     assert np.unique(labels).tolist() == [0]
 
 
+def test_two_sounds_of_one_voice_are_one_speaker_although_their_graph_falls_apart():
+    """The sounds differ by less than two clips of a voice, so the evidence is, a little, against a second speaker."""
+    rows, times, stretches, _ = windows([0, 1], per_turn=7, spread=0.001)
+    own = Projection(np.eye(WIDTH)[:, :16] / 5.0, np.full(16, 0.01))
+    assert len(np.unique(diarization.labels_of(rows, times, stretches, projection=own, n_speakers=2))) == 2
+    assert np.unique(diarization.labels_of(rows, times, stretches, projection=own)).tolist() == [0]
+
+
 def test_a_number_that_is_given_is_kept_even_for_one_voice():
     rows, times, stretches, _ = windows([0] * 10)
     assert len(np.unique(diarization.labels_of(rows, times, stretches, projection=projection(), n_speakers=3))) == 3

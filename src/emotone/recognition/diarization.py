@@ -36,9 +36,9 @@ _NEIGHBOURS, _BY_ROOT, _REST = 0.1, 2.0, 0.01
 _MOST_IN_GRAPH = 900
 #: How much a window counts beside an independent clip; they overlap, and the windows of a clip are alike.
 _EVIDENCE = 0.12
-#: There is a second speaker if this is positive: the gain, as a logarithm, by which it makes each window more probable,
-#: less a multiple of the eigenvalue.
-_SECOND_OFFSET, _SECOND_BY_EIGENVALUE = 0.02, -2.0
+#: There is a second speaker if it makes each window more probable by a factor whose logarithm, the gain, is above this
+#: multiple of the eigenvalue less the offset, and above 0: a graph of two sounds falls apart whoever made them.
+_SECOND_BY_EIGENVALUE, _SECOND_OFFSET = 2.0, 0.02
 #: There is a further one if this logistic function is positive, of the eigenvalue, of the gain over one speaker less,
 #: and of how many there are.  All numbers were fitted to conversations of EMO-DB and ASED, those of one voice also to
 #: parts of 30 to 90 s.
@@ -183,7 +183,7 @@ def _counted(values: Array, vectors: Array, projected: Array, between: Array, ch
         evidence = _evidence(projected, finer, between)
         gain = (evidence - before) / len(vectors)
         if n_clusters == 2:
-            is_speaker = _SECOND_OFFSET + _SECOND_BY_EIGENVALUE * values[1] + gain > 0
+            is_speaker = gain > max(0.0, _SECOND_BY_EIGENVALUE * values[1] - _SECOND_OFFSET)
         else:
             score = _OFFSET + _BY_EIGENVALUE * values[n_clusters - 1] + _BY_GAIN * gain + _BY_NUMBER * (n_clusters - 3)
             is_speaker = score > 0
