@@ -37,7 +37,7 @@ _MOST_IN_GRAPH = 900
 #: How much a window counts beside an independent clip; they overlap, and the windows of a clip are alike.
 _EVIDENCE = 0.12
 #: There is a second speaker if it makes each window more probable by a factor whose logarithm, the gain, is above this
-#: multiple of the eigenvalue less the offset, and above 0: a graph of two sounds falls apart whoever made them.
+#: multiple of the eigenvalue less the offset, and above 0: two sounds of a single voice can fall apart too.
 _SECOND_BY_EIGENVALUE, _SECOND_OFFSET = 2.0, 0.02
 #: There is a further one if this logistic function is positive, of the eigenvalue, of the gain over one speaker less,
 #: and of how many there are.  All numbers were fitted to conversations of EMO-DB and ASED, those of one voice also to
