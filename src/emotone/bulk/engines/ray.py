@@ -4,7 +4,7 @@ import contextlib
 import os
 import pickle
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 from emotone._version import __version__
@@ -95,7 +95,7 @@ class RayEngine:
                 reports.close()
 
 
-def _reports(job: Job, numbers: Sequence[int], *, n_actors: int) -> Iterator[bytes]:
+def _reports(job: Job, numbers: Sequence[int], *, n_actors: int) -> Generator[bytes, None, None]:
     """Yield what `_Actor` returns for each part, as soon as it is done."""
     ray, data = ray_modules()
     parts = data.from_items([{_NUMBER: number} for number in numbers], override_num_blocks=1)
@@ -199,8 +199,8 @@ class _Actor:
                 self._job = pickle.loads(self._pickled)
             except Exception as error:
                 raise ConfigError(
-                    f"the node {node} can't read the list of recordings ({error}); the output must be a folder that all "
-                    "nodes share under the same path, or an address such as s3://bucket/folder"
+                    f"the node {node} can't read the list of recordings ({error}); the output must be a folder that "
+                    "all nodes share under the same path, or an address such as s3://bucket/folder"
                 ) from error
             self._supervised = Supervised(self._job.opener, limit_s=self._job.limit_s)
         return self._job, self._supervised

@@ -123,8 +123,8 @@ def _check_same(ray: Any, address: str | None) -> None:
     there = str(ray.get_runtime_context().gcs_address)
     if address not in (None, "local", "auto", there):
         raise ConfigError(
-            f"the address of Ray is {address}, but this process is connected to {there}; call ray.shutdown() before, or "
-            "leave out the address"
+            f"the address of Ray is {address}, but this process is connected to {there}; call ray.shutdown() "
+            "before, or leave out the address"
         )
 
 
