@@ -93,16 +93,22 @@ def actors_under(pid):
     return [child for child, command in processes_under(pid).items() if command.startswith("ray::MapWorker")]
 
 
+def working_actors_under(pid):
+    """Return the actors that have started the child which has the model."""
+    return [
+        actor for actor in actors_under(pid) if any("bulk.supervised" in c for c in processes_under(actor).values())
+    ]
+
+
 class OnceWhenBegun:
-    """A progress callback that does something when the first parts are done."""
+    """A progress callback that calls a function when the first parts are done, until it returns true."""
 
     def __init__(self, disturb):
         self._disturb, self.is_done = disturb, False
 
     def __call__(self, done, total, what):
         if 0 < done < total / 2 and not self.is_done:
-            self.is_done = True
-            self._disturb()
+            self.is_done = self._disturb()
 
 
 def annotate_disturbed(many, out, bundle, address, disturb):
@@ -140,8 +146,10 @@ def test_rows_are_those_of_the_local_engine(archive, adaptive_bundle, tmp_path):
 
 def test_killed_actor(many, bundle, two_nodes, undisturbed, tmp_path):
     def disturb():
-        # the ones of this run: those of the last one may still be ending
-        os.kill(actors_under(os.getpid())[0], signal.SIGKILL)
+        actors = working_actors_under(os.getpid())
+        if len(actors) == 2:
+            os.kill(actors[0], signal.SIGKILL)
+        return len(actors) == 2
 
     annotate_disturbed(many, tmp_path / "out", bundle, two_nodes.address, disturb)
     check_each_once(tmp_path / "out", N_MANY)
@@ -153,7 +161,10 @@ def test_killed_node(many, bundle, two_nodes, undisturbed, tmp_path):
     node = two_nodes.worker_nodes.copy().pop()
 
     def disturb():
-        node.kill_raylet(check_alive=False)  # SIGKILL; its actors end with it
+        is_working = bool(working_actors_under(node.all_processes["raylet"][0].process.pid))
+        if is_working:
+            node.kill_raylet(check_alive=False)  # SIGKILL; its actors end with it
+        return is_working
 
     try:
         annotate_disturbed(many, tmp_path / "out", bundle, two_nodes.address, disturb)
@@ -227,6 +238,29 @@ def test_error_of_a_worker_keeps_its_type_and_message(cluster, archive, bundle, 
         messages.append(str(caught.value))
     assert messages[0] == messages[1]
     assert "\n" not in messages[0]
+
+
+def test_connection_of_this_process_is_used_and_stays(cluster, many, bundle, tmp_path):
+    """A run that is given up ends its actors, although Ray goes on."""
+    ray.init(address=cluster.address, logging_level="ERROR", log_to_driver=False)
+    try:
+
+        def stop(done, total, what):
+            if done:
+                raise StopError
+
+        settings = AnnotateSettings(model=bundle, part_files=8)
+        with pytest.raises(StopError):
+            annotate(many, tmp_path / "out", settings=settings, engine=RayEngine(1), progress=stop)
+        assert ray.is_initialized()
+        deadline = time.monotonic() + 20
+        while actors_under(os.getpid()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not actors_under(os.getpid())
+        with pytest.raises(ConfigError, match="call ray.shutdown"):
+            annotate(many, tmp_path / "out", settings=settings, engine=RayEngine(1, "127.0.0.1:9"))
+    finally:
+        ray.shutdown()
 
 
 @contextlib.contextmanager
