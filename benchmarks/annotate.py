@@ -12,7 +12,9 @@ import csv
 import itertools
 import json
 import os
+import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -38,8 +40,9 @@ PATTERNS = (
     "savee/**/*.*",
     "tess/**/*.ogg",
 )
+_TOKEN = secrets.token_hex(32)
 _SUFFIXES = {".flac", ".wav", ".ogg", ".opus"}
-_EMOTONE = (sys.executable, "-m", "emotone.cli.main")
+_EMOTONE = (sys.executable, "-c", "from emotone.cli.main import main; main()")
 
 
 # --- what is run ------------------------------------------------------------------------------------------------------
@@ -102,8 +105,9 @@ class Trial:
 
 
 def environment() -> dict[str, str]:
-    """Return the variables of a user, without those that set a number of threads."""
-    return {name: value for name, value in os.environ.items() if name not in _timing.THREADS}
+    """Return the variables of a user, without those that set a number of threads; the nodes of Ray share a token."""
+    variables = {name: value for name, value in os.environ.items() if name not in _timing.THREADS}
+    return variables | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _TOKEN}
 
 
 def check(command: Sequence[str]) -> None:
@@ -159,27 +163,31 @@ def compare_nodes(trial: Trial, n: int) -> dict[str, Any]:
 @contextlib.contextmanager
 def nodes(n: int, folder: Path) -> Iterator[str]:
     """Start nodes of Ray with a core each on this machine, and end them."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    import ray.util
+
+    host = ray.util.get_node_ip_address()
+    with socket.create_server((host, 0)) as server:
         port = server.getsockname()[1]
-    address = f"127.0.0.1:{port}"
-    ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1", "--disable-usage-stats"]
-    ray += ["--object-store-memory=100000000", "--node-ip-address=127.0.0.1"]
+    address = f"{host}:{port}"
+    start = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1", "--disable-usage-stats"]
+    start += ["--object-store-memory=100000000"]
     head = ["--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={tempfile.gettempdir()}/ray"]
     started: list[subprocess.Popen[bytes]] = []
     with (folder / "ray.log").open("ab") as log:
         try:
             for number in range(n):
                 options = [f"--address={address}"] if number else head
-                command = [*ray, *options]
+                command = [*start, *options]
                 started.append(
                     subprocess.Popen(command, env=environment(), stdout=log, stderr=log, start_new_session=True)
                 )
                 wait_for_cores(address, number + 1)
             yield address
         finally:
-            for process in reversed(started):
-                process.terminate()
             for process in started:
+                for below in processes_under(process.pid):  # ray start takes over half a minute to end by itself
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(below, signal.SIGKILL)
                 process.wait(30)
 
 
@@ -188,13 +196,14 @@ def wait_for_cores(address: str, n: int) -> None:
     code = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR'); "
     code += "sys.exit(ray.cluster_resources().get('CPU', 0) < int(sys.argv[2]))"
     host, _, port = address.rpartition(":")
-    for _ in range(60):
+    for _ in range(30):
         time.sleep(1)
         with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=5):
-            done = subprocess.run([sys.executable, "-c", code, address, str(n)], capture_output=True, check=False)
-            if done.returncode == 0:
-                return
-    raise SystemExit(f"the cluster at {address} has not {n} cores after a minute; see what ray start prints")
+            words = [sys.executable, "-c", code, address, str(n)]
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                if subprocess.run(words, env=environment(), capture_output=True, timeout=60).returncode == 0:
+                    return
+    raise SystemExit(f"the cluster at {address} does not reach {n} cores; see what ray start prints")
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------

@@ -96,6 +96,11 @@ def _begin(ray: Any, address: str | None, workers: int) -> None:
         text = " ".join(str(error).split())
         if is_local:
             raise EmotoneError(f"Ray can't start on this machine ({text}); use the engine local") from error
+        if "Authentication" in f"{error!r} {error.__cause__!r} {error.__context__!r}":
+            raise ConfigError(
+                f"{address}: the cluster asks for a token; set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or "
+                "RAY_AUTH_TOKEN_PATH unless its token is in ~/.ray/auth_token"
+            ) from error
         raise ConfigError(f"{address}: can't connect to Ray there ({text}); {_EXPECTED}") from error
 
 
