@@ -100,9 +100,7 @@ def test_each_fold_is_saved_as_it_arrives_and_is_not_run_again(manifest, tmp_pat
 
 def test_a_search_that_is_done_is_not_repeated(manifest, tmp_path, monkeypatch):
     """The settings of a fold are stored before its models are fitted."""
-    config = toy.config(
-        manifest, tmp_path / "run", model="logistic-regression", tune=True, protocol="random-70-15-15"
-    )
+    config = toy.config(manifest, tmp_path / "run", model="logistic-regression", tune=True, protocol="random-70-15-15")
     with monkeypatch.context() as failing:
         failing.setattr(FoldResult, "save", None)
         with pytest.raises(TypeError):

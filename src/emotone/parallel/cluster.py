@@ -5,6 +5,7 @@ them, and it replaces a base class of joblib.
 """
 
 import contextlib
+import importlib
 import itertools
 import logging
 import os
@@ -44,10 +45,10 @@ class RayPool(Pool):
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
         super().__init__(workers)
         try:
-            import ray  # type: ignore[no-untyped-call, unused-ignore]
+            ray: Any = importlib.import_module("ray")  # its types are incomplete
         except ImportError as error:
             raise MissingExtraError("the engine 'ray'", extra="ray") from error
-        self._ray: Any = ray  # its types are incomplete
+        self._ray = ray
         self._is_ours = not ray.is_initialized()  # a notebook may be connected already
         if self._is_ours:
             self._connect(address)
@@ -96,7 +97,7 @@ class RayPool(Pool):
         """Call a function with each item; see `Pool.map`."""
         if not items:
             return
-        ray: Any = self._ray
+        ray = self._ray
         key, shared = secrets.token_hex(8), ray.put(work)
         task = ray.remote(_run).options(num_cpus=share.threads)
         waiting, running = iter(enumerate(items)), {}
