@@ -25,7 +25,6 @@ _PROTOCOL = Setting(
 
 @command(
     "compare ravdess --data data --models svm,mlp --out runs/two",
-    "compare ravdess --data data --models all --out runs/all --protocol speaker-6fold",
     "compare ravdess --data /shared/data --models all --out runs/all --engine ray --address 10.0.0.1:6379",
 )
 @takes(

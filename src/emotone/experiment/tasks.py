@@ -88,7 +88,7 @@ def run_folds(group: Group, *, extractor_digest: str, pool: Pool, progress: Prog
     Raises
     ------
     CorpusError
-        A model can't learn from the clips of a fold.
+        A fold has too few clips for a model.
     WorkerError
         A process died.
     """
@@ -210,7 +210,7 @@ def _searched(group: Group, tasks: Sequence[_Task], *, pool: Pool, progress: Pro
 
 
 def _load(path: Path) -> folds.Searched | None:
-    """Read the result of a search; None if there is none."""
+    """Read the result of a search; None if it is missing or damaged."""
     try:
         settings, table = files.read_json(path)
         return with_tuples(settings), list(table)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from emotone._version import __version__
-from emotone.errors import ConfigError, MissingExtraError, WorkerError
+from emotone.errors import ConfigError, EmotoneError, MissingExtraError, WorkerError
 from emotone.parallel.local import join_pool
 from emotone.parallel.pool import Item, Pool, Result, Share
 
@@ -125,7 +125,15 @@ class RayPool(Pool):
         try:
             return self._ray.get(reference)
         except errors.RayTaskError as error:
-            raise (error.cause if isinstance(error.cause, Exception) else error) from error
+            cause = error.cause if isinstance(error.cause, Exception) else error
+            is_import = isinstance(cause, errors.RaySystemError | ImportError) or "failed to import" in str(cause)
+            if is_import and not isinstance(cause, EmotoneError):
+                reason = str(cause).strip().splitlines()[-1]
+                raise WorkerError(
+                    f"a machine of the Ray cluster can't load the work ({reason}); expected the same packages on "
+                    f"every machine: Emotone {__version__} with its extra 'train'"
+                ) from error
+            raise cause from error
         except errors.RayError as error:
             raise WorkerError(
                 f"a process of the Ray cluster died ({type(error).__name__}; out of memory?); what was finished is "
