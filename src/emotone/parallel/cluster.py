@@ -64,10 +64,12 @@ class RayPool(Pool):
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         own = {} if named else {"num_cpus": self.workers, "include_dashboard": False}
         try:
-            self._ray.init(address=named, log_to_driver=False, logging_level=logging.ERROR, **own)
+            # not None, for which Ray takes any cluster that runs on this machine
+            self._ray.init(address=named or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise ConfigError(
-                f"no Ray cluster answers at {named!r} ({error}); expected the address of a running one: see 'ray start'"
+                f"no Ray cluster at {named or 'this machine'!r} ({error}); expected the address of a running one, "
+                "see 'ray start'"
             ) from error
 
     def __enter__(self) -> "RayPool":
