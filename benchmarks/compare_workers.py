@@ -36,7 +36,11 @@ def main() -> None:
             if first != second:
                 sys.exit("the scores differ")
             ratios.append(taken[1] / taken[chosen.workers])
-            print(*(f"{number} workers: {taken[number]:.0f} s;" for number in sorted(taken)), f"ratio {ratios[-1]:.2f}")
+            print(
+                *(f"{number} workers: {taken[number]:.0f} s;" for number in sorted(taken)),
+                f"ratio {ratios[-1]:.2f}",
+                flush=True,
+            )
     print(f"median ratio {statistics.median(ratios):.2f}")
 
 

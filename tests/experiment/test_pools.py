@@ -75,6 +75,17 @@ def test_a_search_gives_the_same_settings_wherever_it_runs(manifest, tmp_path, p
     assert tables[0] == tables[1]
 
 
+def test_folds_in_other_processes_read_the_clips_under_conditions(manifest, tmp_path):
+    """From the store, without the extractor, which is registered in this process alone."""
+    settings = {"conditions": ("noise-0",), "protocol": "random-70-15-15", "model": "svm"}
+    alone, others = (toy.config(manifest, tmp_path / f"{workers}", **settings) for workers in (1, 2))
+    metrics = run(alone, pool=LocalPool(1)).metrics
+    assert metrics["conditions"][0]["uar"] > metrics["conditions"][1]["uar"]
+    compare(replace(others, protocol="speaker-6fold"), ["knn", "svm"], pool=LocalPool(2))
+    single = run(replace(alone, protocol="speaker-6fold", out=tmp_path / "six"), pool=LocalPool(1)).metrics
+    assert json.loads((others.out / "svm" / "metrics.json").read_text()) == single
+
+
 def test_each_fold_is_saved_as_it_arrives_and_is_not_run_again(manifest, tmp_path, monkeypatch):
     """The first process is stopped after some folds; the second run does the others alone."""
     config = toy.config(manifest, tmp_path / "run")

@@ -192,6 +192,8 @@ def test_probabilities_do_not_depend_on_the_number_of_threads(name):
     results = []
     for threads in (1, 3):
         with limited(threads):
-            model = registry.get(name).build(seed=0, n_jobs=threads, class_weight=True).set_params(**SMALL.get(name, {}))
+            model = (
+                registry.get(name).build(seed=0, n_jobs=threads, class_weight=True).set_params(**SMALL.get(name, {}))
+            )
             results.append(model.fit(X, y).predict_proba(blobs(80, seed=1)[0]))
     np.testing.assert_array_equal(*results)

@@ -10,6 +10,7 @@ import itertools
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
@@ -60,6 +61,8 @@ class RayPool(Pool):
 
     def _connect(self, address: str | None) -> None:
         named = address or os.environ.get("RAY_ADDRESS")
+        if named:
+            _check_address(named)
         # Ray would send statistics of its use to its makers.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         own = {} if named else {"num_cpus": self.workers, "include_dashboard": False}
@@ -67,10 +70,7 @@ class RayPool(Pool):
             # not None, for which Ray takes any cluster that runs on this machine
             self._ray.init(address=named or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise ConfigError(
-                f"no Ray cluster at {named or 'this machine'!r} ({error}); expected the address of a running one, "
-                "see 'ray start'"
-            ) from error
+            raise _no_cluster(named or "this machine", error) from error
 
     def __enter__(self) -> "RayPool":
         return self
@@ -141,6 +141,23 @@ class RayPool(Pool):
                 f"a process of the Ray cluster died ({type(error).__name__}; out of memory?); what was finished is "
                 "kept: run again, with fewer workers if it happens again"
             ) from error
+
+
+def _check_address(address: str) -> None:
+    """Raise ConfigError if nothing listens at HOST:PORT or ray://HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return  # "auto"
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, reason: Exception) -> ConfigError:
+    return ConfigError(
+        f"no Ray cluster at {address!r} ({reason}); expected the address of a running one, see 'ray start'"
+    )
 
 
 _loaded: tuple[str, Any] = ("", None)
