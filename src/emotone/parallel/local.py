@@ -55,6 +55,8 @@ class LocalPool(Pool):
             return
         import joblib
 
+        # A process that has grown, as by loading torch, is replaced after its task: no concern of the user's.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
         # `work` is a file, which each process maps into its memory: arrays are in memory once for all processes.
         with tempfile.TemporaryDirectory(prefix="emotone-", ignore_cleanup_errors=True) as folder:
             path = str(Path(folder, "work.pickle"))
