@@ -193,7 +193,7 @@ def _export(
     spec = registry.get(config.model)
     settings = config.of_networks if spec.family == "deep" else {}
     settings |= folds.best_settings(results) | folds.epochs_setting([n for result in results for n in result.epochs])
-    checkpoint = config.out / layout.WORK / f"final-{identity(config, training_set)}"
+    checkpoint = config.out / layout.WORK / f"final-{final_identity(config, training_set)}"
     rows, stage = training_set.own_rows, part(progress, 0, 0.5)
     fitted = folds.fit(
         rows, training_set, config, settings=settings, checkpoint=checkpoint, threads=threads, progress=stage
@@ -233,7 +233,7 @@ def _fit_gate(
     cast("Pipeline", model)[-1].gate = fit_gate(*speech_and_other(clips, graph, seed=config.seed, progress=progress))
 
 
-def identity(config: Config, training_set: TrainingSet) -> str:
+def final_identity(config: Config, training_set: TrainingSet) -> str:
     """Digest everything that the final model depends on, so that no other model's checkpoint is used."""
     waveforms = [config.preprocessing.key, Augmentation(config.transforms, copy=0, seed=config.seed).spec]
     described = [config.to_toml(), *waveforms, *training_set.digests, *training_set.corpus.table["emotion"]]

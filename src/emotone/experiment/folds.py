@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,18 +23,14 @@ from emotone.experiment.analyses.adaptation import LEVELS, adapted_scores
 from emotone.experiment.analyses.permutation_importance import importance
 from emotone.experiment.config import MIXUP_ALPHA, Config
 from emotone.experiment.fold_result import Adapted, FoldResult, Scores, with_tuples
+from emotone.experiment.search import Searched, search
 from emotone.experiment.training_set import Rows, TrainingSet
 from emotone.models import registry
 from emotone.parallel import n_cores
 from emotone.progress import Progress, named, part
 
-if TYPE_CHECKING:
-    from emotone.models.tune import Search
-
 #: Folds within a training part, for validation and for the search of settings.
 N_INNER_FOLDS = 4
-#: The chosen settings, and a row for each setting; see `emotone.models.tune.grid_search`.
-Searched = tuple[dict[str, Any], list[dict[str, Any]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,9 +167,9 @@ def run_fold(
     threads
         Of each fit; by default one for each core.
     """
-    settings, search = searched or ({}, [])
+    settings, table = searched or ({}, [])
     if config.tune and searched is None:
-        settings, search = _search(plan, training_set, config, progress=part(progress, 0, 0.7))
+        settings, table = search(plan, training_set, config, progress=part(progress, 0, 0.7))
     stage = named(part(progress, 0.7 if config.tune and searched is None else 0, 1), f"fold {plan.number}")
     validated, fitted = _fit_both(
         plan, training_set, config, settings=settings, checkpoint=checkpoint, threads=threads, progress=stage
@@ -195,7 +191,7 @@ def run_fold(
         classes=classes,
         temperature=temperature,
         settings=settings,
-        search=search,
+        search=table,
         fit_s=fitted.seconds,
         epochs=fitted.epochs,
         history=(validated.history("validation") if validated is not fitted else []) + fitted.history("test"),
@@ -363,41 +359,6 @@ def _over(values: Scores, classes: Rows) -> Scores:
     """Select columns of probabilities, and normalise their sum to 1."""
     chosen = values[:, classes]
     return np.asarray(chosen / chosen.sum(axis=1, keepdims=True))
-
-
-def search(plan: FoldPlan, training_set: TrainingSet, config: Config) -> "Search":
-    """Return the search of the model's grid on the inner folds; copies of a held-out clip are held out too."""
-    from emotone.models.tune import Search
-
-    return Search(**_search_arguments(plan, training_set, config))
-
-
-def _search_arguments(plan: FoldPlan, training_set: TrainingSet, config: Config) -> dict[str, Any]:
-    balanced = config.balance == "augment"
-    inner = [
-        (training_set.training_rows(train, balanced=balanced, seed=config.seed), held_out)
-        for train, held_out in plan.inner
-    ]
-    spec = registry.get(config.model)
-    inputs = (
-        [{"classifier__extras": training_set.speaker_inputs(train)} for train, _ in inner] if spec.adaptive else None
-    )
-    return {
-        "spec": spec,
-        "X": training_set.values,
-        "y": training_set.labels[training_set.origin],
-        "folds": inner,
-        "seed": config.seed,
-        "class_weight": config.balance == "weights",
-        "fit_arguments": inputs,
-    }
-
-
-def _search(plan: FoldPlan, training_set: TrainingSet, config: Config, *, progress: Progress) -> Searched:
-    """Search the model's grid in this process; see `search`."""
-    from emotone.models.tune import grid_search
-
-    return grid_search(**_search_arguments(plan, training_set, config), progress=progress)
 
 
 def best_settings(results: Sequence[FoldResult]) -> dict[str, Any]:

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from emotone import files, protocols
+from emotone.errors import LeakError
 from emotone.experiment import folds, outputs, resume, tasks
 from emotone.experiment.analyses.conditions import gather_conditions
 from emotone.experiment.config import Config
 from emotone.experiment.finish import ensure_page, finish
 from emotone.experiment.folds import FoldPlan
 from emotone.experiment.tasks import Group
-from emotone.experiment.training_set import TrainingSet, check_extra, gather, gather_balance, load
+from emotone.experiment.training_set import Rows, TrainingSet, gather, gather_balance, load
 from emotone.features.store import FeatureStore
 from emotone.models import registry
 from emotone.parallel import LocalPool, Pool
@@ -141,3 +144,27 @@ def _check_extra(protocol: protocols.Protocol, plans: Sequence[FoldPlan], traini
         if plan.speaker_disjoint:
             for train, held_out in (*plan.inner, *([plan.validated] if plan.validated else [])):
                 check_extra(training_set, train, held_out=held_out)
+
+
+def check_extra(training_set: TrainingSet, train: Rows, *, held_out: Rows) -> None:
+    """Check that no extra clip of a held-out speaker is used for training.
+
+    Parameters
+    ----------
+    train, held_out
+        Rows of own clips without common speakers.
+
+    Raises
+    ------
+    LeakError
+        A model of ``train`` would be trained on an extra clip of a speaker in ``held_out``.
+    """
+    speakers = np.asarray(training_set.speakers)
+    rows = training_set.origin[training_set.training_rows(train)]
+    extra = np.unique(rows[rows >= training_set.n_own])
+    shared = sorted(set(speakers[extra]) & set(speakers[held_out]))
+    if shared:
+        raise LeakError(
+            f"extra clips of {', '.join(shared)} are used for training, and {shared[0]} is held out; expected extra "
+            "clips of training speakers only. This is a defect of Emotone: train without --train-also, and report it"
+        )

@@ -13,6 +13,7 @@ from emotone.experiment import folds
 from emotone.experiment.config import Config
 from emotone.experiment.fold_result import FoldResult, with_tuples
 from emotone.experiment.folds import FoldPlan
+from emotone.experiment.search import Searched, search_of
 from emotone.experiment.training_set import TrainingSet
 from emotone.models import registry
 from emotone.parallel import Pool, limited
@@ -75,7 +76,7 @@ class _Task:
     path: Path
     search_path: Path
     checkpoint: Path | None
-    searched: folds.Searched | None = None
+    searched: Searched | None = None
 
 
 def run_folds(group: Group, *, extractor_digest: str, pool: Pool, progress: Progress) -> dict[str, list[FoldResult]]:
@@ -183,14 +184,14 @@ class _SearchPlace:
     def __call__(self, item: tuple[_Task, Any]) -> Any:
         task, place = item
         config, plan = self.group.experiments[task.name], self.group.plans[task.place]
-        return folds.search(plan, self.group.training_set, config).score(place)
+        return search_of(plan, self.group.training_set, config).score(place)
 
 
 def _searched(group: Group, tasks: Sequence[_Task], *, pool: Pool, progress: Progress) -> list[_Task]:
     """Search the settings of each fold, every fit a task, and store the result of each search."""
     known = {number: stored for number, task in enumerate(tasks) if (stored := _load(task.search_path))}
     searches = {
-        number: folds.search(group.plans[task.place], group.training_set, group.experiments[task.name])
+        number: search_of(group.plans[task.place], group.training_set, group.experiments[task.name])
         for number, task in enumerate(tasks)
         if number not in known
     }
@@ -209,7 +210,7 @@ def _searched(group: Group, tasks: Sequence[_Task], *, pool: Pool, progress: Pro
     return [replace(task, searched=known[number]) for number, task in enumerate(tasks)]
 
 
-def _load(path: Path) -> folds.Searched | None:
+def _load(path: Path) -> Searched | None:
     """Read the result of a search; None if it is missing or damaged."""
     try:
         settings, table = files.read_json(path)

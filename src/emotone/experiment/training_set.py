@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from emotone import corpora
 from emotone.augment.copies import Augmentation
 from emotone.corpora import Corpus, Rejected, find_duplicates
-from emotone.errors import CorpusError, LeakError
+from emotone.errors import CorpusError
 from emotone.experiment.config import Config
 from emotone.features.columns import FeatureColumn, names_of
+from emotone.features.packing import packed, unpacked
 from emotone.features.store import Features, FeatureStore
 from emotone.parallel import Pool
 from emotone.progress import Progress, part
@@ -79,20 +80,11 @@ class TrainingSet:
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process needs; frames become one array, which processes can share."""
-        state = dict(self.__dict__)
-        if self.values.dtype == object:
-            state["values"] = (np.concatenate(self.values), np.cumsum([len(frames) for frames in self.values])[:-1])
-        return state
+        return self.__dict__ | {"values": packed(self.values)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the frames of each clip."""
-        if isinstance(state["values"], tuple):
-            together, ends = state["values"]
-            parts = np.split(together, ends)
-            values = np.empty(len(parts), dtype=object)
-            values[:] = parts
-            state = state | {"values": values}
-        self.__dict__.update(state)
+        self.__dict__.update(state | {"values": unpacked(state["values"])})
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -327,30 +319,6 @@ def _rejected_extras(clips: Corpus, features: Features, *, n_own: int) -> dict[i
         elif features.digests[row] in paths:
             rejected[row] = f"not used for training: the same recording as {paths[features.digests[row]]}"
     return rejected
-
-
-def check_extra(training_set: TrainingSet, train: Rows, *, held_out: Rows) -> None:
-    """Check that no extra clip of a held-out speaker is used for training.
-
-    Parameters
-    ----------
-    train, held_out
-        Rows of own clips without common speakers.
-
-    Raises
-    ------
-    LeakError
-        A model of ``train`` would be trained on an extra clip of a speaker in ``held_out``.
-    """
-    speakers = np.asarray(training_set.speakers)
-    rows = training_set.origin[training_set.training_rows(train)]
-    extra = np.unique(rows[rows >= training_set.n_own])
-    shared = sorted(set(speakers[extra]) & set(speakers[held_out]))
-    if shared:
-        raise LeakError(
-            f"extra clips of {', '.join(shared)} are used for training, and {shared[0]} is held out; expected extra "
-            "clips of training speakers only. This is a defect of Emotone: train without --train-also, and report it"
-        )
 
 
 def gather_balance(
