@@ -1,8 +1,8 @@
 """Open any source of sound as a `Reader`, which yields blocks of (n, channels) float32 at the source's sample rate.
 
-libsndfile (through soundfile) reads WAV, FLAC and AIFF; FFmpeg (through PyAV) reads other formats, by their time
-stamps.  The content decides, never the suffix.  Both libraries therefore get file objects: libsndfile would read text
-named ``.au`` as sound, and FFmpeg would follow a name such as ``http://...``.
+WAV of 16 bits needs no decoder; libsndfile (through soundfile) reads other WAV, FLAC and AIFF; FFmpeg (through PyAV)
+reads other formats, by their time stamps.  The content decides, never the suffix.  Both libraries therefore get file
+objects: libsndfile would read text named ``.au`` as sound, and FFmpeg would follow a name such as ``http://...``.
 """
 
 import io
@@ -20,6 +20,7 @@ from emotone.audio.layout import KNOWN_FORMATS, layout_of
 from emotone.audio.reader import MAX_CHANNELS, RATES_HZ, Reader, Waveform, check_format, reading
 from emotone.audio.soundfile_reader import SoundFileReader
 from emotone.audio.sources import AudioSource, open_file
+from emotone.audio.wav_reader import WavReader
 from emotone.errors import AudioError
 
 __all__ = ["KNOWN_FORMATS", "MAX_CHANNELS", "RATES_HZ", "AudioSource", "Reader", "Waveform", "open_reader"]
@@ -58,6 +59,8 @@ def open_reader(source: AudioSource, *, track: int | None = None) -> Iterator[Re
 def _file_reader(file: BinaryIO, name: str, stack: ExitStack, track: int | None) -> Reader:
     with reading(name):
         layout = layout_of(file, name)
+        if layout.samples is not None and track in (None, 1):
+            return WavReader(file, layout.samples, name=name, lfe=layout.lfe)
         whole = len(layout.links) == 1 and layout.links[0][0] == 0
         readers: list[Reader] = []
         for begin, end in layout.links:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from emotone.audio import array_reader, av_reader, channels, decoding, layout, resampling, soundfile_reader
+from emotone.audio import array_reader, av_reader, channels, decoding, layout, resampling, soundfile_reader, wav_reader
 from emotone.audio.channels import Channel, ChannelContrast, channel_number
 from emotone.audio.decoding import AudioSource, Reader, Waveform, open_reader
 from emotone.audio.resampling import SAMPLE_RATE, peak_of, to_16k_mono
@@ -28,7 +28,17 @@ SILENT_PEAK = 1e-5
 _END_TOLERANCE_S = 0.05
 
 #: Modules that decide on the samples: what is stored of recordings is computed again when one of them changes.
-CODE = (array_reader, av_reader, channels, decoding, layout, resampling, soundfile_reader, sys.modules[__name__])
+CODE = (
+    array_reader,
+    av_reader,
+    channels,
+    decoding,
+    layout,
+    resampling,
+    soundfile_reader,
+    wav_reader,
+    sys.modules[__name__],
+)
 
 
 @dataclass(frozen=True)
