@@ -22,6 +22,7 @@ COMMANDS = {
     "report": "Write the HTML report of a run again, or compare runs.",
     "explore": "Describe a corpus in pictures and tables.",
     "fetch": "Download a corpus and verify it.",
+    "benchmark": "Measure Emotone's speed beside other programs.",
 }
 
 
