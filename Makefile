@@ -73,6 +73,7 @@ builtin: need-data $(DEV)  ## train the built-in model again and put it into the
 	$(BIN)/python benchmarks/flagship.py --data "$(EMOTONE_DATA)" --only builtin
 	rm -rf src/emotone/data/default
 	cp -r $(BUILTIN)/model src/emotone/data/default
+	$(BIN)/python scripts/lighten_graph.py
 
 notebooks: need-data $(DEV)  ## execute the notebooks on RAVDESS and write their pages, docs/notebooks (needs EMOTONE_DATA, minutes)
 	$(BIN)/python scripts/render_notebooks.py
