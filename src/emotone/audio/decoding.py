@@ -11,14 +11,12 @@ from contextlib import ExitStack, contextmanager
 from typing import BinaryIO
 
 import numpy as np
-import soundfile
 import soxr
 
 from emotone.audio.array_reader import array_reader
 from emotone.audio.av_reader import AvReader
 from emotone.audio.layout import KNOWN_FORMATS, layout_of
 from emotone.audio.reader import MAX_CHANNELS, RATES_HZ, Reader, Waveform, check_format, reading
-from emotone.audio.soundfile_reader import SoundFileReader
 from emotone.audio.sources import AudioSource, open_file
 from emotone.audio.wav_reader import WavReader
 from emotone.errors import AudioError
@@ -74,9 +72,11 @@ def _link_reader(
     file: BinaryIO, name: str, stack: ExitStack, track: int | None, by_libsndfile: bool, lfe: tuple[int, ...]
 ) -> Reader:
     if by_libsndfile and track in (None, 1):
+        from emotone.audio.soundfile_reader import UNREADABLE, SoundFileReader  # here: the most common files need none
+
         try:
             return SoundFileReader(file, name=name, stack=stack, lfe=lfe)
-        except (soundfile.LibsndfileError, RuntimeError, OSError):
+        except UNREADABLE:
             file.seek(0)  # FFmpeg may know the codec
     return AvReader(file, name=name, stack=stack, track=track)
 

@@ -70,8 +70,8 @@ def _print(report: dict[str, Any]) -> None:
     inputs, machine = report["inputs"], report["machine"]
     kind = "synthesised clips" if inputs["synthesised"] else "recordings"
     console.print(
-        f"{inputs['files']} {kind}, mean length {inputs['mean_s']:.1f} s ({inputs['mean_trimmed_s']:.1f} s without the silence "
-        f"around the voice); {machine['cpu']}, one core, one thread",
+        f"{inputs['files']} {kind}, mean length {inputs['mean_s']:.1f} s ({inputs['mean_trimmed_s']:.1f} s without the "
+        f"silence around the voice); {machine['cpu']}, one core, one thread",
         markup=False,
         soft_wrap=True,
     )
