@@ -189,13 +189,13 @@ def _mean(graph: Graph, values: str, row: str, output: str) -> str:
     values, output
         Names of the values and of their mean, (1, 1, width).
     row
-        Name for T numbers 1 / T; made if there are none yet of this name.
+        Name for T numbers 1 / T, which are made if this name is new.
     """
     if row not in (node.output[0] for node in graph.model.graph.node):
         n = graph.add("Shape", [values], f"{row}/shape", start=1, end=2)
-        one = numpy_helper.from_array(np.ones(1, np.float32))
+        unit = numpy_helper.from_array(np.ones(1, np.float32))
         ones = graph.add(
-            "Unsqueeze", [graph.add("ConstantOfShape", [n], f"{row}/ones", value=one), "light/first"], f"{row}/row"
+            "Unsqueeze", [graph.add("ConstantOfShape", [n], f"{row}/ones", value=unit), "light/first"], f"{row}/row"
         )
         graph.add("Div", [ones, graph.add("Cast", [n], f"{row}/n", to=TensorProto.FLOAT)], row)
     return graph.add("MatMul", [row, values], output)

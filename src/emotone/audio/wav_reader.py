@@ -57,5 +57,6 @@ class WavReader:
                 block = self._file.read(min(size, self.count() - at) * row)
                 whole = len(block) // row * row  # the file may have become shorter
                 if whole:
-                    numbers = np.frombuffer(block, "<i2", count=whole // 2).reshape(-1, self.channels)
-                    yield np.multiply(numbers, _SCALE, dtype=np.float32)
+                    samples = np.frombuffer(block, "<i2", count=whole // 2).astype(np.float32)
+                    samples *= _SCALE
+                    yield samples.reshape(-1, self.channels)

@@ -18,6 +18,8 @@ Item = TypeVar("Item")
 #: Thread pools of numpy, scipy, numba and others read these when they are imported.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
+_PACKAGES = ("numpy", "onnxruntime", "soxr", "scipy", "librosa", "numba", "torch", "transformers", "opensmile")
+
 
 def one_thread() -> None:
     """Restart this process on one core with one thread per pool, unless it already runs so."""
@@ -81,7 +83,7 @@ def compare(
     ours, theirs
         The functions.
     items
-        What they are called with, one or more.
+        The arguments of single calls, at least a single argument.
     pairs
         Number of pairs, 1 or more; the items are repeated if there are fewer.
     after
@@ -126,7 +128,7 @@ def machine() -> dict[str, Any]:
         lines = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
         model = lines[0].partition(":")[2].strip() if lines else model
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    versions = {name: _version(name) for name in ("numpy", "scipy", "librosa", "numba", "onnxruntime", "soxr")}
+    versions = {name: _version(name) for name in _PACKAGES}
     return {"cpu": model, "cores": os.cpu_count(), "load_1min": load, "python": platform.python_version(), **versions}
 
 
