@@ -106,7 +106,7 @@ $(BASE): pyproject.toml constraints.txt | $(BIN)/pip
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing Emotone, its training side and the tools into $(VENV) (a few minutes)"
-	@$(PIP) -e '.[train,opensmile,hub,live,serve,explore,notebooks,dev]'
+	@$(PIP) -e '.[train,opensmile,ray,cloud,hub,live,serve,explore,notebooks,dev]'
 	@touch $(BASE) $@
 
 $(PIPECAT)/.installed: pyproject.toml constraints-pipecat.txt | $(PIPECAT)/bin/pip

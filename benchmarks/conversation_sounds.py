@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.fft import next_fast_len
 
 from emotone import audio, corpora
 from emotone.audio.speech_bounds import islands
@@ -47,6 +48,11 @@ class Conversation:
 
     samples: Waveform
     truth: tuple[Spoken, ...]
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / RATE
 
     @property
     def voices(self) -> tuple[str, ...]:
@@ -219,7 +225,7 @@ def _responses(data: Path, n: int, rng: np.random.Generator) -> list[Waveform]:
 
 
 def _in_room(sound: Waveform, response: Waveform) -> Waveform:
-    n = len(sound) + len(response)
+    n = next_fast_len(len(sound) + len(response), real=True)
     spectrum = np.fft.rfft(sound, n) * np.fft.rfft(response, n)
     first = int(np.abs(response).argmax())  # the direct sound arrives in time
     return np.fft.irfft(spectrum, n)[first : first + len(sound)].astype(np.float32)

@@ -1,50 +1,61 @@
 """Measure who speaks when, and with which emotion, in conversations composed from voices that no model was trained on.
 
     python benchmarks/conversations.py --data DIR [--out runs/conversations]
+    python benchmarks/conversations.py --data DIR --only speakers             # who speaks when, without emotion models
+    python benchmarks/conversations.py --data DIR --development --number 12   # the same on EMO-DB and ASED
 
 Conversations are composed of the clips of RAVDESS, nEMO, SAVEE and TESS (`conversation_sounds.compose`).  The emotion
 model of each corpus was trained without it: a recogniser of a single network for RAVDESS, nEMO and TESS, trained on at
 most 900 clips of RAVDESS and 600 of each other corpus; the built-in model for SAVEE.  The projection of voices is
 fitted without the corpus as well.  With --page, the tables go between the marks of that page.
+
+Constants are chosen on the development conversations alone.  Embedding them takes some minutes, once; measuring a
+version of the clustering then takes a minute.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from conversation_sounds import RATE, Conversation, Voices, compose
-from numpy.typing import NDArray
-from pyannote.core import Annotation, Segment
-from pyannote.core import Timeline as PyannoteTimeline
-from pyannote.metrics.diarization import DiarizationErrorRate
 from results import _write
-from scipy.optimize import linear_sum_assignment
+from speaker_figures import (
+    SpeakerFigures,
+    at,
+    conversations,
+    embedded,
+    error_rate,
+    grid,
+    speaker_figures,
+    speaker_table,
+    wrong_voice,
+)
 
 from emotone import corpora, experiment, files
 from emotone.cli.console import ProgressBar
 from emotone.recognition import pieces, rttm
-from emotone.recognition.prediction import Prediction
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.timeline import Timeline
 from emotone.recognition.voices import Projection
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
-from make_voice_projection import embedded, projection_without  # noqa: E402
+from make_voice_projection import embedded as embedded_clips
+from make_voice_projection import projection_without  # noqa: E402
 
 CORPORA = ("ravdess", "nemo", "savee", "tess")
+#: Corpora that constants are chosen on.
+DEVELOPMENT = ("emodb", "ased")
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 #: Corpora that the models are trained on, less the one that is left out, and the most clips of each.
 TRAINED_ON, MOST_CLIPS = ("ravdess", "tess", "nemo", "emodb"), {"ravdess": 900}
 BEGIN, END = "<!-- made by benchmarks/conversations.py: begin -->", "<!-- made by benchmarks/conversations.py: end -->"
 #: What a channel of a call has of the other one.
 CROSSTALK = np.float32(10 ** (-20 / 20))
-#: Seconds from one moment to the next.
-GRID_S = 0.05
 #: The corpus that the built-in model was not trained on.
 FOREIGN = "savee"
 
@@ -63,8 +74,8 @@ def projection_for(corpus: str, *, data: Path, out: Path) -> Projection:
     """Return the projection of voices that is fitted without a corpus; those of all corpora are kept."""
     folder = out / "projections"
     if not (folder / f"{corpus}.npz").exists():
-        clips = embedded(data)
-        for name in CORPORA:
+        clips = embedded_clips(data)
+        for name in CORPORA + DEVELOPMENT:
             with files.replacing(folder / f"{name}.npz") as path:
                 projection_without(clips, name).save(path)
     with np.load(folder / f"{corpus}.npz", allow_pickle=False) as stored:
@@ -120,55 +131,11 @@ class Measured:
     uar: dict[str, float]
 
 
-def grid(conversation: Conversation) -> tuple[NDArray[np.float64], NDArray[np.str_], NDArray[np.str_]]:
-    """Return moments (n,) at which a single voice speaks, with voice and emotion."""
-    times = np.arange(GRID_S / 2, len(conversation.samples) / RATE, GRID_S)
-    n_voices, voice, emotion = np.zeros(len(times), int), np.full(len(times), "", "U40"), np.full(len(times), "", "U40")
-    for spoken in conversation.truth:
-        inside = (times >= spoken.begin_s) & (times < spoken.end_s)
-        n_voices[inside & (voice != spoken.voice)] += 1
-        voice[inside], emotion[inside] = spoken.voice, spoken.emotion
-    single = n_voices == 1
-    return times[single], voice[single], emotion[single]
-
-
-def at(timeline: Timeline, times: NDArray[np.float64], value: Callable[[Prediction], str]) -> NDArray[np.str_]:
-    """Return a value of the segment at each moment (n,); "" where no segment is."""
-    result = np.full(len(times), "", "U40")
-    for segment in timeline.segments:
-        result[(times >= segment.start_s) & (times < segment.end_s)] = value(segment)
-    return result
-
-
 def uar(conversation: Conversation, timeline: Timeline) -> float:
     """Return the mean recall of the emotions, by time, in percent; where nothing is predicted, it is wrong."""
     times, _, emotion = grid(conversation)
-    predicted = at(timeline, times, lambda segment: segment.ranking[0])
+    predicted = at(timeline.segments, times, lambda segment: segment.ranking[0])
     return 100 * float(np.mean([np.mean(predicted[emotion == name] == name) for name in np.unique(emotion)]))
-
-
-def wrong_voice(conversation: Conversation, timeline: Timeline) -> float:
-    """Return the share of speech that has another voice's name, in percent; names are matched as well as possible."""
-    times, voice, _ = grid(conversation)
-    named = at(timeline, times, lambda segment: segment.speaker or "unknown")
-    voice, named = voice[named != ""], named[named != ""]
-    shared = np.array(
-        [[np.sum((voice == name) & (named == other)) for other in np.unique(named)] for name in np.unique(voice)]
-    )
-    rows, columns = linear_sum_assignment(-shared)
-    return 100 * (1 - float(shared[rows, columns].sum()) / len(voice))
-
-
-def error_rate(conversation: Conversation, timeline: Timeline) -> float:
-    """Return the diarisation error rate by pyannote.metrics in percent: collar 0.25 s, without overlap."""
-    reference, hypothesis = Annotation(), Annotation()
-    for number, spoken in enumerate(conversation.truth):
-        reference[Segment(spoken.begin_s, spoken.end_s), number] = spoken.voice
-    for number, segment in enumerate(timeline.segments):
-        hypothesis[Segment(segment.start_s, segment.end_s), number] = segment.speaker or "unknown"
-    whole = PyannoteTimeline([Segment(0, len(conversation.samples) / RATE)])
-    # pyannote.metrics has the collar as the whole width
-    return 100 * float(DiarizationErrorRate(collar=0.5, skip_overlap=True)(reference, hypothesis, uem=whole))
 
 
 def measured(recognizer: Recognizer, corpus: str, conversation: Conversation, neutral: float | None) -> Measured:
@@ -192,24 +159,11 @@ def measured(recognizer: Recognizer, corpus: str, conversation: Conversation, ne
         corpus,
         n_voices,
         neutral,
-        wrong_voice(conversation, known),
+        wrong_voice(conversation, known.segments),
         len(automatic.speakers),
-        error_rate(conversation, automatic),
+        error_rate(conversation, automatic.segments),
         {name: uar(conversation, timeline) for name, timeline in timelines.items()},
     )
-
-
-def conversations(data: Path, corpus: str, n_each: int) -> Iterator[tuple[Conversation, float | None]]:
-    """Yield conversations of one to four voices, with even emotions and 70 % neutral, in turn."""
-    voices = Voices(corpus, data, EMOTIONS)
-    for n_voices in (1, 2, 3, 4):
-        if n_voices > len(voices.names):
-            return
-        for number in range(2 * n_each):
-            rng = np.random.default_rng([n_voices, number, *corpus.encode()])
-            neutral = 0.7 if number % 2 else None
-            names = [str(name) for name in rng.choice(voices.names, n_voices, replace=False)]
-            yield compose(voices, names, rng, neutral=neutral), neutral
 
 
 def stereo(recognizer: Recognizer, data: Path, corpus: str, n_calls: int) -> list[float]:
@@ -225,7 +179,7 @@ def stereo(recognizer: Recognizer, data: Path, corpus: str, n_calls: int) -> lis
         sound = call.samples + CROSSTALK * call.samples[:, ::-1]
         timeline = recognizer.timeline((sound, RATE), speakers="channels")
         times, voice, _ = grid(call)
-        named = at(timeline, times, lambda segment: segment.speaker or "")
+        named = at(timeline.segments, times, lambda segment: segment.speaker or "")
         expected = np.where(voice == names[0], "left", "right")
         shares.append(100 * float(np.mean(named[named != ""] == expected[named != ""])))
     return shares
@@ -309,7 +263,31 @@ def main() -> None:
     )
     parser.add_argument("--corpora", default=",".join(CORPORA), help="corpora, with commas")
     parser.add_argument("--page", type=Path, help="write the tables into this page, docs/results.md")
+    parser.add_argument("--only", choices=["speakers"], help="measure who speaks when, without emotion models")
+    parser.add_argument(
+        "--development", action="store_true", help="as --only speakers, on the corpora that choices are made on"
+    )
+    parser.add_argument("--cache", type=Path, help="where embedded conversations are kept; in OUT by default")
     chosen = parser.parse_args()
+    if chosen.development or chosen.only:
+        names = DEVELOPMENT if chosen.development else tuple(chosen.corpora.split(","))
+        cache = chosen.cache or chosen.out / "embedded"
+        print(speaker_table(speakers(names, data=chosen.data, out=chosen.out, cache=cache, n_each=chosen.number)))
+    else:
+        _measure_all(chosen)
+
+
+def speakers(names: Sequence[str], *, data: Path, out: Path, cache: Path, n_each: int) -> list[SpeakerFigures]:
+    """Measure who speaks when in conversations of these corpora, without emotion models."""
+    rows = []
+    for corpus in names:
+        directions = projection_for(corpus, data=data, out=out)
+        for name, _, composed in conversations(data, corpus, n_each, EMOTIONS):
+            rows.append(speaker_figures(embedded(name, composed, cache=cache), corpus, directions))
+    return rows
+
+
+def _measure_all(chosen: argparse.Namespace) -> None:
     rows, right = [], {}
     for corpus in chosen.corpora.split(","):
         bundle = model_without(corpus, data=chosen.data, out=chosen.out)
@@ -321,8 +299,8 @@ def main() -> None:
         file = chosen.out / "measured" / f"{corpus}.json"
         if not file.exists():
             made = []
-            for conversation, neutral in conversations(chosen.data, corpus, chosen.number):
-                made.append(asdict(measured(recognizer, corpus, conversation, neutral)))
+            for _, neutral, composed in conversations(chosen.data, corpus, chosen.number, EMOTIONS):
+                made.append(asdict(measured(recognizer, corpus, composed(), neutral)))
                 print(made[-1], flush=True)
             files.write_json(file, made)
         rows += [Measured(**row) for row in files.read_json(file)]

@@ -11,6 +11,8 @@ from emotone._version import __version__
 
 if TYPE_CHECKING:
     from emotone.audio import read as load_audio
+    from emotone.bulk.annotate import AnnotatedArchive, annotate
+    from emotone.bulk.settings import AnnotateSettings
     from emotone.corpora import Corpus
     from emotone.corpora import load as load_corpus
     from emotone.errors import EmotoneError
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from emotone.recognition.timeline import Timeline
 
 __all__ = [
+    "AnnotateSettings",
+    "AnnotatedArchive",
     "Corpus",
     "EmotoneError",
     "Event",
@@ -37,6 +41,7 @@ __all__ = [
     "TrainedRun",
     "__version__",
     "adapted_profiles",
+    "annotate",
     "evaluate",
     "extract_features",
     "load_audio",
@@ -47,6 +52,8 @@ __all__ = [
 #: Public name -> where it is defined.  Names are imported when they are first used: `import emotone` and
 #: `emotone --help` load neither onnxruntime nor pandas.
 _PLACES = {
+    "AnnotateSettings": "emotone.bulk.settings:AnnotateSettings",
+    "AnnotatedArchive": "emotone.bulk.annotate:AnnotatedArchive",
     "Corpus": "emotone.corpora:Corpus",
     "EmotoneError": "emotone.errors:EmotoneError",
     "Event": "emotone.recognition.stream:Event",
@@ -59,6 +66,7 @@ _PLACES = {
     "Timeline": "emotone.recognition.timeline:Timeline",
     "TrainedRun": "emotone.experiment.api:TrainedRun",
     "adapted_profiles": "emotone.recognition.groups:adapted_profiles",
+    "annotate": "emotone.bulk.annotate:annotate",
     "evaluate": "emotone.experiment.api:evaluate",
     "extract_features": "emotone.features.extract:extract_features",
     "load_audio": "emotone.audio:read",

@@ -19,6 +19,10 @@ class SilenceError(AudioError):
     """A recording is readable, but silent."""
 
 
+class TooShortError(AudioError):
+    """A recording is readable, but too short."""
+
+
 class SelectionError(AudioError):
     """A recording has no such channel or track."""
 
@@ -37,6 +41,10 @@ class UnknownEmotionError(CorpusError):
 
 class FetchError(EmotoneError, OSError):
     """A download failed, has the wrong checksum, or would unpack outside its folder."""
+
+
+class StorageError(EmotoneError, OSError):
+    """Another file system, such as S3, can't be listed, read or written."""
 
 
 class ProtocolError(EmotoneError, ValueError):

@@ -1,5 +1,6 @@
 """Numbers, times and settings as people read them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -61,6 +62,38 @@ def clock(seconds: float, *, decimals: int = 0, hours: bool = False) -> str:
     if hours:
         return f"{hour:02d}:{minute:02d}:{tail}"
     return f"{hour}:{minute:02d}:{tail}" if hour else f"{minute}:{tail}"
+
+
+def duration_text(seconds: float) -> str:
+    """Write a duration in the unit that suits it.
+
+    Examples
+    --------
+    >>> [duration_text(seconds) for seconds in (0.31, 42, 300, 9000, 400_000)]
+    ['0.3 s', '42 s', '5.0 min', '2.5 hours', '4.6 days']
+    """
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    unit, size = next(
+        (unit, size)
+        for unit, size, end in (("min", 60, 90), ("hours", 3600, 72), ("days", 86_400, math.inf))
+        if seconds < size * end
+    )
+    return f"{seconds / size:,.1f} {unit}"
+
+
+def size_text(n_bytes: float) -> str:
+    """Write a number of bytes in the unit that suits it.
+
+    Examples
+    --------
+    >>> [size_text(n_bytes) for n_bytes in (900, 45_000, 1_570_000, 3.2e12)]
+    ['900 bytes', '45.0 kB', '1.6 MB', '3.2 TB']
+    """
+    if n_bytes < 1000:
+        return f"{n_bytes:.0f} bytes"
+    power = min(int(math.log10(n_bytes)) // 3, 4)
+    return f"{n_bytes / 1000**power:,.1f} {('', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 def left_out_text(groups: Sequence[Mapping[str, Any]]) -> str:

@@ -50,3 +50,35 @@ def named(progress: Progress, name: str) -> Progress:
         progress(done, total, f"{name}: {what}")
 
     return report
+
+
+class Repeated:
+    """A progress whose last report can be repeated during long work in between, since a progress may end the work.
+
+    Parameters
+    ----------
+    progress
+        The progress to call; None: report nothing.
+
+    Examples
+    --------
+    >>> repeated = Repeated(lambda done, total, what: print(done, total, what))
+    >>> repeated(1, 2, "listening")
+    1 2 listening
+    >>> repeated.again()
+    1 2 listening
+    """
+
+    def __init__(self, progress: Progress | None) -> None:
+        self._progress = progress
+        self._last: tuple[int, int, str] | None = None
+
+    def __call__(self, done: int, total: int, what: str, /) -> None:
+        """Report this; see `Progress`."""
+        self._last = (done, total, what)
+        self.again()
+
+    def again(self) -> None:
+        """Report the same as before; nothing before the first report."""
+        if self._progress is not None and self._last is not None:
+            self._progress(*self._last)

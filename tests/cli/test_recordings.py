@@ -13,8 +13,9 @@ import soundfile
 from typer.testing import CliRunner
 
 from emotone.audio import encode_mp3, write_wav
+from emotone.audio.folders import SUFFIXES
 from emotone.cli.main import app
-from emotone.cli.recordings import SUFFIXES, recordings
+from emotone.cli.recordings import recordings
 from emotone.corpora.readers._scan import AUDIO_SUFFIXES
 from support import handmade
 from support.command_line import run

@@ -18,10 +18,11 @@ from emotone.cli import console as output
 from emotone.cli import predict
 from emotone.cli.main import app
 from emotone.cli.profiles import Reading
-from emotone.cli.speakers import Adaptation, speaker_rule
+from emotone.cli.speakers import Adaptation
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import SourceProfile, SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.speaker_rule import speaker_rule
 from support import handmade
 from support.command_line import run
 

@@ -83,6 +83,14 @@ def test_several_recordings_are_one_table(bundle, recording, tmp_path, format):
         assert rows[2:] == list(csv.DictReader(io.StringIO(alone.stdout)))
 
 
+def test_recordings_of_the_same_name_stay_apart_in_rttm(bundle, recording, tmp_path):
+    (tmp_path / "other").mkdir()
+    second = handmade.write_call(tmp_path / "other" / recording.name)
+    result = run("timeline", recording, second, "--model", bundle, "--format", "rttm")
+    ids = [line.split()[1] for line in result.stdout.splitlines()]
+    assert ids == [f"{recording.parent.name}_call"] * 2 + ["other_call"] * 2
+
+
 def test_standard_input_has_a_name_in_formats_that_need_it(bundle, recording, monkeypatch):
     words = ["timeline", "-", "--model", str(bundle), "--format", "audformat"]
     result = CliRunner().invoke(app, words, input=recording.read_bytes())

@@ -55,6 +55,14 @@ def test_one_speaker_stays_one_although_their_emotion_moves_the_voice():
     assert np.unique(labels).tolist() == [0]
 
 
+def test_two_sounds_of_one_voice_are_one_speaker_although_their_graph_falls_apart():
+    """The sounds differ by less than two clips of a voice, so the evidence is, a little, against a second speaker."""
+    rows, times, stretches, _ = windows([0, 1], per_turn=7, spread=0.001)
+    own = Projection(np.eye(WIDTH)[:, :16] / 5.0, np.full(16, 0.01))
+    assert len(np.unique(diarization.labels_of(rows, times, stretches, projection=own, n_speakers=2))) == 2
+    assert np.unique(diarization.labels_of(rows, times, stretches, projection=own)).tolist() == [0]
+
+
 def test_a_number_that_is_given_is_kept_even_for_one_voice():
     rows, times, stretches, _ = windows([0] * 10)
     assert len(np.unique(diarization.labels_of(rows, times, stretches, projection=projection(), n_speakers=3))) == 3
@@ -95,3 +103,17 @@ def test_neighbours_in_time_decide_on_a_window_that_is_unlike_its_speaker():
 def test_numbers_of_speakers_have_limits(number):
     with pytest.raises(ConfigError, match=f"the number of speakers is {number}; expected 1 to 20, or auto"):
         diarization.check_number(number)
+
+
+def test_a_check_ends_the_work_and_is_called_between_its_steps():
+    """A service ends a request at its deadline, also within a recording of hours."""
+    rows, times, stretches, _ = windows([0, 1, 2] * 100)
+    calls = []
+    diarization.labels_of(rows, times, stretches, projection=projection(), check=lambda: calls.append(1))
+    assert len(calls) >= 5 + 3  # of 4500 windows five thousands, and each number of speakers
+
+    def end():
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        diarization.labels_of(rows, times, stretches, projection=projection(), check=end)

@@ -88,6 +88,17 @@ def test_blocks_make_no_difference():
     assert first == second and found[0].speakers() == found[1].speakers()
 
 
+def test_a_check_is_called_for_each_piece_of_the_sound_that_is_held():
+    """Minutes are held and then predicted piece by piece: a deadline in between must not wait for the next block."""
+    samples, _ = conversation(n_turns=4)
+    calls = []
+    found = iter(FoundPieces(reader(samples), check=lambda: calls.append(1)))
+    next(found)
+    before = len(calls)
+    n_more = len(list(found))
+    assert before > 0 and n_more > 0 and len(calls) == before + n_more
+
+
 def test_silence_has_no_pieces():
     for made in (
         FoundPieces(reader(np.zeros(5 * RATE, np.float32))),

@@ -4,11 +4,12 @@ import io
 
 import pytest
 from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
 from pyannote.core import Annotation, Segment
 from pyannote.database.util import load_rttm
 
 from emotone.errors import ConfigError
-from emotone.recognition.rttm import Turn, parse, read, recording_id, to_rttm
+from emotone.recognition.rttm import Turn, parse, read, recording_id, recording_ids, to_rttm
 from support.timelines import ODD_NAMES, conversation, odd_conversation, segment, timeline, timelines
 
 NEMO = (
@@ -27,6 +28,30 @@ def test_touching_segments_are_one_line_and_unknown_voices_have_a_name():
         "SPEAKER my_call 1 5.000 1.000 <NA> <NA> unknown <NA> <NA>\n"
         "SPEAKER my_call 1 7.000 1.000 <NA> <NA> Anna <NA> <NA>\n"
     )
+
+
+PATHS = st.lists(st.text("ab ./_", min_size=1, max_size=8), unique=True, max_size=6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(files=PATHS)
+@example(files=["a/a_b.wav", "b.wav", "a/b.wav", "c/b.wav", "a/b.mp3"])
+@example(files=["a b.wav", "a_b.wav"])
+def test_ids_of_several_recordings_are_never_the_same(files):
+    """Two of the same id would be read as one recording with the turns of both."""
+    ids = recording_ids(files)
+    assert set(ids) == set(files) and len(set(ids.values())) == len(files)
+    assert all(len(id.split()) == 1 for id in ids.values())
+
+
+def test_recordings_of_the_same_name_are_read_back_by_their_paths():
+    files = ["x/call.wav", "y/call.wav", "talk.wav"]
+    ids = recording_ids(files)
+    text = "".join(to_rttm(conversation(), recording=ids[file]) for file in files)
+    text = text.replace("y_call 1 0.500", "y_call 1 0.250")
+    assert [parse(text, recording=file)[0].start_s for file in files] == [0.5, 0.25, 0.5]
+    with pytest.raises(ConfigError, match=r"x_call, y_call, talk"):
+        parse(text, recording="z/call.wav")
 
 
 def test_pyannote_reads_what_is_written(tmp_path):

@@ -158,3 +158,16 @@ def test_notes_say_what_could_not_be_used(recognizer):
     same = np.repeat(call()[:, :1], 2, axis=1)
     (note,) = recognizer.timeline((np.tile(same[: 5 * RATE], (3, 1)), RATE), speakers="channels").notes
     assert "the channels hold much of the same sound" in note
+
+
+def test_progress_is_called_for_held_speech_too(recognizer):
+    """It may end the work: speech is held until its speakers are found, and then predicted without more blocks."""
+    sound = (np.tile(call()[:, 0], 6), RATE)
+
+    def counted(speakers):
+        calls = []
+        recognizer.timeline(sound, speakers=speakers, progress=lambda *step: calls.append(step))
+        assert calls == sorted(calls) and calls[-1][0] == 60
+        return len(calls)
+
+    assert counted("auto") > counted("one") + 5

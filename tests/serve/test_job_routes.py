@@ -21,6 +21,7 @@ from support.media import media
 from support.serving import RATE, WAV, Running, client_of, file_of, problem, until
 
 PATIENCE_S = 20.0
+STEREO = file_of(np.stack([handmade.tone(0.1), handmade.tone(0.02)], axis=1))
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
 
@@ -145,9 +146,13 @@ def test_progress_is_seen_while_it_runs(folder, detector):
         timeline = running.recognizer.__class__.timeline
 
         def stepwise(source, *, progress, **options):
+            reported = set()
+
             def step(*given):
                 progress(*given)
-                assert calls.acquire(timeout=PATIENCE_S)
+                if given not in reported:  # a step is reported again while held speech is predicted
+                    reported.add(given)
+                    assert calls.acquire(timeout=PATIENCE_S)
 
             return timeline(running.recognizer, source, progress=step, **options)
 
@@ -211,17 +216,12 @@ def test_results_expire(folder, detector):
         problem(running.client.get(f"{path}/result"), "not_found")
 
 
-@pytest.mark.parametrize(
-    ("data", "params", "code", "why"),
-    [
-        (WAV, {"channel": 2}, "no_channel", "a.wav: channel is '2', and the recording has 1"),
-        (file_of(handmade.tone(0.02, seconds=40), kind="MP3"), {}, "too_long", "a.wav is longer than 3 s"),
-    ],
-)
-def test_failures(folder, detector, data, params, code, why):
+def test_failures(folder, detector):
+    """The header of an MP3 file does not say how long the recording is."""
+    data, code, why = file_of(handmade.tone(0.02, seconds=40), kind="MP3"), "too_long", "a.wav is longer than 3 s"
     with Running(folder, max_job_duration_s=3.0) as running:
         running.let.set()
-        path = start(running, data, **params)
+        path = start(running, data)
         job = ended(running, path)
         assert (job["status"], job["problem"]["code"]) == ("failed", code) and why in job["problem"]["detail"]
         assert why in problem(running.client.get(f"{path}/result"), code)
@@ -237,6 +237,10 @@ def test_failures(folder, detector, data, params, code, why):
         (b"PK\x03\x04" + bytes(100), {}, "not_audio", "a.wav: "),
         (WAV[:1000], {}, "not_audio", "cut short"),
         (media([handmade.tone(0.1)], "mp4", "aac", rate=RATE), {"track": 2}, "no_channel", "a.wav: track is 2"),
+        (WAV, {"channel": 2}, "no_channel", "a.wav: channel is '2', and the recording has 1"),
+        (media([handmade.tone(0.1)], "webm", "libopus"), {"channel": "right"}, "no_channel", "channel is 'right'"),
+        (WAV, {"speakers": "channels"}, "bad_request", "a.wav: speakers is channels, and the number of channels is 1"),
+        (STEREO, {"speakers": "channels", "channel": "left"}, "bad_request", "leave out one of the two"),
         (file_of(handmade.tone(0.02, seconds=3.1)), {}, "too_long", "a.wav is longer than 3 s"),
     ],
 )

@@ -256,6 +256,14 @@ def test_another_container(client):
     assert "begins like Ogg, and the format is webm-opus" in detail
 
 
+@pytest.mark.parametrize("form", ["webm-opus", "ogg-opus"])
+def test_compressed_sound_has_no_speakers_on_channels(client, form):
+    """Its channels are mixed, whatever their number: a client with two speakers must know that it won't get both."""
+    hello = {"format": form, "channels": 2, "speakers": "channels"}
+    detail = refused(client, [hello], code="bad_request", close_code=1008)
+    assert f"sound in {form} is mixed to one channel; send raw samples" in detail
+
+
 def test_text_in_place_of_sound(client):
     text = {"audio": base64.b64encode(pcm()[:1000]).decode()}
     detail = refused(client, [{"rate": 16_000}, text], code="bad_request")

@@ -21,7 +21,7 @@ from emotone.audio.channels import Channel, ChannelContrast, channel_number
 from emotone.audio.decoding import AudioSource, Reader, Waveform, open_reader
 from emotone.audio.resampling import SAMPLE_RATE, peak_of, to_16k_mono
 from emotone.audio.trimming import MIN_DURATION_S, MIN_SAMPLES
-from emotone.errors import AudioError, SilenceError
+from emotone.errors import AudioError, SilenceError, TooShortError
 
 #: A lower peak is digital silence; the smallest step of 16 bits is three times as large.
 SILENT_PEAK = 1e-5
@@ -195,7 +195,7 @@ def read(
 def check_sound(samples: Waveform, name: str) -> Waveform:
     """Return samples (n,) at `SAMPLE_RATE` unless they are too short or silent, which raises `AudioError`."""
     if len(samples) < MIN_SAMPLES:
-        raise AudioError(
+        raise TooShortError(
             f"{name}: {len(samples) / SAMPLE_RATE:.3f} s of sound are too short, expected at least "
             f"{MIN_DURATION_S} s; record a longer utterance"
         )

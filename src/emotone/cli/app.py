@@ -14,7 +14,7 @@ from emotone.cli import console as output
 from emotone.cli.interrupts import Terminated, check_interrupts
 from emotone.errors import EmotoneError
 
-_RESUMABLE = ("train", "compare", "fetch")
+_RESUMABLE = ("train", "compare", "fetch", "annotate")
 #: Replaces hyphens while help is wrapped, so that names such as random-forest are not broken.
 _HYPHEN = "\0"
 #: Groups of options in the order of the help.

@@ -4,6 +4,7 @@ import codecs
 import contextlib
 import io
 import json
+import math
 import os
 import re
 import sys
@@ -38,6 +39,8 @@ COLOURS = {
     "boredom": "bright_black",
 }
 _BAR_WIDTH = 8
+#: Seconds between two lines of progress in a log.
+_LINE_EVERY_S = 30.0
 #: What is printed in place of a character that an encoding such as ASCII or cp437 lacks.
 _SUBSTITUTES = {"━": "#", "─": "-", "…": "~", "–": "-", "’": "'"}
 
@@ -141,7 +144,7 @@ def console(*, width: int | None = None) -> "Console":
 
 
 class ProgressBar:
-    """A `emotone.progress.Progress` that draws a bar on stderr, if stderr is a terminal.
+    """A `emotone.progress.Progress` that draws a bar on stderr; in a log, where it can't, a line every 30 s.
 
     Parameters
     ----------
@@ -153,6 +156,7 @@ class ProgressBar:
 
     def __init__(self, *, quiet: bool = False, delay_s: float = 0.0) -> None:
         self._is_wanted = not quiet and sys.stderr.isatty()
+        self._line_at = math.inf if quiet or self._is_wanted else time.monotonic() + _LINE_EVERY_S
         self._begin_at = time.monotonic() + delay_s
         self._bar: Any = None
         self._task: Any = None
@@ -177,6 +181,9 @@ class ProgressBar:
             self._bar.stop()
 
     def _draw(self, done: int, total: int | None, what: str) -> None:
+        if time.monotonic() >= self._line_at and total:
+            self._line_at = time.monotonic() + _LINE_EVERY_S
+            _print_on_stderr(f"{percent(done / total, digits=0)}: {one_line(what)}", colour="yellow")
         if not self._is_wanted or time.monotonic() < self._begin_at:
             return
         if self._bar is None:

@@ -15,6 +15,7 @@ from emotone.cli.interrupts import handle_signals
 COMMANDS = {
     "predict": "Predict the emotion of recordings.",
     "timeline": "Predict emotion over time in recordings of any length.",
+    "annotate": "Predict the emotions of an archive of any size.",
     "listen": "Predict emotion from the microphone.",
     "serve": "Serve the web page, the HTTP API and live streams.",
     "train": "Train a model, evaluate it, and save it.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from emotone.cli import console as output
 from emotone.cli.answers import Answer
 from emotone.cli.recordings import STDIN, recordings, source_of
-from emotone.errors import AudioError, EmotoneError
+from emotone.errors import AudioError
 from emotone.progress import Progress
 
 if TYPE_CHECKING:
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from emotone.audio.raw import RawFormat
     from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
     from emotone.recognition.recognizer import Recognizer
-
-#: Recordings that are tried for the source.
-_MOST_TRIED = 60
 
 
 @dataclass(frozen=True)
@@ -119,25 +115,10 @@ def estimated_source(
     recognizer: Recognizer, files: Sequence[str | Answer[Any]], reading: Reading, progress: Progress | None
 ) -> SourceProfile | None:
     """Estimate the source from some of the recordings of a command; None if there are too few, or too little speech."""
-    from emotone.recognition.adaptation import FEWEST_CLIPS, SOURCE_CLIPS
-    from emotone.recognition.groups import evenly
+    from emotone.recognition.groups import source_of_some
 
     names = read_twice(files)
-    if not recognizer.adapts or len(names) < FEWEST_CLIPS:
-        return None
-    spread = evenly(names, SOURCE_CLIPS)
-    n_chosen = len(spread)
-    embeddings: list[NDArray[np.float32]] = []
-    for number, name in enumerate([*spread, *sorted(set(names) - set(spread))[: _MOST_TRIED - n_chosen]]):
-        if progress is not None:
-            progress(len(embeddings), n_chosen, "adapting to the source")
-        if len(embeddings) == n_chosen or number == _MOST_TRIED:
-            break
-        with contextlib.suppress(EmotoneError):  # its prediction reports the error
-            embeddings.append(reading.spoken(recognizer, name))
-    if sum(map(len, embeddings)) < FEWEST_CLIPS:
-        return None
-    return recognizer.extended(recognizer.new_source(), np.concatenate(embeddings))
+    return source_of_some(recognizer, len(names), lambda n: reading.spoken(recognizer, names[n]), progress=progress)
 
 
 def _speaker(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ import typer
 
 from emotone.cli import console as output
 from emotone.cli.answers import Answer
-from emotone.errors import AudioError, EmotoneError
+from emotone.errors import AudioError
 
 if TYPE_CHECKING:
     from emotone.audio import AudioSource
@@ -22,20 +21,6 @@ if TYPE_CHECKING:
 
 #: Names of standard input.
 STDIN = ("-", "/dev/stdin", "/dev/fd/0")
-#: A file of a folder with one of these suffixes is a recording, and an error if it can't be read.  Of all other files,
-#: the content decides.  A file that is named itself can have any suffix.
-SUFFIXES = frozenset(
-    (
-        *(".wav", ".flac", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64", ".ogg", ".oga", ".opus", ".mp3", ".m4a"),
-        *(".aac", ".webm", ".wma", ".mp4", ".mkv", ".mov", ".3gp", ".amr", ".avi"),
-        *(".weba", ".mka", ".m4b", ".spx", ".flv", ".wv", ".mp2", ".ac3", ".sph", ".voc", ".mpga"),
-    )
-)
-#: First bytes of common files without sound: JPEG, PNG, GIF, zip, gzip, PDF, ELF, NumPy, SQLite, HDF5.
-_NO_SOUND = (
-    *(b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"PK\x03\x04", b"\x1f\x8b", b"%PDF", b"\x7fELF", b"\x93NUMPY", b"SQLite"),
-    b"\x89HDF",
-)
 #: Kinds of files that are counted one by one in the note on what a folder holds besides.
 _MAX_KINDS = 5
 
@@ -62,13 +47,24 @@ def recordings(paths: Sequence[str], *, raw: RawFormat | None = None) -> list[st
         else:
             files += _in_folder(path, others) or [_empty_folder(path)]
     if others:
-        most = others.most_common(_MAX_KINDS)
-        kinds = [f"{count} {kind}" for kind, count in most]
-        if len(others) > _MAX_KINDS:
-            kinds.append(f"{others.total() - sum(count for _, count in most)} of other kinds")
-        n_files = "1 file" if others.total() == 1 else f"{others.total()} files"
-        output.note(f"passed over {n_files} that can't be read as sound: {', '.join(kinds)}")
+        output.note(passed_over_text(others))
     return files
+
+
+def passed_over_text(others: Counter[str]) -> str:
+    """Say how many files of folders are no recordings, by their kind.
+
+    Examples
+    --------
+    >>> passed_over_text(Counter({".txt": 2, ".md": 1}))
+    "passed over 3 files that can't be read as sound: 2 .txt, 1 .md"
+    """
+    most = others.most_common(_MAX_KINDS)
+    kinds = [f"{count} {kind}" for kind, count in most]
+    if len(others) > _MAX_KINDS:
+        kinds.append(f"{others.total() - sum(count for _, count in most)} of other kinds")
+    n_files = "1 file" if others.total() == 1 else f"{others.total()} files"
+    return f"passed over {n_files} that can't be read as sound: {', '.join(kinds)}"
 
 
 def source_of(path: str, *, raw: RawFormat | None = None) -> AudioSource:
@@ -108,69 +104,15 @@ def _empty_folder(path: str) -> Answer[Any]:
 
 
 def _in_folder(path: str, others: Counter[str]) -> list[str | Answer[Any]]:
-    """List the recordings of a folder; count the other files by their kind in ``others``.
+    """List the recordings of a folder; count the other files by their kind in ``others``."""
+    from emotone.audio.folders import entries
 
-    Links to folders are followed, but no folder is listed twice.  Hidden files are left out.
-    """
-
-    def add_unreadable(error: OSError) -> None:
-        failed.append(Answer(str(error.filename), error=f"{error.filename}: {error.strerror}; check its permissions"))
-
-    failed: list[str | Answer[Any]] = []
     files: list[str | Answer[Any]] = []
-    entered = {_identity(path)}
-    for folder, subfolders, names in os.walk(path, onerror=add_unreadable, followlinks=True):
-        visible = sorted(name for name in subfolders if not name.startswith("."))
-        subfolders.clear()
-        for name in visible:
-            identity = _identity(os.path.join(folder, name))
-            if identity not in entered:
-                entered.add(identity)
-                subfolders.append(name)
-        for name in sorted(name for name in names if not name.startswith(".")):
-            file = os.path.join(folder, name)
-            kind = _kind_unless_recording(file)
-            if kind:
-                others[kind] += 1
-            else:
-                files.append(file)
-    return files + failed
-
-
-def _identity(path: str) -> tuple[int, int] | str:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return path
-    return (status.st_dev, status.st_ino) if status.st_ino else os.path.realpath(path)  # 0 on some file systems
-
-
-def _kind_unless_recording(path: str) -> str:
-    """Return "" for a recording, and otherwise what the file is: its suffix, for example."""
-    suffix = os.path.splitext(path)[1].lower()
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:  # a broken link
-        return "" if suffix in SUFFIXES else "unreadable"
-    if not stat.S_ISREG(mode):
-        return "pipes and devices"
-    return "" if suffix in SUFFIXES or _has_sound(path) else suffix or "without suffix"
-
-
-def _has_sound(path: str) -> bool:
-    """Say whether a decoder can read the beginning of a file."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(256)
-    except OSError:
-        return False
-    is_text = not any(byte < 32 and byte not in b"\t\r\n\f" for byte in head)
-    if head.startswith(_NO_SOUND) or is_text and not head.startswith(b"NIST_1A"):
-        return False  # a decoder would take 20 ms to say so
-    from emotone.audio.decoding import open_reader
-
-    try:
-        with open_reader(path) as reader:
-            return next(reader.chunks(0, reader.sample_rate // 10), None) is not None
-    except (EmotoneError, MemoryError):
-        return False
+    for entry in entries(path):
+        if entry.error:
+            files.append(Answer(entry.path, error=entry.error))
+        elif entry.kind:
+            others[entry.kind] += 1
+        else:
+            files.append(entry.path)
+    return files

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, overload
 
 import typer
@@ -16,18 +14,18 @@ from emotone.cli.answers import Answer
 from emotone.cli.interrupts import check_interrupts
 from emotone.cli.profiles import Reading, adapted_text, check_adapt, estimated_source, profile_of, read_twice
 from emotone.cli.recordings import STDIN, source_of
+from emotone.errors import ConfigError
 from emotone.progress import Progress
 from emotone.recognition.prediction import NOT_ADAPTED
+from emotone.recognition.speaker_rule import EXAMPLE, PARENT_FOLDER, speaker_rule
 
 if TYPE_CHECKING:
     from emotone.audio import AudioSource
     from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
     from emotone.recognition.recognizer import Recognizer
 
-PARENT_FOLDER = "parent-folder"
 #: Paths of pipes that a shell opened, whose names say nothing of the recording.
 _DESCRIPTORS = ("/dev/fd/", "/proc/")
-_EXAMPLE = "'([^/]+)_[0-9]+[.]wav$' finds anna in calls/anna_07.wav"
 
 SameSpeaker = Annotated[
     bool,
@@ -137,7 +135,10 @@ class Adaptation:
         if self.same_speaker and self.adapt == "none":
             raise typer.BadParameter("--same-speaker excludes --adapt none; leave out one of the two")
         if self.speaker_from is not None:
-            speaker_rule(self.speaker_from)
+            try:
+                speaker_rule(self.speaker_from)
+            except ConfigError as error:
+                raise typer.BadParameter(str(error)) from error
 
     def voices(
         self, recognizer: Recognizer, files: Sequence[str | Answer[Any]], reading: Reading, progress: Progress
@@ -224,44 +225,6 @@ def _check_same_speaker(files: Sequence[str | Answer[Any]]) -> None:
         )
 
 
-def speaker_rule(value: str) -> Callable[[str], str | None]:
-    """Return the function from a path to the speaker, None if it names none, for a value of ``--speaker-from``.
-
-    Raises
-    ------
-    typer.BadParameter
-        The value is no regular expression, or has no group.
-
-    Examples
-    --------
-    >>> speaker_rule("parent-folder")("calls/anna/07.wav")
-    'anna'
-    >>> speaker_rule("(?P<take>[a-z]+)_(?P<speaker>[a-z]+)")("calls/happy_anna.wav")
-    'anna'
-    """
-    if value == PARENT_FOLDER:
-        return lambda file: os.path.basename(os.path.dirname(os.path.abspath(file))) or None
-    try:
-        expression = re.compile(value)
-    except (re.error, OverflowError, RecursionError) as error:
-        raise typer.BadParameter(
-            f"--speaker-from is {value!r}, which is no regular expression ({error}); expected {PARENT_FOLDER}, or an "
-            f"expression: {_EXAMPLE}"
-        ) from error
-    if not expression.groups:
-        raise typer.BadParameter(
-            f"--speaker-from is {value!r}, which has no group; expected {PARENT_FOLDER}, or an expression with the "
-            f"speaker in parentheses: {_EXAMPLE}"
-        )
-    group = "speaker" if "speaker" in expression.groupindex else 1
-
-    def search(file: str) -> str | None:
-        match = expression.search(PurePath(file).as_posix())
-        return (match[group] or "").strip() or None if match else None
-
-    return search
-
-
 def _speakers(files: Sequence[str | Answer[Any]], value: str) -> dict[str, str]:
     """Return file -> speaker; prints how many recordings have none.
 
@@ -278,7 +241,7 @@ def _speakers(files: Sequence[str | Answer[Any]], value: str) -> dict[str, str]:
         if len(unnamed) == len(speakers):
             raise typer.BadParameter(
                 f"--speaker-from {value!r} finds no speaker in the paths of the recordings; the first: {unnamed[0]}; "
-                f"expected {PARENT_FOLDER}, or an expression: {_EXAMPLE}"
+                f"expected {PARENT_FOLDER}, or an expression: {EXAMPLE}"
             )
         output.note(
             f"predicted without a speaker: {len(unnamed)} of {len(speakers)} recordings, in whose paths --speaker-from "

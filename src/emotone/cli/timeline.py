@@ -23,6 +23,7 @@ from emotone.cli.timeline_table import print_tables
 from emotone.cli.voices import check_rttm, check_speakers, known_voices
 from emotone.errors import ConfigError
 from emotone.progress import Progress
+from emotone.recognition.rttm import recording_ids, to_rttm
 from emotone.recognition.timeline_formats import FORMATS, TimelineFormat, format_for
 
 if TYPE_CHECKING:
@@ -76,7 +77,9 @@ def _check_number(files: Sequence[object], *, format: str, has_output: bool) -> 
         )
 
 
-def _show(answers: Iterable[Answer[Timeline]], *, format: str, threshold: float, is_automatic: bool) -> None:
+def _show(
+    answers: Iterable[Answer[Timeline]], files: Sequence[str], *, format: str, threshold: float, is_automatic: bool
+) -> None:
     """Print each timeline when it is done, and the errors on stderr; in JSON they are part of the list."""
     if format == "json":
         output.print_json(answer.to_dict() for answer in answers)
@@ -86,6 +89,10 @@ def _show(answers: Iterable[Answer[Timeline]], *, format: str, threshold: float,
         output.print_csv(_csv_rows(done, FORMATS[format]))
     elif format == "table":
         print_tables(done, threshold=threshold, is_automatic=is_automatic)
+    elif format == "rttm":
+        ids = recording_ids(files)
+        for file, timeline in done:
+            sys.stdout.write(to_rttm(timeline, recording=ids[file]))
     else:
         for _, timeline in done:
             sys.stdout.write(FORMATS[format].write(timeline))
@@ -203,7 +210,8 @@ def timeline(
 
         answers = Answers(paths, predict_file, progress=progress)
         if out is None:
-            _show(answers, format=format, threshold=recognizer.threshold, is_automatic=is_automatic)
+            names = [path if isinstance(path, str) else path.file for path in paths]
+            _show(answers, names, format=format, threshold=recognizer.threshold, is_automatic=is_automatic)
         else:
             for _ in _done(answers):
                 if sys.stdout.writable():  # not if it was closed

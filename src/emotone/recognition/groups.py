@@ -1,5 +1,6 @@
 """Profiles of several speakers, each from their own recordings, in bounded memory and time."""
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -9,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from emotone.audio import SAMPLE_RATE, AudioSource, Channel, Recording
-from emotone.errors import AudioError, ConfigError, FeatureError
+from emotone.errors import AudioError, ConfigError, EmotoneError, FeatureError
 from emotone.progress import Progress
+from emotone.recognition.adaptation import FEWEST_CLIPS, SOURCE_CLIPS
 from emotone.recognition.arguments import check_several, open_checked
 from emotone.recognition.profile import SourceProfile, SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
@@ -25,6 +27,8 @@ _SEARCHED_BLOCKS = 3
 _SPEAKER_BLOCKS = 10
 #: Most recordings of a speaker that are read, and most utterances of them that are used.
 MOST_CLIPS = 200
+#: Recordings that are tried for the source.
+_MOST_TRIED = 60
 #: Fewest utterances of a speaker: compared with itself alone, an utterance has nothing unusual.
 FEWEST_UTTERANCES = 2
 
@@ -68,6 +72,46 @@ def spoken(recognizer: Recognizer, recording: Recording, *, n_blocks: int = 1) -
     if not spoken_blocks:
         raise problem or AudioError(f"{recording.name}: no speech was found, and a model adapts to speech only")
     return np.concatenate(spoken_blocks)
+
+
+def source_of_some(
+    recognizer: Recognizer,
+    n_recordings: int,
+    spoken: Callable[[int], npt.NDArray[np.float32]],
+    *,
+    progress: Progress | None = None,
+) -> SourceProfile | None:
+    """Estimate the source of recordings from about 20 of them, at equal distances.
+
+    Parameters
+    ----------
+    n_recordings
+        Number of recordings.
+    spoken
+        Function from the number of a recording, from 0, to the embeddings (n, e) of its speech.  A recording for which
+        it raises `EmotoneError` is left out, and another one is tried, 60 at most.
+    progress
+        Called after each recording.
+
+    Returns
+    -------
+    The profile; None if the model can't adapt, or if there are too few recordings or too little speech.
+    """
+    if not recognizer.adapts or n_recordings < FEWEST_CLIPS:
+        return None
+    spread = evenly(range(n_recordings), SOURCE_CLIPS)
+    others = itertools.islice((number for number in range(n_recordings) if number not in spread), _MOST_TRIED)
+    embeddings: list[npt.NDArray[np.float32]] = []
+    for number in itertools.islice(itertools.chain(spread, others), _MOST_TRIED):
+        if progress is not None:
+            progress(len(embeddings), len(spread), "adapting to the source")
+        if len(embeddings) == len(spread):
+            break
+        with contextlib.suppress(EmotoneError):  # its prediction reports the error
+            embeddings.append(spoken(number))
+    if sum(map(len, embeddings)) < FEWEST_CLIPS:
+        return None
+    return recognizer.extended(recognizer.new_source(), np.concatenate(embeddings))
 
 
 def adapted_profiles(

@@ -3,7 +3,7 @@
 What the speakers are called is known when all pieces were read: a voice may return after an hour.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -112,6 +112,8 @@ class FoundPieces(DetectedPieces):
         Number of speakers; None: it is estimated.
     voices, directions
         Embed windows, and count speakers; by default, those of the package.
+    check
+        Called between the steps of the work on held sound, which can take a minute; an error that it raises ends it.
     """
 
     def __init__(
@@ -121,9 +123,10 @@ class FoundPieces(DetectedPieces):
         n_speakers: int | None = None,
         voices: VoiceEncoder | None = None,
         directions: Projection | None = None,
+        check: Callable[[], None] = lambda: None,
     ) -> None:
         super().__init__(reader)
-        self._n_speakers = n_speakers
+        self._n_speakers, self._check = n_speakers, check
         self._encoder = encoder() if voices is None else voices
         self._projection = projection() if directions is None else directions
         self._embeddings: list[NDArray[np.float32]] = []  # of each stretch, (w, e)
@@ -173,6 +176,7 @@ class FoundPieces(DetectedPieces):
             np.repeat(np.arange(len(times)), [len(each) for each in times]),
             projection=self._projection,
             n_speakers=self._n_speakers,
+            check=self._check,
         )
 
     def _cut(self, held: Sequence[Piece]) -> Iterator[Piece]:
@@ -189,6 +193,7 @@ class FoundPieces(DetectedPieces):
             for (first, last), (begin, end) in zip(pairwise(changes), pairwise(edges), strict=True):
                 self._windows.append((n_before + at + first, n_before + at + last))
                 self._n_pieces += 1
+                self._check()
                 yield Piece(stretch.start + begin, stretch.samples[begin:end])
             at += len(centres)
 

@@ -190,9 +190,14 @@ class Profile:
             content = files.read_regular(Path(path))
         except OSError as error:
             raise BundleError(f"the profile {name} can't be read ({error}); check the name") from error
-        profile = _parsed(parse(content, where=name, remedy=_REMEDY), where=name)
+        return cls.from_dict(parse(content, where=name, remedy=_REMEDY), where=name)
+
+    @classmethod
+    def from_dict(cls, content: object, *, where: str) -> Self:
+        """Return the profile that `to_dict` wrote; `BundleError` with ``where`` in it if it is no such profile."""
+        profile = _parsed(content, where=where)
         if not isinstance(profile, cls):
-            raise BundleError(f"{name} is the profile of a {profile.kind}, expected that of a {cls.kind}")
+            raise BundleError(f"{where} is the profile of a {profile.kind}, expected that of a {cls.kind}")
         return profile
 
 

@@ -242,19 +242,24 @@ class Recognizer:
         ConfigError
             ``profile`` is not a profile for this model.
         """
-        opened = open_checked(source, start_s=start_s, end_s=end_s, channel=channel, track=track)
-        return prediction_of(self._parts, opened, profile, progress, start_s=float(start_s))[0]
+        return self.predict_with_embeddings(
+            source, start_s=start_s, end_s=end_s, channel=channel, track=track, profile=profile, progress=progress
+        )[0]
 
     def predict_with_embeddings(
-        self, source: AudioSource, *, profile: Profile | None = None, progress: Progress | None = None
+        self,
+        source: AudioSource,
+        *,
+        start_s: float = 0.0,
+        end_s: float | None = None,
+        channel: Channel = "mix",
+        track: int | None = None,
+        profile: Profile | None = None,
+        progress: Progress | None = None,
     ) -> tuple[Prediction, Vector]:
-        """Predict as `predict`, and return what a profile is extended by, see `extended`.
-
-        Returns
-        -------
-        The prediction, and the embeddings (n, e) of the utterances that are speech; an empty array without speech.
-        """
-        return prediction_of(self._parts, open_checked(source), profile, progress)
+        """Return the prediction of `predict`, and the embeddings (n, e) of its utterances with speech, n >= 0."""
+        opened = open_checked(source, start_s=start_s, end_s=end_s, channel=channel, track=track)
+        return prediction_of(self._parts, opened, profile, progress, start_s=float(start_s))
 
     def predict_many(
         self, sources: Iterable[AudioSource], *, profile: Profile | None = None

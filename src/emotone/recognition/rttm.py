@@ -7,6 +7,7 @@ import math
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -58,11 +59,40 @@ def recording_id(file: str) -> str:
     return _field(PurePath(file).stem) or _NO_NAME
 
 
-def to_rttm(timeline: "Timeline") -> str:
+def recording_ids(files: Sequence[str]) -> dict[str, str]:
+    """Return file -> id in an RTTM of several recordings; no two are the same.
+
+    Files of the same name have their suffix, or as many of their folders as it takes, in the id.
+
+    Examples
+    --------
+    >>> recording_ids(["a/call.wav", "b/call.wav", "talk.wav"])
+    {'talk.wav': 'talk', 'a/call.wav': 'a_call', 'b/call.wav': 'b_call'}
+    """
+    waiting = {file: _ids(file) for file in files}
+    result: dict[str, str] = {}
+    for number in range(max((len(ids) for ids in waiting.values()), default=0)):
+        candidates = {file: ids[min(number, len(ids) - 1)] for file, ids in waiting.items()}
+        counts = Counter([*result.values(), *candidates.values()])
+        result |= {file: id for file, id in candidates.items() if counts[id] == 1}
+        waiting = {file: ids for file, ids in waiting.items() if file not in result}
+    names = written_names(waiting, write=recording_id, reserved=result.values())
+    return result | {file: names[file] for file in waiting}
+
+
+def _ids(file: str) -> list[str]:
+    """Return ids of a recording, the shortest first: its name, also with the suffix, and with its folders."""
+    path = PurePath(file)
+    folders = [*(part for part in path.parts[:-1] if part != path.anchor)]
+    with_folders = ["_".join([*folders[number:], path.stem]) for number in range(len(folders) - 1, -1, -1)]
+    return [recording_id(file), *(_field(name) or _NO_NAME for name in (path.name, *with_folders))]
+
+
+def to_rttm(timeline: "Timeline", *, recording: str | None = None) -> str:
     """Return a line for each turn; segments of a speaker that touch are one turn.
 
     Names have underscores for spaces; unknown voices are named "unknown".  Segments without speech have no line, and
-    neither do those shorter than half a millisecond.
+    neither do those shorter than half a millisecond.  ``recording`` is the recording's id in place of `recording_id`.
     """
     spoken = [segment for segment in timeline.segments if segment.is_speech]
     names = written_names((segment.speaker for segment in spoken), write=_field, unknown=UNKNOWN)
@@ -79,7 +109,7 @@ def to_rttm(timeline: "Timeline") -> str:
         else:
             last[name] = len(turns)
             turns.append((begin, end, name))
-    file = recording_id(timeline.file)
+    file = recording or recording_id(timeline.file)
     return "".join(
         f"SPEAKER {file} 1 {begin / 1000:.3f} {(end - begin) / 1000:.3f} <NA> <NA> {name} <NA> <NA>\n"
         for begin, end, name in turns
@@ -201,10 +231,11 @@ def _chosen(recordings: Mapping[str, Sequence[Turn]], recording: str, where: str
     if len(recordings) <= 1:
         return next(iter(recordings.values()), ())
     name = PurePath(recording)
-    wanted = {_comparable(form) for form in (name.stem, name.name, recording_id(recording)) if recording}
-    named = [turns for file, turns in recordings.items() if _comparable(file) in wanted]
-    if len(named) == 1:
-        return named[0]
+    for forms in ((name.stem, name.name, recording_id(recording)), _ids(recording)):
+        wanted = {_comparable(form) for form in forms if recording}
+        named = [turns for file, turns in recordings.items() if _comparable(file) in wanted]
+        if len(named) == 1:
+            return named[0]
     names = ", ".join(list(recordings)[:_MAX_NAMES]) + (", ..." if len(recordings) > _MAX_NAMES else "")
     wish = f"not exactly one of them is named {name.stem!r}" if recording else "none was chosen"
     raise ConfigError(

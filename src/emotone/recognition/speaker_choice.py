@@ -12,7 +12,7 @@ from emotone.audio import AudioSource, Channel
 from emotone.audio.sources import DecodedElsewhere, read_once
 from emotone.audio.speech_detector import Gate, SpeechDetector
 from emotone.errors import ConfigError
-from emotone.progress import Progress
+from emotone.progress import Progress, Repeated
 from emotone.recognition import rttm
 from emotone.recognition.arguments import open_checked
 from emotone.recognition.channel_pieces import ChannelPieces
@@ -147,7 +147,7 @@ def opened(
         if choice.kind == CHANNELS:
             source = _reopenable(source)
             with open_checked(source, track=track) as recording:
-                names = _channel_names(recording, channel=channel)
+                names = channel_names(recording, channel=channel)
             recordings = [
                 stack.enter_context(open_checked(source, channel=number + 1, track=track))
                 for number in range(len(names))
@@ -160,14 +160,15 @@ def opened(
             yield Opened(call, Notes(recordings[0], choice, call))
             return
         recording = stack.enter_context(open_checked(source, channel=channel, track=track))
-        sound = blocks_with_progress(recording, progress)
+        repeated = Repeated(progress)
+        sound = blocks_with_progress(recording, repeated)
         pieces: Pieces
         if choice.kind == TURNS:
             pieces = TurnPieces(sound, choice.turns)
         else:
             reader = SpeechReader(sound, SpeechDetector(settings.vad, gate=gate))
             if choice.kind == AUTO:
-                pieces = FoundPieces(reader, n_speakers=choice.n_speakers)
+                pieces = FoundPieces(reader, n_speakers=choice.n_speakers, check=repeated.again)
             else:
                 pieces = DetectedPieces(reader, speaker=ONLY if choice.kind == ONE else None)
         yield Opened(pieces, Notes(recording, choice, pieces))
@@ -181,8 +182,14 @@ def _reopenable(source: AudioSource) -> AudioSource:
     return source.read()
 
 
-def _channel_names(recording: audio.Recording, *, channel: Channel) -> list[str]:
-    """Return the name of each channel's speaker."""
+def channel_names(recording: audio.Recording, *, channel: Channel) -> list[str]:
+    """Return the name of each channel's speaker.
+
+    Raises
+    ------
+    ConfigError
+        ``channel`` chooses one of them, or their number is not 2 to 20.
+    """
     if channel != "mix":
         raise ConfigError(
             f"channel is {channel!r}, and speakers is channels, which reads all; leave out one of the two"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from emotone import audio
 from emotone.audio import Channel, isolated
-from emotone.errors import AudioError, FeatureError, SelectionError, SilenceError
+from emotone.errors import AudioError, FeatureError, SelectionError, SilenceError, TooShortError
 from emotone.recognition.prediction import CHANNELS_NOTE, SPEAKERS_NOTE, Prediction
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.timeline import Timeline
@@ -161,6 +161,11 @@ def as_problem(name: str, data: bytes) -> Iterator[None]:
         detail = str(error)
         for subject in (f"the {len(data)} bytes given", "the array"):
             detail = detail.replace(subject, name, 1) if detail.startswith(subject) else detail
-        kinds = {SilenceError: "silent", SelectionError: "no_channel", AudioError: "not_audio"}
+        kinds = {
+            SilenceError: "silent",
+            TooShortError: "too_short",
+            SelectionError: "no_channel",
+            AudioError: "not_audio",
+        }
         code = next((code for kind, code in kinds.items() if isinstance(error, kind)), "unanswerable")
         raise ProblemError(code, detail) from error

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from emotone.audio.av_reader import LONGEST_LIVE_GAP_S, Clock
 from emotone.audio.push_decoder import LIVE_FORMATS, PushDecoder, push_decoder
+from emotone.audio.raw import ENCODINGS
 from emotone.errors import AudioError
 from emotone.serve.problems import ProblemError
 
@@ -111,6 +112,12 @@ class HelloMessages:
         speakers = hello.get("speakers", "one")
         if speakers not in ("one", "channels"):
             raise ProblemError("bad_request", f"speakers is {speakers[:40]!r}; expected one or channels")
+        if speakers == "channels" and form not in ENCODINGS:
+            raise ProblemError(
+                "bad_request",
+                f"speakers is channels, and sound in {form} is mixed to one channel; send raw samples, such as s16le "
+                "with channels 2, or leave out speakers",
+            )
         self.key, self.adapt, self.has_channels = hello.get("key"), hello.get("adapt", False), speakers == "channels"
         self.decoder = push_decoder(form, rate=hello.get("rate"), channels=hello.get("channels", 1))
 

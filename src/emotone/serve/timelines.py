@@ -10,10 +10,12 @@ from typing import Any
 
 from fastapi import Response
 
+from emotone.audio.channels import Downmix
 from emotone.audio.isolated_source import IsolatedSource
 from emotone.errors import AudioError, ConfigError, EmotoneError
 from emotone.recognition import rttm
 from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.speaker_choice import CHANNELS, channel_names
 from emotone.recognition.timeline import Timeline
 from emotone.recognition.timeline_formats import FORMATS
 from emotone.serve.answers import as_problem, check_not_empty
@@ -108,12 +110,14 @@ def timeline_of(
 
 
 def check_opens(upload: Upload, *, options: TimelineOptions, max_duration_s: float, deadline: Deadline) -> None:
-    """Raise the `ProblemError` that `timeline_of` would raise before it decodes anything."""
+    """Raise the `ProblemError` that `timeline_of` would raise for the header of a recording and the options."""
     recording = _recording(upload, max_duration_s, deadline)
     with _problems(upload, deadline):
-        options.arguments(upload)
-        with recording.open(track=options.track):
-            pass
+        chosen = options.arguments(upload)
+        with recording.open(track=options.track) as opened:
+            if chosen["speakers"] == CHANNELS:
+                channel_names(opened, channel=options.channel)
+            Downmix(options.channel, n_channels=opened.n_channels, name=opened.name)
 
 
 def _recording(upload: Upload, max_duration_s: float, deadline: Deadline) -> IsolatedSource:

@@ -1,0 +1,1 @@
+"""Annotate archives of recordings, on one machine or a cluster."""

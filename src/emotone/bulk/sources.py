@@ -1,0 +1,249 @@
+"""The recordings of an archive: folders, patterns, manifests and addresses, listed one by one."""
+
+import codecs
+import contextlib
+import csv
+import glob
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from emotone.audio.folders import SUFFIXES, entries
+from emotone.bulk.storage import as_storage_error, file_system, is_address
+from emotone.errors import ConfigError, StorageError
+from emotone.recognition.speaker_rule import EXAMPLE, PARENT_FOLDER, speaker_rule
+
+#: Suffixes of manifests.
+MANIFESTS = (".csv", ".tsv", ".parquet")
+#: Names of a manifest's column of files; the first that exists is used.
+FILE_COLUMNS = ("file", "path", "filename", "audio", "url")
+_START, _END = "start_s", "end_s"
+_PATTERN = frozenset("*?[")
+
+
+class Item(NamedTuple):
+    """A recording of an archive, or a segment of it.
+
+    Attributes
+    ----------
+    file
+        Path or address.
+    speaker
+        Name of the speaker; None if it is not known.
+    start_s, end_s
+        The segment, in seconds; None is the end of the recording.
+    size
+        Bytes of the file; 0 if they are not known.
+    error
+        Why it can't be read, if that is known already; "" otherwise.
+    """
+
+    file: str
+    speaker: str | None = None
+    start_s: float = 0.0
+    end_s: float | None = None
+    size: int = 0
+    error: str = ""
+
+
+class Sources:
+    """List the recordings of an archive.
+
+    Parameters
+    ----------
+    inputs
+        Paths of recordings, folders and manifests, patterns such as ``"calls/**/*.wav"``, and addresses of folders,
+        recordings and manifests that fsspec knows.
+    speaker_from
+        See `emotone.bulk.settings.AnnotateSettings`.
+
+    Attributes
+    ----------
+    passed_over
+        Kind of file -> number of files of folders that are no recordings; complete after the last item.
+
+    Raises
+    ------
+    ConfigError
+        There is no input, or ``speaker_from`` is neither a column of a manifest nor an expression.
+    """
+
+    def __init__(self, inputs: Sequence[str], *, speaker_from: str | None = None) -> None:
+        if not inputs:
+            raise ConfigError("there are no inputs; expected a folder, a pattern, a manifest or an address")
+        if "-" in inputs:
+            raise ConfigError("standard input is no archive; predict it with 'emotone predict -'")
+        self.inputs, self.passed_over = tuple(inputs), Counter[str]()
+        self._speaker_from = speaker_from
+        self._manifests = tuple(name for name in inputs if _is_manifest(name))
+        self._rule: Callable[[str], str | None] | None = None
+        if speaker_from is not None and not self._is_column(speaker_from):
+            self._rule = self._checked_rule(speaker_from)
+
+    def _is_column(self, name: str) -> bool:
+        return name != PARENT_FOLDER and name.isidentifier() and bool(self._manifests)
+
+    def _checked_rule(self, value: str) -> Callable[[str], str | None]:
+        try:
+            return speaker_rule(value)
+        except ConfigError as error:
+            raise ConfigError(f"{error}; of a manifest, also the name of a column") from error
+
+    def __iter__(self) -> Iterator[Item]:
+        for name in self.inputs:
+            for item in self._items(name):
+                rule = self._rule
+                yield item if rule is None or item.error else item._replace(speaker=rule(item.file))
+
+    def _items(self, name: str) -> Iterator[Item]:
+        if _is_manifest(name):
+            yield from self._manifest(name)
+        elif is_address(name):
+            with as_storage_error(name):
+                yield from self._remote(name)
+        elif os.path.isdir(name):
+            yield from self._folder(name)
+        elif _PATTERN & set(name) and not os.path.lexists(name):
+            files = sorted(path for path in glob.iglob(name, recursive=True) if not os.path.isdir(path))
+            if not files:
+                yield Item(name, error=f"{name}: no file matches this pattern; correct it")
+            for path in files:
+                yield Item(path, size=_size(path))
+        else:
+            yield Item(name, size=_size(name))
+
+    def _folder(self, name: str) -> Iterator[Item]:
+        is_empty = True
+        for entry in entries(name):
+            if entry.kind:
+                self.passed_over[entry.kind] += 1
+                continue
+            is_empty = False
+            yield Item(entry.path, size=0 if entry.error else _size(entry.path), error=entry.error)
+        if is_empty:
+            yield Item(name, error=f"{name}: no recording in this folder; expected files such as .wav, .flac or .mp3")
+
+    def _remote(self, address: str) -> Iterator[Item]:
+        """List the recordings of an address; a folder one subfolder after the other."""
+        system, path = file_system(address)
+        scheme = address.partition("://")[0]
+
+        def named(path: str) -> str:
+            if is_address(path):
+                return path
+            return f"{scheme}://{path if scheme in ('file', 'local') else path.lstrip('/')}"
+
+        if _PATTERN & set(path):
+            found = system.glob(path, detail=True)
+            for file in sorted(found):
+                if found[file]["type"] == "file":
+                    yield Item(named(file), size=found[file].get("size") or 0)
+            if not found:
+                yield Item(address, error=f"{address}: no file matches this pattern; correct it")
+        elif os.path.splitext(path)[1].lower() in SUFFIXES or not system.isdir(path):
+            yield Item(address)
+        else:
+            for _, subfolders, files in system.walk(path, detail=True):
+                for file in sorted(files):
+                    suffix = os.path.splitext(file)[1].lower()
+                    if suffix in SUFFIXES:
+                        yield Item(named(files[file]["name"]), size=files[file].get("size") or 0)
+                    else:
+                        self.passed_over[suffix or "without suffix"] += 1
+                ordered = {name: subfolders[name] for name in sorted(subfolders)}
+                subfolders.clear()
+                subfolders.update(ordered)
+
+    def _manifest(self, name: str) -> Iterator[Item]:
+        folder = name.rsplit("/", 1)[0] if is_address(name) else os.path.dirname(os.path.abspath(name))
+        column = self._speaker_from if self._rule is None else None
+        for number, cells in enumerate(_rows(name), start=2):
+            if number == 2:
+                _check_header(name, cells, speaker=column)
+            file = next(str(cells[key]) for key in FILE_COLUMNS if key in cells)
+            error = f"row {number} of {name} names no file" if not file else ""
+            times, error = _times(cells, error, where=f"row {number} of {name}")
+            if file and not is_address(file) and not os.path.isabs(file):
+                file = f"{folder}/{file}" if is_address(folder) else os.path.normpath(os.path.join(folder, file))
+            speaker = str(cells[column]).strip() or None if column else None
+            size = 0 if error or is_address(file) else _size(file)
+            yield Item(file, speaker, *times, size=size, error=error)
+
+
+def _is_manifest(name: str) -> bool:
+    return name.lower().endswith(MANIFESTS) and not os.path.isdir(name)
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except (OSError, ValueError):
+        return 0
+
+
+def _check_header(name: str, cells: dict[str, Any], *, speaker: str | None) -> None:
+    columns = ", ".join(map(str, cells))
+    if not any(key in cells for key in FILE_COLUMNS):
+        raise ConfigError(f"{name} has the columns {columns}; expected one of {', '.join(FILE_COLUMNS)}")
+    if speaker is not None and speaker not in cells:
+        raise ConfigError(
+            f"--speaker-from is {speaker!r}, and {name} has the columns {columns}; expected one of them, "
+            f"{PARENT_FOLDER}, or an expression: {EXAMPLE}"
+        )
+
+
+def _times(cells: dict[str, Any], error: str, *, where: str) -> tuple[tuple[float, float | None], str]:
+    """Return start and end of the segment, and the error if they are no numbers."""
+    values: list[float | None] = []
+    for key in (_START, _END):
+        text = str(cells.get(key, "")).strip()
+        try:
+            values.append(float(text) if text and text.lower() != "nan" else None)
+        except ValueError:
+            return (0.0, None), error or f"{where}: {key} is {text!r}, expected seconds"
+    return (values[0] or 0.0, values[1]), error
+
+
+def _rows(name: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a manifest, in bounded memory; "" for an empty cell."""
+    try:
+        guard = as_storage_error(name) if is_address(name) else contextlib.nullcontext()
+        with guard, _opened(name) as file:
+            yield from _parquet_rows(file) if name.lower().endswith(".parquet") else _csv_rows(file)
+    except (ConfigError, StorageError):
+        raise
+    except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are ValueErrors
+        raise ConfigError(f"{name} can't be read as a manifest ({error}); expected CSV in UTF-8, or Parquet") from error
+
+
+def _opened(name: str) -> Any:
+    if not is_address(name):
+        return open(name, "rb")
+    system, path = file_system(name)
+    return system.open(path, "rb")
+
+
+def _parquet_rows(file: Any) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(file)
+    for batch in table.iter_batches(batch_size=4096):
+        for cells in batch.to_pylist():
+            yield {key: "" if value is None else value for key, value in cells.items()}
+
+
+def _csv_rows(file: Any) -> Iterator[dict[str, Any]]:
+    head = file.read(4)
+    file.seek(0)
+    encoding = "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    import io
+
+    text = io.TextIOWrapper(file, encoding=encoding, newline="")
+    first = text.readline()
+    text.seek(0)
+    separator = max(",;\t", key=first.count)
+    for cells in csv.DictReader(text, delimiter=separator, restval="", strict=True):
+        if None in cells:
+            raise ConfigError(f"a row has more cells than the header: {list(cells.values())[:3]}; put texts in quotes")
+        yield {key.strip(): value for key, value in cells.items()}

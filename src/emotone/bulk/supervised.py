@@ -1,0 +1,270 @@
+"""A child process that works on one unit after the other, and may crash or hang on any of them.
+
+A recording can end the process that decodes it, or never end itself.  So a child does the work and its parent watches:
+a unit that ends the child twice, or makes no progress for too long, is a failure of this unit alone.  One try is not
+enough to blame a unit, since the system can kill a child for reasons of its own, such as too little memory.
+"""
+
+import contextlib
+import json
+import os
+import pickle
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, BinaryIO, Protocol
+
+from emotone.bulk.parts import Failure
+from emotone.errors import EmotoneError
+
+#: Tries of a unit that ends its child.
+_TRIES = 2
+#: Seconds for a child to start.
+_START_LIMIT_S = 300.0
+#: Least seconds between two signs of progress.
+_SIGN_EVERY_S = 1.0
+_SIZE = struct.Struct("<Q")
+_RESULT, _PROGRESS, _ERROR = 0, 1, 2
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+_START += "from emotone.bulk.supervised import serve; serve()"
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+#: A function that yields the result of each unit, in order, and calls its second argument as work goes on.
+Work = Callable[[Sequence[Any], Callable[[], None]], Iterator[Any]]
+
+
+class Opener(Protocol):
+    """What a child is started with; it can be pickled."""
+
+    def open(self) -> Work:
+        """Return the function that works on units."""
+
+
+class Supervised:
+    """Work on units in a child process, which starts with the first and again after it ended.
+
+    Parameters
+    ----------
+    opener
+        Makes the function that works on units, in the child.
+    limit_s
+        Seconds without progress after which the child is killed.
+    """
+
+    def __init__(self, opener: Opener, *, limit_s: float) -> None:
+        self._opener, self._limit_s = opener, limit_s
+        self._child: subprocess.Popen[bytes] | None = None
+        self._is_late = False
+        self._is_closed = False
+
+    def results(self, units: Sequence[Any]) -> Iterator[Any]:
+        """Yield the result of each unit, in order, or the `Failure` of a unit that ended the child.
+
+        Raises
+        ------
+        EmotoneError
+            The child can't start.
+        """
+        n_done, n_tries = 0, 0
+        while n_done < len(units):
+            try:
+                for result in self._try(units[n_done:]):
+                    n_done, n_tries = n_done + 1, 0
+                    yield result
+            except (EOFError, OSError) as error:
+                if self._is_closed:
+                    raise EmotoneError("the work was stopped") from error
+                failure = self._failure()
+                n_tries += 1
+                if self._is_late or n_tries == _TRIES:
+                    n_done, n_tries = n_done + 1, 0
+                    yield failure
+
+    def close(self) -> None:
+        """End the child, also from another thread."""
+        self._is_closed = True
+        self._end()
+
+    def _try(self, units: Sequence[Any]) -> Iterator[Any]:
+        child = self._started()
+        assert child.stdin is not None and child.stdout is not None
+        with self._watched() as watch:
+            _write(child.stdin, units)
+            for _ in units:
+                kind, content = _PROGRESS, None
+                while kind == _PROGRESS:
+                    kind, content = _read(child.stdout)
+                    watch.passed()
+                watch.pause()
+                yield content
+                watch.passed()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._child is not None and self._child.poll() is None:
+            return self._child
+        self._end()
+        self._is_late = False
+        command = [sys.executable, "-I", "-c", _START, json.dumps([str(folder) for folder in sys.path])]
+        # its own session: Ctrl-C is for the parent, which then ends the child
+        self._child = child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            env=os.environ | _ONE_THREAD,
+        )
+        if self._is_closed:
+            self._end()
+            raise EOFError
+        assert child.stdin is not None and child.stdout is not None
+        try:
+            with self._watched(_START_LIMIT_S):
+                _write(child.stdin, (os.getpid(), self._opener))
+                kind, content = _read(child.stdout)
+        except (EOFError, OSError) as error:
+            self._end()
+            if self._is_closed:
+                raise
+            raise EmotoneError(
+                "a worker process ended while it started; see what is printed above, free memory, or use fewer workers"
+            ) from error
+        if kind == _ERROR:
+            self._end()
+            raise EmotoneError(content)
+        return child
+
+    def _failure(self) -> Failure:
+        """Return why the child has ended."""
+        child = self._child
+        if self._is_late or child is None:
+            message = f"the work on it made no progress for {self._limit_s:g} s; convert it to WAV, or leave it out"
+            self._end()
+            return Failure("timeout", message)
+        try:
+            code = child.wait(timeout=10)
+        except subprocess.TimeoutExpired:  # it closed its pipe, and did not end
+            code = 0
+        self._end()
+        end = f"signal {-code}" if code < 0 else f"exit code {code}"
+        message = f"the process that worked on it crashed, twice ({end}); convert it to WAV, or leave it out"
+        return Failure("crashed", message)
+
+    def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            for pipe in (child.stdin, child.stdout):
+                with contextlib.suppress(OSError):  # bytes that were not sent
+                    if pipe is not None:
+                        pipe.close()
+            child.wait()
+
+    @contextlib.contextmanager
+    def _watched(self, limit_s: float | None = None) -> Iterator["_Watch"]:
+        """Kill the child if it makes no progress for too long."""
+        child = self._child
+        assert child is not None
+
+        def kill() -> None:
+            self._is_late = True
+            child.kill()
+
+        watch = _Watch(kill, limit_s or self._limit_s)
+        try:
+            yield watch
+        finally:
+            watch.stop()
+
+
+class _Watch:
+    """Call a function once if `passed` is not called for too long."""
+
+    def __init__(self, expire: Callable[[], None], limit_s: float) -> None:
+        self._expire, self._limit_s = expire, limit_s
+        self._passed_at: float | None = time.monotonic()
+        self._stopped = threading.Event()
+        threading.Thread(target=self._run, name="emotone-watch", daemon=True).start()
+
+    def passed(self) -> None:
+        self._passed_at = time.monotonic()
+
+    def pause(self) -> None:
+        self._passed_at = None
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(min(1.0, self._limit_s / 4)):
+            passed_at = self._passed_at
+            if passed_at is not None and time.monotonic() - passed_at > self._limit_s:
+                self._expire()
+                return
+
+
+def _write(pipe: Any, value: Any) -> None:
+    content = pickle.dumps(value)
+    pipe.write(_SIZE.pack(len(content)) + content)
+    pipe.flush()
+
+
+def _read(pipe: Any) -> Any:
+    head = pipe.read(_SIZE.size)
+    if len(head) < _SIZE.size:
+        raise EOFError
+    content = pipe.read(_SIZE.unpack(head)[0])
+    try:
+        return pickle.loads(content)
+    except (pickle.UnpicklingError, EOFError) as error:  # cut off
+        raise EOFError from error
+
+
+def serve() -> None:
+    """Work on what the parent sends, until it closes the pipe: the main function of a child."""
+    # Libraries print to stdout, which is not theirs here.
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1):
+        os.dup2(null, descriptor)
+    try:
+        parent, opener = _read(requests)
+        _end_with(parent)
+        try:
+            work = opener.open()
+        except EmotoneError as error:
+            _write(replies, (_ERROR, str(error)))
+            return
+        _write(replies, (_RESULT, None))
+        while True:
+            _serve_units(_read(requests), work, replies)
+    except (EOFError, OSError):  # the parent has ended
+        return
+
+
+def _serve_units(units: Sequence[Any], work: Work, replies: BinaryIO) -> None:
+    signed_at = time.monotonic()
+
+    def sign() -> None:
+        nonlocal signed_at
+        if time.monotonic() - signed_at >= _SIGN_EVERY_S:
+            signed_at = time.monotonic()
+            _write(replies, (_PROGRESS, None))
+
+    for result in work(units, sign):
+        _write(replies, (_RESULT, result))
+
+
+def _end_with(parent: int) -> None:
+    """Let the system kill this process when its parent ends, also within a decoder that hangs; only Linux can do it."""
+    if not sys.platform.startswith("linux"):
+        return
+    import ctypes
+    import signal
+
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    if os.getppid() != parent:
+        raise EOFError

@@ -1,0 +1,135 @@
+"""The recordings of an archive: folders, patterns, manifests and addresses."""
+
+import os
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from emotone.bulk.sources import Item, Sources
+from emotone.errors import ConfigError, MissingExtraError
+
+
+def names(*inputs, **options):
+    return [item.file for item in Sources([str(name) for name in inputs], **options)]
+
+
+def test_folder_is_listed_by_name(archive):
+    sources = Sources([str(archive)])
+    items = list(sources)
+    relative = [os.path.relpath(item.file, archive) for item in items]
+    assert relative[:5] == ["empty.wav", "short.wav", "silent.wav", "text.wav", "anna/0.wav"]
+    assert len(items) == 16 and sources.passed_over == {".txt": 1}
+    assert all(item.size == os.path.getsize(item.file) for item in items)
+
+
+def test_patterns_and_files(archive):
+    assert names(archive / "anna" / "*.wav") == [str(archive / "anna" / f"{n}.wav") for n in range(6)]
+    assert len(names(archive / "**" / "*.wav")) == 16
+    assert names(archive / "gone.wav") == [str(archive / "gone.wav")]  # its prediction says that it does not exist
+    (item,) = Sources([str(archive / "*.mp3")])
+    assert "no file matches this pattern" in item.error
+
+
+def test_name_with_signs_of_a_pattern_is_a_file(tmp_path):
+    file = tmp_path / "call [1].wav"
+    file.touch()
+    assert names(file) == [str(file)]
+
+
+def test_speaker_by_folder_and_by_expression(archive):
+    by_folder = Sources([str(archive / "anna")], speaker_from="parent-folder")
+    assert {item.speaker for item in by_folder} == {"anna"}
+    by_name = Sources([str(archive / "anna")], speaker_from="/([0-9])[.]wav$")
+    assert [item.speaker for item in by_name] == list("012345")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_manifest_in_csv(tmp_path, encoding, separator):
+    rows = [["path", "name"], ["a.wav", "Jürgen"], [str(tmp_path / "b.wav"), ""], ["", "Anna"]]
+    manifest = tmp_path / "list.csv"
+    manifest.write_text("\n".join(separator.join(row) for row in rows), encoding=encoding)
+    first, second, third = Sources([str(manifest)], speaker_from="name")
+    assert (first.file, first.speaker) == (str(tmp_path / "a.wav"), "Jürgen")  # relative to the manifest
+    assert (second.file, second.speaker) == (str(tmp_path / "b.wav"), None)
+    assert "row 4" in third.error and "names no file" in third.error
+
+
+def test_manifest_in_parquet_with_segments(tmp_path):
+    table = pa.table({"file": ["a.wav", "b.wav", None], "start_s": [1.5, None, None], "end_s": [2.5, 3.0, None]})
+    pq.write_table(table, tmp_path / "list.parquet")
+    first, second, third = Sources([str(tmp_path / "list.parquet")])
+    assert first == Item(str(tmp_path / "a.wav"), None, 1.5, 2.5)
+    assert (second.start_s, second.end_s) == (0.0, 3.0)
+    assert "names no file" in third.error
+
+
+def test_time_that_is_no_number_is_the_error_of_its_row(tmp_path):
+    (tmp_path / "list.csv").write_text("file,start_s\na.wav,soon\nb.wav,1\n")
+    first, second = Sources([str(tmp_path / "list.csv")])
+    assert "start_s is 'soon'" in first.error and second.start_s == 1.0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"emotion,speaker\nsad,anna\n", "expected one of file, path"),
+        (b"file\na.wav,2\n", "more cells than the header"),
+        (b"file\n\xff\xfe\xfa\n", "can't be read as a manifest"),
+        (b'file\n"a.wav\n', "can't be read as a manifest"),
+    ],
+)
+def test_manifest_that_is_none(tmp_path, content, message):
+    (tmp_path / "list.csv").write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        names(tmp_path / "list.csv")
+
+
+def test_column_that_is_missing(tmp_path):
+    (tmp_path / "list.csv").write_text("file,who\na.wav,anna\n")
+    with pytest.raises(ConfigError, match="has the columns file, who; expected one of them"):
+        names(tmp_path / "list.csv", speaker_from="speaker")
+
+
+def test_expression_of_a_folder_is_checked_at_once(archive):
+    with pytest.raises(ConfigError, match="no regular expression"):
+        Sources([str(archive)], speaker_from="(")
+    with pytest.raises(ConfigError, match="there are no inputs"):
+        Sources([])
+
+
+@pytest.fixture
+def remote():
+    """Recordings in fsspec's file system in memory."""
+    memory = fsspec.filesystem("memory")
+    for name in ("calls/b.wav", "calls/a.opus", "calls/anna/c.wav", "calls/list.txt"):
+        memory.pipe_file(f"/{name}", b"x" * len(name))
+    yield "memory://calls"
+    memory.rm("/calls", recursive=True)
+
+
+def test_address_of_a_folder(remote):
+    sources = Sources([remote], speaker_from="parent-folder")
+    items = list(sources)
+    assert [item.file for item in items] == [f"{remote}/a.opus", f"{remote}/b.wav", f"{remote}/anna/c.wav"]
+    assert items[2].speaker == "anna" and items[0].size == len("calls/a.opus")
+    assert sources.passed_over == {".txt": 1}
+
+
+def test_address_of_a_pattern_a_file_and_a_manifest(remote):
+    assert names(f"{remote}/*.wav") == [f"{remote}/b.wav"]
+    assert names(f"{remote}/b.wav") == [f"{remote}/b.wav"]
+    fsspec.filesystem("memory").pipe_file("/calls/list.csv", b"file\nb.wav\nmemory://other/d.wav\n/tmp/e.wav\n")
+    assert names(f"{remote}/list.csv") == [f"{remote}/b.wav", "memory://other/d.wav", "/tmp/e.wav"]
+    (item,) = Sources([f"{remote}/*.mp3"])
+    assert "no file matches" in item.error
+
+
+def test_file_system_that_is_unknown_or_not_installed(monkeypatch):
+    with pytest.raises(ConfigError, match="nosuch://bucket"):
+        names("nosuch://bucket/calls")
+    monkeypatch.setitem(__import__("sys").modules, "fsspec", None)
+    with pytest.raises(MissingExtraError, match="cloud"):
+        names("s3://bucket/calls")
