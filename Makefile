@@ -56,8 +56,9 @@ format: $(DEV)  ## rewrite the code in the project's format
 samples: $(BASE)  ## speak the sample clips again (needs espeak-ng)
 	$(BIN)/python scripts/make_samples.py
 
-benchmark: need-data $(DEV)  ## speed and memory compared with librosa, on one core (needs EMOTONE_DATA)
-	$(BIN)/python benchmarks/speed.py --data "$(EMOTONE_DATA)" --model default
+benchmark: need-data $(DEV)  ## speed beside other programs, and memory, on one core (needs EMOTONE_DATA)
+	$(BIN)/emotone benchmark "$(EMOTONE_DATA)/ravdess_original_48k"
+	$(BIN)/python benchmarks/memory.py --data "$(EMOTONE_DATA)"
 
 results: need-data $(DEV)  ## every figure of docs/results.md on RAVDESS (needs EMOTONE_DATA, several hours; an interrupted run is continued)
 	$(BIN)/python benchmarks/results.py --data "$(EMOTONE_DATA)"
@@ -72,6 +73,7 @@ builtin: need-data $(DEV)  ## train the built-in model again and put it into the
 	$(BIN)/python benchmarks/flagship.py --data "$(EMOTONE_DATA)" --only builtin
 	rm -rf src/emotone/data/default
 	cp -r $(BUILTIN)/model src/emotone/data/default
+	$(BIN)/python scripts/lighten_graph.py
 
 notebooks: need-data $(DEV)  ## execute the notebooks on RAVDESS and write their pages, docs/notebooks (needs EMOTONE_DATA, minutes)
 	$(BIN)/python scripts/render_notebooks.py

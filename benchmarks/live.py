@@ -8,10 +8,10 @@ seconds of work per second of sound.  Then --streams streams get chunks in turns
 core, and the largest delay of a chunk is printed.
 """
 
-import _timing
+from emotone.benchmark import timing
 
 if __name__ == "__main__":
-    _timing.one_thread()  # before numpy and onnxruntime are imported with pools of threads
+    timing.one_thread()  # before numpy and onnxruntime are imported with pools of threads
 
 import argparse
 import os

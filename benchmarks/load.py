@@ -250,13 +250,13 @@ def _end(service: Service, options: argparse.Namespace) -> Section:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Run the requested sections, each against a new service."""
-    import _timing
+    from emotone.benchmark import timing
 
     wanted = options.only.split(",")
     if unknown := set(wanted) - set(SECTIONS):
         raise SystemExit(f"unknown section {', '.join(sorted(unknown))}; known: {', '.join(SECTIONS)}")
     sections = {"load": load_section, "memory": memory_section, "faults": faults_section}
-    report: dict[str, Any] = {"machine": _timing.machine(), "date": time.strftime("%Y-%m-%d")}
+    report: dict[str, Any] = {"machine": timing.machine(), "date": time.strftime("%Y-%m-%d")}
     for name in wanted:
         print(f"measuring {name} ...", file=sys.stderr)
         with Service(load_client.command(workers=options.workers, model=options.model)) as service:

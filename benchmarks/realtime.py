@@ -7,10 +7,10 @@ not depend on the content, so without --data the clips are noise.  With --beside
 and the ratio of the pairs is printed.
 """
 
-import _timing
+from emotone.benchmark import timing
 
 if __name__ == "__main__":
-    _timing.one_thread()  # before numpy and onnxruntime are imported with pools of threads
+    timing.one_thread()  # before numpy and onnxruntime are imported with pools of threads
 
 import argparse
 import json
@@ -66,7 +66,7 @@ def main() -> None:
     inputs = clips(data, seconds=options.seconds, count=options.count)
     ours = Recognizer(options.model)
     theirs = Recognizer(options.beside) if options.beside else ours
-    compared = _timing.compare(ours.run, theirs.run, inputs, repeats=options.repeats)
+    compared = timing.compare(ours.run, theirs.run, inputs, pairs=options.repeats * len(inputs))
     report = {
         "model": options.model,
         "size_mb": size_bytes(ours.folder) / 1e6,
@@ -74,7 +74,7 @@ def main() -> None:
         "median_ms": compared.ours_ms,
         "times_real_time": 1000 * options.seconds / compared.ours_ms,
         "pairs": compared.pairs,
-        "machine": _timing.machine(),
+        "machine": timing.machine(),
     }
     if options.beside:
         report["beside"] = {"model": options.beside, "size_mb": size_bytes(theirs.folder) / 1e6, **compared.to_dict()}

@@ -8,10 +8,10 @@ decoding, the model, and the rows; and what the driver does for a recording.  `s
 that fail, with a seed: workers take parts as `emotone annotate` deals them, nodes die and come back, and some are slow.
 """
 
-import _timing
+from emotone.benchmark import timing
 
 if __name__ == "__main__":
-    _timing.one_thread()
+    timing.one_thread()
 
 import argparse
 import functools
@@ -44,7 +44,7 @@ _PART = 256
 def median_s(work: Callable[[Any], object], items: Sequence[Any], *, repeats: int) -> list[float]:
     """Return the median time of a call for each item, seconds."""
     work(items[0])  # the first call has extra costs
-    times = [[_timing.seconds(work, item) for item in items] for _ in range(repeats)]
+    times = [[timing.seconds(work, item) for item in items] for _ in range(repeats)]
     return [float(value) for value in np.median(times, axis=0)]
 
 
@@ -85,7 +85,7 @@ def measure_timeline(recognizer: Any, paths: Sequence[Path], *, minutes: float) 
         "speakers found, adapted to": {"adapt": True, "speakers": "auto"},
     }
     return {
-        name: _timing.seconds(functools.partial(recognizer.timeline, **options), joined) / hours
+        name: timing.seconds(functools.partial(recognizer.timeline, **options), joined) / hours
         for name, options in cases.items()
     }
 
@@ -111,7 +111,7 @@ def measure_output(n_rows: int = _PART) -> dict[str, float]:
             cells = rows if width else [row[:-1] for row in rows]
             schema = segments_schema(emotions, embedding=width)
             write = functools.partial(write_part, rows=cells, failures=[], schema=schema, sound_s=1.0)
-            times = [_timing.seconds(functools.partial(write, storage), 0) for _ in range(9)]
+            times = [timing.seconds(functools.partial(write, storage), 0) for _ in range(9)]
             costs[f"{name}_bytes"] = sum(p.stat().st_size for p in Path(folder).rglob("*.parquet")) / n_rows
             costs[f"part_of_{name}s_s"] = float(np.median(times))
     return costs
@@ -139,9 +139,9 @@ def measure(data: Path, *, clips: int, repeats: int, minutes: float) -> dict[str
         print(f"{name}: {1000 * formats[name]['whole_s']:.1f} ms a clip", flush=True)
     wavs = sorted(data.glob(next(iter(FORMATS.values()))))
     units = [Row(number, Item(f"calls/2026/11/{number:08d}.wav")) for number in range(_PART)]
-    message_s = min(_timing.seconds(lambda item: pickle.loads(pickle.dumps(item)), units) for _ in range(9)) / _PART
+    message_s = min(timing.seconds(lambda item: pickle.loads(pickle.dumps(item)), units) for _ in range(9)) / _PART
     return {
-        "machine": _timing.machine(),
+        "machine": timing.machine(),
         "model_mb": sum(path.stat().st_size for path in recognizer.folder.rglob("*") if path.is_file()) / 1e6,
         "embedding": _WIDTH,
         "formats": formats,

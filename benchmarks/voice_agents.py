@@ -7,10 +7,10 @@ computation, and how late the event loop does what is due, with and without `Emo
     make integrations && .venv-pipecat/bin/python benchmarks/voice_agents.py --calls 1 4 16
 """
 
-import _timing
+from emotone.benchmark import timing
 
 if __name__ == "__main__":
-    _timing.one_thread()  # before numpy and onnxruntime are imported with pools of threads
+    timing.one_thread()  # before numpy and onnxruntime are imported with pools of threads
 
 import argparse
 import asyncio
@@ -120,7 +120,7 @@ def main() -> None:
     recognizer = emotone.Recognizer()
     samples = np.concatenate([emotone.load_audio(SOUND), np.zeros(RATE_HZ, np.float32)])
     pcm = (samples * 32_767).astype("<i2").tobytes()
-    print(_timing.machine())
+    print(timing.machine())
     print(
         "calls  utterances  delay, s: median, largest  computation, ms: median, largest  loop late, ms: 99 %, largest"
     )

@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from emotone.cli import predict
 from emotone.errors import BundleError
 from support.command_line import run
+
+SAMPLE = Path(__file__).parents[2] / "samples" / "woman_plain.wav"
 
 
 @pytest.mark.parametrize(
@@ -91,3 +94,16 @@ def test_reader_that_closes_the_pipe_sees_no_traceback(bundle, clips):
     command = f"{sys.executable} -c 'from emotone.cli.main import main; main()' predict {clips} --model {bundle}"
     done = subprocess.run(f"{command} 2>err | true; cat err", shell=True, capture_output=True, text=True, cwd=clips)
     assert "Traceback" not in done.stdout and "BrokenPipe" not in done.stdout
+
+
+def test_a_prediction_of_wav_imports_nothing_that_it_does_not_need():
+    # each of these would take 10 to 80 ms of the time to a first answer
+    slow = ("pydantic", "soundfile", "av", "pandas", "pyarrow", "importlib.metadata", "emotone.recognition.stream")
+    script = (
+        "import sys; from emotone.cli.main import app\n"
+        "app(standalone_mode=False)\n"
+        f"print('imported:', *[name for name in {slow} if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", script, "predict", str(SAMPLE), "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "imported:"

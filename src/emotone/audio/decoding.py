@@ -1,8 +1,8 @@
 """Open any source of sound as a `Reader`, which yields blocks of (n, channels) float32 at the source's sample rate.
 
-libsndfile (through soundfile) reads WAV, FLAC and AIFF; FFmpeg (through PyAV) reads other formats, by their time
-stamps.  The content decides, never the suffix.  Both libraries therefore get file objects: libsndfile would read text
-named ``.au`` as sound, and FFmpeg would follow a name such as ``http://...``.
+WAV of 16 bits needs no decoder; libsndfile (through soundfile) reads other WAV, FLAC and AIFF; FFmpeg (through PyAV)
+reads other formats, by their time stamps.  The content decides, never the suffix.  Both libraries therefore get file
+objects: libsndfile would read text named ``.au`` as sound, and FFmpeg would follow a name such as ``http://...``.
 """
 
 import io
@@ -11,15 +11,14 @@ from contextlib import ExitStack, contextmanager
 from typing import BinaryIO
 
 import numpy as np
-import soundfile
 import soxr
 
 from emotone.audio.array_reader import array_reader
 from emotone.audio.av_reader import AvReader
 from emotone.audio.layout import KNOWN_FORMATS, layout_of
 from emotone.audio.reader import MAX_CHANNELS, RATES_HZ, Reader, Waveform, check_format, reading
-from emotone.audio.soundfile_reader import SoundFileReader
 from emotone.audio.sources import AudioSource, open_file
+from emotone.audio.wav_reader import WavReader
 from emotone.errors import AudioError
 
 __all__ = ["KNOWN_FORMATS", "MAX_CHANNELS", "RATES_HZ", "AudioSource", "Reader", "Waveform", "open_reader"]
@@ -58,6 +57,8 @@ def open_reader(source: AudioSource, *, track: int | None = None) -> Iterator[Re
 def _file_reader(file: BinaryIO, name: str, stack: ExitStack, track: int | None) -> Reader:
     with reading(name):
         layout = layout_of(file, name)
+        if layout.samples is not None and track in (None, 1):
+            return WavReader(file, layout.samples, name=name, lfe=layout.lfe)
         whole = len(layout.links) == 1 and layout.links[0][0] == 0
         readers: list[Reader] = []
         for begin, end in layout.links:
@@ -71,9 +72,11 @@ def _link_reader(
     file: BinaryIO, name: str, stack: ExitStack, track: int | None, by_libsndfile: bool, lfe: tuple[int, ...]
 ) -> Reader:
     if by_libsndfile and track in (None, 1):
+        from emotone.audio.soundfile_reader import UNREADABLE, SoundFileReader  # here: the most common files need none
+
         try:
             return SoundFileReader(file, name=name, stack=stack, lfe=lfe)
-        except (soundfile.LibsndfileError, RuntimeError, OSError):
+        except UNREADABLE:
             file.seek(0)  # FFmpeg may know the codec
     return AvReader(file, name=name, stack=stack, track=track)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
 from emotone.audio.resampling import SAMPLE_RATE, peak_of
 from emotone.errors import AudioError
@@ -73,6 +72,8 @@ def write_wav(path: str | os.PathLike[str], samples: npt.NDArray[Any], *, sample
     AudioError
         There are no samples, they are outside [-1, 1] or not finite, or the file can't be written.
     """
+    import soundfile  # here: predictions of WAV need none
+
     target = Path(path)
     pcm = _to_int16(samples, name=str(target))
     try:

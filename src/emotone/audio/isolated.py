@@ -14,17 +14,15 @@ import sys
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-import soundfile
 
 from emotone.audio.channels import Channel
 from emotone.audio.isolated_child import END, ERROR, REPLY, REQUEST, SPAN, End, end_of, name_of
 from emotone.audio.layout import layout_of
 from emotone.audio.reader import Waveform
 from emotone.audio.reading import check_sound, open_recording
-from emotone.audio.soundfile_reader import SoundFileReader
 from emotone.audio.sources import AudioSource, open_file
 from emotone.errors import AudioError
 
@@ -105,15 +103,25 @@ def is_plain(source: AudioSource) -> bool:
         with ExitStack() as stack:
             file, name = open_file(source, stack)
             layout = layout_of(file, name)
-            if not layout.by_libsndfile or len(layout.links) > 1:
-                return False
-            file.seek(0)
-            reader = SoundFileReader(file, name=name, stack=stack)
-            return reader.container in _PLAIN_CONTAINERS and reader.codec.startswith(_PLAIN_CODECS)
+            if layout.samples is not None:
+                return True
+            return layout.by_libsndfile and len(layout.links) == 1 and _is_linear(file, name, stack)
     except AudioError:  # reported before anything is decoded
         return True
-    except (soundfile.LibsndfileError, RuntimeError, OSError):
+    except OSError:
         return False
+
+
+def _is_linear(file: BinaryIO, name: str, stack: ExitStack) -> bool:
+    """Return whether libsndfile reads linear samples of WAV or FLAC."""
+    from emotone.audio.soundfile_reader import UNREADABLE, SoundFileReader
+
+    try:
+        file.seek(0)
+        reader = SoundFileReader(file, name=name, stack=stack)
+    except UNREADABLE:
+        return False
+    return reader.container in _PLAIN_CONTAINERS and reader.codec.startswith(_PLAIN_CODECS)
 
 
 class DecoderPool:

@@ -33,6 +33,26 @@ _MPEG_SEARCH = 1 << 20
 
 
 @dataclass(frozen=True)
+class Samples16:
+    """Where the 16-bit samples of a WAV file are.
+
+    Attributes
+    ----------
+    begin
+        The first byte.
+    n_frames
+        Samples per channel.
+    channels, rate
+        Number of channels, and samples a second.
+    """
+
+    begin: int
+    n_frames: int
+    channels: int
+    rate: int
+
+
+@dataclass(frozen=True)
 class Layout:
     """The layout of a file.
 
@@ -44,11 +64,14 @@ class Layout:
         Begin and end in bytes of each recording in the file: one, unless several were joined.
     lfe
         Indices of channels with low-frequency effects, which hold no voice.
+    samples
+        Of a WAV file of 16 bits that is complete, else None.
     """
 
     by_libsndfile: bool
     links: tuple[tuple[int, int], ...]
     lfe: tuple[int, ...] = ()
+    samples: Samples16 | None = None
 
 
 def layout_of(file: BinaryIO, name: str) -> Layout:
@@ -114,7 +137,7 @@ def _chunked(file: BinaryIO, head: bytes, n_bytes: int, name: str) -> Layout:
     if head[8:12] == b"AVI " and 0 < (size := struct.unpack_from("<I", head, 4)[0]) < _PLACEHOLDER_BYTES:
         _check_whole(n_bytes - 8, size, name)
     by_libsndfile, at = True, 12
-    lfe: tuple[int, ...] = ()
+    form, samples = b"", None
     for _ in range(_MAX_CHUNKS):
         if at + 8 > n_bytes:
             break
@@ -122,12 +145,14 @@ def _chunked(file: BinaryIO, head: bytes, n_bytes: int, name: str) -> Layout:
         kind, size = file.read(4), struct.unpack(order + "I", file.read(4))[0]
         at += 8
         if kind == b"fmt ":
-            lfe = _lfe_of_wav(file.read(min(size, 40)), order)
+            form = file.read(min(size, 40))
         if kind in (b"data", b"SSND"):
             there = n_bytes - at
             by_libsndfile = size > 0 or not there
             if size < _PLACEHOLDER_BYTES:
                 _check_whole(there, size, name)
+                is_wav = head[:4] == b"RIFF" and head[8:12] == b"WAVE"
+                samples = _samples_of_wav(form, at, size) if is_wav and there >= size else None
             break
         at += size + size % 2
     else:
@@ -135,7 +160,17 @@ def _chunked(file: BinaryIO, head: bytes, n_bytes: int, name: str) -> Layout:
             f"{name}: its first {_MAX_CHUNKS} chunks hold no sound, expected a chunk 'data'; copy it again, or convert "
             f"it to {KNOWN_FORMATS}"
         )
-    return Layout(by_libsndfile, ((0, n_bytes),), lfe)
+    return Layout(by_libsndfile, ((0, n_bytes),), _lfe_of_wav(form, order) if form else (), samples)
+
+
+def _samples_of_wav(form: bytes, begin: int, size: int) -> Samples16 | None:
+    """Return where the samples of a WAV file are if they have 16 bits; None if they have another format."""
+    if len(form) < 16:
+        return None
+    kind, n_channels, rate, _, row, n_bits = struct.unpack_from("<HHIIHH", form)
+    if kind != 1 or n_bits != 16 or not n_channels or row != 2 * n_channels or size < row:
+        return None
+    return Samples16(begin, size // row, n_channels, rate)
 
 
 def _lfe_of_wav(form: bytes, order: str) -> tuple[int, ...]:

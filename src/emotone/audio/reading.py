@@ -11,11 +11,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 
-from emotone.audio import array_reader, av_reader, channels, decoding, layout, resampling, soundfile_reader
+from emotone.audio import array_reader, av_reader, channels, decoding, layout, resampling, wav_reader
 from emotone.audio.channels import Channel, ChannelContrast, channel_number
 from emotone.audio.decoding import AudioSource, Reader, Waveform, open_reader
 from emotone.audio.resampling import SAMPLE_RATE, peak_of, to_16k_mono
@@ -26,9 +27,6 @@ from emotone.errors import AudioError, SilenceError, TooShortError
 SILENT_PEAK = 1e-5
 # Ends of annotations are often rounded: an end this much after the recording's end means the recording's end.
 _END_TOLERANCE_S = 0.05
-
-#: Modules that decide on the samples: what is stored of recordings is computed again when one of them changes.
-CODE = (array_reader, av_reader, channels, decoding, layout, resampling, soundfile_reader, sys.modules[__name__])
 
 
 @dataclass(frozen=True)
@@ -293,6 +291,14 @@ def content_digest(samples: npt.NDArray[np.float32]) -> str:
     if samples.ndim != 1 or samples.dtype != np.float32:
         raise AudioError(f"a digest of {samples.dtype} {samples.shape} was asked for; give (n,) float32 from read()")
     return hashlib.sha256(np.ascontiguousarray(samples, dtype="<f4").data).hexdigest()
+
+
+def code() -> tuple[ModuleType, ...]:
+    """Return the modules that decide on the samples: what is stored of recordings is computed again after changes."""
+    from emotone.audio import soundfile_reader
+
+    readers = (array_reader, av_reader, soundfile_reader, wav_reader)
+    return (*readers, channels, decoding, layout, resampling, sys.modules[__name__])
 
 
 def _segment(start_s: float, end_s: float | None) -> tuple[int, int | None]:

@@ -1,7 +1,7 @@
 """Downmix and resample to a continuous stream of 16 kHz mono, in bounded memory."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,9 @@ def to_16k_mono(
     if end is not None:
         size = min(size, math.ceil((skip + left) * rate / SAMPLE_RATE + 2 * _CONTEXT_S * rate))
     downmix = Downmix(channel, n_channels=reader.channels, lfe=reader.lfe, name=reader.name)
-    for piece in _resample(_mono(reader, steps * in_step, size, downmix, contrast), rate):
+    pieces = _mono(reader, steps * in_step, size, downmix, contrast)
+    is_short = reader.n_frames is not None and reader.n_frames - steps * in_step <= size
+    for piece in _resample(pieces, rate, is_short=is_short):
         kept = piece[skip:]
         skip = max(0, skip - len(piece))
         kept = kept[: int(min(left, len(kept)))]
@@ -61,10 +63,16 @@ def to_16k_mono(
             return
 
 
-def _resample(pieces: Iterator[Waveform], rate: int) -> Iterator[Waveform]:
+def _resample(pieces: Iterable[Waveform], rate: int, *, is_short: bool) -> Iterator[Waveform]:
+    """Yield pieces at `SAMPLE_RATE`; a short recording is all in memory, and often a single piece."""
     if rate == SAMPLE_RATE:
         yield from pieces
         return
+    if is_short:
+        pieces = list(pieces)
+        if len(pieces) == 1:  # the same samples as by a stream, in three quarters of the time
+            yield soxr.resample(pieces[0], rate, SAMPLE_RATE, quality="HQ")
+            return
     stream = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
     for piece in pieces:
         yield stream.resample_chunk(piece)

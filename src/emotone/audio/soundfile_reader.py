@@ -9,6 +9,9 @@ import soundfile
 
 from emotone.audio.reader import Waveform, check_format, reading
 
+#: What soundfile raises if libsndfile can't read a file.
+UNREADABLE = (soundfile.LibsndfileError, RuntimeError, OSError)
+
 
 class _UnseekableSoundFile(soundfile.SoundFile):  # type: ignore[misc]
     """A file that soundfile does not seek in after every read: that takes time in FLAC."""

@@ -17,7 +17,6 @@ from emotone.cli.recordings import recordings, source_of
 from emotone.cli.speakers import Adaptation, SameSpeaker, SpeakerFrom, Voices
 from emotone.progress import Progress
 from emotone.recognition.prediction import NO_SPEECH, UNSURE, Prediction
-from emotone.recognition.timeline_formats import CSV_COLUMNS
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -32,6 +31,8 @@ _THEN = "then (%)"
 
 def _csv_rows(answers: Iterable[Answer[Prediction]], *, emotions: Sequence[str]) -> Iterator[Sequence[object]]:
     """Yield a row for each file: the prediction, a column of scores for each emotion, notes, error and speaker."""
+    from emotone.recognition.timeline_formats import CSV_COLUMNS
+
     yield ["file", *CSV_COLUMNS, *emotions, "notes", "error", "speaker"]
     for answer in answers:
         row = answer.to_dict()

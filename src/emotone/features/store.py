@@ -183,7 +183,7 @@ class _FeatureCache(ClipCache[Row]):
     """
 
     def __init__(self, folder: Path, job: Job) -> None:
-        super().__init__(folder / "features.sqlite", code=source_digest(*reading.CODE))
+        super().__init__(folder / "features.sqlite", code=source_digest(*reading.code()))
         self._job = job
 
     def look_up(self, database: sqlite3.Connection, key: tuple[Any, ...]) -> Row | None:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +35,6 @@ class Voice:
 
     embedding: NDArray[np.float64]
     profile: SpeakerProfile | None = None
-
-
-#: Without known voices.
-NO_VOICES: Mapping[str, Voice] = MappingProxyType({})
 
 
 def voice_embedding(clips: Iterable[AudioSource], *, gate: Gate | None) -> NDArray[np.float64]:

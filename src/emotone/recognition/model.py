@@ -17,11 +17,13 @@ from emotone.recognition import adaptation, card
 from emotone.recognition.arguments import check_several
 from emotone.recognition.prediction import NOT_ADAPTED, SPEECH_THRESHOLD
 from emotone.recognition.profile import MAX_CLIPS, Profile, SourceProfile
-from emotone.recognition.session import checked_session, extractor_of, speaker_width
+from emotone.recognition.session import checked_session, extractor_of, long_run, speaker_width
 from emotone.recognition.windows import utterances
 
 Vector = npt.NDArray[np.float32]
 AnyProfile = TypeVar("AnyProfile", bound=Profile)
+#: Samples from which the memory of a run is given back: utterances are shorter, and share a pool.
+_LONG = 10 * SAMPLE_RATE
 
 
 class Outputs(NamedTuple):
@@ -85,7 +87,8 @@ class Model:
             self.check_profile(profile)
             inputs |= profile.inputs() if self._adapter is None else {}
         names = ["scores", "embedding", *([card.SPEECH] if self.checks_speech else [])]
-        (scores,), embedding, *speech = self._session.run(names, inputs)
+        options = long_run() if len(samples) > _LONG else None
+        (scores,), embedding, *speech = self._session.run(names, inputs, options)
         if self._adapter is not None and profile is not None and any(profile.adapted.values()):
             (scores,) = self._adapter.scores(embedding, profile, temperature=self._temperature).astype(np.float32)
         if not (np.isfinite(scores).all() and np.isfinite(embedding).all()):

@@ -1,12 +1,16 @@
 """Predict emotions with a bundle; needs numpy and onnxruntime, and no training library.
 
-A bundle contains only data, an ONNX graph and JSON: none of it is executed as Python.
+A bundle contains only data, an ONNX graph and JSON: none of it is executed as Python.  What only timelines, live sound
+and voices need is imported by them: a first prediction is faster without.
 """
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,20 +28,22 @@ from emotone.recognition.arguments import (
     open_checked,
     restricted,
 )
-from emotone.recognition.channel_stream import ChannelStream
-from emotone.recognition.enrolment import NO_VOICES, Voice, voice_embedding
 from emotone.recognition.model import AnyProfile, Model, Outputs, profile_of_clips
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 from emotone.recognition.recording_prediction import Parts, prediction_of
-from emotone.recognition.recording_timeline import timeline_of
 from emotone.recognition.session import DEFAULT, bundle_folder
-from emotone.recognition.speaker_choice import Speakers
-from emotone.recognition.stream import Stream, StreamSettings
-from emotone.recognition.timeline import Timeline, TimelineSettings
 from emotone.validation import check_range
 
+if TYPE_CHECKING:
+    from emotone.recognition.channel_stream import ChannelStream
+    from emotone.recognition.enrolment import Voice
+    from emotone.recognition.speaker_choice import Speakers
+    from emotone.recognition.stream import Stream, StreamSettings
+    from emotone.recognition.timeline import Timeline, TimelineSettings
+
 Vector = npt.NDArray[np.float32]
+_NO_VOICES: Mapping[str, Voice] = MappingProxyType({})
 
 
 class Recognizer:
@@ -185,6 +191,8 @@ class Recognizer:
 
         The errors are those of `adapt`.
         """
+        from emotone.recognition.enrolment import Voice, voice_embedding
+
         check_several(clips, name="clips")
         held = list(clips)
         embedding = voice_embedding(held, gate=self.speech_gate)
@@ -285,7 +293,7 @@ class Recognizer:
         profile: Profile | None = None,
         adapt: bool = False,
         speakers: Speakers | None = None,
-        voices: Mapping[str, Voice] = NO_VOICES,
+        voices: Mapping[str, Voice] = _NO_VOICES,
         settings: TimelineSettings | None = None,
         progress: Progress | None = None,
     ) -> Timeline:
@@ -310,6 +318,9 @@ class Recognizer:
         progress
             Called with the seconds that are done.
         """
+        from emotone.recognition.recording_timeline import timeline_of
+        from emotone.recognition.timeline import TimelineSettings
+
         return timeline_of(
             self._parts,
             source,
@@ -333,6 +344,8 @@ class Recognizer:
         settings: StreamSettings | None = None,
     ) -> Stream:
         """Return a stream for live sound; see `emotone.recognition.stream.Stream`."""
+        from emotone.recognition.stream import Stream
+
         return Stream(self, rate=rate, channels=channels, profile=profile, adapt=adapt, settings=settings)
 
     def channel_stream(
@@ -345,6 +358,9 @@ class Recognizer:
         settings: StreamSettings | None = None,
     ) -> ChannelStream:
         """Return a stream for live sound with a speaker on each channel; ``adapt`` adapts to each of them."""
+        from emotone.recognition.channel_stream import ChannelStream
+        from emotone.recognition.stream import Stream
+
         profile = self.new_profile(source=source) if adapt else source
 
         def new_stream() -> Stream:

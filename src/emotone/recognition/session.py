@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,7 @@ def open_session(model: bytes, *, threads: int = 1) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # errors are raised as exceptions
-    options.enable_mem_pattern = False  # clips differ in length, so the memory pool would only grow
-    options.enable_cpu_mem_arena = False
+    options.enable_mem_pattern = False  # clips differ in length, so a pattern of allocations would seldom fit
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions have no other common base class
@@ -47,6 +47,14 @@ def open_session(model: bytes, *, threads: int = 1) -> Any:
             f"onnxruntime {onnxruntime.__version__} can't run the graph ({first_line}); expected an ONNX model: "
             "upgrade onnxruntime, or get the bundle again"
         ) from error
+
+
+@cache
+def long_run() -> Any:
+    """Return options for a run on a long input: afterwards, its memory is given back."""
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 def checked_session(path: Path, card: dict[str, Any], *, threads: int) -> Any:

@@ -177,6 +177,8 @@ def mean_answer(
         again = [(*answer(part), len(part) / SAMPLE_RATE) for part in spoken if len(part) >= MIN_SAMPLES]
         counted = [part for part in again if part[1] >= _HIDDEN_SPEECH]
     scores, speech, weights = zip(*(counted or answers), strict=True)
+    if len(scores) == 1:
+        return scores[0], speech[0], len(answers)
     mean = np.asarray(np.average(scores, axis=0, weights=weights), np.float32)
     return mean, float(np.average(speech, weights=weights)), len(answers)
 

@@ -25,7 +25,7 @@ from emotone.progress import Progress
 
 FILE = "measures.sqlite"
 _CODE = (
-    clip_module, sound, *reading.CODE, trimming, preprocessing, spectral, descriptors,
+    clip_module, sound, *reading.code(), trimming, preprocessing, spectral, descriptors,
 )  # fmt: skip
 
 _Row = tuple[Measures, NDArray[np.float32]]

@@ -1,4 +1,4 @@
-"""The standard feature set with librosa and numpy: the comparison in `speed.py`, and a second implementation.
+"""The standard feature set with librosa and numpy: a peer of `emotone.benchmark.rows`, and a second implementation.
 
 Three variants, each with one short-time Fourier transform and without a Python loop over frames or columns:
 
@@ -104,7 +104,7 @@ class LibrosaFunctionals:
         frames = frames[:, :n_frames]
         low, high = int(RATE / 2 / PITCH_HIGH_HZ), int(np.ceil(RATE / 2 / PITCH_LOW_HZ))
         if self.separately:
-            settings = {"frame_length": PITCH_FRAME, "hop_length": PITCH_HOP}
+            settings: dict[str, Any] = {"frame_length": PITCH_FRAME, "hop_length": PITCH_HOP}
             librosa.yin(halved, fmin=PITCH_LOW_HZ, fmax=PITCH_HIGH_HZ, sr=RATE // 2, **settings)
         d = librosa_pitch._cumulative_mean_normalized_difference(frames, low, high)
         shifts = librosa_pitch._parabolic_interpolation(d)

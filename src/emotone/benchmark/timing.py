@@ -1,4 +1,7 @@
-"""Compare the times of two functions on a shared machine: pairs, medians and quartiles."""
+"""Compare the times of two functions on a shared machine: pairs, medians and quartiles.
+
+The benchmarks of the repository, in ``benchmarks/``, use it as well.
+"""
 
 import os
 import platform
@@ -15,11 +18,18 @@ Item = TypeVar("Item")
 #: Thread pools of numpy, scipy, numba and others read these when they are imported.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
+_PACKAGES = ("numpy", "onnxruntime", "soxr", "scipy", "librosa", "numba", "torch", "transformers", "opensmile")
+
 
 def one_thread() -> None:
     """Restart this process on one core with one thread per pool, unless it already runs so."""
     if any(os.environ.get(name) != "1" for name in THREADS):
         os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | dict.fromkeys(THREADS, "1"))
+    one_core()
+
+
+def one_core() -> None:
+    """Keep this process and its children on one core, where the system can do so."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # children inherit it
 
@@ -59,17 +69,35 @@ def seconds(work: Callable[[Item], object], item: Item) -> float:
 
 
 def compare(
-    ours: Callable[[Item], object], theirs: Callable[[Item], object], items: Sequence[Item], *, repeats: int
+    ours: Callable[[Item], object],
+    theirs: Callable[[Item], object],
+    items: Sequence[Item],
+    *,
+    pairs: int,
+    after: Callable[[], object] = lambda: None,
 ) -> Comparison:
-    """Time both functions on each item, directly after each other, in alternating order."""
+    """Time both functions on the items in turn, directly after each other, in alternating order.
+
+    Parameters
+    ----------
+    ours, theirs
+        The functions.
+    items
+        The arguments of single calls, at least a single argument.
+    pairs
+        Number of pairs, 1 or more; the items are repeated if there are fewer.
+    after
+        Called after each pair.
+    """
     for work in (ours, theirs):
         work(items[0])  # the first call has extra costs
     times: tuple[list[float], list[float]] = ([], [])
-    for repeat in range(repeats):
-        for number, item in enumerate(items):
-            first = (repeat + number) % 2
-            for which in (first, 1 - first):
-                times[which].append(seconds((ours, theirs)[which], item))
+    for pair in range(pairs):
+        item = items[pair % len(items)]
+        first = (pair + pair // len(items)) % 2
+        for which in (first, 1 - first):
+            times[which].append(seconds((ours, theirs)[which], item))
+        after()
     return Comparison.of(*times)
 
 
@@ -100,7 +128,7 @@ def machine() -> dict[str, Any]:
         lines = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
         model = lines[0].partition(":")[2].strip() if lines else model
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
-    versions = {name: _version(name) for name in ("numpy", "scipy", "librosa", "numba", "onnxruntime", "soxr")}
+    versions = {name: _version(name) for name in _PACKAGES}
     return {"cpu": model, "cores": os.cpu_count(), "load_1min": load, "python": platform.python_version(), **versions}
 
 

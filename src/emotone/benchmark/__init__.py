@@ -1,0 +1,4 @@
+from emotone.benchmark.run import benchmark
+from emotone.benchmark.table import cells, headers
+
+__all__ = ["benchmark", "cells", "headers"]
