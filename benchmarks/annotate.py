@@ -50,10 +50,10 @@ _EMOTONE = (sys.executable, "-c", "from emotone.cli.main import main; main()")
 
 def clips_of(data: Path) -> list[Path]:
     """Return the clips of some corpora, mixed by a seed."""
-    found = [path for pattern in PATTERNS for path in sorted(data.glob(pattern)) if path.suffix in _SUFFIXES]
-    if not found:
+    clips = [path for pattern in PATTERNS for path in sorted(data.glob(pattern)) if path.suffix in _SUFFIXES]
+    if not clips:
         raise SystemExit(f"{data} has none of the corpora ravdess, emodb, savee and tess; see CONTRIBUTING.md")
-    return [found[number] for number in np.random.default_rng(0).permutation(len(found))]
+    return [clips[number] for number in np.random.default_rng(0).permutation(len(clips))]
 
 
 def write_manifest(path: Path, clips: Sequence[Path], n: int) -> Path:

@@ -9,11 +9,11 @@ from typing import Any
 
 from emotone._version import __version__
 from emotone.bulk.engines.base import Job, Tick, run_part
-from emotone.bulk.engines.local import usable_cores
 from emotone.bulk.engines.ray_connection import connected, ray_modules
 from emotone.bulk.parts import Report
 from emotone.bulk.supervised import Supervised
 from emotone.errors import ConfigError, EmotoneError
+from emotone.parallel import n_cores
 from emotone.validation import check_range
 
 _NUMBER, _REPORT = "number", "report"
@@ -58,7 +58,7 @@ class RayEngine:
         ray_modules()
         self._address = address or os.environ.get("RAY_ADDRESS") or None
         self._is_sized = workers is None
-        self.workers = workers if workers is not None else 0 if self._address else usable_cores()
+        self.workers = workers if workers is not None else 0 if self._address else n_cores()
         if workers is not None:
             check_range("workers", workers, 1, 100_000)
 
