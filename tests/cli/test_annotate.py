@@ -46,7 +46,7 @@ def test_options_are_the_settings_of_the_run(bundle, clips, out):
 def test_dry_run_writes_nothing(bundle, clips, out):
     result = run("annotate", clips, "--out", out, "--model", bundle, "--dry-run", "--workers", 3)
     assert result.exit_code == 0 and not out.exists()
-    assert "Recordings: 5, about 5.0 s of sound" in result.stdout
+    assert "Recordings: 5, about 4.0 s of sound" in result.stdout
     assert "with 3 workers" in result.stdout and "From 5 recordings, 1 of which can't be predicted" in result.stdout
 
 
