@@ -31,7 +31,6 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds ravdess/")
     parser.add_argument("--threads", type=int, default=2, help="threads of torch")
     chosen = parser.parse_args()
-    folds._N_CORES = chosen.threads
     print(
         f"| network | seconds an epoch, {chosen.threads} threads | epochs at most | minutes, speaker-6fold, at most |"
     )
@@ -49,7 +48,8 @@ def main() -> None:
             protocols.build(config.protocol, training_set.own, seed=0, digests=training_set.own_digests).folds[0].train
         )
         epochs = spec.build(seed=0).get_params()["classifier__max_epochs"]
-        fitted = folds.fit(train, training_set, config, settings={"classifier__max_epochs": N_EPOCHS})
+        settings = {"classifier__max_epochs": N_EPOCHS}
+        fitted = folds.fit(train, training_set, config, settings=settings, threads=chosen.threads)
         seconds = median(row["seconds"] for row in fitted.history("test")[1:])
         full = np.ceil(seconds * epochs * (N_FITS + 0.2) / 60)  # the final model has a fifth more clips
         print(f"| {name} | {seconds:.1f} | {epochs} | {full:.0f} |", flush=True)

@@ -63,6 +63,10 @@ class FeatureError(EmotoneError, ValueError):
     """A feature can't be computed, or features don't match."""
 
 
+class WorkerError(EmotoneError, RuntimeError):
+    """A process that works for this one died."""
+
+
 class ExportError(EmotoneError, RuntimeError):
     """A fitted model can't be exported to an ONNX graph with the same predictions."""
 
@@ -76,7 +80,14 @@ class MissingExtraError(EmotoneError, ImportError):
 
     def __init__(self, what: str, *, extra: str) -> None:
         super().__init__(f"{what} needs the extra '{extra}', which is not installed: {how_to_install(extra)}")
-        self.extra = extra
+        self.what, self.extra = what, extra
+
+    def __reduce__(self) -> Any:  # of other processes too; an exception is made again from its message alone
+        return _missing_extra, (self.what, self.extra)
+
+
+def _missing_extra(what: str, extra: str) -> MissingExtraError:
+    return MissingExtraError(what, extra=extra)
 
 
 def how_to_install(extra: str) -> str:

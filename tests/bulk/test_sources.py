@@ -75,7 +75,7 @@ def test_time_that_is_no_number_is_the_error_of_its_row(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"emotion,speaker\nsad,anna\n", "expected one of file, path"),
+        (b"emotion,speaker\nsad,anna\n", "expected file or path"),
         (b"file\na.wav,2\n", "more cells than the header"),
         (b"file\n\xff\xfe\xfa\n", "can't be read as a manifest"),
         (b'file\n"a.wav\n', "can't be read as a manifest"),
@@ -89,7 +89,7 @@ def test_manifest_that_is_none(tmp_path, content, message):
 
 def test_column_that_is_missing(tmp_path):
     (tmp_path / "list.csv").write_text("file,who\na.wav,anna\n")
-    with pytest.raises(ConfigError, match="has the columns file, who; expected one of them"):
+    with pytest.raises(ConfigError, match="has the columns file, who; expected any of them"):
         names(tmp_path / "list.csv", speaker_from="speaker")
 
 

@@ -45,13 +45,13 @@ def experiment(monkeypatch, tmp_path):
     monkeypatch.delenv("EMOTONE_DATA", raising=False)
     calls = {}
 
-    def run(config, progress=None):
-        calls["config"] = config
+    def run(config, progress=None, *, pool):
+        calls.update(config=config, pool=pool)
         progress(1, 2, "half")
         return SimpleNamespace(folder=tmp_path / "my run", metrics=metrics(shared=config.protocol == "random-80-20"))
 
-    def compare(config, models, *, protocols, progress=None):
-        calls.update(config=config, models=tuple(models), protocols=protocols)
+    def compare(config, models, *, protocols, pool, progress=None):
+        calls.update(config=config, models=tuple(models), protocols=protocols, pool=pool)
         comparison = several(models, protocols) if len(protocols) > 1 else single(models)
         (tmp_path / "comparison.json").write_text(json.dumps(comparison), encoding="utf-8")
         return tmp_path

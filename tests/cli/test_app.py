@@ -16,7 +16,7 @@ SAMPLE = Path(__file__).parents[2] / "samples" / "woman_plain.wav"
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["dance"], "unknown command 'dance'; expected predict, timeline, listen, "),
+        (["dance"], "unknown command 'dance'; expected predict, timeline, annotate, listen, "),
         (["--loud"], "unknown option --loud. See 'emotone --help'"),
         (
             ["predict"],

@@ -70,7 +70,7 @@ def test_help_of_a_command_begins_with_its_line_and_ends_with_two_examples(comma
 
 def test_help_of_train_shows_its_options_in_groups():
     titles = re.findall(r"^(\w+ options):$", run("train", "--help").stdout, flags=re.MULTILINE)
-    assert titles == [f"{group} options" for group in ("Data", "Model", "Training", "Evaluation", "Output")]
+    assert titles == [f"{group} options" for group in ("Data", "Model", "Training", "Evaluation", "Job", "Output")]
 
 
 def test_every_command_is_the_function_of_its_name():

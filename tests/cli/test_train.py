@@ -161,7 +161,7 @@ def test_train_warns_in_yellow_where_speakers_are_shared(experiment, monkeypatch
 
 
 def test_errors_of_the_layer_below_are_one_line(experiment, monkeypatch):
-    def failing(config, progress=None):
+    def failing(config, progress=None, *, pool):
         raise CorpusError("no folder 'd'; get it")
 
     monkeypatch.setattr("emotone.experiment.run", failing)

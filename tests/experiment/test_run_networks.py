@@ -18,6 +18,7 @@ from emotone.features.store import FeatureStore
 from emotone.models import registry
 from emotone.models.deep import training
 from emotone.models.deep.classifier import NeuralClassifier
+from emotone.parallel import LocalPool
 from emotone.recognition.recognizer import Recognizer
 from support import toy_experiment as toy
 
@@ -171,7 +172,7 @@ def test_no_fit_sees_a_clip_that_is_tested_and_none_learns_from_one_that_it_hold
     """By the frames themselves, whatever the experiment's own row numbers say."""
     chosen, fits = finished
     corpus = corpora.load(chosen.corpora, chosen.data)
-    features = FeatureStore(chosen.cache).compute(corpus, MfccFrames(), workers=1).values
+    features = FeatureStore(chosen.cache).compute(corpus, MfccFrames(), pool=LocalPool(1)).values
     row_of = {frames.tobytes(): row for row, frames in enumerate(features)}
     assert len(row_of) == len(corpus) == 54
     named = np.asarray(corpus.table["speaker"].str.removeprefix("toy-"))

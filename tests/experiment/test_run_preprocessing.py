@@ -9,7 +9,7 @@ import pytest
 from emotone import audio, preprocessing, protocols
 from emotone.experiment import folds, run
 from emotone.experiment.analyses import occlusion
-from emotone.experiment.run import _identity
+from emotone.experiment.finish import final_identity
 from emotone.experiment.training_set import gather, load
 from emotone.export import bundle
 from emotone.features import registry
@@ -48,7 +48,7 @@ def test_fingerprint_final_model_and_features_follow_the_preprocessing(manifest,
         protocol = protocols.build("speaker-6fold", training_set.own)
         plan = folds.plan(protocol, training_set, config)[0]
         key = folds.fingerprint(plan, training_set, config, extractor_digest="a")
-        return key, _identity(config, training_set), training_set.values
+        return key, final_identity(config, training_set), training_set.values
 
     key, identity, values = described()
     monkeypatch.setattr(preprocessing, "DEFAULT", OTHER)
@@ -63,9 +63,9 @@ def test_final_model_and_fingerprint_follow_the_code_of_transforms(manifest, tmp
     config = replace(toy.config(manifest, tmp_path / "run"), augment=("speed",))
     training_set = gathered(config)
     plan = folds.plan(protocols.build("speaker-6fold", training_set.own), training_set, config)[0]
-    before = folds.fingerprint(plan, training_set, config, extractor_digest="a"), _identity(config, training_set)
+    before = folds.fingerprint(plan, training_set, config, extractor_digest="a"), final_identity(config, training_set)
     monkeypatch.setattr("emotone.augment.copies.source_digest", lambda *parts: "another version")
-    after = folds.fingerprint(plan, training_set, config, extractor_digest="a"), _identity(config, training_set)
+    after = folds.fingerprint(plan, training_set, config, extractor_digest="a"), final_identity(config, training_set)
     assert before[0] != after[0] and before[1] != after[1]
 
 

@@ -15,7 +15,8 @@ from emotone.corpora import Corpus
 from emotone.errors import CorpusError, LeakError
 from emotone.experiment import Config, folds, run
 from emotone.experiment.config import differing
-from emotone.experiment.training_set import TrainingSet, check_extra, gather, gather_balance, load
+from emotone.experiment.run import check_extra
+from emotone.experiment.training_set import TrainingSet, gather, gather_balance, load
 from emotone.features.columns import plain
 from emotone.features.store import Features, FeatureStore
 from emotone.models import registry
@@ -308,7 +309,7 @@ def test_held_out_validation_clips_are_checked_as_well(config):
 def test_songs_of_ravdess_are_learnt_from_in_the_folds_of_their_singers(data, tmp_path):
     """On the real table, without sound: 1,440 spoken clips of 24 actors and 1,009 songs of 23 of them."""
 
-    def compute(corpus, extractor, *, preprocessing, progress):
+    def compute(corpus, extractor, *, preprocessing, pool, progress):
         return Features(np.zeros((len(corpus), 1), np.float32), plain("zero"), tuple(map(str, range(len(corpus)))))
 
     config = Config(("ravdess",), data, tmp_path / "run", train_also=("song",))

@@ -10,6 +10,7 @@ from support.exploring import PITCH_HZ, STATEMENTS, write_manifest
 @pytest.fixture
 def load(tmp_path, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 1)  # starting processes would cost more than the work
+    monkeypatch.setattr("emotone.parallel.local.n_cores", lambda: 1)
 
     def load(rows):
         corpus = corpora.load([str(write_manifest(tmp_path, rows))], tmp_path)

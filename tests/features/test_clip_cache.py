@@ -10,6 +10,7 @@ import pytest
 
 from emotone.errors import FeatureError
 from emotone.features.clip_cache import WHOLE, Clip, ClipCache
+from emotone.parallel import LocalPool
 
 
 class Sizes(ClipCache[tuple[int]]):
@@ -42,7 +43,7 @@ def size_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def compute(path: Path, clips: list[Clip], *, code: str = "1", workers: int = 1) -> tuple[Any, Any, int]:
     steps: list[tuple[int, int, str]] = []
-    options = {"what": "sizes", "uses_torch": False, "workers": workers, "progress": lambda *step: steps.append(step)}
+    options = {"what": "sizes", "pool": LocalPool(workers), "progress": lambda *step: steps.append(step)}
     work = importlib.import_module("sizes_of_files").size_of
     results, reasons = Sizes(path, code=code).compute(clips, work, **options)
     return results, reasons, len(steps)

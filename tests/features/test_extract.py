@@ -7,6 +7,7 @@ import pytest
 from emotone import audio, corpora
 from emotone.errors import ConfigError
 from emotone.features import FeatureStore, extract_features
+from emotone.parallel import LocalPool
 from support import toy_experiment
 
 
@@ -23,7 +24,7 @@ def corpus(tmp_path, monkeypatch, make_voice):
 
 def test_one_row_per_clip_and_one_named_column_per_feature(corpus, tmp_path):
     frame = extract_features(corpus, "bands", cache=tmp_path / "cache", workers=1)
-    expected = FeatureStore(tmp_path / "cache").compute(corpus, toy_experiment.Bands(), workers=1)
+    expected = FeatureStore(tmp_path / "cache").compute(corpus, toy_experiment.Bands(), pool=LocalPool(1))
     assert list(frame.columns) == list(expected.names)
     assert list(frame.index) == [str(path) for path in corpus.table["path"]]
     assert frame.index.name == "path"

@@ -21,6 +21,7 @@ from emotone.features.encoders import names
 from emotone.features.encoders.names import EncoderName, parse
 from emotone.features.store import FeatureStore
 from emotone.models import registry as models_by_name
+from emotone.parallel import LocalPool
 from emotone.preprocessing import DEFAULT as PREPROCESSING
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.session import open_session
@@ -220,7 +221,7 @@ def test_store_keeps_the_features_and_loads_no_model_for_them(
     for number, path in enumerate(paths):
         audio.write_wav(path, make_voice(seconds=0.4 + 0.2 * number, seed=number))
     name, store = f"hub:{models / 'hubert'}@2{pooling}", FeatureStore(tmp_path / "store")
-    first = store.compute(toy_encoders.Table(paths), registry.get(name), workers=1).values
+    first = store.compute(toy_encoders.Table(paths), registry.get(name), pool=LocalPool(1)).values
     for row, path in zip(first, paths, strict=True):
         np.testing.assert_array_equal(row, compute(name, PREPROCESSING.apply(audio.read(path))))
         assert row.dtype == np.float32
@@ -230,7 +231,7 @@ def test_store_keeps_the_features_and_loads_no_model_for_them(
 
     monkeypatch.setattr(transformers.AutoModel, "from_pretrained", refuse)
     for row, again in zip(
-        first, store.compute(toy_encoders.Table(paths), registry.get(name), workers=1).values, strict=True
+        first, store.compute(toy_encoders.Table(paths), registry.get(name), pool=LocalPool(1)).values, strict=True
     ):
         np.testing.assert_array_equal(row, again)
     audio.write_wav(paths[0], make_voice(seconds=0.5, seed=9))

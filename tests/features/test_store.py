@@ -16,6 +16,7 @@ from emotone.errors import FeatureError
 from emotone.features.base import Extractor
 from emotone.features.columns import FeatureColumn, plain
 from emotone.features.store import FeatureStore
+from emotone.parallel import LocalPool
 from emotone.preprocessing import Preprocessing
 
 pytestmark = pytest.mark.slow
@@ -60,7 +61,7 @@ def rows_in(folder: Path) -> int:
 
 
 def test_values_names_and_digests(tmp_path: Path, clips: list[Path]) -> None:
-    result = FeatureStore(tmp_path / "store").compute(Table(clips), Loudest(), workers=1)
+    result = FeatureStore(tmp_path / "store").compute(Table(clips), Loudest(), pool=LocalPool(1))
     assert result.names == ("peak", "rms", "mean", "abs", "length")
     assert not result.rejected
     for row, digest, path in zip(result.values, result.digests, clips, strict=True):
@@ -73,7 +74,7 @@ def test_values_names_and_digests(tmp_path: Path, clips: list[Path]) -> None:
 
 def test_second_time_nothing_is_computed(tmp_path: Path, clips: list[Path]) -> None:
     store, told = FeatureStore(tmp_path / "store"), []
-    first = store.compute(Table(clips), Loudest(), workers=1, progress=lambda *step: told.append(step))
+    first = store.compute(Table(clips), Loudest(), pool=LocalPool(1), progress=lambda *step: told.append(step))
     assert told[-1][:2] == (6, 6)
     told.clear()
     second = store.compute(Table(clips), Loudest(), progress=lambda *step: told.append(step))
@@ -83,10 +84,10 @@ def test_second_time_nothing_is_computed(tmp_path: Path, clips: list[Path]) -> N
 
 def test_a_renamed_recording_is_known_and_a_changed_one_is_not(tmp_path: Path, clips: list[Path], make_voice) -> None:
     store = FeatureStore(tmp_path / "store")
-    before = store.compute(Table(clips), Loudest(), workers=1)
+    before = store.compute(Table(clips), Loudest(), pool=LocalPool(1))
     moved = clips[0].rename(tmp_path / "moved.wav")
     audio.write_wav(clips[1], make_voice(seconds=0.9, seed=99))
-    after = store.compute(Table([moved, *clips[1:]]), Loudest(), workers=1)
+    after = store.compute(Table([moved, *clips[1:]]), Loudest(), pool=LocalPool(1))
     np.testing.assert_array_equal(before.values[0], after.values[0])
     assert before.values[1, 4] != after.values[1, 4]
     assert rows_in(tmp_path / "store") == 7  # the moved one took no new row
@@ -94,13 +95,13 @@ def test_a_renamed_recording_is_known_and_a_changed_one_is_not(tmp_path: Path, c
 
 def test_an_unreadable_clip_is_said_and_the_others_kept(tmp_path: Path, clips: list[Path]) -> None:
     clips[2].write_bytes(b"not audio at all")
-    result = FeatureStore(tmp_path / "store").compute(Table(clips), Loudest(), workers=1)
+    result = FeatureStore(tmp_path / "store").compute(Table(clips), Loudest(), pool=LocalPool(1))
     assert list(result.rejected) == [2]
     assert "clip2.wav" in result.rejected[2]
     assert np.isnan(result.values[2]).all()
     assert np.isfinite(np.delete(result.values, 2, axis=0)).all()
     with pytest.raises(FeatureError, match="none of 1 clips"):
-        FeatureStore(tmp_path / "store").compute(Table([clips[2]]), Loudest(), workers=1)
+        FeatureStore(tmp_path / "store").compute(Table([clips[2]]), Loudest(), pool=LocalPool(1))
 
 
 def test_each_preprocessing_has_its_own_features(tmp_path: Path, clips: list[Path]) -> None:
@@ -111,7 +112,7 @@ def test_each_preprocessing_has_its_own_features(tmp_path: Path, clips: list[Pat
         audio.write_wav(path, samples * fade.astype(np.float32))
     store = FeatureStore(tmp_path / "store")
     first, other, again = (
-        store.compute(Table(clips), Loudest(), preprocessing=Preprocessing(trim_db=trim_db), workers=1).values
+        store.compute(Table(clips), Loudest(), preprocessing=Preprocessing(trim_db=trim_db), pool=LocalPool(1)).values
         for trim_db in (40, 20, 40)
     )
     assert (other[:, 4] < first[:, 4]).all()
@@ -123,9 +124,9 @@ def test_changed_code_of_trimming_means_new_features(
     tmp_path: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = FeatureStore(tmp_path / "store")
-    store.compute(Table(clips), Loudest(), workers=1)
+    store.compute(Table(clips), Loudest(), pool=LocalPool(1))
     monkeypatch.setattr("emotone.preprocessing.source_digest", lambda *parts: "of another version")
-    store.compute(Table(clips), Loudest(), workers=1)
+    store.compute(Table(clips), Loudest(), pool=LocalPool(1))
     assert rows_in(tmp_path / "store") == 12
 
 
@@ -134,14 +135,14 @@ def test_changed_code_of_reading_means_the_clip_is_read_again(
 ) -> None:
     """What is on disk was decoded by other code, so its digest may be another recording's."""
     store = FeatureStore(tmp_path / "store")
-    store.compute(Table(clips), Loudest(), workers=1)
+    store.compute(Table(clips), Loudest(), pool=LocalPool(1))
     reads: list[str] = []
     real = audio.read
     monkeypatch.setattr("emotone.audio.read", lambda path, **segment: reads.append(path) or real(path, **segment))
-    store.compute(Table(clips), Loudest(), workers=1)
+    store.compute(Table(clips), Loudest(), pool=LocalPool(1))
     assert not reads
     monkeypatch.setattr("emotone.features.store.source_digest", lambda *parts: "of another version")
-    store.compute(Table(clips), Loudest(), workers=1)
+    store.compute(Table(clips), Loudest(), pool=LocalPool(1))
     assert len(reads) == len(clips)
 
 
@@ -152,11 +153,11 @@ def test_files_that_swap_their_names_swap_their_features(tmp_path: Path, make_vo
         audio.write_wav(path, make_voice(gain=gain))
         os.utime(path, (1_000_000, 1_000_000))
     store = FeatureStore(tmp_path / "store")
-    before = store.compute(Table([first, second]), Loudest(), workers=1).values
+    before = store.compute(Table([first, second]), Loudest(), pool=LocalPool(1)).values
     first.rename(tmp_path / "c.wav")
     second.rename(first)
     (tmp_path / "c.wav").rename(second)
-    after = store.compute(Table([first, second]), Loudest(), workers=1).values
+    after = store.compute(Table([first, second]), Loudest(), pool=LocalPool(1)).values
     np.testing.assert_array_equal(after, before[::-1])
     assert not np.array_equal(after, before)
 
@@ -165,7 +166,7 @@ def test_augmented_copies_depend_on_number_and_seed_alone(tmp_path: Path, clips:
     def computed(folder: str, copy: int, seed: int, order: list[Path]) -> np.ndarray:
         augmentation = Augmentation(augment.parse(["noise", "speed"])[0], copy=copy, seed=seed)
         store = FeatureStore(tmp_path / folder)
-        return store.compute(Table(order), Loudest(), augmentation=augmentation, workers=1).values
+        return store.compute(Table(order), Loudest(), augmentation=augmentation, pool=LocalPool(1)).values
 
     first = computed("a", 1, 0, clips)
     np.testing.assert_array_equal(first, computed("b", 1, 0, clips[::-1])[::-1])
@@ -182,16 +183,16 @@ def test_a_crash_loses_no_finished_batch(tmp_path: Path, clips: list[Path], monk
 
     store = FeatureStore(tmp_path / "store")
     with pytest.raises(KeyboardInterrupt):
-        store.compute(Table(clips), Loudest(), workers=1, progress=stop)
+        store.compute(Table(clips), Loudest(), pool=LocalPool(1), progress=stop)
     assert rows_in(tmp_path / "store") == 4
     told: list[tuple[int, int, str]] = []
-    again = store.compute(Table(clips), Loudest(), workers=1, progress=lambda *step: told.append(step))
+    again = store.compute(Table(clips), Loudest(), pool=LocalPool(1), progress=lambda *step: told.append(step))
     assert told[-1][:2] == (2, 2)  # only the two that were missing
     assert np.isfinite(again.values).all()
 
 
 def _compute(folder: Path, clips: list[Path]) -> None:
-    values = FeatureStore(folder).compute(Table(clips), Loudest(), workers=1).values
+    values = FeatureStore(folder).compute(Table(clips), Loudest(), pool=LocalPool(1)).values
     os._exit(0 if np.isfinite(values).all() else 1)
 
 

@@ -15,6 +15,7 @@ from emotone.features.base import Extractor
 from emotone.features.columns import FeatureColumn, plain
 from emotone.features.graph import extractor_graph
 from emotone.features.store import FeatureStore
+from emotone.parallel import LocalPool
 from emotone.preprocessing import DEFAULT as PREPROCESSING
 from support import toy_experiment as toy
 
@@ -80,7 +81,7 @@ class Table:
 
 
 def test_each_clip_has_its_own_number_of_frames_with_the_right_values(tmp_path, table):
-    result = FeatureStore(tmp_path / "store").compute(table, Frames(), workers=1)
+    result = FeatureStore(tmp_path / "store").compute(table, Frames(), pool=LocalPool(1))
     assert (result.values.shape, result.values.dtype) == ((5,), object)
     assert result.names == ("mean", "ramp", "alternating")
     for frames, path in zip(result.values, table.paths, strict=True):
@@ -91,7 +92,7 @@ def test_each_clip_has_its_own_number_of_frames_with_the_right_values(tmp_path, 
 
 def test_frames_from_disk_are_those_that_were_computed(tmp_path, table):
     store, told = FeatureStore(tmp_path / "store"), []
-    first = store.compute(table, Frames(), workers=1)
+    first = store.compute(table, Frames(), pool=LocalPool(1))
     second = store.compute(table, Frames(), rows=[3, 0], progress=lambda *step: told.append(step))
     assert told == []
     for row, frames in zip((3, 0), second.values, strict=True):
@@ -103,19 +104,19 @@ def test_frames_from_disk_are_those_that_were_computed(tmp_path, table):
 
 def test_an_unreadable_clip_has_none_for_frames(tmp_path, table):
     table.paths[2].write_bytes(b"not audio at all")
-    result = FeatureStore(tmp_path / "store").compute(table, Frames(), workers=1)
+    result = FeatureStore(tmp_path / "store").compute(table, Frames(), pool=LocalPool(1))
     assert list(result.rejected) == [2] and "clip2.wav" in result.rejected[2]
     assert [frames is None for frames in result.values] == [False, False, True, False, False]
     assert result.digests[2] == ""
     with pytest.raises(FeatureError, match="none of 1 clips"):
-        FeatureStore(tmp_path / "store").compute(Table(table.paths[2:3]), Frames(), workers=1)
+        FeatureStore(tmp_path / "store").compute(Table(table.paths[2:3]), Frames(), pool=LocalPool(1))
 
 
 def test_one_clip_alone_is_still_an_array_of_objects(tmp_path, table):
     """NumPy would make one array of clips of the same length, and the rows of the store would be something else."""
     twice = Table([table.paths[1], table.paths[1]])
     for corpus in (twice, Table(table.paths[1:2])):
-        result = FeatureStore(tmp_path / "store").compute(corpus, Frames(), workers=1)
+        result = FeatureStore(tmp_path / "store").compute(corpus, Frames(), pool=LocalPool(1))
         assert (result.values.shape, result.values.dtype) == ((len(corpus.paths),), object)
         assert result.values[0].shape == (len(expected(PREPROCESSING.apply(audio.read(table.paths[1])))), 3)
 
@@ -123,7 +124,9 @@ def test_one_clip_alone_is_still_an_array_of_objects(tmp_path, table):
 def test_an_augmented_copy_may_be_longer_than_its_clip(tmp_path, table):
     slow = Augmentation((augment.Speed(min_factor=0.8, max_factor=0.8),), copy=1)
     store = FeatureStore(tmp_path / "store")
-    clips, copies = (store.compute(table, Frames(), augmentation=copy, workers=1).values for copy in (None, slow))
+    clips, copies = (
+        store.compute(table, Frames(), augmentation=copy, pool=LocalPool(1)).values for copy in (None, slow)
+    )
     for clip, copy, path in zip(clips, copies, table.paths, strict=True):
         n_samples = PREPROCESSING.apply(audio.read(path)).size
         assert len(clip) == 1 + (n_samples - LENGTH) // HOP

@@ -21,6 +21,7 @@ from emotone.features.encoders.whisper import WhisperEncoder, WhisperMel
 from emotone.features.graph import extractor_graph
 from emotone.features.runner import GraphRunner
 from emotone.features.store import FeatureStore
+from emotone.parallel import LocalPool
 from emotone.preprocessing import DEFAULT as PREPROCESSING
 from emotone.recognition.recognizer import Recognizer
 from support import toy_encoders
@@ -278,7 +279,7 @@ def test_store_keeps_frames_in_half_precision_and_rows_in_single(graphs, make_vo
         audio.write_wav(path, make_voice(seconds=0.4 + 0.2 * number, seed=number))
     store = FeatureStore(tmp_path / "store")
     frames, rows = (
-        store.compute(toy_encoders.Table(paths), registry.get(name), workers=1).values for name in (START, ROW)
+        store.compute(toy_encoders.Table(paths), registry.get(name), pool=LocalPool(1)).values for name in (START, ROW)
     )
     assert rows.dtype == np.float32
     for clip, path in zip(frames, paths, strict=True):
@@ -317,10 +318,10 @@ def test_store_keeps_graph_and_features_of_a_name_that_no_file_may_have(
     for number, path in enumerate(paths):
         audio.write_wav(path, make_voice(seconds=0.4 + 0.5 * number, seed=number))
     store, extractor = FeatureStore(tmp_path / "store"), registry.get(ROW)
-    together = store.compute(toy_encoders.Table(paths), extractor, workers=1)
+    together = store.compute(toy_encoders.Table(paths), extractor, pool=LocalPool(1))
     (kept,) = (tmp_path / "store" / "graphs").iterdir()
     assert kept.name == f"whisper-nano-0-1-{extractor.digest[:32]}.onnx"
-    alone = FeatureStore(tmp_path / "other").compute(toy_encoders.Table(paths[:1]), extractor, workers=1)
+    alone = FeatureStore(tmp_path / "other").compute(toy_encoders.Table(paths[:1]), extractor, pool=LocalPool(1))
     np.testing.assert_array_equal(alone.values[0], together.values[0])  # no clip is padded to another's length
     monkeypatch.setattr("emotone.features.worker.GraphRunner", None)  # nothing is computed again
     np.testing.assert_array_equal(store.compute(toy_encoders.Table(paths), extractor).values, together.values)
@@ -359,7 +360,7 @@ def test_published_weights_hear_real_clips(data, monkeypatch, tmp_path) -> None:
     np.testing.assert_allclose(np.concatenate([np.sin(angle), np.cos(angle)], axis=1), table, atol=2e-3)
     files = sorted((data / "ravdess").rglob("*.flac"))
     clips, store = toy_encoders.Table(files[:: len(files) // 6][:6]), FeatureStore(tmp_path)
-    rows = store.compute(clips, extractor, workers=1).values
+    rows = store.compute(clips, extractor, pool=LocalPool(1)).values
     assert rows.shape == (6, 2 * 2 * 384)
     assert np.isfinite(rows).all()
     for row, clip in zip(rows, clips.table["path"], strict=True):

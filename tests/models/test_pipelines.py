@@ -11,6 +11,7 @@ from emotone.export.pipelines import to_onnx
 from emotone.export.trees import _floor_float32
 from emotone.metrics import unweighted_average_recall
 from emotone.models import registry
+from emotone.parallel import limited
 from support.blobs import N_FEATURES, blobs
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -181,3 +182,18 @@ def test_ensemble_is_the_weighted_mean_of_its_members_and_skips_weight_zero():
     np.testing.assert_allclose(run(pipeline, X), np.average(members, axis=0, weights=weights), atol=1e-5)
     operators = {node.op_type for node in to_onnx(pipeline, N_FEATURES).graph.node}
     assert "TreeEnsembleRegressor" not in operators  # no trees
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CLASSIC)
+def test_probabilities_do_not_depend_on_the_number_of_threads(name):
+    """Also those of forests, which add up their trees, and of liblinear, whose threads share a random generator."""
+    X, y = blobs(240)
+    results = []
+    for threads in (1, 3):
+        with limited(threads):
+            model = (
+                registry.get(name).build(seed=0, n_jobs=threads, class_weight=True).set_params(**SMALL.get(name, {}))
+            )
+            results.append(model.fit(X, y).predict_proba(blobs(80, seed=1)[0]))
+    np.testing.assert_array_equal(*results)

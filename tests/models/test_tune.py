@@ -10,6 +10,7 @@ from emotone.errors import ConfigError, ProtocolError
 from emotone.metrics import unweighted_average_recall
 from emotone.models import registry
 from emotone.models.tune import grid_search
+from emotone.parallel import LocalPool
 from support.blobs import blobs
 from support.toy_frames import QUICK, toy
 
@@ -45,8 +46,8 @@ def test_search_finds_the_best_setting_and_tells_every_score():
 def test_search_on_two_processes_gives_the_same_table():
     X, y = blobs(160)
     tables = [
-        grid_search(registry.get("linear-svm"), X, y, folds=folds_of(160, n_folds=2), n_jobs=n_jobs)[1]
-        for n_jobs in (1, 2)
+        grid_search(registry.get("linear-svm"), X, y, folds=folds_of(160, n_folds=2), pool=LocalPool(workers))[1]
+        for workers in (1, 2)
     ]
     first, second = ([{key: value for key, value in row.items() if key != "fit_s"} for row in t] for t in tables)
     assert first == second

@@ -5,10 +5,12 @@ import hashlib
 
 import numpy as np
 import pandas as pd
+import pytest
 import torch
 
 from emotone import audio
 from emotone.experiment import Config
+from emotone.experiment.training_set import TrainingSet, gather, load
 from emotone.features import registry
 from emotone.features.base import Extractor
 from emotone.features.columns import FeatureColumn, plain
@@ -51,8 +53,7 @@ def install(monkeypatch) -> None:
     """Register the extractor, and keep everything in this process: starting others costs more than the work."""
     monkeypatch.setitem(registry.EXTRACTORS, "bands", Bands)
     monkeypatch.setattr(FeatureStore, "graph", lambda self, extractor: bands_graph())
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
-    monkeypatch.setattr("emotone.experiment.folds._N_CORES", 1)
+    monkeypatch.setattr("emotone.parallel.local.n_cores", lambda: 1)
 
 
 def write_corpus(folder, make_voice, *, pitch_hz=PITCH_HZ, name="toy", shuffled=False):
@@ -83,3 +84,11 @@ def config(manifest, out, **settings) -> Config:
     """A quick experiment on a manifest."""
     chosen = {"model": "knn", "extractor": "bands", "cache": manifest.parent / "cache"} | settings
     return Config(corpora=(str(manifest),), data=manifest.parent, out=out, **chosen)
+
+
+def training_set(manifest) -> TrainingSet:
+    """The features of a manifest."""
+    chosen = config(manifest, manifest.parent / "unused")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        install(monkeypatch)
+        return gather(load(chosen)[0], Bands(), chosen, store=FeatureStore(chosen.cache))

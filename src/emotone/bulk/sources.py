@@ -135,11 +135,11 @@ class Sources:
             return f"{scheme}://{path if scheme in ('file', 'local') else path.lstrip('/')}"
 
         if _PATTERN & set(path):
-            found = system.glob(path, detail=True)
-            for file in sorted(found):
-                if found[file]["type"] == "file":
-                    yield Item(named(file), size=found[file].get("size") or 0)
-            if not found:
+            matches = system.glob(path, detail=True)
+            for file in sorted(matches):
+                if matches[file]["type"] == "file":
+                    yield Item(named(file), size=matches[file].get("size") or 0)
+            if not matches:
                 yield Item(address, error=f"{address}: no file matches this pattern; correct it")
         elif os.path.splitext(path)[1].lower() in SUFFIXES or not system.isdir(path):
             yield Item(address)
@@ -185,10 +185,10 @@ def _size(path: str) -> int:
 def _check_header(name: str, cells: dict[str, Any], *, speaker: str | None) -> None:
     columns = ", ".join(map(str, cells))
     if not any(key in cells for key in FILE_COLUMNS):
-        raise ConfigError(f"{name} has the columns {columns}; expected one of {', '.join(FILE_COLUMNS)}")
+        raise ConfigError(f"{name} has the columns {columns}; expected {' or '.join(FILE_COLUMNS)}")
     if speaker is not None and speaker not in cells:
         raise ConfigError(
-            f"--speaker-from is {speaker!r}, and {name} has the columns {columns}; expected one of them, "
+            f"--speaker-from is {speaker!r}, and {name} has the columns {columns}; expected any of them, "
             f"{PARENT_FOLDER}, or an expression: {EXAMPLE}"
         )
 

@@ -141,7 +141,7 @@ class Remote:
     def names(self, folder: str) -> set[str]:
         """Return the names of the files in a subfolder."""
         with contextlib.suppress(FileNotFoundError), self._at(folder) as path:
-            return {str(found).rsplit("/", 1)[-1] for found in self._fs.ls(path, detail=False)}
+            return {str(file).rsplit("/", 1)[-1] for file in self._fs.ls(path, detail=False)}
         return set()
 
     def exists(self, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 A recording can end the process that decodes it, or never end itself.  So a child does the work and its parent watches:
 a unit that ends the child twice, or makes no progress for too long, is a failure of this unit alone.  One try is not
-enough to blame a unit, since the system can kill a child for reasons of its own, such as too little memory.
+enough to blame a unit, since the system can kill a child for other reasons, such as too little memory.
 """
 
 import contextlib

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -147,25 +147,14 @@ def annotate(
         ),
     ] = None,
     adapt: options.Adapt = "auto",
-    engine: Annotated[
-        Literal["local", "ray"],
-        typer.Option(rich_help_panel="Job", help="Where to work: processes of this machine, or a Ray cluster."),
-    ] = "local",
+    engine: options.Engine = "local",
     workers: Annotated[
         int | None,
         typer.Option(
             min=1, metavar="N", rich_help_panel="Job", help="Processes of one thread.", show_default="one for each core"
         ),
     ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            rich_help_panel="Job",
-            help="Address of the Ray cluster, such as 10.0.0.1:6379.",
-            show_default="a cluster of this machine alone",
-        ),
-    ] = None,
+    address: options.Address = None,
     time_limit: Annotated[
         float,
         typer.Option(

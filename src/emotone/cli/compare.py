@@ -13,6 +13,7 @@ from emotone.cli.app import command
 from emotone.cli.settings import print_notes, takes
 from emotone.experiment.config import SETTINGS
 from emotone.experiment.settings import Setting
+from emotone.parallel import open_pool
 
 _PROTOCOL = Setting(
     "Evaluation",
@@ -24,7 +25,7 @@ _PROTOCOL = Setting(
 
 @command(
     "compare ravdess --data data --models svm,mlp --out runs/two",
-    "compare ravdess --data data --models all --out runs/all --protocol speaker-6fold",
+    "compare ravdess --data /shared/data --models all --out runs/all --engine ray --address 10.0.0.1:6379",
 )
 @takes(
     *(name for name, setting in SETTINGS.items() if not setting.train_only),
@@ -38,11 +39,15 @@ def compare(
         str,
         typer.Option(metavar="A,B,C", rich_help_panel="Model", help="Models (see 'emotone train --help'), or 'all'."),
     ],
+    engine: options.Engine = "local",
+    workers: options.Workers = None,
+    address: options.Address = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Compare models on the same folds.
 
     Writes a table (CSV, JSON), a picture and an HTML page. With several protocols, each gets a folder.
+    Folds and models run at the same time, on this machine or a cluster; the scores are the same.
     """
     names = options.parse_names(models)
     protocols = options.parse_names(settings.get("protocol", _PROTOCOL.default))
@@ -50,8 +55,9 @@ def compare(
     first = next((name for name in names if name != "all"), "svm")
     config = experiment.Config.from_dict(settings | {"model": first, "protocol": (*protocols, "")[0]})
     print_notes(settings, names)
-    with output.ProgressBar(quiet=quiet) as progress:
-        folder = experiment.compare(config, names, protocols=protocols, progress=progress)
+    opened = open_pool(engine, address=address, workers=workers)
+    with opened as pool, output.ProgressBar(quiet=quiet) as progress:
+        folder = experiment.compare(config, names, protocols=protocols, pool=pool, progress=progress)
     comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
     console = output.console()
     for entry in comparison.get("protocols", [comparison]):

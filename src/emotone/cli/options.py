@@ -63,6 +63,30 @@ Bundle = Annotated[
         help="Folder of a model bundle, or 'default' (built in).",
     ),
 ]
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option(rich_help_panel="Job", help="Where to work: processes of this machine, or a Ray cluster."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        rich_help_panel="Job",
+        help="Address of the Ray cluster, such as 10.0.0.1:6379.",
+        show_default="RAY_ADDRESS, or this machine alone",
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        rich_help_panel="Job",
+        help="Clips, folds and models that are worked on at the same time; the cores are shared among them. It changes "
+        "no score of a classic model.",
+        show_default="one for each core; for networks one for each machine",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bar.")]
 Adapt = Annotated[
     Literal["auto", "none"],

@@ -10,6 +10,7 @@ from emotone.cli.app import command
 from emotone.cli.settings import print_notes, takes
 from emotone.experiment.config import SETTINGS
 from emotone.formatting import left_out_text
+from emotone.parallel import open_pool
 
 
 @command(
@@ -17,12 +18,19 @@ from emotone.formatting import left_out_text
     "train --config runs/cnn/config.toml --seed 1 --out runs/cnn-1",
 )
 @takes(*SETTINGS, from_file=True)
-def train(settings: dict[str, Any], quiet: options.Quiet = False) -> None:
+def train(
+    settings: dict[str, Any],
+    engine: options.Engine = "local",
+    workers: options.Workers = None,
+    address: options.Address = None,
+    quiet: options.Quiet = False,
+) -> None:
     """Train a model, evaluate it, and save it."""
     config = experiment.Config.from_dict(settings)
     print_notes(settings, [config.model])
-    with output.ProgressBar(quiet=quiet) as progress:
-        summary = experiment.run(config, progress=progress)
+    opened = open_pool(engine, address=address, workers=workers)
+    with opened as pool, output.ProgressBar(quiet=quiet) as progress:
+        summary = experiment.run(config, progress=progress, pool=pool)
     console = output.console()
     results.print_protocol(console, summary.metrics["protocol"])
     console.print("", *results.scores(summary.metrics["test"]), "", sep="\n")

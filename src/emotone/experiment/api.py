@@ -9,6 +9,7 @@ from emotone.experiment.config import Config
 from emotone.experiment.evaluate import Adapt
 from emotone.experiment.evaluate import evaluate as evaluate_bundle
 from emotone.experiment.run import run
+from emotone.parallel import open_pool
 from emotone.progress import Progress
 from emotone.runs import layout
 
@@ -75,6 +76,9 @@ def train(
     data: str | Path,
     out: str | Path,
     model: str = "svm",
+    engine: str = "local",
+    address: str | None = None,
+    workers: int | None = None,
     progress: Progress | None = None,
     **settings: Any,
 ) -> TrainedRun:
@@ -90,6 +94,12 @@ def train(
         The run directory.  A finished run with the same settings is returned as it is; an interrupted one continues.
     model
         A name in `emotone.models.registry.MODELS`.
+    engine, address
+        Where features and folds are computed: ``"local"``, the processes of this machine, or ``"ray"``, a Ray cluster
+        at this address (by default ``RAY_ADDRESS``, or this machine alone).
+    workers
+        Clips and folds that are worked on at the same time.  Default: one for each core; networks are trained one
+        after the other.
     progress
         Called with the steps done, the number of steps, and the name of the present step.
     settings
@@ -105,7 +115,8 @@ def train(
     """
     names = _names(corpora)
     config = Config.from_dict({"corpora": names, "data": data, "out": out, "model": model, **settings})
-    summary = run(config, progress=progress)
+    with open_pool(engine, address=address, workers=workers) as pool:
+        summary = run(config, progress=progress, pool=pool)
     return TrainedRun(
         folder=summary.folder,
         bundle=summary.folder / layout.MODEL,

@@ -15,9 +15,11 @@ from emotone.audio import SAMPLE_RATE, Waveform
 from emotone.errors import ConfigError
 from emotone.experiment import resume
 from emotone.experiment.config import Config
+from emotone.experiment.finish import waveforms
 from emotone.experiment.folds import N_INNER_FOLDS
-from emotone.experiment.run import run, waveforms
+from emotone.experiment.run import run_all
 from emotone.models import registry
+from emotone.parallel import Pool
 from emotone.progress import Progress, named, part
 from emotone.recognition.recognizer import Recognizer
 from emotone.runs import layout
@@ -33,11 +35,17 @@ _SAME = ["row", "path", "speaker", "emotion", "fold"]
 
 
 def compare(
-    config: Config, models: Sequence[str], *, protocols: Sequence[str] = (), progress: Progress | None = None
+    config: Config,
+    models: Sequence[str],
+    *,
+    protocols: Sequence[str] = (),
+    pool: Pool | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Train every model on the same folds and features, under each protocol, and write the comparison.
 
-    Finished runs are used again, so an interrupted comparison continues, and models and protocols can be added.
+    The folds of models with the same features run at the same time.  Finished runs and folds are used again, so an
+    interrupted comparison continues, and models and protocols can be added.
 
     Parameters
     ----------
@@ -48,6 +56,8 @@ def compare(
     protocols
         Names in `emotone.protocols.PROTOCOLS` or paths of JSON files; empty: ``config.protocol``.  With several, the
         first speaker-disjoint one sorts the models; what the first other one gains over it is called the leak.
+    pool
+        Where features and folds are computed; the processes of this machine if not given.
 
     Returns
     -------
@@ -65,8 +75,8 @@ def compare(
     """
     names = list(dict.fromkeys(protocols)) or [config.protocol]
     if len(names) > 1:
-        return _compare_protocols(config, models, names, progress)
-    return _compare_models(replace(config, protocol=names[0]), models, progress)
+        return _compare_protocols(config, models, names, pool, progress)
+    return _compare_models(replace(config, protocol=names[0]), models, pool, progress)
 
 
 def configs(config: Config, models: Sequence[str]) -> dict[str, Config]:
@@ -89,13 +99,11 @@ def open_folder(config: Config, *, marker: str, free: Sequence[str]) -> None:
     files.write_text(config.out / marker, "".join(line for line in lines if line.partition(" = ")[0] not in free))
 
 
-def _compare_models(config: Config, models: Sequence[str], progress: Progress | None) -> Path:
+def _compare_models(config: Config, models: Sequence[str], pool: Pool | None, progress: Progress | None) -> Path:
     """Compare the models under the protocol of ``config``."""
     experiments = configs(config, models)  # all of them before any training: the last one can be the wrong one
     open_folder(config, marker=MARKER, free=("model",))
-    for place, (name, experiment) in enumerate(experiments.items()):
-        stage = part(progress, 0.98 * place / len(experiments), 0.98 * (place + 1) / len(experiments))
-        run(experiment, named(stage, name))
+    run_all(experiments, part(progress, 0, 0.98), pool=pool)
     finished = {name: runs.read(experiment.out) for name, experiment in experiments.items()}
     _check_same(finished)
     comparison = compare_group(finished)
@@ -146,7 +154,9 @@ def _costs(run_folder: Path, clips: Sequence[Waveform]) -> dict[str, float]:
     }
 
 
-def _compare_protocols(config: Config, models: Sequence[str], names: Sequence[str], progress: Progress | None) -> Path:
+def _compare_protocols(
+    config: Config, models: Sequence[str], names: Sequence[str], pool: Pool | None, progress: Progress | None
+) -> Path:
     """Compare the models under each protocol, and the protocols with each other."""
     experiments = _by_protocol(config, names)
     for experiment in experiments.values():
@@ -162,7 +172,7 @@ def _compare_protocols(config: Config, models: Sequence[str], names: Sequence[st
     open_folder(config, marker=MARKER_OF_SEVERAL, free=("model", "protocol"))
     share = 0.99 / len(experiments)
     for place, (name, experiment) in enumerate(experiments.items()):
-        _compare_models(experiment, models, named(part(progress, place * share, (place + 1) * share), name))
+        _compare_models(experiment, models, pool, named(part(progress, place * share, (place + 1) * share), name))
     comparison = compare_protocols({name: experiment.out for name, experiment in experiments.items()})
     comparison["words"] = _words(config, comparison)
     _write(config.out, comparison)

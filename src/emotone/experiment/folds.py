@@ -5,7 +5,6 @@ No model is fitted on a row that was made from a clip that it predicts.
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,14 +23,14 @@ from emotone.experiment.analyses.adaptation import LEVELS, adapted_scores
 from emotone.experiment.analyses.permutation_importance import importance
 from emotone.experiment.config import MIXUP_ALPHA, Config
 from emotone.experiment.fold_result import Adapted, FoldResult, Scores, with_tuples
+from emotone.experiment.search import Searched, search
 from emotone.experiment.training_set import Rows, TrainingSet
 from emotone.models import registry
+from emotone.parallel import n_cores
 from emotone.progress import Progress, named, part
 
 #: Folds within a training part, for validation and for the search of settings.
 N_INNER_FOLDS = 4
-# a container or taskset may allow fewer cores than the machine has
-_N_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +147,9 @@ def run_fold(
     training_set: TrainingSet,
     config: Config,
     *,
+    searched: Searched | None = None,
     checkpoint: Path | None = None,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> FoldResult:
     """Choose settings, predict the validation clips, fit on the training part, and predict the test clips.
@@ -156,13 +157,23 @@ def run_fold(
     Only rows of ``plan.fold.train`` are used before the two predictions, with one exception: a deep model uses
     development rows for early stopping.  Without development rows it stops early on the validation clips, and is then
     trained on the whole training part for the best number of epochs.
+
+    Parameters
+    ----------
+    searched
+        Result of the search of settings, if it was done before.
+    checkpoint
+        Start of the names of the files in which a deep model saves its state.
+    threads
+        Of each fit; by default one for each core.
     """
-    settings: dict[str, Any] = {}
-    search: list[dict[str, Any]] = []
-    if config.tune:
-        settings, search = _search(plan, training_set, config, progress=part(progress, 0, 0.7))
-    stage = named(part(progress, 0.7 if config.tune else 0, 1), f"fold {plan.number}")
-    validated, fitted = _fit_both(plan, training_set, config, settings=settings, checkpoint=checkpoint, progress=stage)
+    settings, table = searched or ({}, [])
+    if config.tune and searched is None:
+        settings, table = search(plan, training_set, config, progress=part(progress, 0, 0.7))
+    stage = named(part(progress, 0.7 if config.tune and searched is None else 0, 1), f"fold {plan.number}")
+    validated, fitted = _fit_both(
+        plan, training_set, config, settings=settings, checkpoint=checkpoint, threads=threads, progress=stage
+    )
     train, rows = plan.validated or (plan.fold.train, plan.fold.dev)
     validation, test = (
         _scores(each.model, training_set.values[clips], training_set)
@@ -180,7 +191,7 @@ def run_fold(
         classes=classes,
         temperature=temperature,
         settings=settings,
-        search=search,
+        search=table,
         fit_s=fitted.seconds,
         epochs=fitted.epochs,
         history=(validated.history("validation") if validated is not fitted else []) + fitted.history("test"),
@@ -201,13 +212,23 @@ def _fit_both(
     *,
     settings: dict[str, Any],
     checkpoint: Path | None,
+    threads: int | None,
     progress: Progress,
 ) -> tuple["Fitted", "Fitted"]:
     """Return the models for the validation and the test clips; they are the same if there are development clips."""
 
     def fitted(rows: Rows, kind: str, *, settings: dict[str, Any], held_out: Rows | None, stage: Progress) -> Fitted:
         keep = None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}-{kind}")
-        return fit(rows, training_set, config, settings=settings, held_out=held_out, checkpoint=keep, progress=stage)
+        return fit(
+            rows,
+            training_set,
+            config,
+            settings=settings,
+            held_out=held_out,
+            checkpoint=keep,
+            threads=threads,
+            progress=stage,
+        )
 
     if plan.validated is None:
         model = fitted(plan.fold.train, "test", settings=settings, held_out=plan.fold.dev, stage=progress)
@@ -273,6 +294,7 @@ def fit(
     settings: dict[str, Any],
     held_out: Rows | None = None,
     checkpoint: Path | None = None,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> Fitted:
     """Fit the model on these clips and their augmented copies.
@@ -283,11 +305,13 @@ def fit(
         Rows for early stopping of a deep model; not used by a classic one.
     checkpoint
         The file in which a deep model saves its state after each epoch, and from which it continues.
+    threads
+        By default one for each core.
     """
     taken = training_set.training_rows(rows, balanced=config.balance == "augment", seed=config.seed)
     weighted = config.balance == "weights"
     spec = registry.get(config.model)
-    model = spec.build(seed=config.seed, n_jobs=_N_CORES, class_weight=weighted)
+    model = spec.build(seed=config.seed, n_jobs=threads or n_cores(), class_weight=weighted)
     if spec.family == "deep":
         settings = config.of_networks | settings  # these override the configuration
     model.set_params(**settings)
@@ -335,34 +359,6 @@ def _over(values: Scores, classes: Rows) -> Scores:
     """Select columns of probabilities, and normalise their sum to 1."""
     chosen = values[:, classes]
     return np.asarray(chosen / chosen.sum(axis=1, keepdims=True))
-
-
-def _search(
-    plan: FoldPlan, training_set: TrainingSet, config: Config, *, progress: Progress
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Search the model's grid on the inner folds; copies of a held-out clip are held out too."""
-    from emotone.models.tune import grid_search
-
-    balanced = config.balance == "augment"
-    inner = [
-        (training_set.training_rows(train, balanced=balanced, seed=config.seed), held_out)
-        for train, held_out in plan.inner
-    ]
-    spec = registry.get(config.model)
-    inputs = (
-        [{"classifier__extras": training_set.speaker_inputs(train)} for train, _ in inner] if spec.adaptive else None
-    )
-    return grid_search(
-        spec,
-        training_set.values,
-        training_set.labels[training_set.origin],
-        folds=inner,
-        seed=config.seed,
-        n_jobs=_N_CORES,
-        class_weight=config.balance == "weights",
-        fit_arguments=inputs,
-        progress=progress,
-    )
 
 
 def best_settings(results: Sequence[FoldResult]) -> dict[str, Any]:

@@ -1,50 +1,29 @@
-"""Run an experiment: evaluate a model under a protocol, fit it on all clips, and write the run directory."""
+"""Run experiments: evaluate models under a protocol, fit them on all clips, and write the run directories."""
 
-import hashlib
-import shutil
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from emotone import audio, files, protocols
-from emotone.augment.copies import Augmentation
-from emotone.corpora import Corpus, count_groups
-from emotone.errors import AudioError, CorpusError, EmotoneError
-from emotone.experiment import calibration, card, folds, outputs, resume
-from emotone.experiment.analyses import (
-    adaptation,
-    conditions,
-    groups,
-    occlusion,
-    permutation_importance,
-    rejection,
-    worst_errors,
-)
+from emotone import files, protocols
+from emotone.errors import LeakError
+from emotone.experiment import folds, outputs, resume, tasks
 from emotone.experiment.analyses.conditions import gather_conditions
-from emotone.experiment.analyses.speech_gate import speech_and_other
 from emotone.experiment.config import Config
-from emotone.experiment.fold_result import FoldResult
+from emotone.experiment.finish import ensure_page, finish
 from emotone.experiment.folds import FoldPlan
-from emotone.experiment.training_set import COPIES, TrainingSet, check_extra, gather, gather_balance, load
+from emotone.experiment.tasks import Group
+from emotone.experiment.training_set import Rows, TrainingSet, gather, gather_balance, load
 from emotone.features.store import FeatureStore
 from emotone.models import registry
+from emotone.parallel import LocalPool, Pool
 from emotone.progress import Progress, part
-from emotone.recognition.recognizer import Recognizer
 from emotone.runs import layout
 
 if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
-
     from emotone.features.base import Extractor
-
-#: Clips on which the graph is compared with the fitted model.
-N_CHECKED_CLIPS = 20
-#: Clips on which the detector of non-speech is trained.
-N_GATE_CLIPS = 300
 
 
 @dataclass(frozen=True)
@@ -55,7 +34,7 @@ class RunSummary:
     metrics: dict[str, Any]
 
 
-def run(config: Config, progress: Progress | None = None) -> RunSummary:
+def run(config: Config, progress: Progress | None = None, *, pool: Pool | None = None) -> RunSummary:
     """Evaluate a model under a protocol, fit it on all clips, and write the run directory.
 
     An interrupted run continues: finished features and folds are not computed again.  A finished run with the same
@@ -67,6 +46,8 @@ def run(config: Config, progress: Progress | None = None) -> RunSummary:
         The experiment; ``config.out`` may be missing, empty, or a run with the same settings.
     progress
         Called with the steps done, out of `emotone.progress.TOTAL`.
+    pool
+        Where features and folds are computed; the processes of this machine if not given.
 
     Raises
     ------
@@ -78,68 +59,81 @@ def run(config: Config, progress: Progress | None = None) -> RunSummary:
         A recording, or a speaker that the protocol keeps apart, would be both in training and in the test.
     ExportError
         The fitted model can't be converted to a graph that gives the same scores.
+    WorkerError
+        A process died.
     """
-    folder = config.out
-    if resume.is_finished(folder, config.to_dict()):
-        _page(folder)
-        return RunSummary(folder, files.read_json(folder / layout.METRICS))
+    return run_all({config.model: config}, progress, pool=pool)[config.model]
+
+
+def run_all(
+    experiments: Mapping[str, Config], progress: Progress | None = None, *, pool: Pool | None = None
+) -> dict[str, RunSummary]:
+    """Run experiments that differ in their model and folder only; see `run`.
+
+    Models with the same features share them, and their folds run at the same time.
+
+    Parameters
+    ----------
+    experiments
+        Name of the model -> experiment.
+    """
+    groups: dict[tuple[str, str], dict[str, Config]] = {}
+    for name, config in experiments.items():
+        if resume.is_finished(config.out, config.to_dict()):
+            ensure_page(config.out)
+        else:
+            key = (config.extractor_name, registry.get(config.model).family)
+            groups.setdefault(key, {})[name] = config
+    n_models, done = sum(map(len, groups.values())), 0
+    for group in groups.values():
+        stage = part(progress, done / n_models, (done + len(group)) / n_models)
+        _run_group(group, pool or LocalPool(), progress=stage, several=len(experiments) > 1)
+        done += len(group)
+    return {
+        name: RunSummary(config.out, files.read_json(config.out / layout.METRICS))
+        for name, config in experiments.items()
+    }
+
+
+def _run_group(experiments: Mapping[str, Config], pool: Pool, *, progress: Progress, several: bool) -> None:
+    """Run experiments with the same features and the same family of models."""
     from emotone.features import registry as extractors  # loads torch, which a finished run does not need
 
-    extractor, store = extractors.get(config.extractor_name), FeatureStore(config.cache)
-    protocol, plans, training_set = _prepare(config, extractor, store, progress=part(progress, 0.0, 0.5))
-    files.write_text(folder / layout.CONFIG, config.to_toml())
-    files.write_json(folder / layout.FOLDS, protocol.to_dict())
-    outputs.write_left_out(folder, training_set)
-    digest, stage = extractor.digest, part(progress, 0.5, 0.9)
-    results = _all_folds(plans, training_set, config, extractor_digest=digest, progress=stage)
-    measured = calibration.calibration(results, training_set)
-    scores = _write_scores(config, protocol, plans, results, training_set, threshold=measured["threshold"])
-    last = part(progress, 0.9, 1.0)
-    _export(config, extractor, scores, results, training_set, measured=measured, store=store, progress=last)
-    files.write_json(folder / layout.METRICS, scores)
-    shutil.rmtree(folder / layout.WORK, ignore_errors=True)
-    _page(folder)
-    return RunSummary(folder, scores)
+    first = next(iter(experiments.values()))
+    extractor, store = extractors.get(first.extractor_name), FeatureStore(first.cache)
+    stage = part(progress, 0.0, 0.5 / len(experiments))
+    protocol, plans, training_set = _prepare(first, extractor, store, pool=pool, progress=stage)
+    for config in experiments.values():
+        files.write_text(config.out / layout.CONFIG, config.to_toml())
+        files.write_json(config.out / layout.FOLDS, protocol.to_dict())
+        outputs.write_left_out(config.out, training_set)
+    group = Group(experiments, plans, training_set, is_named=several)
+    last = 1 - 0.1 if len(experiments) == 1 else 0.85
+    stage = part(progress, 0.5 / len(experiments), last)
+    results = tasks.run_folds(group, extractor_digest=extractor.digest, pool=pool, progress=stage)
+    stage = part(progress, last, 1.0)
+    finish(group, protocol, results, extractor=extractor, store=store, pool=pool, progress=stage)
 
 
 def _prepare(
-    config: Config, extractor: "Extractor", store: FeatureStore, *, progress: Progress
+    config: Config, extractor: "Extractor", store: FeatureStore, *, pool: Pool, progress: Progress
 ) -> tuple[protocols.Protocol, list[FoldPlan], TrainingSet]:
     """Read the corpora, build and check the folds, and compute all features."""
     corpus, extra = load(config)
-    training_set = gather(corpus, extractor, config, store=store, extra=extra, progress=part(progress, 0.0, 0.8))
+    stage = part(progress, 0.0, 0.8)
+    training_set = gather(corpus, extractor, config, store=store, extra=extra, pool=pool, progress=stage)
     own, digests = training_set.own, training_set.own_digests
     protocol = protocols.build(config.protocol, own, seed=config.seed, digests=digests)
     protocols.check_leaks(protocol, own, digests=digests)
     plans = folds.plan(protocol, training_set, config)
     _check_extra(protocol, plans, training_set)
-    sets, stage = (
-        [training_set.own_rows, *(rows for plan in plans for rows in plan.training_sets())],
-        part(progress, 0.8, 0.9),
+    sets = [training_set.own_rows, *(rows for plan in plans for rows in plan.training_sets())]
+    stage = part(progress, 0.8, 0.9)
+    training_set = gather_balance(
+        training_set, extractor, config, training_sets=sets, store=store, pool=pool, progress=stage
     )
-    training_set = gather_balance(training_set, extractor, config, training_sets=sets, store=store, progress=stage)
     stage = part(progress, 0.9, 1.0)
-    return protocol, plans, gather_conditions(training_set, extractor, config, store=store, progress=stage)
-
-
-def write_report(folder: Path) -> Path:
-    """Write ``report.html`` of a finished run, using only the files in its folder."""
-    from emotone.report.pages import run as run_html
-
-    page = folder / layout.REPORT
-    files.write_text(page, run_html.page(folder))
-    return page
-
-
-def _page(folder: Path) -> None:
-    """Write the page of a finished run if it is missing; warn if that fails, since the run is complete without it."""
-    if (folder / layout.REPORT).is_file():
-        return
-    try:
-        write_report(folder)
-    except (EmotoneError, ImportError, KeyError, OSError, TypeError, ValueError) as error:
-        message = f"{folder / layout.REPORT} was not written: {error}; the run is complete, try 'emotone report' again"
-        warnings.warn(message, stacklevel=2)
+    return protocol, plans, gather_conditions(training_set, extractor, config, store=store, pool=pool, progress=stage)
 
 
 def _check_extra(protocol: protocols.Protocol, plans: Sequence[FoldPlan], training_set: TrainingSet) -> None:
@@ -152,144 +146,25 @@ def _check_extra(protocol: protocols.Protocol, plans: Sequence[FoldPlan], traini
                 check_extra(training_set, train, held_out=held_out)
 
 
-def _all_folds(
-    plans: Sequence[FoldPlan], training_set: TrainingSet, config: Config, *, extractor_digest: str, progress: Progress
-) -> list[FoldResult]:
-    """Run the folds without a stored result, and store each result at once."""
-    results = []
-    for done, plan in enumerate(plans):
-        key = folds.fingerprint(plan, training_set, config, extractor_digest=extractor_digest)
-        path = config.out / layout.WORK / f"fold-{plan.number:02d}-{key[:32]}.npz"
-        result = FoldResult.load(path)
-        if result is None:
-            stage = part(progress, done / len(plans), (done + 1) / len(plans))
-            try:
-                result = folds.run_fold(plan, training_set, config, checkpoint=path.with_suffix(""), progress=stage)
-            except EmotoneError:
-                raise
-            except ValueError as error:  # of scikit-learn, such as fewer clips than neighbours
-                n_clips = training_set.usable_rows(plan.fold.train).size
-                raise CorpusError(
-                    f"the model {config.model!r} can't learn fold {plan.number} from {n_clips} clips: {error}; "
-                    "add clips, or choose another model"
-                ) from error
-            result.save(path)
-        results.append(result)
-        progress(done + 1, len(plans), f"fold {plan.number} of {len(plans)} done")
-    return results
+def check_extra(training_set: TrainingSet, train: Rows, *, held_out: Rows) -> None:
+    """Check that no extra clip of a held-out speaker is used for training.
 
+    Parameters
+    ----------
+    train, held_out
+        Rows of own clips without common speakers.
 
-def _write_scores(
-    config: Config,
-    protocol: protocols.Protocol,
-    plans: Sequence[FoldPlan],
-    results: Sequence[FoldResult],
-    training_set: TrainingSet,
-    *,
-    threshold: float,
-) -> dict[str, Any]:
-    """Pool the folds, write all tables and pictures, and return the contents of ``metrics.json``."""
-    folder = config.out
-    table = outputs.predictions(plans, results, training_set)
-    scores = outputs.summarise(table, protocol=protocol, plans=plans, training_set=training_set, config=config)
-    for fold, result in zip(scores["folds"], results, strict=True):
-        fold["temperature"] = result.temperature
-    files.write_table(folder / layout.PREDICTIONS, table)
-    header = scores["protocol"]
-    scores["unsure"] = rejection.write(folder, table, training_set=training_set, threshold=threshold, protocol=header)
-    scores["groups"] = groups.write(folder, table, training_set=training_set, protocol=header, seed=config.seed)
-    left_out = count_groups(clip for clip in training_set.left_out if clip.group != COPIES)
-    scores |= {"left_out": left_out} if left_out else {}
-    adapted = adaptation.write_adaptation(
-        folder,
-        results,
-        training_set,
-        title=f"{config.model}, {protocol.name}: test clips after adaptation",
-    )
-    if adapted:
-        scores["adapted"] = adapted
-    if config.conditions:
-        scores["conditions"] = conditions.write_conditions(folder, results, training_set)
-    outputs.write_search(folder, results)
-    permutation_importance.write(folder, results)
-    worst_errors.write(folder, table, training_set)
-    outputs.write_figures(folder, scores)
-    if config.features != "none":
-        outputs.write_features(folder, training_set, kind=config.features)
-    return scores
-
-
-def _export(
-    config: Config,
-    extractor: "Extractor",
-    scores: dict[str, Any],
-    results: Sequence[FoldResult],
-    training_set: TrainingSet,
-    *,
-    measured: Mapping[str, Any],
-    store: FeatureStore,
-    progress: Progress,
-) -> None:
-    """Fit the final model on all clips, extra ones too, and write its bundle."""
-    from emotone.export import bundle as export
-
-    progress(0, 2, "fitting the final model")
-    spec = registry.get(config.model)
-    settings = config.of_networks if spec.family == "deep" else {}
-    settings |= folds.best_settings(results) | folds.epochs_setting([n for result in results for n in result.epochs])
-    checkpoint = config.out / layout.WORK / f"final-{_identity(config, training_set)}"
-    rows, stage = training_set.own_rows, part(progress, 0, 0.5)
-    fitted = folds.fit(rows, training_set, config, settings=settings, checkpoint=checkpoint, progress=stage)
-    model = fitted.model
-    outputs.write_curves(config.out, results, final=fitted, title=f"{config.model}: training")
-    outputs.write_scaler(config.out, model, training_set)
-    if extractor.is_graph and spec.adaptive:
-        _fit_gate(model, training_set, store.graph(extractor), config, progress=part(progress, 0.4, 0.5))
-    part(progress, 0.5, 0.6)(0, 1, "exporting the final model")
-    export.write_bundle(
-        cast("Pipeline", model),
-        extractor,
-        card=card.card(config, scores, training_set=training_set, settings=settings, measured=measured),
-        out=config.out / layout.MODEL,
-        temperature=measured["temperature"],
-        threshold=measured["threshold"],
-        preprocessing=config.preprocessing,
-        check_waveforms=waveforms(training_set.corpus, n_clips=N_CHECKED_CLIPS),
-        graph=store.graph(extractor) if extractor.is_graph else None,
-        adaptation=adaptation.fitted_adapter(model, rows, training_set) if spec.adaptive else None,
-    )
-    if extractor.is_graph and spec.family == "deep":
-        final, stage = Recognizer(config.out / layout.MODEL), part(progress, 0.6, 1.0)
-        own, preprocessing = training_set.own, config.preprocessing
-        occlusion.write(config.out, final, own, preprocessing=preprocessing, seed=config.seed, progress=stage)
-    progress(2, 2, "done")
-
-
-def _fit_gate(
-    model: registry.Estimator, training_set: TrainingSet, graph: bytes, config: Config, *, progress: Progress
-) -> None:
-    """Train the detector of non-speech of an adaptive model."""
-    from emotone.models.deep.speech_gate import fit_gate
-
-    clips = [config.preprocessing.apply(clip) for clip in waveforms(training_set.corpus, n_clips=N_GATE_CLIPS)]
-    cast("Pipeline", model)[-1].gate = fit_gate(*speech_and_other(clips, graph, seed=config.seed, progress=progress))
-
-
-def _identity(config: Config, training_set: TrainingSet) -> str:
-    """Digest everything that the final model depends on, so that no other model's checkpoint is used."""
-    waveforms = [config.preprocessing.key, Augmentation(config.transforms, copy=0, seed=config.seed).spec]
-    described = [config.to_toml(), *waveforms, *training_set.digests, *training_set.corpus.table["emotion"]]
-    return hashlib.sha256("|".join(described).encode()).hexdigest()[:32]
-
-
-def waveforms(corpus: Corpus, *, n_clips: int) -> list[audio.Waveform]:
-    """Read clips spread evenly over the corpus, each (n,) float32 at 16 kHz, without those that can't be read."""
-    rows = np.unique(np.linspace(0, len(corpus) - 1, num=min(n_clips, len(corpus))).round().astype(int))
-    clips = corpus.table.iloc[rows]
-    read = []
-    for path, start_s, end_s in zip(clips["path"], clips["start_s"], clips["end_s"], strict=True):
-        try:
-            read.append(audio.read(path, start_s=start_s, end_s=end_s))
-        except AudioError:
-            continue
-    return read
+    Raises
+    ------
+    LeakError
+        A model of ``train`` would be trained on an extra clip of a speaker in ``held_out``.
+    """
+    speakers = np.asarray(training_set.speakers)
+    rows = training_set.origin[training_set.training_rows(train)]
+    extra = np.unique(rows[rows >= training_set.n_own])
+    shared = sorted(set(speakers[extra]) & set(speakers[held_out]))
+    if shared:
+        raise LeakError(
+            f"extra clips of {', '.join(shared)} are used for training, and {shared[0]} is held out; expected extra "
+            "clips of training speakers only. This is a defect of Emotone: train without --train-also, and report it"
+        )

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from emotone import corpora
 from emotone.augment.copies import Augmentation
 from emotone.corpora import Corpus, Rejected, find_duplicates
-from emotone.errors import CorpusError, LeakError
+from emotone.errors import CorpusError
 from emotone.experiment.config import Config
 from emotone.features.columns import FeatureColumn, names_of
+from emotone.features.packing import packed, unpacked
 from emotone.features.store import Features, FeatureStore
+from emotone.parallel import Pool
 from emotone.progress import Progress, part
 
 if TYPE_CHECKING:
@@ -75,6 +77,14 @@ class TrainingSet:
     copies: int
     left_out: tuple[Rejected, ...]
     conditions: Mapping[str, Callable[[Rows], NDArray[Any]]] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs; frames become one array, which processes can share."""
+        return self.__dict__ | {"values": packed(self.values)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the frames of each clip."""
+        self.__dict__.update(state | {"values": unpacked(state["values"])})
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -226,6 +236,7 @@ def gather(
     *,
     store: FeatureStore,
     extra: Corpus | None = None,
+    pool: Pool | None = None,
     progress: Progress | None = None,
 ) -> TrainingSet:
     """Compute the features of the clips and of ``config.n_copies`` augmented copies of each.
@@ -247,7 +258,8 @@ def gather(
     """
     share = 1 / (1 + config.n_copies)
     clips = corpus if extra is None else _joined(corpus, extra)
-    features = store.compute(clips, extractor, preprocessing=config.preprocessing, progress=part(progress, 0, share))
+    stage = part(progress, 0, share)
+    features = store.compute(clips, extractor, preprocessing=config.preprocessing, pool=pool, progress=stage)
     rejected = features.rejected | _rejected_extras(clips, features, n_own=len(corpus))
     kept = np.asarray([row for row in range(len(clips)) if row not in rejected], dtype=np.int64)
     n_own = int((kept < len(corpus)).sum())
@@ -268,7 +280,8 @@ def gather(
         left_out=tuple(left_out),
     )
     wanted = [(number, every) for number in range(1, config.n_copies + 1)]
-    return _with_copies(training_set, extractor, config, wanted, store=store, progress=part(progress, share, 1))
+    stage = part(progress, share, 1)
+    return _with_copies(training_set, extractor, config, wanted, store=store, pool=pool, progress=stage)
 
 
 def _joined(corpus: Corpus, extra: Corpus) -> Corpus:
@@ -308,30 +321,6 @@ def _rejected_extras(clips: Corpus, features: Features, *, n_own: int) -> dict[i
     return rejected
 
 
-def check_extra(training_set: TrainingSet, train: Rows, *, held_out: Rows) -> None:
-    """Check that no extra clip of a held-out speaker is used for training.
-
-    Parameters
-    ----------
-    train, held_out
-        Rows of own clips without common speakers.
-
-    Raises
-    ------
-    LeakError
-        A model of ``train`` would be trained on an extra clip of a speaker in ``held_out``.
-    """
-    speakers = np.asarray(training_set.speakers)
-    rows = training_set.origin[training_set.training_rows(train)]
-    extra = np.unique(rows[rows >= training_set.n_own])
-    shared = sorted(set(speakers[extra]) & set(speakers[held_out]))
-    if shared:
-        raise LeakError(
-            f"extra clips of {', '.join(shared)} are used for training, and {shared[0]} is held out; expected extra "
-            "clips of training speakers only. This is a defect of Emotone: train without --train-also, and report it"
-        )
-
-
 def gather_balance(
     training_set: TrainingSet,
     extractor: "Extractor",
@@ -339,6 +328,7 @@ def gather_balance(
     *,
     training_sets: Iterable[Rows],
     store: FeatureStore,
+    pool: Pool | None = None,
     progress: Progress | None = None,
 ) -> TrainingSet:
     """Add the further copies of rarer emotions that are needed to balance each of these sets of own clips."""
@@ -349,7 +339,7 @@ def gather_balance(
         (training_set.copies + number, np.flatnonzero(copies[labels] >= number))
         for number in range(1, int(copies.max()) + 1)
     ]
-    return _with_copies(training_set, extractor, config, wanted, store=store, progress=progress)
+    return _with_copies(training_set, extractor, config, wanted, store=store, pool=pool, progress=progress)
 
 
 def _with_copies(
@@ -359,6 +349,7 @@ def _with_copies(
     wanted: Sequence[tuple[int, Rows]],
     *,
     store: FeatureStore,
+    pool: Pool | None,
     progress: Progress | None,
 ) -> TrainingSet:
     """Append augmented copies, given as pairs of the number of the copy and the rows of the corpus."""
@@ -371,6 +362,7 @@ def _with_copies(
             preprocessing=config.preprocessing,
             augmentation=Augmentation(config.transforms, copy=number, seed=config.seed),
             rows=rows.tolist(),
+            pool=pool,
             progress=part(progress, step / len(wanted), (step + 1) / len(wanted)),
         )
         good = np.asarray([place for place in range(rows.size) if place not in features.rejected], dtype=np.int64)

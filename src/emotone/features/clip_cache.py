@@ -6,15 +6,13 @@ The file survives a process that dies, and two processes that write at once.
 import os
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from emotone.errors import FeatureError
+from emotone.errors import FeatureError, WorkerError
+from emotone.parallel import Pool
 from emotone.progress import Progress
 
 if TYPE_CHECKING:
@@ -74,8 +72,7 @@ class ClipCache(ABC, Generic[Result]):
         work: Callable[[Clip], Result | str],
         *,
         what: str,
-        uses_torch: bool,
-        workers: int | None,
+        pool: Pool,
         progress: Progress | None,
     ) -> tuple[dict[int, Result], dict[int, str]]:
         """Look up or compute the result of each clip; return number -> result, and number -> why there is no result.
@@ -83,13 +80,11 @@ class ClipCache(ABC, Generic[Result]):
         Parameters
         ----------
         work
-            Returns the result of a clip, or the reason why it has none.  It is sent to each process once.
+            Returns the result of a clip, or the reason why it has none.
         what
             Name of the step, for ``progress``, which is called after each computed clip.
-        uses_torch
-            Whether ``work`` uses torch, which then gets one thread in each process.
-        workers
-            Processes; None: one per core.
+        pool
+            Where missing results are computed.
 
         Raises
         ------
@@ -104,33 +99,38 @@ class ClipCache(ABC, Generic[Result]):
                 database.executescript(self.schema)
                 known = {number: row for number, clip in enumerate(clips) if (row := self._known(database, clip))}
                 missing = {number: clip for number, clip in enumerate(clips) if number not in known}
-                rows = run(list(missing.values()), work, workers=workers, uses_torch=uses_torch)
-                computed, reasons = self._keep_all(database, missing, rows, what=what, progress=progress)
+                share = pool.share(max(1, len(missing) // _CLIPS_PER_PROCESS))
+                with closing(pool.map(work, list(missing.values()), share=share)) as rows:
+                    computed, reasons = self._keep_all(database, missing, rows, what=what, progress=progress)
         except sqlite3.DatabaseError as error:
             raise FeatureError(
                 f"{self.path} can't be used ({error}); expected a cache of clips: if it is damaged, delete it"
             ) from error
+        except WorkerError as error:
+            raise FeatureError(str(error)) from error
         if clips and len(reasons) == len(clips):
             raise FeatureError(f"none of {len(clips)} clips could be read; the first: {reasons[0]}")
-        return known | computed, reasons
+        return known | computed, dict(sorted(reasons.items()))
 
     def _keep_all(
         self,
         database: sqlite3.Connection,
         clips: Mapping[int, Clip],
-        rows: Iterable[Result | str],
+        rows: Iterable[tuple[int, Result | str]],
         *,
         what: str,
         progress: Progress | None,
     ) -> tuple[dict[int, Result], dict[int, str]]:
         results: dict[int, Result] = {}
         reasons: dict[int, str] = {}
-        for done, ((number, clip), row) in enumerate(zip(clips.items(), rows, strict=True), start=1):
+        numbers = list(clips)
+        for done, (place, row) in enumerate(rows, start=1):
+            number = numbers[place]
             if isinstance(row, str):
                 reasons[number] = row
             else:
                 results[number] = row
-                self.keep(database, self._key(clip), row)
+                self.keep(database, self._key(clips[number]), row)
             if done % _BATCH == 0 or done == len(clips):
                 database.commit()
             if progress is not None:
@@ -153,42 +153,3 @@ class ClipCache(ABC, Generic[Result]):
         status = os.stat(path)
         state = f"{status.st_size}:{status.st_mtime_ns}:{status.st_ino}:{self._code}"
         return os.fsencode(os.path.abspath(path)), start_s, end_s, state
-
-
-def run(
-    clips: list[Clip], work: Callable[[Clip], Result], *, workers: int | None, uses_torch: bool
-) -> Iterator[Result]:
-    """Yield the result of each clip, in order, from this process or from several; see `ClipCache.compute`."""
-    n_workers = max(1, min(workers or os.cpu_count() or 1, len(clips) // _CLIPS_PER_PROCESS))
-    if n_workers == 1:
-        yield from map(work, clips)
-        return
-    # Spawned, not forked: a fork of a process that runs torch's threads may hang.
-    pool = ProcessPoolExecutor(
-        n_workers, mp_context=get_context("spawn"), initializer=_start, initargs=(work, uses_torch)
-    )
-    try:
-        yield from pool.map(_run, clips, chunksize=8)
-    except BrokenProcessPool as error:
-        raise FeatureError(
-            "a process that reads clips died (out of memory?); finished clips are kept: run again, with fewer workers "
-            "if it happens again; a script of yours must call this under: if __name__ == '__main__'"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_work: Callable[[Clip], Any]
-
-
-def _start(work: Callable[[Clip], Any], uses_torch: bool) -> None:
-    global _work  # one per process: it may take longer to prepare than to compute a clip
-    _work = work
-    if uses_torch:
-        import torch
-
-        torch.set_num_threads(1)  # there is a process for each core
-
-
-def _run(clip: Clip) -> Any:
-    return _work(clip)

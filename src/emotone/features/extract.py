@@ -9,6 +9,7 @@ from emotone.errors import ConfigError
 from emotone.features import registry
 from emotone.features.encoders.names import is_sequence
 from emotone.features.store import FeatureStore
+from emotone.parallel import LocalPool
 from emotone.progress import Progress
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def extract_features(
             f"extractor {extractor!r} gives a sequence of frames per clip, expected one row per clip such as "
             f"{registry.DEFAULT!r}; for frames use emotone.features.FeatureStore().compute(...)"
         )
-    computed = FeatureStore(cache).compute(corpus, registry.get(extractor), workers=workers, progress=progress)
+    computed = FeatureStore(cache).compute(corpus, registry.get(extractor), pool=LocalPool(workers), progress=progress)
     paths = pd.Index([str(path) for path in corpus.table["path"]], name="path")
     frame = pd.DataFrame(computed.values, index=paths, columns=list(computed.names))
     frame = frame.iloc[np.setdiff1d(np.arange(len(paths)), list(computed.rejected))]

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from emotone.features.clip_cache import ClipCache, clips_of, default_folder
 from emotone.features.columns import FeatureColumn, names_of
 from emotone.features.worker import Job, Row
 from emotone.files import source_digest
+from emotone.parallel import LocalPool, Pool
 from emotone.preprocessing import DEFAULT, Preprocessing
 from emotone.progress import Progress
 
@@ -57,6 +58,41 @@ class Features:
         return names_of(self.columns)
 
 
+@dataclass(frozen=True)
+class StoredExtractor:
+    """What the store needs of an extractor: other processes can have it without its weights.
+
+    Attributes
+    ----------
+    name, digest, columns, is_graph, is_sequence, stored_as
+        As of `emotone.features.base.Extractor`.
+    """
+
+    name: str
+    digest: str
+    columns: tuple[FeatureColumn, ...]
+    is_graph: bool
+    is_sequence: bool
+    stored_as: str
+
+    @classmethod
+    def of(cls, extractor: "Extractor") -> Self:
+        """Describe an extractor."""
+        return cls(
+            extractor.name,
+            extractor.digest,
+            extractor.columns,
+            extractor.is_graph,
+            extractor.is_sequence,
+            extractor.stored_as,
+        )
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return names_of(self.columns)
+
+
 class FeatureStore:
     """Features on disk; missing ones are computed.
 
@@ -72,15 +108,15 @@ class FeatureStore:
     def compute(
         self,
         corpus: "Corpus",
-        extractor: "Extractor",
+        extractor: "Extractor | StoredExtractor",
         *,
         preprocessing: Preprocessing = DEFAULT,
         augmentation: Augmentation | None = None,
         rows: Sequence[int] | None = None,
-        workers: int | None = None,
+        pool: Pool | None = None,
         progress: Progress | None = None,
     ) -> Features:
-        """Return the features of a corpus' clips, computed on all cores.
+        """Return the features of a corpus' clips.
 
         Parameters
         ----------
@@ -90,8 +126,8 @@ class FeatureStore:
             Use this augmented copy of each clip instead of the clip.
         rows
             Only these rows of the corpus, in this order.
-        workers
-            Processes; one per core if not given.
+        pool
+            Where they are computed; the processes of this machine if not given.
         progress
             Called after each clip.
 
@@ -112,22 +148,24 @@ class FeatureStore:
         )
         what = "features" if augmentation is None else f"features of augmented copy {augmentation.copy}"
         results, rejected = _FeatureCache(self.folder, job).compute(
-            clips, job, what=what, uses_torch=job.graph is None, workers=workers, progress=progress
+            clips, job, what=what, pool=pool or LocalPool(), progress=progress
         )
         values = _gathered({number: row for number, (_, row) in results.items()}, len(clips), extractor)
         digests = tuple(results[number][0] if number in results else "" for number in range(len(clips)))
         return Features(values, extractor.columns, digests, rejected)
 
-    def graph(self, extractor: "Extractor") -> bytes:
+    def graph(self, extractor: "Extractor | StoredExtractor") -> bytes:
         """Return the extractor's ONNX graph, which is exported once (about 20 s) and kept."""
         name = re.sub(r"[^\w.-]+", "-", extractor.name, flags=re.ASCII)[
             :80
         ]  # it may hold characters that file names may not
         path = self.folder / "graphs" / f"{name}-{extractor.digest[:32]}.onnx"
         if not path.is_file():
+            from emotone.features import registry
             from emotone.features.graph import extractor_graph
 
-            graph = extractor_graph(extractor).SerializeToString()
+            module = registry.get(extractor.name) if isinstance(extractor, StoredExtractor) else extractor
+            graph = extractor_graph(module).SerializeToString()
             with files.replacing(path) as temporary:
                 temporary.write_bytes(graph)
         return path.read_bytes()
@@ -163,7 +201,9 @@ class _FeatureCache(ClipCache[Row]):
         database.execute("INSERT OR REPLACE INTO features VALUES (?, ?)", (self._job.key(digest), row.tobytes()))
 
 
-def _gathered(rows: Mapping[int, npt.NDArray[Any]], n_clips: int, extractor: "Extractor") -> npt.NDArray[Any]:
+def _gathered(
+    rows: Mapping[int, npt.NDArray[Any]], n_clips: int, extractor: "Extractor | StoredExtractor"
+) -> npt.NDArray[Any]:
     """Return `Features.values` from the rows of the clips that have one."""
     values: npt.NDArray[Any]
     if extractor.is_sequence:

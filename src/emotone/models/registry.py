@@ -76,31 +76,33 @@ class ModelSpec:
         return "whisper-" not in self.extractor
 
 
-def deferred(target: str) -> Callable[..., Estimator]:
-    """Return a builder whose module is imported when it is called.
+@dataclass(frozen=True)
+class Deferred:
+    """A builder whose module is imported when it is called.
 
-    Parameters
+    Attributes
     ----------
     target
         ``"module:function"``.
     """
 
-    def build(*, seed: int, n_jobs: int = 1, class_weight: bool = False) -> Estimator:
-        module, function = target.split(":")
+    target: str
+
+    def __call__(self, *, seed: int, n_jobs: int = 1, class_weight: bool = False) -> Estimator:
+        """Return an unfitted model; see `ModelSpec`."""
+        module, function = self.target.split(":")
         builder: Callable[..., Estimator] = getattr(importlib.import_module(module), function)
         return builder(seed=seed, n_jobs=n_jobs, class_weight=class_weight)
 
-    return build
-
 
 def _classic(name: str, description: str, grid: Mapping[str, Sequence[Any]]) -> ModelSpec:
-    builder = deferred(f"emotone.models.classic.pipelines:{name.replace('-', '_')}")
+    builder = Deferred(f"emotone.models.classic.pipelines:{name.replace('-', '_')}")
     return ModelSpec(name=name, build=builder, description=description, grid=grid)
 
 
 def _deep(name: str, description: str, *, extractor: str) -> ModelSpec:
     grid = {"classifier__learning_rate": (1e-3, 2e-3), "classifier__dropout": (0.2, 0.4)}
-    builder = deferred(f"emotone.models.deep.classifier:{name.replace('-', '_')}")
+    builder = Deferred(f"emotone.models.deep.classifier:{name.replace('-', '_')}")
     return ModelSpec(name=name, build=builder, description=description, grid=grid, extractor=extractor, family="deep")
 
 
@@ -154,7 +156,7 @@ MODELS: dict[str, ModelSpec] = {
         _deep("resnet", "residual network over the log-mel spectrogram", extractor="log-mel"),
         ModelSpec(
             name="adaptive",
-            build=deferred("emotone.models.deep.adaptive:adaptive"),
+            build=Deferred("emotone.models.deep.adaptive:adaptive"),
             description="statistics of projected states of Whisper, with a head that adapts to the speaker",
             grid={"classifier__learning_rate": (1e-3, 2e-3), "classifier__dropout": (0.3, 0.5)},
             extractor="int8:whisper-base@2,3:frames+whisper-tiny.en@2:frames",

@@ -1,20 +1,89 @@
 """Grid search over a model's settings, on folds of the training clips alone."""
 
 import time
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from emotone.errors import ConfigError, ProtocolError
 from emotone.metrics import unweighted_average_recall
 from emotone.models.registry import ModelSpec
+from emotone.parallel import LocalPool, Pool, limited
 from emotone.progress import Progress
 
 Folds = Sequence[tuple[np.ndarray, np.ndarray]]
+#: Number of a setting in the grid, and of a fold, from 0.
+Place = tuple[int, int]
+#: UAR of the held-out rows, and seconds of the fit.
+Score = tuple[float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """A search over a model's settings: one fit for each setting and fold, in any order.
+
+    Attributes
+    ----------
+    spec
+        The model.
+    X, y, folds
+        Features (n, d) float32 and labels (n,) int of the training clips; row numbers (train, held out) of each fold.
+    seed, class_weight
+        Of every fit, see `emotone.models.registry.ModelSpec`.
+    fit_arguments
+        Further keyword arguments of ``fit``, for each fold.
+
+    Raises
+    ------
+    ConfigError, ProtocolError
+        The model has no grid; there are no folds, or a fold trains on held-out clips.
+    """
+
+    spec: ModelSpec
+    X: np.ndarray
+    y: np.ndarray
+    folds: Folds
+    seed: int = 0
+    class_weight: bool = True
+    fit_arguments: Sequence[Mapping[str, Any]] | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.spec, self.folds)
+
+    @property
+    def settings(self) -> list[dict[str, Any]]:
+        """Every combination of the grid."""
+        grid = self.spec.grid
+        return [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+
+    @property
+    def places(self) -> list[Place]:
+        """Every fit of the search."""
+        return list(product(range(len(self.settings)), range(len(self.folds))))
+
+    def score(self, place: Place) -> Score:
+        """Fit a setting on a fold, on one thread."""
+        settings, (train, held_out) = self.settings[place[0]], self.folds[place[1]]
+        arguments = self.fit_arguments[place[1]] if self.fit_arguments else {}
+        model = self.spec.build(seed=self.seed, n_jobs=1, class_weight=self.class_weight).set_params(**settings)
+        started = time.perf_counter()
+        with limited(1):
+            model.fit(self.X[train], self.y[train], **arguments)
+            seconds = time.perf_counter() - started
+            predicted = model.classes_[model.predict_proba(self.X[held_out]).argmax(axis=1)]
+        return float(unweighted_average_recall(self.y[held_out], predicted)), seconds
+
+    def result(self, scores: Iterable[tuple[Place, Score]]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Choose the best setting from the score of every place; see `grid_search`."""
+        uar, fit_s = np.full((2, len(self.settings), len(self.folds)), np.nan)
+        for place, (value, seconds) in scores:
+            uar[place], fit_s[place] = value, seconds
+        table = [_row(setting, uar=uar[i], fit_s=fit_s[i]) for i, setting in enumerate(self.settings)]
+        return self.settings[int(uar.mean(axis=1).argmax())], table
 
 
 def grid_search(
@@ -24,23 +93,21 @@ def grid_search(
     *,
     folds: Folds,
     seed: int = 0,
-    n_jobs: int = 1,
     class_weight: bool = True,
     fit_arguments: Sequence[Mapping[str, Any]] | None = None,
+    pool: Pool | None = None,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Find the settings with the highest mean unweighted average recall (UAR) over the folds.
 
-    Every fit has a single thread, so the result does not depend on ``n_jobs``.
+    Every fit has a single thread, so the result does not depend on the pool.
 
     Parameters
     ----------
-    X, y, folds
-        Features (n, d) float32 and labels (n,) int of the training clips; row numbers (train, held out) of each fold.
-    seed, class_weight
-        Of every fit, see `emotone.models.registry.ModelSpec`.
-    fit_arguments
-        Further keyword arguments of ``fit``, for each fold.
+    spec, X, y, folds, seed, class_weight, fit_arguments
+        See `Search`.
+    pool
+        Where the fits run; this process if not given.
 
     Returns
     -------
@@ -52,21 +119,15 @@ def grid_search(
     ConfigError, ProtocolError
         The model has no grid; there are no folds, or a fold trains on held-out clips.
     """
-    _check(spec, folds)
-    settings = [dict(zip(spec.grid, values, strict=True)) for values in product(*spec.grid.values())]
-    score = delayed(partial(_score, spec, X, y, seed=seed, class_weight=class_weight))
-    arguments = fit_arguments or [{}] * len(folds)
-    tasks = list(product(enumerate(settings), range(len(folds))))
-    results = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-        score(folds[fold], setting, arguments[fold], place=(row, fold)) for (row, setting), fold in tasks
-    )
-    uar, fit_s = np.full((2, len(settings), len(folds)), np.nan)
-    for done, (place, value, seconds) in enumerate(results, start=1):
-        uar[place], fit_s[place] = value, seconds
-        if progress is not None:
-            progress(done, len(tasks), f"tuning {spec.name}")
-    table = [_row(setting, uar=uar[i], fit_s=fit_s[i]) for i, setting in enumerate(settings)]
-    return settings[int(uar.mean(axis=1).argmax())], table
+    search = Search(spec, X, y, folds, seed=seed, class_weight=class_weight, fit_arguments=fit_arguments)
+    places, pool = search.places, pool or LocalPool(1)
+    scores = []
+    with closing(pool.map(search.score, places, share=pool.share(len(places)))) as results:
+        for done, (number, score) in enumerate(results, start=1):
+            scores.append((places[number], score))
+            if progress is not None:
+                progress(done, len(places), f"tuning {spec.name}")
+    return search.result(scores)
 
 
 def _check(spec: ModelSpec, folds: Folds) -> None:
@@ -81,28 +142,6 @@ def _check(spec: ModelSpec, folds: Folds) -> None:
                 f"fold {number} of the search has {len(train)} training and {len(held_out)} held-out rows, {shared} "
                 "of them in both; expected some of each, and none in both"
             )
-
-
-def _score(
-    spec: ModelSpec,
-    X: np.ndarray,
-    y: np.ndarray,
-    fold: tuple[np.ndarray, np.ndarray],
-    settings: Mapping[str, Any],
-    fit_arguments: Mapping[str, Any],
-    *,
-    place: tuple[int, int],
-    seed: int,
-    class_weight: bool,
-) -> tuple[tuple[int, int], float, float]:
-    """Fit a setting on a fold; return its place in the table, the UAR of the held-out rows, the seconds of the fit."""
-    train, held_out = fold
-    model = spec.build(seed=seed, n_jobs=1, class_weight=class_weight).set_params(**settings)
-    started = time.perf_counter()
-    model.fit(X[train], y[train], **fit_arguments)
-    seconds = time.perf_counter() - started
-    predicted = model.classes_[model.predict_proba(X[held_out]).argmax(axis=1)]
-    return place, float(unweighted_average_recall(y[held_out], predicted)), seconds
 
 
 def _row(settings: Mapping[str, Any], *, uar: np.ndarray, fit_s: np.ndarray) -> dict[str, Any]:

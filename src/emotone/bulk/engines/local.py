@@ -1,6 +1,5 @@
 """The engine of one machine: processes of one thread each."""
 
-import os
 import queue
 import threading
 from collections.abc import Iterable, Iterator
@@ -8,18 +7,12 @@ from collections.abc import Iterable, Iterator
 from emotone.bulk.engines.base import Job, Tick, run_part
 from emotone.bulk.parts import Report
 from emotone.bulk.supervised import Supervised
+from emotone.parallel import n_cores
 from emotone.validation import check_range
 
 #: Seconds between two looks at whether the user wants to stop.
 _LOOK_S = 0.2
 _END_S = 30.0
-
-
-def usable_cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class LocalEngine:
@@ -37,7 +30,7 @@ class LocalEngine:
     name = "local"
 
     def __init__(self, workers: int | None = None) -> None:
-        self.workers = usable_cores() if workers is None else workers
+        self.workers = n_cores() if workers is None else workers
         check_range("workers", self.workers, 1, 4096)
 
     def run(self, job: Job, numbers: Iterable[int], *, tick: Tick) -> Iterator[Report]:
@@ -76,7 +69,7 @@ class _Crew:
         self._lock = threading.Lock()
         self._is_stopped = False
         self._children: list[Supervised] = []
-        #: Reports, errors, and None from each thread at its end; bounded, so that nobody works ahead of the reader.
+        #: Reports, errors, and None from each thread at its end; bounded, so that workers wait for the reader.
         self.reports: queue.Queue[Report | BaseException | None] = queue.Queue(maxsize=64)
 
     def work(self) -> None:

@@ -18,7 +18,8 @@ from emotone.errors import FeatureError
 from emotone.experiment.config import Config
 from emotone.experiment.fold_result import FoldResult
 from emotone.experiment.training_set import Rows, TrainingSet
-from emotone.features.store import FeatureStore
+from emotone.features.store import FeatureStore, StoredExtractor
+from emotone.parallel import Pool
 from emotone.progress import Progress, part
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def gather_conditions(
     config: Config,
     *,
     store: FeatureStore,
+    pool: Pool | None = None,
     progress: Progress | None = None,
 ) -> TrainingSet:
     """Compute the features of the own clips under every condition, and return a training set that can read them.
@@ -40,12 +42,12 @@ def gather_conditions(
     FeatureError
         A clip can't be read under a condition.
     """
-    readers = {}
+    readers, stored = {}, StoredExtractor.of(extractor)  # which is small, for other processes
     for step, name in enumerate(config.conditions):
         stage = part(progress, step / len(config.conditions), (step + 1) / len(config.conditions))
         corpus = training_set.own
-        readers[name] = partial(_features, name=name, corpus=corpus, extractor=extractor, store=store, config=config)
-        readers[name](training_set.own_rows, progress=stage)
+        readers[name] = partial(_features, name=name, corpus=corpus, extractor=stored, store=store, config=config)
+        readers[name](training_set.own_rows, pool=pool, progress=stage)
     return replace(training_set, conditions=readers)
 
 
@@ -54,9 +56,10 @@ def _features(
     *,
     name: str,
     corpus: Corpus,
-    extractor: "Extractor",
+    extractor: StoredExtractor,
     store: FeatureStore,
     config: Config,
+    pool: Pool | None = None,
     progress: Progress | None = None,
 ) -> NDArray[Any]:
     """Return the features of clips under a condition; the store keeps them."""
@@ -71,6 +74,7 @@ def _features(
         preprocessing=config.preprocessing,
         augmentation=Augmentation((CONDITIONS[name],), copy=1, seed=config.seed),
         rows=rows.tolist(),
+        pool=pool,
         progress=report,
     )
     if features.rejected:

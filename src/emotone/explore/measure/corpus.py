@@ -20,6 +20,7 @@ from emotone.explore.measure.clip import Measures
 from emotone.features import descriptors, spectral
 from emotone.features.clip_cache import WHOLE, Clip, ClipCache, clips_of, default_folder
 from emotone.files import source_digest
+from emotone.parallel import LocalPool
 from emotone.progress import Progress
 
 FILE = "measures.sqlite"
@@ -81,7 +82,7 @@ def measure_corpus(
     clips = clips_of(corpus.table)
     measures, reasons = _MeasureCache(
         (default_folder() if cache is None else Path(cache)) / FILE, code=source_digest(*_CODE)
-    ).compute(clips, _measure, what="measuring", uses_torch=True, workers=workers, progress=progress)
+    ).compute(clips, _measure, what="measuring", pool=LocalPool(workers), progress=progress)
     rejected = tuple(
         Rejected(clips[row][0], reason.removeprefix(f"{clips[row][0]}: ")) for row, reason in sorted(reasons.items())
     )

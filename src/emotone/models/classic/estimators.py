@@ -11,6 +11,7 @@ from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize_scalar
 from scipy.special import log_expit, log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
+from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.model_selection import StratifiedKFold
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
@@ -84,6 +85,27 @@ class DiscriminantAxes(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
         """Project X (n, d) onto the axes, (n, k - 1) float32."""
         check_is_fitted(self)
         return np.asarray(np.asarray(X, dtype=np.float64) @ self.weights_ - self.offset_, dtype=np.float32)
+
+
+class _OrderedSum:
+    """A forest that predicts on one thread: the order in which several add up their trees changes the last digit."""
+
+    n_jobs: int | None
+
+    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+        threads, self.n_jobs = self.n_jobs, 1
+        try:
+            return np.asarray(super().predict_proba(X))  # type: ignore[misc]  # of the forest
+        finally:
+            self.n_jobs = threads
+
+
+class RandomForest(_OrderedSum, RandomForestClassifier):  # type: ignore[misc]  # scikit-learn has no types
+    """scikit-learn's, whose probabilities do not depend on the number of threads."""
+
+
+class ExtraTrees(_OrderedSum, ExtraTreesClassifier):  # type: ignore[misc]  # scikit-learn has no types
+    """scikit-learn's, whose probabilities do not depend on the number of threads."""
 
 
 def pair_signs(n_classes: int) -> np.ndarray:

@@ -1,14 +1,15 @@
 """The classic classifiers: each function builds an unfitted scikit-learn pipeline on a feature vector.
 
-Every function takes ``seed``, ``n_jobs`` (threads) and ``class_weight`` (whether every emotion has the same total
-weight), and returns a `Pipeline` whose last step is "classifier".  The first step is "scaler", except for trees, which
-compare float32 values with thresholds: XGBoost gets the features unchanged and forests get `DiscriminantAxes`, so that
-the exported graph compares exactly the same numbers.  The search grids are in `emotone.models.registry`.
+Every function takes ``seed``, ``n_jobs`` (threads; results do not depend on it) and ``class_weight`` (whether every
+emotion has the same total weight), and returns a `Pipeline` whose last step is "classifier".  The first step is
+"scaler", except for trees, which compare float32 values with thresholds: XGBoost gets the features unchanged and
+forests get `DiscriminantAxes`, so that the exported graph compares exactly the same numbers.  The search grids are in
+`emotone.models.registry`.
 """
 
 import numpy as np
 from sklearn.decomposition import PCA
-from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, VotingClassifier
+from sklearn.ensemble import VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
@@ -17,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from xgboost import XGBClassifier
 
-from emotone.models.classic.estimators import DiscriminantAxes, MarginProbability, Weighted
+from emotone.models.classic.estimators import DiscriminantAxes, ExtraTrees, MarginProbability, RandomForest, Weighted
 from emotone.models.classic.kernel import KernelMachine
 
 # 300 trees with leaves of ten clips score as well as 500 trees with leaves of two, at an eighth of the size.
@@ -47,7 +48,8 @@ def linear_svm(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
     """
     # With more clips than columns, the default is the primal problem, many times slower for such a wide matrix.
     machine = LinearSVC(C=3e-4, dual=True, class_weight=_balance(class_weight), random_state=seed, max_iter=20_000)
-    return _scaled(MarginProbability(machine, seed=seed, n_jobs=n_jobs))
+    # On one thread: liblinear has one random generator for all threads, so several would draw in any order.
+    return _scaled(MarginProbability(machine, seed=seed, n_jobs=1))
 
 
 def logistic_regression(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
@@ -84,12 +86,12 @@ def random_forest(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
 
     A forest on the features themselves, the usual recipe, scores far lower; see `docs/results.md`.
     """
-    return _on_axes(RandomForestClassifier(**_forest(seed=seed, n_jobs=n_jobs, class_weight=class_weight)))
+    return _on_axes(RandomForest(**_forest(seed=seed, n_jobs=n_jobs, class_weight=class_weight)))
 
 
 def extra_trees(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
     """Extremely randomised trees (P. Geurts et al., 2006) over `DiscriminantAxes`."""
-    return _on_axes(ExtraTreesClassifier(**_forest(seed=seed, n_jobs=n_jobs, class_weight=class_weight)))
+    return _on_axes(ExtraTrees(**_forest(seed=seed, n_jobs=n_jobs, class_weight=class_weight)))
 
 
 def _forest(*, seed: int, n_jobs: int, class_weight: bool) -> dict[str, object]:
