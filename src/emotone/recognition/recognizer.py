@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,13 +20,7 @@ from emotone.audio.speech_detector import Gate
 from emotone.errors import EmotoneError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
-from emotone.recognition.arguments import (
-    check_samples,
-    check_several,
-    chosen_emotions,
-    open_checked,
-    restricted,
-)
+from emotone.recognition.arguments import check_samples, check_several, chosen_emotions, open_checked, restricted
 from emotone.recognition.model import AnyProfile, Model, Outputs, profile_of_clips
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
@@ -43,7 +36,6 @@ if TYPE_CHECKING:
     from emotone.recognition.timeline import Timeline, TimelineSettings
 
 Vector = npt.NDArray[np.float32]
-_NO_VOICES: Mapping[str, Voice] = MappingProxyType({})
 
 
 class Recognizer:
@@ -293,7 +285,7 @@ class Recognizer:
         profile: Profile | None = None,
         adapt: bool = False,
         speakers: Speakers | None = None,
-        voices: Mapping[str, Voice] = _NO_VOICES,
+        voices: Mapping[str, Voice] | None = None,
         settings: TimelineSettings | None = None,
         progress: Progress | None = None,
     ) -> Timeline:
@@ -329,7 +321,7 @@ class Recognizer:
             profile=profile,
             adapt=adapt,
             speakers=speakers,
-            voices=voices,
+            voices=voices or {},
             settings=settings or TimelineSettings(),
             progress=progress,
         )
@@ -398,14 +390,7 @@ class Recognizer:
     @property
     def _parts(self) -> Parts:
         """What predictions are made with."""
-        return Parts(
-            self._model,
-            self.preprocessing,
-            emotions=self.emotions,
-            threshold=self.threshold,
-            choose=self._chosen,
-            notes=self.notes,
-        )
+        return Parts(self._model, self.preprocessing, self.emotions, self.threshold, self._chosen, self.notes)
 
     def _outputs(self, samples: Vector, profile: Profile | None) -> Outputs:
         return self._chosen(self._model.outputs(samples, profile))
