@@ -26,12 +26,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import _timing
 import numpy as np
+
+from emotone.benchmark import timing
 
 SECTIONS = ("workers", "predict", "memory", "ray", "nodes")
 #: Clips of each comparison by default; the second number of memory is the large archive.
-CLIPS = {"workers": 1000, "predict": 1000, "memory": 1000, "ray": 5000, "nodes": 2000}
+CLIPS = {"workers": 1000, "predict": 1000, "memory": 1000, "ray": 5000, "nodes": 6000}
 LARGE = 100_000
 PATTERNS = (
     "ravdess/Audio_Speech*/**/*.flac",
@@ -101,12 +102,12 @@ class Trial:
         for repeat in range(self.repeats):
             for which in (repeat % 2, 1 - repeat % 2):
                 times[which].append(self.seconds((ours, theirs)[which]))
-        return _timing.Comparison.of(*times).to_dict()
+        return timing.Comparison.of(*times).to_dict()
 
 
 def environment() -> dict[str, str]:
     """Return the variables of a user, without those that set a number of threads; the nodes of Ray share a token."""
-    variables = {name: value for name, value in os.environ.items() if name not in _timing.THREADS}
+    variables = {name: value for name, value in os.environ.items() if name not in timing.THREADS}
     return variables | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": _TOKEN}
 
 
@@ -157,7 +158,7 @@ def compare_nodes(trial: Trial, n: int) -> dict[str, Any]:
             with nodes(n_nodes, trial.folder) as address:
                 options = ("--engine", "ray", "--address", address, "--workers", n_nodes)
                 times[which].append(trial.seconds(lambda options=options: trial.annotate(manifest, *options)))
-    return _timing.Comparison.of(*times).to_dict()
+    return timing.Comparison.of(*times).to_dict()
 
 
 @contextlib.contextmanager
@@ -333,7 +334,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(prefix="emotone-") as folder:
             trial = Trial(Path(folder), clips, options.repeats)
             results[name] = measured(name, trial, options.clips or CLIPS[name], options.large)
-        results["machine"] = _timing.machine()
+        results["machine"] = timing.machine()
         options.out.write_text(json.dumps(results, indent=2) + "\n")
         print(f"{name}: done", file=sys.stderr, flush=True)
     print(table(results))

@@ -156,8 +156,12 @@ def test_killed_actor(many, bundle, two_nodes, undisturbed, tmp_path):
     assert rows(tmp_path / "out") == undisturbed
 
 
-def test_killed_node(many, bundle, two_nodes, undisturbed, tmp_path):
-    """The other node has no core to spare: its actor must do the parts of the dead one after its own."""
+def test_killed_node(many, bundle, two_nodes, undisturbed, tmp_path, monkeypatch):
+    """The other node has no core to spare: its actor must do the parts of the dead one after its own.
+
+    Here the parts are streamed, as those of a large archive.
+    """
+    monkeypatch.setattr("emotone.bulk.engines.ray._FEW", 4)
     node = two_nodes.worker_nodes.copy().pop()
 
     def disturb():

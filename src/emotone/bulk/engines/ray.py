@@ -16,6 +16,8 @@ from emotone.errors import ConfigError, EmotoneError
 from emotone.parallel import n_cores
 from emotone.validation import check_range
 
+#: Most parts that become blocks before the first is worked on; a block takes 1 ms.
+_FEW = 500
 _NUMBER, _REPORT = "number", "report"
 
 
@@ -97,14 +99,8 @@ class RayEngine:
 
 def _reports(job: Job, numbers: Sequence[int], *, n_actors: int) -> Generator[bytes, None, None]:
     """Yield what `_Actor` returns for each part, as soon as it is done."""
-    ray, data = ray_modules()
-    parts = data.from_items([{_NUMBER: number} for number in numbers], override_num_blocks=1)
-    _set_up(parts.context)
-    # A block for each part: Ray Data hands out blocks and repeats them.  They are made as they are needed, so that the
-    # first part starts at once, and memory does not depend on the number of parts; and on this node, whose end is the
-    # end of the run in any case.
-    here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
-    parts = parts.map_batches(_singly, batch_size=None, num_cpus=0, label_selector=here)
+    _, data = ray_modules()
+    parts = _blocks(numbers)
     done = parts.map_batches(
         _Actor,
         fn_constructor_args=(__version__, pickle.dumps(job)),
@@ -126,6 +122,22 @@ def _reports(job: Job, numbers: Sequence[int], *, n_actors: int) -> Generator[by
     finally:
         with contextlib.suppress(AttributeError):
             batches.close()
+
+
+def _blocks(numbers: Sequence[int]) -> Any:
+    """Return a data set with a block for each number, since Ray Data hands out blocks and repeats them."""
+    ray, data = ray_modules()
+    items = [{_NUMBER: number} for number in numbers]
+    if len(items) <= _FEW:
+        parts = data.from_items(items, override_num_blocks=len(items))
+        _set_up(parts.context)
+        return parts
+    # They are made as they are needed, so that the first part starts at once, and memory does not depend on the number
+    # of parts; and on this node, whose end is the end of the run in any case.
+    parts = data.from_items(items, override_num_blocks=1)
+    _set_up(parts.context)
+    here = {"ray.io/node-id": ray.get_runtime_context().get_node_id()}
+    return parts.map_batches(_singly, batch_size=None, num_cpus=0, label_selector=here)
 
 
 def _set_up(context: Any) -> None:
