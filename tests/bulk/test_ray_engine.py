@@ -284,7 +284,7 @@ def answering(reply):
 
 @pytest.mark.parametrize("reply", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
 def test_address_of_something_else(archive, bundle, tmp_path, reply, monkeypatch):
-    monkeypatch.setattr("emotone.bulk.engines.ray_connection._ANSWER_S", 1.0)
+    monkeypatch.setattr("emotone.parallel.ray_connection._ANSWER_S", 1.0)
     begun_at = time.monotonic()
     with answering(reply) as address, pytest.raises(ConfigError) as caught:
         annotate(archive, tmp_path / "out", settings=AnnotateSettings(model=bundle), engine=RayEngine(1, address))

@@ -5,19 +5,17 @@ them, and it replaces a base class of joblib.
 """
 
 import contextlib
-import importlib
 import itertools
-import logging
 import os
 import secrets
-import socket
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from emotone._version import __version__
-from emotone.errors import ConfigError, EmotoneError, MissingExtraError, WorkerError
-from emotone.parallel.local import join_pool
+from emotone.errors import ConfigError, EmotoneError, WorkerError
+from emotone.parallel.local import join_pool, n_cores
 from emotone.parallel.pool import Item, Pool, Result, Share
+from emotone.parallel.ray_connection import connected, ray_modules
 
 
 class RayPool(Pool):
@@ -28,8 +26,7 @@ class RayPool(Pool):
     Parameters
     ----------
     address
-        Of the cluster, such as ``"auto"`` or ``"ray://HOST:10001"``; None: ``RAY_ADDRESS``, or else Ray is started on
-        this machine.
+        HOST:PORT of the head of the cluster, or "auto"; None: ``RAY_ADDRESS``, or else Ray is started on this machine.
     workers
         As in `Pool`; for networks, None is one for each machine.
 
@@ -45,32 +42,13 @@ class RayPool(Pool):
 
     def __init__(self, address: str | None = None, workers: int | None = None) -> None:
         super().__init__(workers)
-        try:
-            ray: Any = importlib.import_module("ray")  # its types are incomplete
-        except ImportError as error:
-            raise MissingExtraError("the engine 'ray'", extra="ray") from error
-        self._ray = ray
-        self._is_ours = not ray.is_initialized()  # a notebook may be connected already
-        if self._is_ours:
-            self._connect(address)
-        nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+        self._ray, _ = ray_modules()
+        named = address or os.environ.get("RAY_ADDRESS") or None
+        self._connection = contextlib.ExitStack()
+        # a cluster of this machine has Ray's own share of the memory, since features can be large
+        self._connection.enter_context(connected(named, workers=workers or n_cores(), shared_bytes=None))
+        nodes = [node["Resources"].get("CPU", 0) for node in self._ray.nodes() if node["Alive"]]
         self._cpus = [int(cpus) for cpus in nodes if cpus >= 1]
-        if not self._cpus:
-            self.close()
-            raise ConfigError("the Ray cluster has no machine with a free core; expected one or more: ray start")
-
-    def _connect(self, address: str | None) -> None:
-        named = address or os.environ.get("RAY_ADDRESS")
-        if named:
-            _check_address(named)
-        # Ray would send statistics of its use to its makers.
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        own = {} if named else {"num_cpus": self.workers, "include_dashboard": False}
-        try:
-            # not None, for which Ray takes any cluster that runs on this machine
-            self._ray.init(address=named or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            raise _no_cluster(named or "this machine", error) from error
 
     def __enter__(self) -> "RayPool":
         return self
@@ -80,8 +58,7 @@ class RayPool(Pool):
 
     def close(self) -> None:
         """End the connection, and Ray if it was started for this."""
-        if self._is_ours:
-            self._ray.shutdown()
+        self._connection.close()
 
     def share(self, n_items: int, *, networks: bool = False) -> Share:
         """Share the cores of the cluster; no item gets more threads than its smallest machine has."""
@@ -141,23 +118,6 @@ class RayPool(Pool):
                 f"a process of the Ray cluster died ({type(error).__name__}; out of memory?); what was finished is "
                 "kept: run again, with fewer workers if it happens again"
             ) from error
-
-
-def _check_address(address: str) -> None:
-    """Raise ConfigError if nothing listens at HOST:PORT or ray://HOST:PORT: Ray itself would try for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        return  # "auto"
-    try:
-        socket.create_connection((host, int(port)), timeout=10).close()
-    except OSError as error:
-        raise _no_cluster(address, error) from error
-
-
-def _no_cluster(address: str, reason: Exception) -> ConfigError:
-    return ConfigError(
-        f"no Ray cluster at {address!r} ({reason}); expected the address of a running one, see 'ray start'"
-    )
 
 
 _loaded: tuple[str, Any] = ("", None)

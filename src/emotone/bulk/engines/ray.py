@@ -9,11 +9,11 @@ from typing import Any
 
 from emotone._version import __version__
 from emotone.bulk.engines.base import Job, Tick, run_part
-from emotone.bulk.engines.ray_connection import connected, ray_modules
 from emotone.bulk.parts import Report
 from emotone.bulk.supervised import Supervised
 from emotone.errors import ConfigError, EmotoneError
 from emotone.parallel import n_cores
+from emotone.parallel.ray_connection import connected, ray_modules
 from emotone.validation import check_range
 
 #: Most parts that become blocks before the first is worked on; a block takes 1 ms.

@@ -42,7 +42,7 @@ def ray_modules() -> tuple[Any, Any]:
 
 
 @contextlib.contextmanager
-def connected(address: str | None, *, workers: int) -> Iterator[int]:
+def connected(address: str | None, *, workers: int, shared_bytes: int | None = _SHARED_BYTES) -> Iterator[int]:
     """Connect to a cluster, or start one on this machine, and end what was begun.
 
     Parameters
@@ -51,6 +51,8 @@ def connected(address: str | None, *, workers: int) -> Iterator[int]:
         See `emotone.bulk.engines.ray.RayEngine`; None: start a cluster.
     workers
         Number of cores of a cluster that is started.
+    shared_bytes
+        Bytes of its memory that its processes share; None: Ray's own choice.
 
     Yields
     ------
@@ -70,21 +72,21 @@ def connected(address: str | None, *, workers: int) -> Iterator[int]:
             yield _cores(ray, address)
             return
         with _signals_kept():
-            _begin(ray, address, workers)
+            _begin(ray, address, workers, shared_bytes)
         try:
             yield _cores(ray, address)
         finally:
             ray.shutdown()
 
 
-def _begin(ray: Any, address: str | None, workers: int) -> None:
+def _begin(ray: Any, address: str | None, workers: int, shared_bytes: int | None) -> None:
     is_local = address in (None, "local")
     if address is not None and not is_local and address != "auto":
         _check_answers(address)
     options: dict[str, Any] = {"logging_level": logging.CRITICAL, "log_to_driver": False}
     if is_local:
         options |= {"num_cpus": max(workers, 1), "num_gpus": 0, "include_dashboard": False}
-        options["object_store_memory"] = _SHARED_BYTES
+        options |= {} if shared_bytes is None else {"object_store_memory": shared_bytes}
     try:
         with _environment(), _silent_stderr():
             ray.init(address=address or "local", **options)
