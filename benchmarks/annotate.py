@@ -276,8 +276,8 @@ def processes_under(process: int) -> set[int]:
 # --- the table --------------------------------------------------------------------------------------------------------
 
 _TITLES = {
-    "workers": ("2 processes", "1 process", 1.0),
-    "predict": ("annotate, 2 processes", "emotone predict", 1.0),
+    "workers": ("2 processes", "1 process", 1.85),
+    "predict": ("annotate, 2 processes", "emotone predict", 1.8),
     "ray": ("Ray, 2 actors", "local, 2 processes", 0.85),
     "nodes": ("2 nodes of Ray", "1 node", 1.8),
 }

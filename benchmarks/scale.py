@@ -123,8 +123,7 @@ _WIDTH = 1
 def measure(data: Path, *, clips: int, repeats: int, minutes: float) -> dict[str, Any]:
     """Measure everything that the simulation and the cost model need."""
     global _WIDTH
-    from emotone.bulk.index import Row
-    from emotone.bulk.sources import Item
+    from emotone.bulk.units import Item, Row
     from emotone.recognition.recognizer import Recognizer
 
     recognizer = Recognizer()
@@ -168,8 +167,7 @@ def worker_start_s() -> float:
 
 
 def _missing() -> Any:
-    from emotone.bulk.index import Row
-    from emotone.bulk.sources import Item
+    from emotone.bulk.units import Item, Row
 
     return Row(0, Item("missing.wav"))
 
@@ -182,8 +180,7 @@ def worker_mib() -> float:
 
     supervised = Supervised(Annotator(AnnotateSettings()), limit_s=60)
     sample = Path(__file__).parents[1] / "samples"
-    from emotone.bulk.index import Row
-    from emotone.bulk.sources import Item
+    from emotone.bulk.units import Item, Row
 
     units = [Row(number, Item(str(path))) for number, path in enumerate(sorted(sample.glob("*.wav")))]
     list(supervised.results(units))

@@ -166,6 +166,19 @@ def test_speakers_of_folders_are_adapted_as_predict_does_it(adaptive_bundle, arc
     assert max(abs(row["score_sad"] - score) for row, score in zip(made, plain, strict=True)) > 0.01
 
 
+def test_source_of_another_run_can_be_used(adaptive_bundle, archive, tmp_path):
+    recognizer = emotone.Recognizer(adaptive_bundle)
+    profile = recognizer.adapt_source(sorted(archive.glob("ben/*.wav")))
+    profile.save(tmp_path / "source.json")
+    settings = AnnotateSettings(model=adaptive_bundle, source_profile=str(tmp_path / "source.json"))
+    annotate([str(archive / "anna")], tmp_path / "out", settings=settings)
+    for row in rows(tmp_path / "out"):
+        assert row["adapted_source"] == 6
+        assert row["score_sad"] == pytest.approx(
+            recognizer.predict(row["file"], profile=profile).scores["sad"], abs=1e-6
+        )
+
+
 def test_adaptation_can_be_left_out(adaptive_bundle, archive, tmp_path):
     settings = AnnotateSettings(model=adaptive_bundle, speaker_from="parent-folder", adapt="none")
     annotate([str(archive / "anna")], tmp_path / "out", settings=settings)
@@ -243,6 +256,7 @@ def test_model_that_is_missing_is_an_error_before_anything_is_written(archive, t
         ({"speakers": "two", "timeline": True}, "expected 'auto'"),
         ({"speakers": 2, "timeline": True, "speaker_from": "parent-folder"}, "leave out one"),
         ({"embedding": True, "timeline": True}, "leave out embedding or timeline"),
+        ({"adapt": "none", "source_profile": "x.json"}, "excludes source_profile"),
         ({"time_limit_s": 0}, "time_limit_s"),
         ({"part_files": 0}, "part_files"),
     ],

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +134,9 @@ def test_driver_that_is_killed_goes_on(many, undisturbed, bundle, tmp_path):
 def test_ctrl_c_ends_in_order_and_the_same_command_goes_on(many, undisturbed, bundle, tmp_path):
     out = tmp_path / "out"
     arguments = [sys.executable, "-c", "from emotone.cli.main import main; main()", *command(many, out, bundle)[3:]]
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
+    # a job in the background inherits that SIGINT is ignored
+    foreground = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, preexec_fn=foreground)
     wait_for(lambda: parts_in(out) > 3)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
@@ -164,16 +167,16 @@ def bad_decoder():
     """Code that makes the decoder crash or hang, by the name of the file, in the workers too."""
     code = """
         import os, signal, time
-        import emotone.audio.soundfile_reader as reader
-        before = reader.SoundFileReader.__init__
-        def opened(self, file, *, name, stack, **more):
+        import emotone.audio.wav_reader as reader
+        before = reader.WavReader.__init__
+        def opened(self, *arguments, name, **more):
             end = os.path.basename(name)
             if "crash" in end:
                 os.kill(os.getpid(), signal.SIGSEGV)
             if "hang" in end:
                 time.sleep(600)
-            before(self, file, name=name, stack=stack, **more)
-        reader.SoundFileReader.__init__ = opened
+            before(self, *arguments, name=name, **more)
+        reader.WavReader.__init__ = opened
     """
     return textwrap.dedent(code)
 

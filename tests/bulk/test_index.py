@@ -2,9 +2,9 @@
 
 import pickle
 
-from emotone.bulk.index import Index, Row, parts_of, write_index
-from emotone.bulk.sources import Item
+from emotone.bulk.index import Index, parts_of, write_index
 from emotone.bulk.storage import Local
+from emotone.bulk.units import Item, Row
 
 
 def items(n, size=1):

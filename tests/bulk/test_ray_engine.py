@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -341,6 +342,7 @@ def test_ctrl_c_ends_all_and_the_terminal_is_clean(many, bundle, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a job in the background inherits SIG_IGN
     )
     assert process.stdout.readline() == "working\n"
     below = set(processes_under(process.pid))

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from emotone.bulk.sources import Item, Sources
+from emotone.bulk.sources import Sources
+from emotone.bulk.units import Item
 from emotone.errors import ConfigError, MissingExtraError
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from emotone.bulk.parts import Failure
 from emotone.bulk.supervised import Supervised
+from emotone.bulk.units import Failure
 from emotone.errors import EmotoneError
 from support.bulk_workers import Moody
 

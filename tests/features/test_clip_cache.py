@@ -1,8 +1,6 @@
 """Results of clips that are kept in a database."""
 
-import importlib
 import sqlite3
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 from emotone.errors import FeatureError
 from emotone.features.clip_cache import WHOLE, Clip, ClipCache
 from emotone.parallel import LocalPool
+from support.pool_work import size_of
 
 
 class Sizes(ClipCache[tuple[int]]):
@@ -24,28 +23,10 @@ class Sizes(ClipCache[tuple[int]]):
         database.execute("INSERT INTO sizes VALUES (?, ?, ?, ?, ?)", (*key, *result))
 
 
-SIZE_OF = """
-import os
-
-def size_of(clip):
-    size = os.path.getsize(clip[0]) if os.path.exists(clip[0]) else 0
-    return (size,) if size else f"{clip[0]}: empty"
-"""
-
-
-@pytest.fixture(autouse=True)
-def size_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write a module with the function that is called: other processes can't import this one."""
-    (tmp_path / "sizes_of_files.py").write_text(SIZE_OF)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "sizes_of_files", raising=False)
-
-
 def compute(path: Path, clips: list[Clip], *, code: str = "1", workers: int = 1) -> tuple[Any, Any, int]:
     steps: list[tuple[int, int, str]] = []
     options = {"what": "sizes", "pool": LocalPool(workers), "progress": lambda *step: steps.append(step)}
-    work = importlib.import_module("sizes_of_files").size_of
-    results, reasons = Sizes(path, code=code).compute(clips, work, **options)
+    results, reasons = Sizes(path, code=code).compute(clips, size_of, **options)
     return results, reasons, len(steps)
 
 

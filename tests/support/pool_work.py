@@ -20,6 +20,12 @@ class Times:
         return item * int(self.numbers[-1]), os.getpid()
 
 
+def size_of(clip: tuple[str, float, float]) -> tuple[int] | str:
+    """The size of a file; the reason why it has none."""
+    size = os.path.getsize(clip[0]) if os.path.exists(clip[0]) else 0
+    return (size,) if size else f"{clip[0]}: empty"
+
+
 def threads_of(item: Any) -> dict[str, Any]:
     """The number of threads of each library in this process."""
     import threadpoolctl

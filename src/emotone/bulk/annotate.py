@@ -13,11 +13,12 @@ from emotone import files
 from emotone._version import __version__
 from emotone.bulk.engines import Engine, LocalEngine
 from emotone.bulk.index import Index, parts_of, write_index
-from emotone.bulk.jobs import AnnotateJob, Places, VoicesJob, speakers_in_parts, spoken_of
-from emotone.bulk.parts import RUN, WORK, done_parts, first_failure, merge_failures, segments_schema, written
+from emotone.bulk.jobs import AnnotateJob, VoicesJob, speakers_in_parts, spoken_of
+from emotone.bulk.parts import RUN, done_parts, first_failure, merge_failures, segments_schema, written
 from emotone.bulk.settings import AnnotateSettings
 from emotone.bulk.sources import Sources
 from emotone.bulk.storage import Local, Storage, storage_of
+from emotone.bulk.units import WORK, Places
 from emotone.bulk.work import Annotator
 from emotone.errors import ConfigError
 from emotone.progress import Progress
@@ -128,6 +129,10 @@ class _Run:
         self._report: Progress = progress or (lambda done, total, what: None)
         self._sources = Sources(inputs, speaker_from=settings.speaker_from)
         self._recognizer = Recognizer(settings.model, emotions=settings.emotions, threshold=settings.threshold)
+        self._known_source: SourceProfile | None = None
+        if settings.source_profile is not None:
+            self._known_source = SourceProfile.load(settings.source_profile)
+            self._recognizer.check_profile(self._known_source)
 
     def annotate(self) -> AnnotatedArchive:
         state = self._claimed()
@@ -215,6 +220,8 @@ class _Run:
     def _source(self, index: Index) -> SourceProfile | None:
         """Return the profile of the archive, which is estimated once."""
         settings = self._settings
+        if settings.source_profile is not None:
+            return self._known_source
         if settings.adapt == "none" or settings.timeline and settings.speaker_from is None:
             return None
         if self._storage.exists(_SOURCE):

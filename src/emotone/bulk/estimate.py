@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from emotone.bulk.index import Index, parts_of, write_index
-from emotone.bulk.parts import Failure
 from emotone.bulk.settings import AnnotateSettings
 from emotone.bulk.sources import Sources
 from emotone.bulk.storage import Local
+from emotone.bulk.units import Failure
 from emotone.bulk.work import Annotator
 from emotone.progress import Progress
 from emotone.recognition.groups import evenly

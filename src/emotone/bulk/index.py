@@ -8,12 +8,12 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 
-from emotone.bulk.sources import Item
 from emotone.bulk.storage import Storage
+from emotone.bulk.units import Item, Row
 from emotone.progress import Progress
 
 #: Names of files may hold bytes that are no text, so they are binary here.
@@ -32,13 +32,6 @@ _REPORTED_EVERY = 1000
 _KEPT_PARTS = 64
 #: Parts of a small archive, and recordings of the smallest part.
 _PARTS, _SMALLEST_PART = 32, 4
-
-
-class Row(NamedTuple):
-    """A recording and its number in the list, from 0."""
-
-    number: int
-    item: Item
 
 
 def write_index(

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,10 +12,11 @@ import pyarrow as pa
 
 from emotone import audio
 from emotone.audio import SAMPLE_RATE, AudioSource
-from emotone.bulk.index import Index, Row
-from emotone.bulk.parts import WORK, Failure, Report, write_part
+from emotone.bulk.index import Index
+from emotone.bulk.parts import write_part
 from emotone.bulk.settings import AnnotateSettings
 from emotone.bulk.storage import Storage
+from emotone.bulk.units import Failure, Places, Report, Row
 from emotone.bulk.work import Annotator, Answered, attempted, enter, fetched
 from emotone.errors import EmotoneError
 from emotone.recognition.groups import MOST_CLIPS, adapted_profiles, evenly, spoken
@@ -84,31 +84,6 @@ def _failed(unit: Row, failure: Failure) -> tuple[Any, ...]:
         for text in (item.file, failure.message)
     )
     return unit.number, file, item.start_s, item.end_s, failure.code, message
-
-
-@dataclass(frozen=True)
-class Places:
-    """The file that holds the profile of a speaker.
-
-    Attributes
-    ----------
-    n_files
-        Number of files of profiles.
-    """
-
-    n_files: int
-
-    def number(self, speaker: str) -> int:
-        """Return the number of the file."""
-        return zlib.crc32(speaker.encode()) % self.n_files
-
-    def __call__(self, speaker: str) -> str:
-        """Return the name of the file."""
-        return self.name(self.number(speaker))
-
-    def name(self, number: int) -> str:
-        """Return the name of a file of profiles."""
-        return f"{WORK}/profiles/{number:06d}.json"
 
 
 @dataclass(frozen=True)

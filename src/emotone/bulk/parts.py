@@ -2,17 +2,16 @@
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from emotone.bulk.storage import Storage
+from emotone.bulk.units import WORK
 
 #: Folders and files of the output.
 SEGMENTS, FAILURES, RUN = "segments", "failures.parquet", "run.json"
-#: What only an unfinished run needs.
-WORK = "work"
 #: Seconds of sound of a part, in the metadata of its file.
 _SOUND = b"emotone.sound_s"
 #: Threads that read the ends of files.
@@ -28,41 +27,6 @@ _FAILURES_SCHEMA = pa.schema(
         ("message", pa.string()),
     ]
 )
-
-
-class Failure(NamedTuple):
-    """Why a recording has no row.
-
-    Attributes
-    ----------
-    code
-        not_found, not_audio, no_channel, too_short, silent, unanswerable, memory, crashed, timeout or internal.
-    message
-        Finding, expectation and remedy.
-    """
-
-    code: str
-    message: str
-
-
-class Report(NamedTuple):
-    """What was done of a part.
-
-    Attributes
-    ----------
-    number
-        Number of the part, from 0.
-    n_files, n_rows, n_failures
-        Recordings, rows and failures of the part.
-    sound_s
-        Seconds of sound.
-    """
-
-    number: int
-    n_files: int
-    n_rows: int
-    n_failures: int
-    sound_s: float
 
 
 def part_name(number: int) -> str:

@@ -30,6 +30,8 @@ class AnnotateSettings:
     adapt
         "auto" adapts to the source of the archive (each timeline to its own recording) and to the speakers of
         ``speaker_from``; "none": do not.
+    source_profile
+        Path of a saved profile of the source, in place of estimating it, so that several runs have the same.
     speaker_from
         "parent-folder", the name of a column of the manifest, or a regular expression that finds the speaker in a path;
         None: speakers are not known.
@@ -54,6 +56,7 @@ class AnnotateSettings:
     timeline: bool = False
     speakers: str | int | None = None
     adapt: Literal["auto", "none"] = "auto"
+    source_profile: str | None = None
     speaker_from: str | None = None
     embedding: bool = False
     time_limit_s: float = 120.0
@@ -76,6 +79,8 @@ class AnnotateSettings:
                 f"speakers is {self.speakers!r} and speaker_from is {self.speaker_from!r}, which names one speaker for "
                 "each recording; leave out one of the two"
             )
+        if self.adapt == "none" and self.source_profile is not None:
+            raise ConfigError("adapt is 'none', which excludes source_profile; leave out one of the two")
         if self.embedding and self.timeline:
             raise ConfigError("embedding is for a row per recording; leave out embedding or timeline")
 
@@ -87,9 +92,11 @@ class AnnotateSettings:
         return self.speakers
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings for JSON; the model is a path from the root."""
+        """Return the settings for JSON; the model and the profile are paths from the root."""
         named = asdict(self)
         named["model"] = self.model if self.model == DEFAULT else str(Path(self.model).expanduser().absolute())
+        if self.source_profile is not None:
+            named["source_profile"] = str(Path(self.source_profile).expanduser().absolute())
         named["emotions"] = None if self.emotions is None else list(self.emotions)
         return named
 

@@ -7,10 +7,11 @@ import glob
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from emotone.audio.folders import SUFFIXES, entries
 from emotone.bulk.storage import as_storage_error, file_system, is_address
+from emotone.bulk.units import Item
 from emotone.errors import ConfigError, StorageError
 from emotone.recognition.speaker_rule import EXAMPLE, PARENT_FOLDER, speaker_rule
 
@@ -20,31 +21,6 @@ MANIFESTS = (".csv", ".tsv", ".parquet")
 FILE_COLUMNS = ("file", "path", "filename", "audio", "url")
 _START, _END = "start_s", "end_s"
 _PATTERN = frozenset("*?[")
-
-
-class Item(NamedTuple):
-    """A recording of an archive, or a segment of it.
-
-    Attributes
-    ----------
-    file
-        Path or address.
-    speaker
-        Name of the speaker; None if it is not known.
-    start_s, end_s
-        The segment, in seconds; None is the end of the recording.
-    size
-        Bytes of the file; 0 if they are not known.
-    error
-        Why it can't be read, if that is known already; "" otherwise.
-    """
-
-    file: str
-    speaker: str | None = None
-    start_s: float = 0.0
-    end_s: float | None = None
-    size: int = 0
-    error: str = ""
 
 
 class Sources:

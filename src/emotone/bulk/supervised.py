@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, Protocol
 
-from emotone.bulk.parts import Failure
+from emotone.bulk.units import Failure
 from emotone.errors import EmotoneError
 
 #: Tries of a unit that ends its child.

@@ -13,11 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from emotone.audio import AudioSource
-from emotone.bulk.index import Row
-from emotone.bulk.parts import Failure
 from emotone.bulk.settings import AnnotateSettings
-from emotone.bulk.sources import Item
 from emotone.bulk.storage import Storage, file_system, is_address
+from emotone.bulk.units import Failure, Item, Row
 from emotone.errors import (
     AudioError,
     ConfigError,

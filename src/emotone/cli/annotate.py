@@ -49,7 +49,7 @@ def _settings(**values: object) -> AnnotateSettings:
 
 def _as_options(text: str) -> str:
     """Write settings as their options: speaker_from is --speaker-from."""
-    for name in ("speaker_from", "time_limit_s", "part_files", "speakers", "embedding", "timeline"):
+    for name in ("speaker_from", "source_profile", "time_limit_s", "part_files", "speakers", "embedding", "timeline"):
         option = {"time_limit_s": "time-limit"}.get(name, name.replace("_", "-"))
         text = text.replace(f"{name} is", f"--{option} is").replace(f"set {name}", f"add --{option}")
     return text
@@ -147,6 +147,7 @@ def annotate(
         ),
     ] = None,
     adapt: options.Adapt = "auto",
+    source_profile: options.SourceProfile = None,
     engine: options.Engine = "local",
     workers: Annotated[
         int | None,
@@ -195,6 +196,7 @@ def annotate(
         timeline=timeline,
         speakers=_speakers(speakers),
         adapt=adapt,
+        source_profile=None if source_profile is None else str(source_profile),
         speaker_from=speaker_from,
         embedding=embedding,
         time_limit_s=time_limit,

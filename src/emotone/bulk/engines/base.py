@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from emotone.bulk.parts import Report
 from emotone.bulk.supervised import Opener, Supervised
+from emotone.bulk.units import Report
 
 #: Called with the number of units that were done since the last call.
 Tick = Callable[[int], None]

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Iterable, Iterator
 
 from emotone.bulk.engines.base import Job, Tick, run_part
-from emotone.bulk.parts import Report
 from emotone.bulk.supervised import Supervised
+from emotone.bulk.units import Report
 from emotone.parallel import n_cores
 from emotone.validation import check_range
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from emotone._version import __version__
 from emotone.bulk.engines.base import Job, Tick, run_part
-from emotone.bulk.parts import Report
 from emotone.bulk.supervised import Supervised
+from emotone.bulk.units import Report
 from emotone.errors import ConfigError, EmotoneError
 from emotone.parallel import n_cores
 from emotone.parallel.ray_connection import connected, ray_modules
