@@ -138,6 +138,13 @@ class _Run:
         state = self._claimed()
         if state["finished"]:
             return self._summary(state, was_done=True)
+        self._engine.prepare()
+        try:
+            return self._worked(state)
+        finally:
+            self._engine.close()
+
+    def _worked(self, state: dict[str, Any]) -> AnnotatedArchive:
         if not self._storage.exists(_INDEX):
             parts = parts_of(self._sources, n_files=self._settings.part_files, n_bytes=self._settings.part_bytes)
             write_index(self._storage, _INDEX, parts, progress=self._report)

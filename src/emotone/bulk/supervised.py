@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from typing import Any, BinaryIO, Protocol
 
 from emotone.bulk.units import Failure
@@ -30,6 +31,8 @@ _SIZE = struct.Struct("<Q")
 _RESULT, _PROGRESS, _ERROR = 0, 1, 2
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
 _START += "from emotone.bulk.supervised import serve; serve()"
+#: Imported by a child before it knows what to do.
+_NEEDED = "emotone.bulk.work"
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 #: A function that yields the result of each unit, in order, and calls its second argument as work goes on.
@@ -52,11 +55,14 @@ class Supervised:
         Makes the function that works on units, in the child.
     limit_s
         Seconds without progress after which the child is killed.
+    child
+        Of `new_child`, to be used first.
     """
 
-    def __init__(self, opener: Opener, *, limit_s: float) -> None:
+    def __init__(self, opener: Opener, *, limit_s: float, child: "subprocess.Popen[bytes] | None" = None) -> None:
         self._opener, self._limit_s = opener, limit_s
         self._child: subprocess.Popen[bytes] | None = None
+        self._waiting = child
         self._is_late = False
         self._is_closed = False
 
@@ -87,6 +93,9 @@ class Supervised:
         """End the child, also from another thread."""
         self._is_closed = True
         self._end()
+        if self._waiting is not None:
+            end_child(self._waiting)
+            self._waiting = None
 
     def _try(self, units: Sequence[Any]) -> Iterator[Any]:
         child = self._started()
@@ -107,15 +116,8 @@ class Supervised:
             return self._child
         self._end()
         self._is_late = False
-        command = [sys.executable, "-I", "-c", _START, json.dumps([str(folder) for folder in sys.path])]
-        # its own session: Ctrl-C is for the parent, which then ends the child
-        self._child = child = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-            env=os.environ | _ONE_THREAD,
-        )
+        self._child = child = self._waiting or new_child()
+        self._waiting = None
         if self._is_closed:
             self._end()
             raise EOFError
@@ -155,12 +157,7 @@ class Supervised:
     def _end(self) -> None:
         child, self._child = self._child, None
         if child is not None:
-            child.kill()
-            for pipe in (child.stdin, child.stdout):
-                with contextlib.suppress(OSError):  # bytes that were not sent
-                    if pipe is not None:
-                        pipe.close()
-            child.wait()
+            end_child(child)
 
     @contextlib.contextmanager
     def _watched(self, limit_s: float | None = None) -> Iterator["_Watch"]:
@@ -177,6 +174,29 @@ class Supervised:
             yield watch
         finally:
             watch.stop()
+
+
+def new_child() -> "subprocess.Popen[bytes]":
+    """Start a child, which imports what it needs and then waits for what to do."""
+    command = [sys.executable, "-I", "-c", _START, json.dumps([str(folder) for folder in sys.path])]
+    # its own session: Ctrl-C is for the parent, which then ends the child
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        env=os.environ | _ONE_THREAD,
+    )
+
+
+def end_child(child: "subprocess.Popen[bytes]") -> None:
+    """Kill a child and wait for its end."""
+    child.kill()
+    for pipe in (child.stdin, child.stdout):
+        with contextlib.suppress(OSError):  # bytes that were not sent
+            if pipe is not None:
+                pipe.close()
+    child.wait()
 
 
 class _Watch:
@@ -230,6 +250,7 @@ def serve() -> None:
     for descriptor in (0, 1):
         os.dup2(null, descriptor)
     try:
+        import_module(_NEEDED)
         parent, opener = _read(requests)
         _end_with(parent)
         try:

@@ -50,6 +50,12 @@ class Engine(Protocol):
     name: str
     workers: int
 
+    def prepare(self) -> None:
+        """Start what can be started before the work is known; `close` ends what was not used."""
+
+    def close(self) -> None:
+        """End what `prepare` started."""
+
     def run(self, job: Job, numbers: Iterable[int], *, tick: Tick) -> Iterator[Report]:
         """Work on parts, and yield a report of each when it is written, in any order.
 

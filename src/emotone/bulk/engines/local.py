@@ -1,11 +1,12 @@
 """The engine of one machine: processes of one thread each."""
 
 import queue
+import subprocess
 import threading
 from collections.abc import Iterable, Iterator
 
 from emotone.bulk.engines.base import Job, Tick, run_part
-from emotone.bulk.supervised import Supervised
+from emotone.bulk.supervised import Supervised, end_child, new_child
 from emotone.bulk.units import Report
 from emotone.parallel import n_cores
 from emotone.validation import check_range
@@ -32,10 +33,20 @@ class LocalEngine:
     def __init__(self, workers: int | None = None) -> None:
         self.workers = n_cores() if workers is None else workers
         check_range("workers", self.workers, 1, 4096)
+        self._waiting: list[subprocess.Popen[bytes]] = []
+
+    def prepare(self) -> None:
+        """Start the processes, which import what they need while the recordings are listed."""
+        self._waiting += [new_child() for _ in range(self.workers - len(self._waiting))]
+
+    def close(self) -> None:
+        """End the processes that wait."""
+        while self._waiting:
+            end_child(self._waiting.pop())
 
     def run(self, job: Job, numbers: Iterable[int], *, tick: Tick) -> Iterator[Report]:
         """Work on parts; see `emotone.bulk.engines.base.Engine`."""
-        crew = _Crew(job, numbers, tick)
+        crew = _Crew(job, numbers, tick, self._waiting)
         threads = [
             threading.Thread(target=crew.work, name=f"emotone-worker-{number}", daemon=True)
             for number in range(self.workers)
@@ -64,8 +75,8 @@ class LocalEngine:
 class _Crew:
     """Threads that share the parts of a job; each has a child process."""
 
-    def __init__(self, job: Job, numbers: Iterable[int], tick: Tick) -> None:
-        self._job, self._numbers, self._tick = job, iter(numbers), tick
+    def __init__(self, job: Job, numbers: Iterable[int], tick: Tick, waiting: "list[subprocess.Popen[bytes]]") -> None:
+        self._job, self._numbers, self._tick, self._waiting = job, iter(numbers), tick, waiting
         self._lock = threading.Lock()
         self._is_stopped = False
         self._children: list[Supervised] = []
@@ -73,8 +84,9 @@ class _Crew:
         self.reports: queue.Queue[Report | BaseException | None] = queue.Queue(maxsize=64)
 
     def work(self) -> None:
-        supervised = Supervised(self._job.opener, limit_s=self._job.limit_s)
         with self._lock:
+            child = self._waiting.pop() if self._waiting else None
+            supervised = Supervised(self._job.opener, limit_s=self._job.limit_s, child=child)
             self._children.append(supervised)
         try:
             while (number := self._next()) is not None:

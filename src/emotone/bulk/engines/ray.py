@@ -64,6 +64,12 @@ class RayEngine:
         if workers is not None:
             check_range("workers", workers, 1, 100_000)
 
+    def prepare(self) -> None:
+        """Do nothing: Ray starts processes on its nodes."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
     def run(self, job: Job, numbers: Iterable[int], *, tick: Tick) -> Iterator[Report]:
         """Work on parts; see `emotone.bulk.engines.base.Engine`.
 
