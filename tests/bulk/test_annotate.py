@@ -1,7 +1,6 @@
 """Archives on this machine: rows, failures, going on, and what decides the rows."""
 
 import json
-import math
 from dataclasses import replace
 
 import pytest
@@ -131,6 +130,57 @@ def test_other_settings_are_refused(done, settings, archive):
         annotate(archive / "anna", done[0], settings=settings)
 
 
+def test_typing_error_in_the_inputs_costs_nothing(settings, archive, tmp_path):
+    """Before the recordings are listed, the folder belongs to no run yet."""
+    with pytest.raises(ConfigError):
+        annotate(str(tmp_path / "gone.csv"), tmp_path / "out", settings=settings)
+    (tmp_path / "empty.csv").write_text("file\n")
+    with pytest.raises(ConfigError, match="there are no recordings"):
+        annotate(str(tmp_path / "empty.csv"), tmp_path / "out", settings=settings)
+    assert annotate(archive, tmp_path / "out", settings=settings).n_rows == 12
+
+
+def test_run_goes_on_from_another_folder(settings, archive, tmp_path, monkeypatch):
+    """Names that were relative when the recordings were listed stay what they were."""
+    monkeypatch.chdir(archive)
+    with pytest.raises(KeyboardInterrupt):
+        annotate(["anna", "ben"], tmp_path / "out", settings=settings, engine=_Stops(1))
+    monkeypatch.chdir(tmp_path)
+    assert annotate(["anna", "ben"], tmp_path / "out", settings=settings).n_failures == 0
+    check_each_once(tmp_path / "out", 12)
+    assert rows(tmp_path / "out")[0]["file"] == "anna/0.wav"
+
+
+def test_failures_of_relative_names_can_be_tried_again(settings, archive, tmp_path, monkeypatch):
+    monkeypatch.chdir(archive)
+    annotate("text.wav", tmp_path / "out", settings=settings)
+    monkeypatch.chdir(tmp_path)
+    annotate(str(tmp_path / "out" / "failures.parquet"), tmp_path / "again", settings=settings)
+    (failure,) = failures(tmp_path / "again")
+    assert failure["code"] == "not_audio" and failure["file"] == str(archive / "text.wav")
+
+
+def test_input_whose_name_is_no_text_goes_on(settings, archive, tmp_path):
+    folder = tmp_path / "caf\udce9"
+    folder.mkdir()
+    for number in range(8):
+        (folder / f"{number}.wav").write_bytes((archive / "anna" / "0.wav").read_bytes())
+    with pytest.raises(KeyboardInterrupt):
+        annotate(folder, tmp_path / "out", settings=settings, engine=_Stops(1))
+    assert annotate(folder, tmp_path / "out", settings=settings).n_rows == 8
+
+
+def test_source_profile_that_was_changed_is_refused(adaptive_bundle, archive, tmp_path):
+    recognizer = emotone.Recognizer(adaptive_bundle)
+    settings = AnnotateSettings(model=adaptive_bundle, source_profile=str(tmp_path / "source.json"), part_files=4)
+    recognizer.adapt_source(sorted(archive.glob("ben/*.wav"))).save(tmp_path / "source.json")
+    with pytest.raises(KeyboardInterrupt):
+        annotate([str(archive / "anna"), str(archive / "ben")], tmp_path / "out", settings=settings, engine=_Stops(1))
+    recognizer.adapt_source(sorted(archive.glob("anna/*.wav"))).save(tmp_path / "source.json")
+    with pytest.raises(ConfigError, match="the source profile is another one"):
+        annotate([str(archive / "anna"), str(archive / "ben")], tmp_path / "out", settings=settings)
+
+
 def test_folder_of_other_things_is_refused(settings, archive, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ConfigError, match=r"contains 'thesis.txt'"):
@@ -231,7 +281,7 @@ def test_rows_of_timelines_are_their_segments(archive, bundle, tmp_path):
     ] or not segments
     silent = [row for row in made if row["row"] == 1]
     assert [(row["label"], row["confidence"]) for row in silent] == [("no speech", None)]
-    assert math.isnan(silent[0]["score_sad"]) or silent[0]["score_sad"] is None
+    assert silent[0]["score_sad"] is None  # not NaN, which a mean would take
     assert not failures(tmp_path / "out")
 
 

@@ -181,7 +181,7 @@ def bad_decoder():
     return textwrap.dedent(code)
 
 
-def test_recordings_that_crash_or_hang_the_decoder(clips, bundle, tmp_path, bad_decoder, monkeypatch):
+def test_recordings_that_crash_or_hang_the_decoder(clips, adaptive_bundle, tmp_path, bad_decoder, monkeypatch):
     folder = links(tmp_path / "clips", clips, 40)
     for name in ("00010", "00011", "00025"):
         (folder / f"{name}.wav").rename(folder / f"{name}-crash.wav")
@@ -196,9 +196,12 @@ def test_recordings_that_crash_or_hang_the_decoder(clips, bundle, tmp_path, bad_
         + bad_decoder
         + "\nfrom emotone.bulk.supervised import serve; serve()",
     )
-    settings = AnnotateSettings(model=bundle, time_limit_s=2, part_files=8, adapt="none")
+    settings = AnnotateSettings(model=adaptive_bundle, time_limit_s=2, part_files=8)
     annotate(folder, tmp_path / "out", settings=settings, engine=LocalEngine(2))
     check_each_once(tmp_path / "out", 40)
+    (adapted,) = {row["adapted_source"] for row in rows(tmp_path / "out")}
+    assert adapted >= 8  # the source is estimated from the others: its reader can crash as well
+    assert all("wav" in failure["message"] for failure in failures(tmp_path / "out"))
     codes = {(failure["row"], failure["code"]) for failure in failures(tmp_path / "out")}
     assert codes == {(10, "crashed"), (11, "crashed"), (25, "crashed"), (30, "timeout")}
 

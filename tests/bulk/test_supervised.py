@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from emotone.bulk.supervised import Supervised
+from emotone.bulk.supervised import Supervised, new_child
 from emotone.bulk.units import Failure
 from emotone.errors import EmotoneError
 from support.bulk_workers import Moody
@@ -119,3 +119,47 @@ def _is_zombie(pid):
         return "State:\tZ" in Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return True
+
+
+def test_system_that_can_start_no_process_ends_the_work(moody, monkeypatch):
+    """It is not the fault of any unit."""
+
+    def no_fork(*arguments, **options):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(subprocess, "Popen", no_fork)
+    with pytest.raises(EmotoneError, match="can't start .*Resource temporarily unavailable"):
+        list(moody.results([1, 2]))
+
+
+def test_child_that_was_killed_while_it_waited_is_replaced(tmp_path):
+    waiting = new_child()
+    waiting.kill()
+    waiting.wait()
+    supervised = Supervised(Moody(str(tmp_path)), limit_s=60, child=waiting)
+    assert list(supervised.results([1])) == [2]
+    supervised.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "setsid"), reason="needs signals that stop a process")
+def test_driver_that_is_suspended_blames_no_unit(tmp_path):
+    """As after Ctrl-Z, or on a machine that sleeps; the limit is 2 s, and it sleeps for 4."""
+    script = f"""
+        import sys
+        sys.path[:0] = {sys.path!r}
+        from emotone.bulk.supervised import Supervised
+        from support.bulk_workers import Moody
+        supervised = Supervised(Moody({str(tmp_path)!r}), limit_s=2)
+        for result in supervised.results(["pid", "slow", 1]):
+            print(result, flush=True)
+        supervised.close()
+    """
+    parent = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)], stdout=subprocess.PIPE, text=True)
+    child = int(parent.stdout.readline())
+    time.sleep(0.5)
+    for pid in (parent.pid, child):
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(4)
+    for pid in (parent.pid, child):
+        os.kill(pid, signal.SIGCONT)
+    assert parent.communicate(timeout=60)[0] == "slow\n2\n"

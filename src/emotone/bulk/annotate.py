@@ -1,5 +1,6 @@
 """Annotate an archive: list its recordings, adapt, predict them part by part, and be able to go on at any time."""
 
+import hashlib
 import json
 import os
 import platform
@@ -13,16 +14,15 @@ from emotone import files
 from emotone._version import __version__
 from emotone.bulk.engines import Engine, LocalEngine
 from emotone.bulk.index import Index, parts_of, write_index
-from emotone.bulk.jobs import AnnotateJob, VoicesJob, speakers_in_parts, spoken_of
+from emotone.bulk.jobs import AnnotateJob, Listener, VoicesJob, source_of, speakers_in_parts
 from emotone.bulk.parts import RUN, done_parts, first_failure, merge_failures, segments_schema, written
 from emotone.bulk.settings import AnnotateSettings
 from emotone.bulk.sources import Sources
 from emotone.bulk.storage import Local, Storage, storage_of
 from emotone.bulk.units import WORK, Places
 from emotone.bulk.work import Annotator
-from emotone.errors import ConfigError
+from emotone.errors import ConfigError, EmotoneError
 from emotone.progress import Progress
-from emotone.recognition.groups import source_of_some
 from emotone.recognition.profile import SourceProfile
 from emotone.recognition.recognizer import Recognizer
 
@@ -30,6 +30,8 @@ FORMAT_VERSION = 1
 _INDEX, _SPEAKERS, _SOURCE = f"{WORK}/recordings.arrow", f"{WORK}/speakers.arrow", f"{WORK}/source.json"
 #: The state of a run is written at least as often, in seconds of work.
 _SAVED_EVERY_S = 10.0
+#: Most items of a list in a message.
+_MOST_NAMED = 5
 _NO_SETTINGS = AnnotateSettings()
 
 
@@ -112,6 +114,13 @@ def annotate(
     return _Run(named, storage_of(str(out)), settings, engine or LocalEngine(), progress).annotate()
 
 
+def _some(value: Any) -> str:
+    """Write a value for a message; of a long list, the beginning."""
+    if isinstance(value, list | tuple) and len(value) > _MOST_NAMED:
+        return f"{', '.join(map(repr, value[:_MOST_NAMED]))} and {len(value) - _MOST_NAMED:,} more"
+    return repr(list(value) if isinstance(value, tuple) else value)
+
+
 class _Run:
     """One call of `annotate`."""
 
@@ -135,22 +144,30 @@ class _Run:
             self._recognizer.check_profile(self._known_source)
 
     def annotate(self) -> AnnotatedArchive:
-        state = self._claimed()
-        if state["finished"]:
-            return self._summary(state, was_done=True)
-        self._engine.prepare()
-        try:
-            return self._worked(state)
-        finally:
-            self._engine.close()
+        with self._storage.lock():
+            state = self._claimed()
+            if state["finished"]:
+                self._storage.remove(WORK)  # a run can be killed before it does so
+                return self._summary(state, was_done=True)
+            self._storage.sweep()
+            self._engine.prepare()
+            try:
+                return self._worked(state)
+            finally:
+                self._engine.close()
 
     def _worked(self, state: dict[str, Any]) -> AnnotatedArchive:
         if not self._storage.exists(_INDEX):
             parts = parts_of(self._sources, n_files=self._settings.part_files, n_bytes=self._settings.part_bytes)
             write_index(self._storage, _INDEX, parts, progress=self._report)
-            state["passed_over"] = dict(self._sources.passed_over)
+            state |= {"passed_over": dict(self._sources.passed_over), "folder": self._folder}
             self._write(state)
+        self._folder = state["folder"]  # that of the names in the list
         index = Index(self._storage, _INDEX)
+        if not index.n_rows:
+            index.close()
+            self._storage.remove(_INDEX)
+            raise ConfigError(f"there are no recordings in {_some(self._sources.inputs)}")
         source = self._source(index)
         places = self._profiles(index, source)
         annotator = Annotator(self._settings, source, self._storage if places else None, places, self._folder)
@@ -158,7 +175,13 @@ class _Run:
         schema = segments_schema(self._recognizer.emotions, embedding=embedding)
         self._predict(AnnotateJob(index, annotator, self._storage, schema), state)
         index.close()
-        state |= {"n_failures": merge_failures(self._storage), "finished": True}
+        n_failures = merge_failures(self._storage)
+        if not self._settings.timeline and state["n_rows"] + n_failures != state["n_files"]:
+            raise EmotoneError(
+                f"{self._storage.address} has {state['n_rows']} rows and {n_failures} failures of {state['n_files']} "
+                "recordings: something else has changed it; choose another folder with --out"
+            )
+        state |= {"n_failures": n_failures, "finished": True}
         self._write(state)
         self._storage.remove(WORK)
         return self._summary(state)
@@ -183,9 +206,11 @@ class _Run:
             )
         settings = self._settings.to_dict() | {"inputs": list(self._sources.inputs)}
         if self._storage.exists(RUN):
-            return self._continued(settings)
+            continued = self._continued(settings)
+            if continued is not None:
+                return continued
         card = self._recognizer.card
-        state = {
+        state: dict[str, Any] = {
             "format_version": FORMAT_VERSION,
             "settings": settings,
             "model": {"name": card["model"], "sha256": card["sha256"]},
@@ -196,24 +221,33 @@ class _Run:
             "sound_s": 0.0,
             "seconds": 0.0,
             "passed_over": {},
+            "source": self._source_digest,
+            "folder": self._folder,
         }
         self._write(state)
         return state
 
-    def _continued(self, settings: dict[str, Any]) -> dict[str, Any]:
+    def _continued(self, settings: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the state of the run in the output folder; None if it has not begun."""
         where = f"{self._storage.address}/{RUN}"
         try:
             state: dict[str, Any] = json.loads(self._storage.read(RUN))
-            before, model = state["settings"], state["model"]["sha256"]
-        except (ValueError, KeyError, TypeError) as error:
+            before, model = dict(state["settings"]), state["model"]["sha256"]
+            version, source = state["versions"]["emotone"], state["source"]
+            has_begun = state["finished"] or self._storage.exists(_INDEX)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f"{where} is damaged ({error}); choose another folder with --out") from error
         different = [
-            f"{name} is {value!r}, there {before.get(name)!r}"
+            f"{name} is {_some(value)}, there {_some(before.get(name))}"
             for name, value in settings.items()
             if before.get(name) != value
         ]
-        if model != self._recognizer.card["sha256"]:
-            different.append("the model is another one")
+        here = (self._recognizer.card["sha256"], __version__, self._source_digest)
+        kinds = ("model", "version of Emotone", "source profile")
+        for kind, value, there in zip(kinds, here, (model, version, source), strict=True):
+            different += [f"the {kind} is another one"] if value != there else []
+        if different and not has_begun:
+            return None
         if different:
             raise ConfigError(
                 f"{where} is of another run ({'; '.join(different)}); use the same options to go on, or choose another "
@@ -222,7 +256,14 @@ class _Run:
         return state
 
     def _write(self, state: dict[str, Any]) -> None:
-        self._storage.write(RUN, (json.dumps(state, indent=2, ensure_ascii=False) + "\n").encode("utf-8", "replace"))
+        self._storage.write(RUN, (json.dumps(state, indent=2) + "\n").encode("ascii"))
+
+    @property
+    def _source_digest(self) -> str | None:
+        """The digest of the profile that was named, whose file can change."""
+        if self._known_source is None:
+            return None
+        return hashlib.sha256(json.dumps(self._known_source.to_dict()).encode()).hexdigest()
 
     def _source(self, index: Index) -> SourceProfile | None:
         """Return the profile of the archive, which is estimated once."""
@@ -234,8 +275,7 @@ class _Run:
         if self._storage.exists(_SOURCE):
             content = json.loads(self._storage.read(_SOURCE))
             return SourceProfile.from_dict(content, where=_SOURCE) if content else None
-        read = spoken_of(self._recognizer, index, settings)
-        source = source_of_some(self._recognizer, index.n_rows, read, progress=self._report)
+        source = source_of(self._recognizer, index, Listener(settings, self._folder), self._report)
         self._storage.write(_SOURCE, json.dumps(source and source.to_dict(), allow_nan=False).encode())
         return source
 
@@ -268,8 +308,6 @@ class _Run:
         done = done_parts(self._storage)
         starts = job.index.starts
         total, before = job.index.n_rows, sum(starts[number + 1] - starts[number] for number in done)
-        if not total:
-            raise ConfigError(f"there are no recordings in {', '.join(self._sources.inputs)}")
         missing = [number for number in range(job.index.n_parts) if number not in done]
         begun_at, seconds_before, saved_at = time.monotonic(), state["seconds"], 0.0
         n_done = before

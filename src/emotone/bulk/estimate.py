@@ -11,6 +11,7 @@ from emotone.bulk.index import Index, parts_of, write_index
 from emotone.bulk.settings import AnnotateSettings
 from emotone.bulk.sources import Sources
 from emotone.bulk.storage import Local
+from emotone.bulk.supervised import Supervised
 from emotone.bulk.units import Failure
 from emotone.bulk.work import Annotator
 from emotone.progress import Progress
@@ -56,7 +57,7 @@ class Estimate:
 
 
 def estimate(inputs: Sequence[str], *, settings: AnnotateSettings, progress: Progress | None = None) -> Estimate:
-    """List an archive, and time 20 of its recordings, at equal distances, in this process.
+    """List an archive, and time 20 of its recordings, at equal distances, in one process.
 
     Parameters
     ----------
@@ -76,21 +77,22 @@ def estimate(inputs: Sequence[str], *, settings: AnnotateSettings, progress: Pro
         sampled = [index.row(number) for number in evenly(range(index.n_rows), SAMPLED)]
         n_files = index.n_rows
         index.close()
-    work = Annotator(settings).open()
+    supervised = Supervised(Annotator(settings), limit_s=settings.time_limit_s)  # any recording can crash its process
     times, sounds, rows, failures = [], [], [], []
     for number, row in enumerate(sampled):
         if progress is not None:
             progress(number, len(sampled), f"timing {Path(row.item.file).name}")
         if not number:
-            next(work([row], lambda: None))  # the first call has extra costs
+            list(supervised.results([row]))  # the first call has extra costs
         begun_at = time.perf_counter()
-        result = next(work([row], lambda: None))
+        (result,) = supervised.results([row])
         times.append(time.perf_counter() - begun_at)
         if isinstance(result, Failure):
             failures.append(result.message)
         else:
             sounds.append(result.sound_s)
             rows.append(len(result.rows))
+    supervised.close()
     share = n_files / max(len(sampled), 1)
     return Estimate(
         n_files=n_files,

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,11 +16,13 @@ from emotone.audio import SAMPLE_RATE, AudioSource
 from emotone.bulk.index import Index
 from emotone.bulk.parts import write_part
 from emotone.bulk.settings import AnnotateSettings
-from emotone.bulk.storage import Storage
-from emotone.bulk.units import Failure, Places, Report, Row
+from emotone.bulk.storage import Storage, is_address
+from emotone.bulk.supervised import Supervised
+from emotone.bulk.units import Failure, Item, Places, Report, Row
 from emotone.bulk.work import Annotator, Answered, attempted, enter, fetched
 from emotone.errors import EmotoneError
-from emotone.recognition.groups import MOST_CLIPS, adapted_profiles, evenly, spoken
+from emotone.progress import Progress
+from emotone.recognition.groups import MOST_CLIPS, adapted_profiles, evenly, source_of_some, spoken
 from emotone.recognition.profile import SourceProfile, SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
 
@@ -69,7 +72,7 @@ class AnnotateJob:
         sound_s = 0.0
         for unit, result in zip(units, results, strict=True):
             if isinstance(result, Failure):
-                failures.append(_failed(unit, result))
+                failures.append(_failed(unit, result, self.annotator.folder))
             else:
                 rows += result.rows
                 sound_s += result.sound_s
@@ -77,13 +80,17 @@ class AnnotateJob:
         return Report(number, len(units), len(rows), len(failures), sound_s)
 
 
-def _failed(unit: Row, failure: Failure) -> tuple[Any, ...]:
+def _failed(unit: Row, failure: Failure, folder: str) -> tuple[Any, ...]:
+    """Return the cells of a failure, whose file is absolute, so that the table is a manifest wherever it is."""
     item = unit.item
-    file, message = (
-        text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        for text in (item.file, failure.message)
+    message = failure.message if item.file in failure.message else f"{item.file}: {failure.message}"
+    file = item.file if is_address(item.file) else os.path.join(folder, item.file)
+    texts = (
+        None if text is None else text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        for text in (file, item.speaker, message)
     )
-    return unit.number, file, item.start_s, item.end_s, failure.code, message
+    file_text, speaker, message_text = texts
+    return unit.number, file_text, item.start_s, item.end_s, speaker, failure.code, message_text
 
 
 @dataclass(frozen=True)
@@ -198,6 +205,12 @@ class _Clips(Sequence[AudioSource]):
         return samples, SAMPLE_RATE
 
 
+def _speakers(index: Index, part: int) -> list[str | None]:
+    """Return the speaker of each recording of a part that may be readable."""
+    table = index.columns(part, "speaker", "error").to_pydict()
+    return [None if error else name for name, error in zip(table["speaker"], table["error"], strict=True)]
+
+
 def speakers_in_parts(index: Index) -> tuple[int, Iterator[list[Row]]]:
     """Group the recordings of an archive by speaker: at most 200 of each, at equal distances.
 
@@ -211,7 +224,7 @@ def speakers_in_parts(index: Index) -> tuple[int, Iterator[list[Row]]]:
     codes: dict[str, int] = {}
     columns = []
     for part in range(index.n_parts):
-        names = index.columns(part, "speaker").column(0).to_pylist()
+        names = _speakers(index, part)
         columns.append(np.array([-1 if name is None else codes.setdefault(name, len(codes)) for name in names]))
     if not codes:
         return 0, iter(())
@@ -231,16 +244,43 @@ def speakers_in_parts(index: Index) -> tuple[int, Iterator[list[Row]]]:
     return places.n_files, ([row for code in speakers for row in rows_of(code)] for speakers in by_file)
 
 
-def spoken_of(recognizer: Recognizer, index: Index, settings: AnnotateSettings) -> Callable[[int], Any]:
-    """Return the function from the number of a recording to the embeddings (n, e) of its speech."""
+@dataclass(frozen=True)
+class Listener:
+    """Opens the function from a recording to the embeddings (n, e) of its speech, in a worker."""
+
+    settings: AnnotateSettings
+    folder: str = ""
+
+    def open(self) -> Callable[[Sequence[Row], Callable[[], None]], Iterator[Any]]:
+        """Open the model; see `emotone.bulk.supervised.Opener`."""
+        enter(self.folder)
+        settings, recognizer = self.settings, Recognizer(self.settings.model)
+
+        def embeddings(item: Item) -> Any:
+            if item.error:
+                raise EmotoneError(item.error)
+            with audio.open_recording(
+                fetched(item), start_s=item.start_s, end_s=item.end_s, channel=settings.channel, track=settings.track
+            ) as recording:
+                return spoken(recognizer, recording)
+
+        def work(rows: Sequence[Row], sign: Callable[[], None]) -> Iterator[Any]:
+            return (attempted(partial(embeddings, row.item), row.item.file) for row in rows)
+
+        return work
+
+
+def source_of(recognizer: Recognizer, index: Index, listener: Listener, progress: Progress) -> SourceProfile | None:
+    """Estimate the source of an archive from some recordings, which a child reads: any of them can crash it."""
+    supervised = Supervised(listener, limit_s=listener.settings.time_limit_s)
 
     def read(number: int) -> Any:
-        item = index.row(number).item
-        if item.error:
-            raise EmotoneError(item.error)
-        with audio.open_recording(
-            fetched(item), start_s=item.start_s, end_s=item.end_s, channel=settings.channel, track=settings.track
-        ) as recording:
-            return spoken(recognizer, recording)
+        (result,) = supervised.results([index.row(number)])
+        if isinstance(result, Failure):
+            raise EmotoneError(result.message)
+        return result
 
-    return read
+    try:
+        return source_of_some(recognizer, index.n_rows, read, progress=progress)
+    finally:
+        supervised.close()

@@ -25,8 +25,10 @@ from emotone.errors import EmotoneError
 _TRIES = 2
 #: Seconds for a child to start.
 _START_LIMIT_S = 300.0
-#: Least seconds between two signs of progress.
+#: Most seconds that pass between two signs of progress.
 _SIGN_EVERY_S = 1.0
+#: A wait that takes so many seconds more than it should says that the process was suspended.
+_SUSPENDED_S = 1.0
 _SIZE = struct.Struct("<Q")
 _RESULT, _PROGRESS, _ERROR = 0, 1, 2
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -116,23 +118,30 @@ class Supervised:
             return self._child
         self._end()
         self._is_late = False
-        self._child = child = self._waiting or new_child()
-        self._waiting = None
+        for is_last in (False, True):
+            try:
+                return self._opened()
+            except (EOFError, OSError) as error:
+                self._end()
+                if self._is_closed:
+                    raise
+                if is_last:
+                    raise EmotoneError(
+                        f"a worker process can't start ({error or 'it ended'}); free memory, or use fewer workers; the "
+                        "same command goes on"
+                    ) from error
+        raise AssertionError("the last try returns or raises")
+
+    def _opened(self) -> subprocess.Popen[bytes]:
+        """Return a child that has opened what it works with."""
+        waiting, self._waiting = self._waiting, None
+        self._child = child = waiting if waiting is not None and waiting.poll() is None else new_child()
         if self._is_closed:
-            self._end()
             raise EOFError
         assert child.stdin is not None and child.stdout is not None
-        try:
-            with self._watched(_START_LIMIT_S):
-                _write(child.stdin, (os.getpid(), self._opener))
-                kind, content = _read(child.stdout)
-        except (EOFError, OSError) as error:
-            self._end()
-            if self._is_closed:
-                raise
-            raise EmotoneError(
-                "a worker process ended while it started; see what is printed above, free memory, or use fewer workers"
-            ) from error
+        with self._watched(_START_LIMIT_S):
+            _write(child.stdin, (os.getpid(), self._opener, min(_SIGN_EVERY_S, self._limit_s / 4)))
+            kind, content = _read(child.stdout)
         if kind == _ERROR:
             self._end()
             raise EmotoneError(content)
@@ -151,6 +160,7 @@ class Supervised:
             code = 0
         self._end()
         end = f"signal {-code}" if code < 0 else f"exit code {code}"
+        end += ", perhaps for lack of memory" if code == -9 else ""
         message = f"the process that worked on it crashed, twice ({end}); convert it to WAV, or leave it out"
         return Failure("crashed", message)
 
@@ -218,8 +228,13 @@ class _Watch:
         self._stopped.set()
 
     def _run(self) -> None:
-        while not self._stopped.wait(min(1.0, self._limit_s / 4)):
-            passed_at = self._passed_at
+        look_s = min(1.0, self._limit_s / 4)
+        looked_at = time.monotonic()
+        while not self._stopped.wait(look_s):
+            passed_at, before, looked_at = self._passed_at, looked_at, time.monotonic()
+            if looked_at - before > look_s + _SUSPENDED_S and passed_at is not None:
+                self._passed_at = looked_at  # this process was stopped, and perhaps the child too
+                continue
             if passed_at is not None and time.monotonic() - passed_at > self._limit_s:
                 self._expire()
                 return
@@ -251,7 +266,7 @@ def serve() -> None:
         os.dup2(null, descriptor)
     try:
         import_module(_NEEDED)
-        parent, opener = _read(requests)
+        parent, opener, sign_every_s = _read(requests)
         _end_with(parent)
         try:
             work = opener.open()
@@ -260,17 +275,17 @@ def serve() -> None:
             return
         _write(replies, (_RESULT, None))
         while True:
-            _serve_units(_read(requests), work, replies)
+            _serve_units(_read(requests), work, replies, sign_every_s)
     except (EOFError, OSError):  # the parent has ended
         return
 
 
-def _serve_units(units: Sequence[Any], work: Work, replies: BinaryIO) -> None:
+def _serve_units(units: Sequence[Any], work: Work, replies: BinaryIO, sign_every_s: float) -> None:
     signed_at = time.monotonic()
 
     def sign() -> None:
         nonlocal signed_at
-        if time.monotonic() - signed_at >= _SIGN_EVERY_S:
+        if time.monotonic() - signed_at >= sign_every_s:
             signed_at = time.monotonic()
             _write(replies, (_PROGRESS, None))
 

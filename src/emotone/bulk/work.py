@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from emotone.audio import AudioSource
 from emotone.bulk.settings import AnnotateSettings
 from emotone.bulk.storage import Storage, file_system, is_address
@@ -288,7 +286,7 @@ def _segments(
 
 
 def _row(row: Row, prediction: Prediction, recognizer: Recognizer, sha: str) -> tuple[Any, ...]:
-    scores = [np.float32(prediction.scores.get(emotion, np.nan)) for emotion in recognizer.emotions]
+    scores = [prediction.scores.get(emotion) for emotion in recognizer.emotions]
     return (
         row.number,
         row.item.file.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"),

@@ -57,10 +57,10 @@ def _as_options(text: str) -> str:
 
 def _print_estimate(estimate: Estimate, *, workers: int) -> None:
     console = output.console()
+    with_workers = f", {duration_text(estimate.seconds(max(workers, 1)))} with {workers} worker{'s' * (workers > 1)}"
     lines = [
         f"Recordings: {estimate.n_files:,}, about {duration_text(estimate.sound_s)} of sound",
-        f"Work: about {duration_text(estimate.core_s)} of one core, "
-        f"{duration_text(estimate.seconds(workers))} with {workers} {'worker' if workers == 1 else 'workers'}",
+        f"Work: about {duration_text(estimate.core_s)} of one core{with_workers if workers else ''}",
         f"Output: about {size_text(estimate.out_bytes)}",
         f"From {estimate.n_sampled} recordings, {estimate.n_failed} of which can't be predicted"
         + (f"; the first: {estimate.first_failure}" if estimate.first_failure else ""),
