@@ -128,6 +128,67 @@ def test_address_of_a_pattern_a_file_and_a_manifest(remote):
     assert "no file matches" in item.error
 
 
+@pytest.fixture
+def failing(remote, monkeypatch):
+    """Errors of the file system: folder -> errors of its next listings."""
+    errors: dict[str, list[OSError]] = {}
+    before = type(fsspec.filesystem("memory")).ls
+
+    def ls(self, path, detail=True, **options):
+        if errors.get(path):
+            raise errors[path].pop(0)
+        return before(self, path, detail=detail, **options)
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "ls", ls)
+    monkeypatch.setattr("emotone.bulk.sources._PAUSE_S", 0.0)
+    return errors
+
+
+def test_address_of_a_folder_is_listed_again_after_errors_that_pass(remote, failing):
+    failing["/calls/anna"] = [OSError("slow down")] * 3
+    assert names(remote)[-1] == f"{remote}/anna/c.wav"
+
+
+@pytest.mark.parametrize(
+    ("path", "errors"),
+    [("/calls/anna", [OSError("slow down")] * 4), ("/calls/anna", [PermissionError("denied")])],
+)
+def test_address_of_a_folder_that_cannot_be_listed_is_an_error(remote, failing, path, errors):
+    fsspec.filesystem("memory").pipe_file("/calls/zoe/d.wav", b"x")
+    failing[path] = list(errors)
+    items = list(Sources([remote]))
+    assert [item.file for item in items[2:]] == [f"{remote}/anna", f"{remote}/zoe/d.wav"]
+    assert "can't be listed" in items[2].error and not failing[path]
+
+
+def test_address_whose_top_cannot_be_listed_is_an_error(remote, failing):
+    failing["/calls"] = [PermissionError("denied")]
+    (item,) = Sources([remote])
+    assert item.file == remote and "can't be listed (denied)" in item.error
+
+
+def test_address_of_a_folder_without_recordings_is_an_error(remote):
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file("/calls/texts/a.txt", b"x")
+    (item,) = Sources([f"{remote}/texts"])
+    assert "no recording in this folder" in item.error
+
+
+def test_listings_are_not_kept(remote, monkeypatch):
+    left = []
+    monkeypatch.setattr(
+        type(fsspec.filesystem("memory")), "invalidate_cache", lambda self, path=None: left.append(path)
+    )
+    names(remote)
+    assert left == ["/calls", "/calls/anna"]
+
+
+def test_address_with_signs_of_a_pattern_is_a_file_if_it_exists(remote):
+    fsspec.filesystem("memory").pipe_file("/calls/call [1]*.wav", b"x")
+    assert names(f"{remote}/call [1]*.wav") == [f"{remote}/call [1]*.wav"]
+    assert names(f"{remote}/[ab].wav") == [f"{remote}/b.wav"]
+
+
 def test_file_system_that_is_unknown_or_not_installed(monkeypatch):
     with pytest.raises(ConfigError, match="nosuch://bucket"):
         names("nosuch://bucket/calls")

@@ -5,6 +5,7 @@ import contextlib
 import csv
 import glob
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -21,6 +22,8 @@ MANIFESTS = (".csv", ".tsv", ".parquet")
 FILE_COLUMNS = ("file", "path", "filename", "audio", "url")
 _START, _END = "start_s", "end_s"
 _PATTERN = frozenset("*?[")
+#: Tries to list a folder of another file system, and seconds before the second; each further pause is twice as long.
+_TRIES, _PAUSE_S = 4, 0.5
 
 
 class Sources:
@@ -98,10 +101,10 @@ class Sources:
             is_empty = False
             yield Item(entry.path, size=0 if entry.error else _size(entry.path), error=entry.error)
         if is_empty:
-            yield Item(name, error=f"{name}: no recording in this folder; expected files such as .wav, .flac or .mp3")
+            yield Item(name, error=_no_recording(name))
 
     def _remote(self, address: str) -> Iterator[Item]:
-        """List the recordings of an address; a folder one subfolder after the other."""
+        """List the recordings of an address."""
         system, path = file_system(address)
         scheme = address.partition("://")[0]
 
@@ -110,26 +113,48 @@ class Sources:
                 return path
             return f"{scheme}://{path if scheme in ('file', 'local') else path.lstrip('/')}"
 
-        if _PATTERN & set(path):
+        if _PATTERN & set(path) and not system.exists(path):
             matches = system.glob(path, detail=True)
             for file in sorted(matches):
                 if matches[file]["type"] == "file":
                     yield Item(named(file), size=matches[file].get("size") or 0)
             if not matches:
                 yield Item(address, error=f"{address}: no file matches this pattern; correct it")
-        elif os.path.splitext(path)[1].lower() in SUFFIXES or not system.isdir(path):
+        elif os.path.splitext(path)[1].lower() in SUFFIXES or not _tried(lambda: system.isdir(path)):
             yield Item(address)
         else:
-            for _, subfolders, files in system.walk(path, detail=True):
-                for file in sorted(files):
-                    suffix = os.path.splitext(file)[1].lower()
-                    if suffix in SUFFIXES:
-                        yield Item(named(files[file]["name"]), size=files[file].get("size") or 0)
-                    else:
-                        self.passed_over[suffix or "without suffix"] += 1
-                ordered = {name: subfolders[name] for name in sorted(subfolders)}
-                subfolders.clear()
-                subfolders.update(ordered)
+            is_empty = True
+            for item in self._remote_folder(system, path, named):
+                is_empty = False
+                yield item
+            if is_empty:
+                yield Item(address, error=_no_recording(address))
+
+    def _remote_folder(self, system: Any, path: str, named: Callable[[str], str]) -> Iterator[Item]:
+        """List the files of a folder by name, and then its subfolders; the memory used is that of one folder."""
+        try:
+            listing = _tried(lambda: system.ls(path, detail=True))
+        except OSError as error:
+            name = named(path)
+            yield Item(
+                name, error=f"{name}: this folder can't be listed ({error}); check the permissions, or try again"
+            )
+            return
+        finally:
+            system.invalidate_cache(path)  # some file systems keep every listing in memory
+        listing = sorted((entry for entry in listing if entry["name"].rstrip("/") != path.rstrip("/")), key=_name)
+        subfolders = [_name(entry) for entry in listing if entry["type"] == "directory"]
+        for entry in listing:
+            if entry["type"] == "directory":
+                continue
+            suffix = os.path.splitext(_name(entry))[1].lower()
+            if suffix in SUFFIXES:
+                yield Item(named(_name(entry)), size=entry.get("size") or 0)
+            else:
+                self.passed_over[suffix or "without suffix"] += 1
+        del listing
+        for subfolder in subfolders:
+            yield from self._remote_folder(system, subfolder, named)
 
     def _manifest(self, name: str) -> Iterator[Item]:
         folder = name.rsplit("/", 1)[0] if is_address(name) else os.path.dirname(os.path.abspath(name))
@@ -149,6 +174,28 @@ class Sources:
 
 def _is_manifest(name: str) -> bool:
     return name.lower().endswith(MANIFESTS) and not os.path.isdir(name)
+
+
+def _no_recording(folder: str) -> str:
+    return f"{folder}: no recording in this folder; expected files such as .wav, .flac or .mp3"
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return str(entry["name"])
+
+
+def _tried(ask: Callable[[], Any]) -> Any:
+    """Return what a file system answers; ask again after errors that may pass, and raise the last."""
+    pause_s = _PAUSE_S
+    for _ in range(_TRIES - 1):
+        try:
+            return ask()
+        except (FileNotFoundError, PermissionError):
+            raise
+        except OSError:
+            time.sleep(pause_s)
+            pause_s *= 2
+    return ask()
 
 
 def _size(path: str) -> int:
