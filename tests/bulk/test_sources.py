@@ -94,6 +94,67 @@ def test_column_that_is_missing(tmp_path):
         names(tmp_path / "list.csv", speaker_from="speaker")
 
 
+@pytest.mark.parametrize("column", ["speaker id", "speaker-id", "who (id)"])
+def test_column_whose_name_is_no_identifier(tmp_path, column):
+    (tmp_path / "list.csv").write_text(f"file,{column}\na.wav,anna\n")
+    (item,) = Sources([str(tmp_path / "list.csv")], speaker_from=column)
+    assert item.speaker == "anna"
+    pq.write_table(pa.table({"file": ["a.wav"], column: ["anna"]}), tmp_path / "list.parquet")
+    (item,) = Sources([str(tmp_path / "list.parquet")], speaker_from=column)
+    assert item.speaker == "anna"
+
+
+def test_name_that_is_neither_a_column_nor_an_expression(tmp_path):
+    (tmp_path / "list.csv").write_text("file,who\n/calls/anna/a.wav,eve\n")
+    with pytest.raises(ConfigError, match="has no group.*also the name of a column"):
+        Sources([str(tmp_path / "list.csv")], speaker_from="speaker id")
+    (item,) = Sources([str(tmp_path / "list.csv")], speaker_from="calls/([a-z]+)/")
+    assert item.speaker == "anna"
+
+
+def test_cells_of_other_types(tmp_path):
+    table = pa.table(
+        {
+            "file": pa.array([b"a.wav", "ü.wav".encode(), b"", None], pa.binary()),
+            "number": [1.0, float("nan"), None, 2.5],
+            "name": pa.array([b"anna", None, b"", b"eve"], pa.binary()),
+        }
+    )
+    pq.write_table(table, tmp_path / "list.parquet")
+    items = list(Sources([str(tmp_path / "list.parquet")], speaker_from="number"))
+    assert [item.file for item in items] == [str(tmp_path / "a.wav"), str(tmp_path / "ü.wav"), "", ""]
+    assert [item.speaker for item in items] == ["1", None, None, "2.5"]
+    assert "names no file" in items[2].error and "names no file" in items[3].error
+    named = Sources([str(tmp_path / "list.parquet")], speaker_from="name")
+    assert [item.speaker for item in named] == ["anna", None, None, "eve"]
+
+
+@pytest.mark.parametrize("header", ["file,who,file", "file, who,who"])
+def test_columns_of_one_name_are_refused(tmp_path, header):
+    (tmp_path / "list.csv").write_text(f"{header}\na.wav,anna,b.wav\n")
+    with pytest.raises(ConfigError, match="several columns with the name"):
+        names(tmp_path / "list.csv")
+
+
+def test_columns_without_a_name_are_ignored(tmp_path):
+    # Spreadsheets write separators after the last column.
+    (tmp_path / "list.csv").write_text("file,,\na.wav,,\n\nb.wav\n")
+    assert names(tmp_path / "list.csv") == [str(tmp_path / "a.wav"), str(tmp_path / "b.wav")]
+
+
+def test_header_without_rows_is_checked(tmp_path):
+    (tmp_path / "list.csv").write_text("emotion,speaker\n")
+    with pytest.raises(ConfigError, match="columns emotion, speaker; expected file"):
+        names(tmp_path / "list.csv")
+    pq.write_table(pa.table({"emotion": pa.array([], pa.string())}), tmp_path / "list.parquet")
+    with pytest.raises(ConfigError, match="columns emotion; expected file"):
+        names(tmp_path / "list.parquet")
+    (tmp_path / "list.csv").write_text("file\n")
+    assert names(tmp_path / "list.csv") == []
+    with pytest.raises(ConfigError, match="expected any of them"):
+        names(tmp_path / "list.csv", speaker_from="speaker")
+
+
 def test_expression_of_a_folder_is_checked_at_once(archive):
     with pytest.raises(ConfigError, match="no regular expression"):
         Sources([str(archive)], speaker_from="(")
