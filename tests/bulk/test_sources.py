@@ -241,7 +241,7 @@ def test_listings_are_not_kept(remote, monkeypatch):
         type(fsspec.filesystem("memory")), "invalidate_cache", lambda self, path=None: left.append(path)
     )
     names(remote)
-    assert left == ["/calls", "/calls/anna"]
+    assert left[-1] == "/calls/anna" and left.count("/calls") == 2  # before, as it may be old, and after
 
 
 def test_address_with_signs_of_a_pattern_is_a_file_if_it_exists(remote):

@@ -135,6 +135,7 @@ class Sources:
 
     def _remote_folder(self, system: Any, path: str, named: Callable[[str], str]) -> Iterator[Item]:
         """List the files of a folder by name, and then its subfolders; the memory used is that of one folder."""
+        system.invalidate_cache(path)  # what s3fs keeps of a pattern lacks empty folders
         try:
             listing = _tried(lambda: system.ls(path, detail=True))
         except OSError as error:
