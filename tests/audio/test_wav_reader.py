@@ -9,6 +9,7 @@ import soundfile
 
 from emotone import audio
 from emotone.audio.decoding import open_reader
+from emotone.audio.layout import layout_of
 from emotone.audio.wav_reader import WavReader
 from emotone.errors import AudioError
 
@@ -79,3 +80,80 @@ def test_a_file_that_becomes_shorter_while_it_is_read_is_an_error(tmp_path) -> N
         path.write_bytes(path.read_bytes()[:200_000])
         with pytest.raises(AudioError, match="cut short"):
             recording.whole()
+
+
+class ShortReads(io.BytesIO):
+    """A file that returns at most 1,001 bytes at once, as sockets and unbuffered files may."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(1001 if size is None or size < 0 else min(size, 1001))
+
+
+def test_short_reads_lose_no_sample() -> None:
+    content = wav(noise(20_001, 2))
+    with open_reader(ShortReads(content)) as reader:
+        assert isinstance(reader, WavReader)
+        read = np.concatenate(list(reader.chunks(5, 7_000)))
+    with open_reader(content) as reader:
+        np.testing.assert_array_equal(read, np.concatenate(list(reader.chunks(5, 7_000))))
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return kind + struct.pack("<I", len(content)) + content + bytes(len(content) % 2)
+
+
+FORM = struct.pack("<HHIIHH", 1, 1, 48_000, 96_000, 2, 16)
+SOUND = chunk(b"data", bytes(9_600))
+NOTES = chunk(b"LIST", b"INFO!") + chunk(b"id3 ", b"ID3abc")
+
+
+def riff(*chunks: bytes) -> bytes:
+    return chunk(b"RIFF", b"WAVE" + b"".join(chunks))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        wav(noise(48_000, 1)) + wav(noise(48_000, 1)),
+        wav(noise(48_000, 1)) + NOTES + wav(noise(48_000, 1)),
+        wav(noise(48_000, 1), subtype="PCM_24") + wav(noise(48_000, 1)),  # FFmpeg would read the first alone
+        riff(chunk(b"fmt ", FORM), SOUND, SOUND),
+        riff(chunk(b"fmt ", FORM), SOUND, NOTES, SOUND),
+        riff(chunk(b"fmt ", FORM), b"data" + struct.pack("<I", 9_599) + bytes(9_599)) + riff(SOUND),  # no padding
+        riff(chunk(b"fmt ", FORM), b"data" + struct.pack("<I", 9_599) + bytes(9_599))[:-1] + riff(SOUND),
+    ],
+)
+def test_joined_recordings_are_not_answered_from_the_first(content: bytes) -> None:
+    with pytest.raises(AudioError, match="more sound follows .* joined byte by byte"):
+        audio.read(content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        riff(chunk(b"fmt ", FORM), SOUND, chunk(b"fmt ", FORM)),
+        riff(chunk(b"fmt ", FORM), chunk(b"fmt ", FORM), SOUND),
+        riff(chunk(b"fmt ", FORM), SOUND) + bytes(40_000),
+        riff(chunk(b"fmt ", FORM), SOUND, *[chunk(b"note", b"")] * 2_000),
+    ],
+)
+def test_what_is_no_note_after_the_sound_leaves_it_to_libsndfile(content: bytes) -> None:
+    layout = layout_of(io.BytesIO(content), "clip")
+    with open_reader(content) as reader:
+        assert sum(len(block) for block in reader.chunks(0, 48_000)) == 4_800
+    assert layout.samples is None
+
+
+@pytest.mark.parametrize("size", [9_600, 9_601])
+@pytest.mark.parametrize(
+    "after",
+    [
+        NOTES,
+        NOTES + b"\0",
+        chunk(b"LIST", b"INFO!")[:-1],  # the padding is missing
+        b"TAG" + b"x" * 125,  # of MP3
+    ],
+)
+def test_notes_and_padding_after_the_sound_are_fine(size: int, after: bytes) -> None:
+    layout = layout_of(io.BytesIO(riff(chunk(b"fmt ", FORM), chunk(b"data", bytes(size))) + after), "clip")
+    assert layout.samples is not None and layout.samples.n_frames == 4_800

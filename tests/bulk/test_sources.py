@@ -94,6 +94,67 @@ def test_column_that_is_missing(tmp_path):
         names(tmp_path / "list.csv", speaker_from="speaker")
 
 
+@pytest.mark.parametrize("column", ["speaker id", "speaker-id", "who (id)"])
+def test_column_whose_name_is_no_identifier(tmp_path, column):
+    (tmp_path / "list.csv").write_text(f"file,{column}\na.wav,anna\n")
+    (item,) = Sources([str(tmp_path / "list.csv")], speaker_from=column)
+    assert item.speaker == "anna"
+    pq.write_table(pa.table({"file": ["a.wav"], column: ["anna"]}), tmp_path / "list.parquet")
+    (item,) = Sources([str(tmp_path / "list.parquet")], speaker_from=column)
+    assert item.speaker == "anna"
+
+
+def test_name_that_is_neither_a_column_nor_an_expression(tmp_path):
+    (tmp_path / "list.csv").write_text("file,who\n/calls/anna/a.wav,eve\n")
+    with pytest.raises(ConfigError, match="has no group.*also the name of a column"):
+        Sources([str(tmp_path / "list.csv")], speaker_from="speaker id")
+    (item,) = Sources([str(tmp_path / "list.csv")], speaker_from="calls/([a-z]+)/")
+    assert item.speaker == "anna"
+
+
+def test_cells_of_other_types(tmp_path):
+    table = pa.table(
+        {
+            "file": pa.array([b"a.wav", "ü.wav".encode(), b"", None], pa.binary()),
+            "number": [1.0, float("nan"), None, 2.5],
+            "name": pa.array([b"anna", None, b"", b"eve"], pa.binary()),
+        }
+    )
+    pq.write_table(table, tmp_path / "list.parquet")
+    items = list(Sources([str(tmp_path / "list.parquet")], speaker_from="number"))
+    assert [item.file for item in items] == [str(tmp_path / "a.wav"), str(tmp_path / "ü.wav"), "", ""]
+    assert [item.speaker for item in items] == ["1", None, None, "2.5"]
+    assert "names no file" in items[2].error and "names no file" in items[3].error
+    named = Sources([str(tmp_path / "list.parquet")], speaker_from="name")
+    assert [item.speaker for item in named] == ["anna", None, None, "eve"]
+
+
+@pytest.mark.parametrize("header", ["file,who,file", "file, who,who"])
+def test_columns_of_one_name_are_refused(tmp_path, header):
+    (tmp_path / "list.csv").write_text(f"{header}\na.wav,anna,b.wav\n")
+    with pytest.raises(ConfigError, match="several columns with the name"):
+        names(tmp_path / "list.csv")
+
+
+def test_columns_without_a_name_are_ignored(tmp_path):
+    # Spreadsheets write separators after the last column.
+    (tmp_path / "list.csv").write_text("file,,\na.wav,,\n\nb.wav\n")
+    assert names(tmp_path / "list.csv") == [str(tmp_path / "a.wav"), str(tmp_path / "b.wav")]
+
+
+def test_header_without_rows_is_checked(tmp_path):
+    (tmp_path / "list.csv").write_text("emotion,speaker\n")
+    with pytest.raises(ConfigError, match="columns emotion, speaker; expected file"):
+        names(tmp_path / "list.csv")
+    pq.write_table(pa.table({"emotion": pa.array([], pa.string())}), tmp_path / "list.parquet")
+    with pytest.raises(ConfigError, match="columns emotion; expected file"):
+        names(tmp_path / "list.parquet")
+    (tmp_path / "list.csv").write_text("file\n")
+    assert names(tmp_path / "list.csv") == []
+    with pytest.raises(ConfigError, match="expected any of them"):
+        names(tmp_path / "list.csv", speaker_from="speaker")
+
+
 def test_expression_of_a_folder_is_checked_at_once(archive):
     with pytest.raises(ConfigError, match="no regular expression"):
         Sources([str(archive)], speaker_from="(")
@@ -126,6 +187,67 @@ def test_address_of_a_pattern_a_file_and_a_manifest(remote):
     assert names(f"{remote}/list.csv") == [f"{remote}/b.wav", "memory://other/d.wav", "/tmp/e.wav"]
     (item,) = Sources([f"{remote}/*.mp3"])
     assert "no file matches" in item.error
+
+
+@pytest.fixture
+def failing(remote, monkeypatch):
+    """Errors of the file system: folder -> errors of its next listings."""
+    errors: dict[str, list[OSError]] = {}
+    before = type(fsspec.filesystem("memory")).ls
+
+    def ls(self, path, detail=True, **options):
+        if errors.get(path):
+            raise errors[path].pop(0)
+        return before(self, path, detail=detail, **options)
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "ls", ls)
+    monkeypatch.setattr("emotone.bulk.sources._PAUSE_S", 0.0)
+    return errors
+
+
+def test_address_of_a_folder_is_listed_again_after_errors_that_pass(remote, failing):
+    failing["/calls/anna"] = [OSError("slow down")] * 3
+    assert names(remote)[-1] == f"{remote}/anna/c.wav"
+
+
+@pytest.mark.parametrize(
+    ("path", "errors"),
+    [("/calls/anna", [OSError("slow down")] * 4), ("/calls/anna", [PermissionError("denied")])],
+)
+def test_address_of_a_folder_that_cannot_be_listed_is_an_error(remote, failing, path, errors):
+    fsspec.filesystem("memory").pipe_file("/calls/zoe/d.wav", b"x")
+    failing[path] = list(errors)
+    items = list(Sources([remote]))
+    assert [item.file for item in items[2:]] == [f"{remote}/anna", f"{remote}/zoe/d.wav"]
+    assert "can't be listed" in items[2].error and not failing[path]
+
+
+def test_address_whose_top_cannot_be_listed_is_an_error(remote, failing):
+    failing["/calls"] = [PermissionError("denied")]
+    (item,) = Sources([remote])
+    assert item.file == remote and "can't be listed (denied)" in item.error
+
+
+def test_address_of_a_folder_without_recordings_is_an_error(remote):
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file("/calls/texts/a.txt", b"x")
+    (item,) = Sources([f"{remote}/texts"])
+    assert "no recording in this folder" in item.error
+
+
+def test_listings_are_not_kept(remote, monkeypatch):
+    left = []
+    monkeypatch.setattr(
+        type(fsspec.filesystem("memory")), "invalidate_cache", lambda self, path=None: left.append(path)
+    )
+    names(remote)
+    assert left[-1] == "/calls/anna" and left.count("/calls") == 2  # before, as it may be old, and after
+
+
+def test_address_with_signs_of_a_pattern_is_a_file_if_it_exists(remote):
+    fsspec.filesystem("memory").pipe_file("/calls/call [1]*.wav", b"x")
+    assert names(f"{remote}/call [1]*.wav") == [f"{remote}/call [1]*.wav"]
+    assert names(f"{remote}/[ab].wav") == [f"{remote}/b.wav"]
 
 
 def test_file_system_that_is_unknown_or_not_installed(monkeypatch):

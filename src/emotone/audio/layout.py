@@ -9,7 +9,7 @@ import os
 import re
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from emotone.errors import AudioError
 
@@ -22,6 +22,8 @@ _TRUNCATED_SHARE = 0.01
 _LARGEST_BYTES = 1 << 50
 #: Chunks of a WAV or AIFF file before its sound; a file with more is damaged, and slow to search.
 _MAX_CHUNKS = 1000
+#: Chunks that hold sound or another recording.
+_MORE_SOUND = (b"data", b"RIFF", b"RIFX", b"RF64", b"BW64")
 _FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 _MATROSKA_START = re.compile(rb"\x1aE\xdf\xa3.{0,56}?B\x82[\x84-\x88](?:webm|matroska)", re.DOTALL)
 _BLOCK = 1 << 20
@@ -32,19 +34,8 @@ _SURROUND = (6, 8)
 _MPEG_SEARCH = 1 << 20
 
 
-@dataclass(frozen=True)
-class Samples16:
-    """Where the 16-bit samples of a WAV file are.
-
-    Attributes
-    ----------
-    begin
-        The first byte.
-    n_frames
-        Samples per channel.
-    channels, rate
-        Number of channels, and samples a second.
-    """
+class Samples16(NamedTuple):
+    """Where the 16-bit samples of a WAV file are: first byte, samples per channel, channels, samples a second."""
 
     begin: int
     n_frames: int
@@ -65,7 +56,7 @@ class Layout:
     lfe
         Indices of channels with low-frequency effects, which hold no voice.
     samples
-        Of a WAV file of 16 bits that is complete, else None.
+        Of a WAV file of 16 bits that is complete and holds nothing else but notes, else None.
     """
 
     by_libsndfile: bool
@@ -137,7 +128,8 @@ def _chunked(file: BinaryIO, head: bytes, n_bytes: int, name: str) -> Layout:
     if head[8:12] == b"AVI " and 0 < (size := struct.unpack_from("<I", head, 4)[0]) < _PLACEHOLDER_BYTES:
         _check_whole(n_bytes - 8, size, name)
     by_libsndfile, at = True, 12
-    form, samples = b"", None
+    forms: list[bytes] = []
+    samples = None
     for _ in range(_MAX_CHUNKS):
         if at + 8 > n_bytes:
             break
@@ -145,14 +137,14 @@ def _chunked(file: BinaryIO, head: bytes, n_bytes: int, name: str) -> Layout:
         kind, size = file.read(4), struct.unpack(order + "I", file.read(4))[0]
         at += 8
         if kind == b"fmt ":
-            form = file.read(min(size, 40))
+            forms.append(file.read(min(size, 40)))
         if kind in (b"data", b"SSND"):
             there = n_bytes - at
             by_libsndfile = size > 0 or not there
             if size < _PLACEHOLDER_BYTES:
                 _check_whole(there, size, name)
-                is_wav = head[:4] == b"RIFF" and head[8:12] == b"WAVE"
-                samples = _samples_of_wav(form, at, size) if is_wav and there >= size else None
+                if size and head[:4] == b"RIFF" and head[8:12] == b"WAVE" and _notes_follow(file, at + size, name):
+                    samples = _samples_of_wav(forms[0], at, size) if len(forms) == 1 and there >= size else None
             break
         at += size + size % 2
     else:
@@ -160,7 +152,26 @@ def _chunked(file: BinaryIO, head: bytes, n_bytes: int, name: str) -> Layout:
             f"{name}: its first {_MAX_CHUNKS} chunks hold no sound, expected a chunk 'data'; copy it again, or convert "
             f"it to {KNOWN_FORMATS}"
         )
-    return Layout(by_libsndfile, ((0, n_bytes),), _lfe_of_wav(form, order) if form else (), samples)
+    lfe = _lfe_of_wav(forms[0], order) if forms else ()  # decoders ignore a second one
+    return Layout(by_libsndfile, ((0, n_bytes),), lfe, samples)
+
+
+def _notes_follow(file: BinaryIO, at: int, name: str) -> bool:
+    """Say whether what follows the sound of a WAV file is notes, such as LIST; more sound raises `AudioError`."""
+    for _ in range(_MAX_CHUNKS):
+        file.seek(at)
+        head = file.read(9)
+        if at % 2 and head[:4] not in _MORE_SOUND:  # chunks begin at even places, unless a program forgot the padding
+            head, at = head[1:], at + 1
+        if head[:4] in _MORE_SOUND:
+            raise AudioError(
+                f"{name}: more sound follows the end of the recording, as in files that were joined byte by byte; give "
+                "the recordings one by one, or join them with a program for sound"
+            )
+        if len(head) < 8 or head[:4] == b"fmt ":
+            return len(head) < 8
+        at += 8 + int.from_bytes(head[4:8], "little")
+    return False
 
 
 def _samples_of_wav(form: bytes, begin: int, size: int) -> Samples16 | None:
@@ -367,8 +378,7 @@ def _tag_size(head: bytes) -> int:
 def _are_frames(text: bytes, at: int, n_frames: int = 4) -> bool:
     """Say whether frames of MPEG audio follow one another."""
     for _ in range(n_frames):
-        size = _frame_size(text[at : at + 4])
-        if not size:
+        if not (size := _frame_size(text[at : at + 4])):
             return False
         at += size
     return True

@@ -54,9 +54,20 @@ class WavReader:
         with reading(self.name):
             for at in range(start, self.count(), size):
                 self._file.seek(self._begin + at * row)
-                block = self._file.read(min(size, self.count() - at) * row)
+                block = self._read(min(size, self.count() - at) * row)
                 whole = len(block) // row * row  # the file may have become shorter
                 if whole:
                     samples = np.frombuffer(block, "<i2", count=whole // 2).astype(np.float32)
                     samples *= _SCALE
                     yield samples.reshape(-1, self.channels)
+
+    def _read(self, n_bytes: int) -> bytes:
+        """Return this many bytes, fewer at the end of the file; a file that is not buffered may return some at once."""
+        block = self._file.read(n_bytes)
+        if not block or len(block) == n_bytes:
+            return block
+        parts, n = [block], len(block)
+        while n < n_bytes and (block := self._file.read(n_bytes - n)):
+            parts.append(block)
+            n += len(block)
+        return b"".join(parts)

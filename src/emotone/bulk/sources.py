@@ -5,6 +5,7 @@ import contextlib
 import csv
 import glob
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -21,6 +22,8 @@ MANIFESTS = (".csv", ".tsv", ".parquet")
 FILE_COLUMNS = ("file", "path", "filename", "audio", "url")
 _START, _END = "start_s", "end_s"
 _PATTERN = frozenset("*?[")
+#: Tries to list a folder of another file system, and seconds before the second; each further pause is twice as long.
+_TRIES, _PAUSE_S = 4, 0.5
 
 
 class Sources:
@@ -58,7 +61,10 @@ class Sources:
             self._rule = self._checked_rule(speaker_from)
 
     def _is_column(self, name: str) -> bool:
-        return name != PARENT_FOLDER and name.isidentifier() and bool(self._manifests)
+        """Say whether this is the name of a column, which can look like an expression."""
+        if name == PARENT_FOLDER or not self._manifests:
+            return False
+        return name.isidentifier() or any(name in _header(manifest) for manifest in self._manifests)
 
     def _checked_rule(self, value: str) -> Callable[[str], str | None]:
         try:
@@ -98,10 +104,10 @@ class Sources:
             is_empty = False
             yield Item(entry.path, size=0 if entry.error else _size(entry.path), error=entry.error)
         if is_empty:
-            yield Item(name, error=f"{name}: no recording in this folder; expected files such as .wav, .flac or .mp3")
+            yield Item(name, error=_no_recording(name))
 
     def _remote(self, address: str) -> Iterator[Item]:
-        """List the recordings of an address; a folder one subfolder after the other."""
+        """List the recordings of an address."""
         system, path = file_system(address)
         scheme = address.partition("://")[0]
 
@@ -110,45 +116,90 @@ class Sources:
                 return path
             return f"{scheme}://{path if scheme in ('file', 'local') else path.lstrip('/')}"
 
-        if _PATTERN & set(path):
+        if _PATTERN & set(path) and not system.exists(path):
             matches = system.glob(path, detail=True)
             for file in sorted(matches):
                 if matches[file]["type"] == "file":
                     yield Item(named(file), size=matches[file].get("size") or 0)
             if not matches:
                 yield Item(address, error=f"{address}: no file matches this pattern; correct it")
-        elif os.path.splitext(path)[1].lower() in SUFFIXES or not system.isdir(path):
+        elif os.path.splitext(path)[1].lower() in SUFFIXES or not _tried(lambda: system.isdir(path)):
             yield Item(address)
         else:
-            for _, subfolders, files in system.walk(path, detail=True):
-                for file in sorted(files):
-                    suffix = os.path.splitext(file)[1].lower()
-                    if suffix in SUFFIXES:
-                        yield Item(named(files[file]["name"]), size=files[file].get("size") or 0)
-                    else:
-                        self.passed_over[suffix or "without suffix"] += 1
-                ordered = {name: subfolders[name] for name in sorted(subfolders)}
-                subfolders.clear()
-                subfolders.update(ordered)
+            is_empty = True
+            for item in self._remote_folder(system, path, named):
+                is_empty = False
+                yield item
+            if is_empty:
+                yield Item(address, error=_no_recording(address))
+
+    def _remote_folder(self, system: Any, path: str, named: Callable[[str], str]) -> Iterator[Item]:
+        """List the files of a folder by name, and then its subfolders; the memory used is that of one folder."""
+        system.invalidate_cache(path)  # what s3fs keeps of a pattern lacks empty folders
+        try:
+            listing = _tried(lambda: system.ls(path, detail=True))
+        except OSError as error:
+            name = named(path)
+            yield Item(
+                name, error=f"{name}: this folder can't be listed ({error}); check the permissions, or try again"
+            )
+            return
+        finally:
+            system.invalidate_cache(path)  # some file systems keep every listing in memory
+        listing = sorted((entry for entry in listing if entry["name"].rstrip("/") != path.rstrip("/")), key=_name)
+        subfolders = [_name(entry) for entry in listing if entry["type"] == "directory"]
+        for entry in listing:
+            if entry["type"] == "directory":
+                continue
+            suffix = os.path.splitext(_name(entry))[1].lower()
+            if suffix in SUFFIXES:
+                yield Item(named(_name(entry)), size=entry.get("size") or 0)
+            else:
+                self.passed_over[suffix or "without suffix"] += 1
+        del listing
+        for subfolder in subfolders:
+            yield from self._remote_folder(system, subfolder, named)
 
     def _manifest(self, name: str) -> Iterator[Item]:
         folder = name.rsplit("/", 1)[0] if is_address(name) else os.path.dirname(os.path.abspath(name))
         column = self._speaker_from if self._rule is None else None
-        for number, cells in enumerate(_rows(name), start=2):
-            if number == 2:
-                _check_header(name, cells, speaker=column)
-            file = next(str(cells[key]) for key in FILE_COLUMNS if key in cells)
-            error = f"row {number} of {name} names no file" if not file else ""
-            times, error = _times(cells, error, where=f"row {number} of {name}")
-            if file and not is_address(file) and not os.path.isabs(file):
-                file = f"{folder}/{file}" if is_address(folder) else os.path.normpath(os.path.join(folder, file))
-            speaker = str(cells[column]).strip() or None if column else None
-            size = 0 if error or is_address(file) else _size(file)
-            yield Item(file, speaker, *times, size=size, error=error)
+        with _opened(name) as (header, rows):
+            _check_header(name, header, speaker=column)
+            for number, cells in enumerate(rows, start=2):
+                file = next(_text(cells[key]) for key in FILE_COLUMNS if key in cells)
+                error = f"row {number} of {name} names no file" if not file else ""
+                times, error = _times(cells, error, where=f"row {number} of {name}")
+                if file and not is_address(file) and not os.path.isabs(file):
+                    file = f"{folder}/{file}" if is_address(folder) else os.path.normpath(os.path.join(folder, file))
+                speaker = _text(cells[column]).strip() or None if column else None
+                size = 0 if error or is_address(file) else _size(file)
+                yield Item(file, speaker, *times, size=size, error=error)
 
 
 def _is_manifest(name: str) -> bool:
     return name.lower().endswith(MANIFESTS) and not os.path.isdir(name)
+
+
+def _no_recording(folder: str) -> str:
+    return f"{folder}: no recording in this folder; expected files such as .wav, .flac or .mp3"
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return str(entry["name"])
+
+
+def _tried(ask: Callable[[], Any]) -> Any:
+    """Return what a file system answers; ask again after errors that may pass, and raise the last."""
+    pause_s = _PAUSE_S
+    for _ in range(_TRIES - 1):
+        try:
+            return ask()
+        except (FileNotFoundError, PermissionError):
+            raise
+        except OSError:
+            time.sleep(pause_s)
+            pause_s *= 2
+    return ask()
 
 
 def _size(path: str) -> int:
@@ -158,22 +209,34 @@ def _size(path: str) -> int:
         return 0
 
 
-def _check_header(name: str, cells: dict[str, Any], *, speaker: str | None) -> None:
-    columns = ", ".join(map(str, cells))
-    if not any(key in cells for key in FILE_COLUMNS):
-        raise ConfigError(f"{name} has the columns {columns}; expected {' or '.join(FILE_COLUMNS)}")
-    if speaker is not None and speaker not in cells:
+def _check_header(name: str, columns: Sequence[str], *, speaker: str | None) -> None:
+    names = ", ".join(columns) or "no name"
+    twice = [key for key, n in Counter(columns).items() if key and n > 1]
+    if twice:
+        raise ConfigError(f"{name} has several columns with the name {twice[0]}; rename all but the right one")
+    if not any(key in columns for key in FILE_COLUMNS):
+        raise ConfigError(f"{name} has the columns {names}; expected {' or '.join(FILE_COLUMNS)}")
+    if speaker is not None and speaker not in columns:
         raise ConfigError(
-            f"--speaker-from is {speaker!r}, and {name} has the columns {columns}; expected any of them, "
+            f"--speaker-from is {speaker!r}, and {name} has the columns {names}; expected any of them, "
             f"{PARENT_FOLDER}, or an expression: {EXAMPLE}"
         )
+
+
+def _text(value: Any) -> str:
+    """Return a cell as text: "" if it is empty, and 1 for 1.0, as numbers with gaps become floats."""
+    if value is None or value != value:  # NaN
+        return ""
+    if isinstance(value, bytes):
+        return os.fsdecode(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _times(cells: dict[str, Any], error: str, *, where: str) -> tuple[tuple[float, float | None], str]:
     """Return start and end of the segment, and the error if they are no numbers."""
     values: list[float | None] = []
     for key in (_START, _END):
-        text = str(cells.get(key, "")).strip()
+        text = _text(cells.get(key)).strip()
         try:
             values.append(float(text) if text and text.lower() != "nan" else None)
         except ValueError:
@@ -181,35 +244,40 @@ def _times(cells: dict[str, Any], error: str, *, where: str) -> tuple[tuple[floa
     return (values[0] or 0.0, values[1]), error
 
 
-def _rows(name: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a manifest, in bounded memory; "" for an empty cell."""
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[tuple[list[str], Iterator[dict[str, Any]]]]:
+    """Open a manifest: the names of its columns, and its rows, which are read in bounded memory."""
     try:
         guard = as_storage_error(name) if is_address(name) else contextlib.nullcontext()
-        with guard, _opened(name) as file:
-            yield from _parquet_rows(file) if name.lower().endswith(".parquet") else _csv_rows(file)
+        with guard, _file(name) as file:
+            yield _parquet(file) if name.lower().endswith(".parquet") else _csv(file)
     except (ConfigError, StorageError):
         raise
     except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are ValueErrors
         raise ConfigError(f"{name} can't be read as a manifest ({error}); expected CSV in UTF-8, or Parquet") from error
 
 
-def _opened(name: str) -> Any:
+def _header(name: str) -> list[str]:
+    with _opened(name) as (header, _):
+        return header
+
+
+def _file(name: str) -> Any:
     if not is_address(name):
         return open(name, "rb")
     system, path = file_system(name)
     return system.open(path, "rb")
 
 
-def _parquet_rows(file: Any) -> Iterator[dict[str, Any]]:
+def _parquet(file: Any) -> tuple[list[str], Iterator[dict[str, Any]]]:
     import pyarrow.parquet as pq
 
     table = pq.ParquetFile(file)
-    for batch in table.iter_batches(batch_size=4096):
-        for cells in batch.to_pylist():
-            yield {key: "" if value is None else value for key, value in cells.items()}
+    batches = table.iter_batches(batch_size=4096)
+    return list(table.schema_arrow.names), (cells for batch in batches for cells in batch.to_pylist())
 
 
-def _csv_rows(file: Any) -> Iterator[dict[str, Any]]:
+def _csv(file: Any) -> tuple[list[str], Iterator[dict[str, Any]]]:
     head = file.read(4)
     file.seek(0)
     encoding = "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
@@ -219,7 +287,14 @@ def _csv_rows(file: Any) -> Iterator[dict[str, Any]]:
     first = text.readline()
     text.seek(0)
     separator = max(",;\t", key=first.count)
-    for cells in csv.DictReader(text, delimiter=separator, restval="", strict=True):
-        if None in cells:
-            raise ConfigError(f"a row has more cells than the header: {list(cells.values())[:3]}; put texts in quotes")
-        yield {key.strip(): value for key, value in cells.items()}
+    table = csv.reader(text, delimiter=separator, strict=True)
+    header = [name.strip() for name in next(table, [])]
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for row in table:
+            if len(row) > len(header):
+                raise ConfigError(f"a row has more cells than the header: {row[:3]}; put texts in quotes")
+            if row:  # a line without any cell is no row
+                yield dict.fromkeys(header, "") | dict(zip(header, row, strict=False))
+
+    return header, rows()
