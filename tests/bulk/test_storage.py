@@ -167,6 +167,21 @@ def test_lock_ends_with_its_process(tmp_path):
         pass
 
 
+def test_lock_that_another_user_left_is_no_hindrance(tmp_path, monkeypatch):
+    pytest.importorskip("fcntl")
+    (tmp_path / ".lock").touch()
+    opened = os.open
+
+    def others(path, flags, *mode):
+        if flags & os.O_RDWR:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, flags, *mode)
+
+    monkeypatch.setattr(os, "open", others)
+    with Local(str(tmp_path)).lock(), pytest.raises(ConfigError), Local(str(tmp_path)).lock():
+        pass
+
+
 def test_file_in_the_place_of_the_folder_is_left_to_its_check(tmp_path):
     (tmp_path / "out").write_text("mine")
     with Local(str(tmp_path / "out")).lock():

@@ -51,7 +51,7 @@ def part_name(number: int) -> str:
 
 
 def done_parts(storage: Storage) -> set[int]:
-    """Return the numbers of the parts that are written; a file that was cut off is none, nor is one of another name."""
+    """Return the numbers of the parts that are written; files that were cut off, or have other names, do not count."""
     names = storage.names(SEGMENTS)
     numbers = [int(match[1]) for name in names if (match := re.fullmatch(r"part-([0-9]{7,})\.parquet", name))]
     numbers = [number for number in numbers if part_name(number) in names]

@@ -201,7 +201,10 @@ class Local:
             return None
         self._root.mkdir(parents=True, exist_ok=True)
         while True:
-            descriptor = os.open(self._root / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                descriptor = os.open(self._root / _LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+            except PermissionError:  # another user's file, which can be locked all the same
+                descriptor = os.open(self._root / _LOCK, os.O_RDONLY)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 # the command that held it may have removed the file in between: then this is a lock on nothing
