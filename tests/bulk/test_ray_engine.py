@@ -208,12 +208,12 @@ class StoppedEngine(LocalEngine):
 
 
 def test_unwritable_part_is_an_os_error(cluster, archive, bundle, tmp_path):
-    """The failures of the first part can't be written, since there is a folder of this name."""
+    """The rows of the parts can't be written, since there are folders of these names."""
     out, settings = tmp_path / "out", AnnotateSettings(model=bundle, part_files=50)
     with pytest.raises(StopError):
         annotate(archive, out, settings=settings, engine=StoppedEngine(1))
     for number in range(8):
-        (out / "work/failures" / f"part-{number:07d}.parquet" / "full").mkdir(parents=True)
+        (out / "segments" / f"part-{number:07d}.parquet" / "full").mkdir(parents=True)
     with pytest.raises(IsADirectoryError):
         annotate(archive, out, settings=settings, engine=RayEngine(address=cluster.address))
 

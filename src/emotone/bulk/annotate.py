@@ -305,7 +305,7 @@ class _Run:
         return places
 
     def _predict(self, job: AnnotateJob, state: dict[str, Any]) -> None:
-        done = done_parts(self._storage)
+        done = done_parts(self._storage) & set(range(job.index.n_parts))
         starts = job.index.starts
         total, before = job.index.n_rows, sum(starts[number + 1] - starts[number] for number in done)
         missing = [number for number in range(job.index.n_parts) if number not in done]
