@@ -33,7 +33,7 @@ def storage(request, tmp_path):
 
 def test_parts_and_failures(storage):
     schema = parts.segments_schema(EMOTIONS)
-    failure = (1, "1.wav", 0.0, None, "silent", "1.wav: the recording is silent")
+    failure = (1, "1.wav", 0.0, None, None, "silent", "1.wav: the recording is silent")
     parts.write_part(storage, 0, [row(0)], [failure], schema, sound_s=1.0)
     parts.write_part(storage, 12, [], [], schema, sound_s=0.0)
     assert parts.done_parts(storage) == {0, 12}
@@ -48,7 +48,7 @@ def test_parts_and_failures(storage):
 
 def test_failures_of_an_earlier_try_do_not_stay(storage):
     schema = parts.segments_schema(EMOTIONS)
-    failure = (0, "0.wav", 0.0, None, "timeout", "0.wav: too slow")
+    failure = (0, "0.wav", 0.0, None, None, "timeout", "0.wav: too slow")
     parts.write_part(storage, 0, [], [failure], schema, sound_s=0.0)
     parts.write_part(storage, 0, [row(0)], [], schema, sound_s=1.0)
     assert parts.merge_failures(storage) == 0
@@ -206,7 +206,7 @@ def test_failures_are_in_few_row_groups(storage, monkeypatch):
 
 
 def test_failures_name_the_speaker_if_there_is_one(storage):
-    without = failure(1)[:4] + failure(1)[5:]
+    without = failure(1)[:4] + (None,) + failure(1)[5:]
     parts.write_part(storage, 0, [], [failure(0), without], SCHEMA, sound_s=0.0)
     parts.merge_failures(storage)
     assert [cells["speaker"] for cells in merged(storage)] == ["anna", None]

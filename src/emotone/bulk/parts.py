@@ -36,7 +36,6 @@ _FAILURES_SCHEMA = pa.schema(
         ("message", pa.string()),
     ]
 )
-_SPEAKER = _FAILURES_SCHEMA.get_field_index("speaker")
 
 
 def part_name(number: int) -> str:
@@ -113,20 +112,14 @@ def write_part(
     rows
         The cells of each row, as in ``schema``.
     failures
-        Row, file, start, end, speaker, code and message of each recording without a row; the speaker may be left out.
+        Row, file, start, end, speaker, code and message of each recording without a row.
     sound_s
         Seconds of sound of the rows.
     """
     key = ""
     if failures:
         key = hashlib.sha256(repr([int(failure[0]) for failure in failures]).encode()).hexdigest()[:16]
-        cells = [
-            tuple(failure)
-            if len(failure) == len(_FAILURES_SCHEMA)
-            else (*failure[:_SPEAKER], None, *failure[_SPEAKER:])
-            for failure in failures
-        ]
-        storage.write(_failures_name(number, key), _parquet(cells, _FAILURES_SCHEMA))
+        storage.write(_failures_name(number, key), _parquet(failures, _FAILURES_SCHEMA))
     metadata = {_SOUND: repr(round(sound_s, 3)), _N_FAILURES: str(len(failures)), _TRY: key}
     storage.write(f"{SEGMENTS}/{part_name(number)}", _parquet(rows, schema.with_metadata(metadata)))
 
