@@ -39,6 +39,8 @@ COLOURS = {
     "boredom": "bright_black",
 }
 _BAR_WIDTH = 8
+#: Extras whose packages only tests and comparisons need.
+_FOR_COMPARISON = ("benchmark", "dev")
 #: Seconds between two lines of progress in a log.
 _LINE_EVERY_S = 30.0
 #: What is printed in place of a character that an encoding such as ASCII or cp437 lacks.
@@ -110,11 +112,15 @@ def missing(error: ImportError) -> str:
 
     name = (error.name or "").partition(".")[0]
     distribution = {"sklearn": "scikit-learn", "xgboost": "xgboost-cpu"}.get(name, name)
+    extras = []
     for requirement in metadata.requires("emotone") or ():
         required, _, marker = requirement.partition(";")
         if name and re.split(r"[^\w.-]", required.strip())[0] == distribution and "extra ==" in marker:
-            extra = marker.split("extra ==")[1].strip(" '\"")
-            return str(MissingExtraError(f"this command ({name})", extra=extra))
+            extras.append(marker.split("extra ==")[1].strip(" '\""))
+    if extras:
+        # several extras have the same package: the one of its name, then those that are not for comparisons or tests
+        extra = min(extras, key=lambda extra: (extra != name, extra in _FOR_COMPARISON, extra))
+        return str(MissingExtraError(f"this command ({name})", extra=extra))
     raise error
 
 
