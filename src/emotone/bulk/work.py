@@ -92,8 +92,8 @@ class Profiles:
             yield speaker, replace(SpeakerProfile.from_dict(content, where=where), source=self._source)
 
 
-def code_of(error: EmotoneError, file: str) -> str:
-    """Return the code of an error; see `emotone.bulk.parts.Failure`."""
+def code_of(error: EmotoneError) -> str:
+    """Return the code of an error; see `emotone.bulk.units.Failure`."""
     kinds = {
         SilenceError: "silent",
         TooShortError: "too_short",
@@ -172,7 +172,7 @@ def attempted(work: Callable[[], Any], file: str) -> Any:
             text = file + text.removeprefix(subject) if text.startswith(subject) else text
         if text.startswith("the ") and " bytes given" in text[:40]:
             text = file + text.partition(" bytes given")[2]
-        return Failure(code_of(error, file), text)
+        return Failure(code_of(error), text)
     except MemoryError:
         return Failure("memory", f"{file}: the machine has too little memory for it; use fewer workers")
     except Exception as error:  # a fault of Emotone's must not end the work on other recordings
@@ -237,9 +237,8 @@ def _answered(
     sha = recognizer.card["sha256"]
     try:
         if settings.timeline:
-            predictions = _segments(recognizer, settings, item, source, profile, progress)
-            rows = [_row(row, prediction, recognizer, sha) for prediction in predictions]
-            return Answered(rows, predictions[-1].end_s if predictions else 0.0)
+            predictions, duration_s = _segments(recognizer, settings, item, source, profile, progress)
+            return Answered([_row(row, prediction, recognizer, sha) for prediction in predictions], duration_s)
         prediction, embeddings = recognizer.predict_with_embeddings(
             source,
             start_s=item.start_s,
@@ -266,8 +265,8 @@ def _segments(
     source: AudioSource,
     profile: Profile | None,
     progress: Progress,
-) -> Sequence[Prediction]:
-    """Return the segments of a timeline; of a recording without speech, one segment without scores."""
+) -> tuple[Sequence[Prediction], float]:
+    """Return the segments of a timeline, and its seconds; without speech, there is one segment without scores."""
     if item.start_s or item.end_s is not None:
         raise ConfigError(
             f"{item.file}: a timeline is of a whole recording; leave start_s and end_s out of the manifest"
@@ -282,7 +281,8 @@ def _segments(
         progress=progress,
     )
     segments = [replace(part, speaker=item.speaker) if item.speaker else part for part in timeline.segments]
-    return segments or [Prediction(None, float("nan"), {}, 0.0, timeline.duration_s, speech=0.0)]
+    silent = Prediction(None, float("nan"), {}, 0.0, timeline.duration_s, speech=0.0)
+    return segments or [silent], timeline.duration_s
 
 
 def _row(row: Row, prediction: Prediction, recognizer: Recognizer, sha: str) -> tuple[Any, ...]:
