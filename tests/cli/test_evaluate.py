@@ -14,6 +14,8 @@ def test_evaluate_says_what_was_left_out(experiment):
     assert experiment["labels"] == {"gioia": "happy"}
     assert (experiment["adapt"], experiment["out"]) == ("none", None)
     assert "12.5 % of the answers are under the model's threshold" in result.stdout
+    card = result.stdout.split("According to the model's card:\n")[1].splitlines()
+    assert card[:2] == ["On new speakers: 73 %.", "On other corpora: [55] %."]
     assert "left out, since the model does not know the emotion: 3 clips calm" in result.stderr
     assert "Left out 1 clip: 1 that can't be read; the first: x.wav: damaged" in result.stderr
 

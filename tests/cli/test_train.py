@@ -3,6 +3,7 @@
 import io
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.console import Console
 from emotone.cli import console as output
 from emotone.errors import CorpusError
 from emotone.experiment import Config
+from support import other_corpora
 from support.command_line import metrics, run
 from support.handmade import EMOTIONS
 
@@ -151,6 +153,23 @@ def test_train_ends_with_scores_recalls_and_a_command_to_paste(experiment, tmp_p
         "licence of ravdess: CC BY-NC-SA 4.0; a model trained on it is not for commercial use",
         "licence of tess: CC BY-NC-ND 4.0; a model trained on it is not for commercial use",
     ]
+
+
+def test_train_shows_no_score_without_that_on_other_corpora(experiment, monkeypatch, tmp_path):
+    result = run("train", "ravdess", "--data", "d", "--out", "o")
+    uar = f"the model is right about {100 * metrics()['test']['uar']:.0f} % of the time"
+    right, elsewhere, calibration = (line for line in result.stdout.splitlines() if line.startswith("On "))
+    assert uar in right and elsewhere.startswith("On corpora it was not trained on: not measured.")
+    assert calibration.endswith("; on corpora it was not trained on: not measured.")
+    measured = metrics() | {"elsewhere": other_corpora.figures()}
+    summary = SimpleNamespace(folder=tmp_path, metrics=measured)
+    monkeypatch.setattr("emotone.experiment.run", lambda config, progress, pool: summary)
+    lines = run("train", "ravdess", "--data", "d", "--out", "o").stdout.splitlines()
+    assert not any("not measured" in line for line in lines)
+    assert any("On corpora it was not trained on, the model is right about 55 % of the time" in line for line in lines)
+    measured["elsewhere"]["uar"] = 5
+    result = run("train", "ravdess", "--data", "d", "--out", "o")
+    assert result.exit_code == 1 and f"{tmp_path}/metrics.json: elsewhere.uar is 5, expected" in result.stderr
 
 
 def test_train_warns_in_yellow_where_speakers_are_shared(experiment, monkeypatch):

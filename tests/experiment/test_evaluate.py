@@ -58,6 +58,8 @@ def test_a_foreign_corpus_is_scored_over_the_emotions_that_both_know(compared, f
     assert told["n_clips"] == 35
     assert told["uar"] > 0.9
     assert told["protocol"]["speaker_disjoint"] is True
+    assert "the model is right about" in told["trust"][0]
+    assert told["trust"][1].startswith("On corpora it was not trained on: not measured.")
     assert json.loads((out / "metrics.json").read_text()) == told
     assert (out / "figures" / "confusion_test.png").read_bytes()[:4] == b"\x89PNG"
     table = pd.read_parquet(out / "predictions.parquet")

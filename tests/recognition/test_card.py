@@ -7,8 +7,9 @@ import pytest
 
 from emotone.errors import BundleError
 from emotone.recognition import card as cards
+from emotone.recognition import model_card, trust
 from emotone.recognition.recognizer import Recognizer
-from support import handmade
+from support import handmade, other_corpora
 
 
 def test_missing_folder_file_and_card_say_what_is_expected(tmp_path, bundle):
@@ -83,6 +84,72 @@ def test_damaged_card_is_refused(tmp_path, text):
     (folder / "card.json").write_bytes(text)
     with pytest.raises(BundleError, match="not valid JSON|holds a list, expected the card of a bundle"):
         Recognizer(folder)
+
+
+#: Paths in the figures on other corpora whose value may be null.
+MAY_BE_NULL = {("confident", "right"), ("unsure", "accuracy_above"), ("unsure", "accuracy_below")}
+
+
+@pytest.mark.parametrize("adapts", [True, False])
+def test_figures_on_other_corpora_are_optional(tmp_path, adapts):
+    elsewhere = other_corpora.figures(adapts=adapts)
+    assert Recognizer(handmade.write(tmp_path / "b", elsewhere=elsewhere)).card["elsewhere"] == elsewhere
+    for path in MAY_BE_NULL:
+        holder, key = other_corpora.at(elsewhere, path)
+        holder[key] = None
+    assert cards.check_elsewhere(elsewhere, where="card.json") == elsewhere
+
+
+@pytest.mark.parametrize("path", list(other_corpora.places(other_corpora.figures())), ids=str)
+def test_damaged_figure_on_other_corpora_is_refused(path):
+    """Each value in turn is missing, of another type, out of range, or no finite number."""
+    named = r"elsewhere\." + path[0]
+    own = other_corpora.figures()
+    holder, key = other_corpora.at(own, path)
+    is_text = isinstance(holder.pop(key), str)
+    is_optional = len(path) > 1 and isinstance(key, int) or "adapted" in path[:-1]  # an entry of a list or of levels
+    if not is_optional:
+        with pytest.raises(BundleError, match=rf"^card\.json: {named}.*, expected .*train it again"):
+            cards.check_elsewhere(own, where="card.json")
+    wrong = [None, True, "0.5", "", " ", "\ud800", -0.1, -1, 1.1, 1.5, 10**12, float("nan"), float("inf"), [], {}, [1]]
+    for other in wrong:
+        if (
+            (is_text and other == "0.5")
+            or (path in MAY_BE_NULL and other is None)
+            or (key == "adapted" and other == {})
+        ):
+            continue
+        own = other_corpora.figures()
+        holder, key = other_corpora.at(own, path)
+        holder[key] = other
+        with pytest.raises(BundleError, match=rf"^card\.json: {named}.*, expected .*train it again"):
+            cards.check_elsewhere(own, where="card.json")
+
+
+@pytest.mark.parametrize("elsewhere", [None, 0, "0.55", [], True, {}])
+def test_figures_on_other_corpora_are_an_object_with_its_keys(tmp_path, elsewhere):
+    with pytest.raises(BundleError, match=r"elsewhere.* is .*, expected"):
+        Recognizer(handmade.write(tmp_path / "b", elsewhere=elsewhere))
+
+
+@pytest.mark.parametrize("level", ["", "0", "05", "-1", "five", "1e3", "5\n", "٥", "1234567"])
+def test_levels_of_adaptation_are_numbers_of_clips(level):
+    for place in (lambda told: told, lambda told: told["corpora"][1]):
+        figures = other_corpora.figures()
+        place(figures)["adapted"][level] = 0.5
+        with pytest.raises(BundleError, match="adapted is .*, expected a number of clips, or 'all'"):
+            cards.check_elsewhere(figures, where="card.json")
+
+
+def test_other_corpora_that_pass_the_check_can_be_written_and_shown():
+    """Long names, signs of Markdown, further keys and empty results break neither a README nor a text."""
+    figures = other_corpora.figures()
+    figures |= {"confident": {"from": 0, "share": 0, "right": None}, "adapted": {"5": 1}, "later": float("nan")}
+    figures["corpora"][0] |= {"name": "a|b\n" * 50, "clips": 0, "speakers": 0, "emotions": 0, "uar": 0, "adapted": {}}
+    card = cards.check(handmade.card(b"", elsewhere=figures), where="card.json")
+    rows = [line for line in model_card.readme(card).splitlines() if line.startswith("| a\\|b")]
+    assert len(rows) == 1 and rows[0].endswith("| 0.0 | 51.0 | 10.0 | – |")
+    assert "50 %" not in trust.of_card(card).of_answer(1.0)
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 
 from emotone.recognition import model_card
-from support import handmade
+from support import handmade, other_corpora
 
 
 def test_adaptation_and_speech_are_explained_only_where_the_graph_has_them():
@@ -28,3 +28,42 @@ def test_scores_are_rows_of_a_table(scores, line):
 def test_card_without_a_corpus_says_so():
     text = model_card.readme(handmade.card(b"", training={"corpora": []}))
     assert "names no training corpus" in text and "No commercial use" not in text
+
+
+CARD = {
+    "scores": {"uar": 0.73, "ece": 0.037},
+    "protocol": {"name": "speaker-6fold", "words": "six folds", "speaker_disjoint": True},
+    "calibration": {"threshold": 0.435, "coverage": 0.9, "accuracy_above": 0.8, "accuracy_below": 0.35},
+}
+
+
+def test_model_that_was_measured_on_other_corpora_has_a_table_of_them():
+    text = model_card.readme(handmade.card(b"", **CARD, elsewhere=other_corpora.figures()))
+    lines = text.splitlines()
+    near, far = lines[lines.index("## How good it is") + 2 :][:2]
+    assert near.startswith("- On new speakers of the corpora it was trained on, the model is right about 73 %")
+    assert far.startswith("- On corpora it was not trained on, the model is right about 55 %")
+    table = lines[lines.index("### On corpora it was not trained on") + 2 :]
+    assert table[0] == f"Protocol: {other_corpora.PROTOCOL}"
+    assert table[2].startswith(
+        "| corpus | clips | speakers | emotions | UAR % | accuracy % | ECE, points | UAR % with 5"
+    )
+    assert table[3].count("|") == table[2].count("|") == table[6].count("|") == 10
+    assert table[4] == "| first | 1,440 | 24 | 8 | 50.0 | 51.0 | 10.0 | 58.0 | 67.0 |"
+    assert table[6] == "| mean |  |  |  | 55.0 | 56.0 | 8.4 | 63.0 | 72.0 |" and table[7] == ""
+    assert "- On new speakers" in lines[lines.index("- Under a confidence of 43.5 % the answer is 'unsure'.") + 1]
+    assert "not measured" not in text.lower()
+
+
+def test_model_that_was_not_measured_on_other_corpora_says_so_with_each_figure():
+    lines = model_card.readme(handmade.card(b"", **CARD)).splitlines()
+    assert lines[lines.index("### On corpora it was not trained on") + 2].startswith("Not measured.")
+    figures = [place for place, line in enumerate(lines) if "points on average" in line or "answers reach" in line]
+    assert len(figures) == 2 and all("not trained on: not measured." in lines[place] for place in figures)
+    right = next(place for place, line in enumerate(lines) if "right about 73 %" in line)
+    assert lines[right + 1].startswith("- On corpora it was not trained on: not measured.")
+
+
+def test_scores_of_the_cross_corpus_protocol_are_on_other_corpora():
+    text = model_card.readme(handmade.card(b"", **CARD | {"protocol": {"name": "cross-corpus"}}))
+    assert text.count("### On") == text.count("### On corpora it was not trained on") == 1

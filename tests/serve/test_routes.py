@@ -5,8 +5,9 @@ import pytest
 
 import emotone
 from emotone.cli.recordings import Answer
+from emotone.recognition.recognizer import Recognizer
 from emotone.serve.problems import KINDS
-from support import handmade
+from support import handmade, other_corpora
 from support.serving import RATE, WAV, client_of, file_of, problem, send
 
 pytestmark = pytest.mark.usefixtures("detector")
@@ -43,10 +44,25 @@ def test_top_keeps_the_most_probable(client):
 def test_model(client, recognizer):
     told = client.get("/v1/model").json()
     assert told["emotions"] == handmade.EMOTIONS and told["version"] == emotone.__version__
-    assert told["scores"] == {"accuracy": 0.5, "uar": 0.4}
+    scope = "speakers that may be in its training data"
+    assert told["scores"] == {"scope": scope, "accuracy": 0.5, "uar": 0.4} and told["elsewhere"] is None
+    assert told["trust"][0].startswith(f"On {scope}, the model is right about 40 % of the time")
+    assert told["trust"][1].startswith("On corpora it was not trained on: not measured.")
     assert told["protocol"] == {"name": "none", "speaker_disjoint": False}
     assert told["corpora"][0]["licence"] == "CC0" and told["sha256"] == recognizer.card["sha256"]
     assert (told["threshold"], told["adapts"], told["checks_speech"]) == (0.5, False, False)
+
+
+def test_model_that_was_measured_on_other_corpora(tmp_path):
+    elsewhere = other_corpora.figures()
+    later = elsewhere | {"later": float("nan")}  # a key of another version, which JSON can't have
+    recognizer = Recognizer(handmade.write(tmp_path / "b", scores={"uar": 0.4}, elsewhere=later))
+    with client_of(recognizer) as client:
+        told = client.get("/v1/model").json()
+    assert told["elsewhere"] == {"scope": "corpora it was not trained on", **elsewhere}
+    right, elsewhere_right, calibration, confident, reaching = told["trust"]
+    assert "right about 40 %" in right and "right about 55 %" in elsewhere_right
+    assert "by 8.4 points" in calibration and "78 % are right" in confident and "66 % of them are right" in reaching
 
 
 def test_health_and_readiness(recognizer):

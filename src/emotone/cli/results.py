@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
+    from emotone.recognition.trust import Trust
+
 _METRICS = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1"}
 _LEVELS = {"0": "none", "neutral": "all neutral ones of the speaker", "all": "all of the speaker, and the clip itself"}
 
@@ -43,6 +45,11 @@ def scores(result: Mapping[str, Any]) -> list["RenderableType"]:
             str(support[emotion]),
         )
     return [table, "", recalls]
+
+
+def trusted(known: "Trust") -> list[str]:
+    """Say how often the model is right, on new speakers and on other corpora; without markup."""
+    return [line for line in (*known.right, known.calibration, known.reaching, known.confident) if line]
 
 
 def _short_table(first: str, rows: Mapping[str, Mapping[str, float]]) -> list["RenderableType"]:

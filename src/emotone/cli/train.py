@@ -11,6 +11,8 @@ from emotone.cli.settings import print_notes, takes
 from emotone.experiment.config import SETTINGS
 from emotone.formatting import left_out_text
 from emotone.parallel import open_pool
+from emotone.recognition import trust
+from emotone.runs import layout
 
 
 @command(
@@ -34,7 +36,8 @@ def train(
     console = output.console()
     results.print_protocol(console, summary.metrics["protocol"])
     console.print("", *results.scores(summary.metrics["test"]), "", sep="\n")
-    for line in results.by_group(summary.metrics):
+    known = trust.of_run(summary.metrics, where=str(summary.folder / layout.METRICS))
+    for line in (*results.trusted(known), "", *results.by_group(summary.metrics)):
         console.print(line, markup=False, soft_wrap=True)
     for table in (*results.adapted(summary.metrics), *results.under_conditions(summary.metrics)):
         console.print(table)

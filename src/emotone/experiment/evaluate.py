@@ -16,6 +16,7 @@ from emotone import audio, files, metrics
 from emotone.corpora import Corpus, Rejected, count_groups, load
 from emotone.errors import AudioError, ConfigError, CorpusError, EmotoneError, MissingExtraError
 from emotone.progress import Progress, part
+from emotone.recognition import trust
 from emotone.recognition.adaptation import SOURCE_CLIPS
 from emotone.recognition.model import AnyProfile
 from emotone.recognition.prediction import Prediction
@@ -59,7 +60,8 @@ def evaluate(
     -------
     The result of `emotone.metrics.summary`, and ``protocol``, ``emotions`` (those that both have), ``unknown`` (each
     other emotion of the corpora -> number of its clips), ``rejected`` (paths and reasons), ``unsure`` (share of clips
-    that the bundle calls unsure) and ``warning``, a sentence or empty.
+    that the bundle calls unsure), ``warning``, a sentence or empty, and ``trust``: how often the model is right
+    according to its card, on new speakers and on other corpora.
     """
     if adapt not in get_args(Adapt):
         raise ConfigError(f"adapt is {adapt!r}; expected {', '.join(get_args(Adapt))}")
@@ -96,6 +98,7 @@ def _evaluated(
         "left_out": count_groups((*corpus.rejected, *rejected)),
         "unsure": float(table["unsure"].mean()),
         "warning": _warning(recognizer, corpus),
+        "trust": list(trust.of_card(recognizer.card).right),
     }
     return result, table
 

@@ -1,5 +1,6 @@
 """The card of a bundle: reading ``card.json`` and checking its content."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,12 @@ KEYS: dict[str, type] = {
     "size_bytes": int,
     "created": str,
 }
+#: Optional: figures on corpora that the model was not trained on, see `check_elsewhere`.
+ELSEWHERE = "elsewhere"
 _TYPE_NAMES = {int: "a whole number", str: "text", list: "a list", dict: "an object"}
+#: Numbers of clips to which a model was adapted.
+_LEVEL = re.compile(r"[1-9][0-9]{0,5}|all")
+_MOST_CLIPS = 10**9
 _REMEDY = "get the bundle again, or train it again with 'emotone train'"
 
 
@@ -87,7 +93,83 @@ def check(card: object, *, where: str) -> dict[str, Any]:
         is_kind = isinstance(checked[key], kind) and not isinstance(checked[key], bool)
         _require(is_kind, where, key, checked[key], _TYPE_NAMES[kind])
     _check_values(checked, where=where)
+    if ELSEWHERE in checked:
+        check_elsewhere(checked[ELSEWHERE], where=where)
     return checked
+
+
+def check_elsewhere(value: object, *, where: str) -> dict[str, Any]:
+    """Check the figures on corpora that a model was not trained on, and return them; ``where`` names the file.
+
+    Each share is a number from 0 to 1.
+
+    - ``protocol``: how they were measured.
+    - ``uar``, ``accuracy``, ``ece``: means over the corpora.
+    - ``adapted``: number of unlabelled clips of the speaker, or "all" -> UAR after adaptation to them.  It is empty if
+      the model does not adapt.
+    - ``confident``: the ``share`` of the answers whose confidence is at least ``from``, and the share of them that is
+      ``right``, which is null if there are none.
+    - ``unsure``: the share that reaches the threshold of the card (``coverage``), and the shares of right answers
+      above and below it, which are null if there are no such answers.
+    - ``corpora``: ``name``, ``clips``, ``speakers``, ``emotions`` (their numbers) and scores of each corpus.
+
+    Raises
+    ------
+    BundleError
+        A key is missing, or a value has the wrong type or is out of range.
+    """
+    figures = _object(value, where, ELSEWHERE)
+    _require(_is_text(figures.get("protocol")), where, "elsewhere.protocol", figures.get("protocol"), "text")
+    _check_scores(figures, where, ELSEWHERE)
+    for name, keys, optional in (
+        ("confident", ("from", "share"), ("right",)),
+        ("unsure", ("coverage",), ("accuracy_above", "accuracy_below")),
+    ):
+        inner = f"{ELSEWHERE}.{name}"
+        _check_shares(_object(figures.get(name), where, inner), where, inner, keys, optional)
+    corpora = figures.get("corpora")
+    has_corpora = isinstance(corpora, list) and len(corpora) > 0
+    _require(has_corpora, where, "elsewhere.corpora", corpora, "a list of one corpus or more")
+    for number, entry in enumerate(corpora or []):
+        inner = f"{ELSEWHERE}.corpora[{number}]"
+        corpus = _object(entry, where, inner)
+        _require(_is_text(corpus.get("name")), where, f"{inner}.name", corpus.get("name"), "text")
+        for key in ("clips", "speakers", "emotions"):
+            is_count = isinstance(corpus.get(key), int) and _is_number(corpus[key], 0, _MOST_CLIPS)
+            _require(is_count, where, f"{inner}.{key}", corpus.get(key), f"a whole number from 0 to {_MOST_CLIPS}")
+        _check_scores(corpus, where, inner)
+    return figures
+
+
+def _check_scores(scores: Mapping[str, Any], where: str, name: str) -> None:
+    """Check the scores of a corpus, or their means."""
+    _check_shares(scores, where, name, ("uar", "accuracy", "ece"))
+    adapted = _object(scores.get("adapted"), where, f"{name}.adapted")
+    for level in adapted:
+        _require(bool(_LEVEL.fullmatch(level)), where, f"a key of {name}.adapted", level, "a number of clips, or 'all'")
+    _check_shares(adapted, where, f"{name}.adapted", tuple(adapted))
+
+
+def _check_shares(
+    table: Mapping[str, Any], where: str, name: str, keys: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> None:
+    """Check that values are shares; those of ``optional`` keys may be null, but not missing."""
+    for key in (*keys, *optional):
+        can_be_null = key in optional and key in table
+        is_share = _is_number(table.get(key), 0, 1) or (can_be_null and table[key] is None)
+        expected = "a number from 0 to 1" + (", or null" if key in optional else "")
+        _require(is_share, where, f"{name}.{key}", table.get(key), expected)
+
+
+def _object(value: object, where: str, name: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BundleError(f"{where}: {name} is {short(value)}, expected an object; {_REMEDY}")
+    return value
+
+
+def _is_text(value: object) -> bool:
+    """Check for text that can be written to a file: JSON may hold halves of characters."""
+    return isinstance(value, str) and bool(value.strip()) and not any("\ud800" <= sign <= "\udfff" for sign in value)
 
 
 def _check_values(card: Mapping[str, Any], *, where: str) -> None:

@@ -1,11 +1,12 @@
 """Write the README of a bundle from its card."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emotone.metrics import SCORES
-from emotone.recognition.card import ADAPTATION, GRAPH, HEARD, SPEAKER, SPEECH
+from emotone.recognition import trust
+from emotone.recognition.card import ADAPTATION, ELSEWHERE, GRAPH, HEARD, SPEAKER, SPEECH
 
 
 def readme(card: Mapping[str, Any]) -> str:
@@ -13,8 +14,9 @@ def readme(card: Mapping[str, Any]) -> str:
 
     The card must pass `emotone.recognition.card.check`.
     """
-    sections = (_opening, _licences, _scores, _limits, _usage, _facts)
-    return "\n\n".join("\n".join(section(card)) for section in sections) + "\n"
+    sections = (_opening, _licences, _trust, _scores, _elsewhere, _limits, _usage, _facts)
+    texts = ["\n".join(section(card)) for section in sections]
+    return "\n\n".join(text for text in texts if text) + "\n"
 
 
 def _opening(card: Mapping[str, Any]) -> list[str]:
@@ -49,9 +51,19 @@ def _title(corpus: Mapping[str, Any]) -> str:
     return _line(corpus.get("title") or corpus.get("name") or "a corpus without a name")
 
 
+def _trust(card: Mapping[str, Any]) -> list[str]:
+    known = trust.of_card(card)
+    lines = [*known.right, known.calibration, *([known.confident] if known.confident else [])]
+    return ["## How good it is", "", *(f"- {_line(line)}" for line in lines)]
+
+
 def _scores(card: Mapping[str, Any]) -> list[str]:
     protocol, scores = card["protocol"], card["scores"]
-    lines = ["## How good it is", "", f"Protocol: {_line(protocol.get('words') or protocol.get('name', 'unknown'))}"]
+    lines = [
+        f"### On {trust.scope_of(protocol)}",
+        "",
+        f"Protocol: {_line(protocol.get('words') or protocol.get('name', 'unknown'))}",
+    ]
     if card["training"].get("note"):
         lines += ["", _line(card["training"]["note"])]
     if not protocol.get("speaker_disjoint"):
@@ -88,7 +100,7 @@ def _groups(scores: Mapping[str, Any]) -> list[str]:
         for name, group in groups.items() if len(groups) > 1 else ():  # the scores of a single group are those above
             score, accuracy = (f"{100 * group[key]:.1f}" for key in ("uar", "accuracy"))
             cells = (f"{column}: {name}", group["clips"], group["emotions"], score, _interval(group), accuracy)
-            rows.append(f"| {' | '.join(map(_line, cells))} |")
+            rows.append(_row(cells))
     head = ["| group | clips | emotions | UAR % | 95 % interval | accuracy % |", "|:---|---:|---:|---:|---:|---:|"]
     lines = _table(head, rows)
     spread = scores.get("speaker_range")
@@ -101,6 +113,21 @@ def _groups(scores: Mapping[str, Any]) -> list[str]:
 def _spread(values: Mapping[str, float]) -> str:
     low, middle, high = (100 * values[name] for name in ("lowest", "median", "highest"))
     return f"{low:.1f} to {high:.1f} %, median {middle:.1f} %"
+
+
+def _elsewhere(card: Mapping[str, Any]) -> list[str]:
+    lines = [f"### On {trust.OTHER_CORPORA}", ""]
+    if ELSEWHERE not in card and trust.scope_of(card["protocol"]) == trust.OTHER_CORPORA:
+        return []  # the scores above are those
+    if ELSEWHERE not in card:
+        return [*lines, "Not measured. Test the model on recordings like yours before you rely on it."]
+    head, rows = trust.corpora_table(card[ELSEWHERE])
+    lines += [f"Protocol: {_line(card[ELSEWHERE]['protocol'])}", "", _row(head), f"|:---|{'---:|' * (len(head) - 1)}"]
+    return lines + [_row(row) for row in rows]
+
+
+def _row(cells: Sequence[object]) -> str:
+    return f"| {' | '.join(map(_line, cells))} |"
 
 
 def _limits(card: Mapping[str, Any]) -> list[str]:
@@ -116,9 +143,8 @@ def _limits(card: Mapping[str, Any]) -> list[str]:
         "- Not for decisions about people: hiring, policing, medicine, insurance, schooling.",
     ]
     if threshold > 0:
-        share = card["calibration"].get("coverage")
-        kept = f"; {100 * share:.0f} % of the validation answers reached it" if isinstance(share, int | float) else ""
-        lines.append(f"- Under a confidence of {threshold:.2f} the answer is 'unsure'{kept}.")
+        lines.append(f"- Under a confidence of {trust.threshold_text(threshold)} the answer is 'unsure'.")
+        lines.append(f"- {trust.of_card(card).reaching}")
     return lines
 
 

@@ -4,12 +4,14 @@ A recording arrives as multipart form data.  It is read into memory, never into 
 and predicted in a thread.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from emotone._version import __version__
+from emotone.recognition import trust
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems
 from emotone.serve.answers import predict_json
@@ -26,7 +28,9 @@ from emotone.serve.work_queue import Deadline, WorkQueue
 _SCORES = ("accuracy", "uar", "macro_f1", "interval", "n_clips")
 _PROTOCOL = ("name", "description", "speaker_disjoint")
 _CORPUS = ("name", "title", "clips", "speakers", "language", "licence", "url", "commercial_use")
-
+#: Keys that the card's figures on other corpora must have; others are not checked.
+_ELSEWHERE = ("protocol", "uar", "accuracy", "ece", "adapted")
+_ELSEWHERE_CORPUS = ("name", "clips", "speakers", "emotions", "uar", "accuracy", "ece", "adapted")
 
 _PREDICT_PROBLEMS = (
     *("bad_request", "unauthorized", "forbidden_origin", "idle", "too_large", "too_long", "not_audio", "no_channel"),
@@ -80,7 +84,10 @@ def prediction_routes(recognizer: Recognizer, queue: WorkQueue, source: OwnSourc
 
     @router.get("/model", responses=problems.responses("unauthorized"))
     async def model() -> dict[str, Any]:
-        """Describe the model: its scores, protocol and training corpora."""
+        """Describe the model: its scores, on new speakers and on other corpora, protocol and training corpora.
+
+        `elsewhere` has the scores on corpora that the model was not trained on, and is null if they were not measured.
+        """
         return _model(recognizer) | {"learns_source": source.learns, "source_clips": source.n_utterances}
 
     return router
@@ -127,7 +134,7 @@ def _top(answer: dict[str, Any], top: int) -> dict[str, Any]:
 
 
 def _model(recognizer: Recognizer) -> dict[str, Any]:
-    card = recognizer.card
+    card, known = recognizer.card, trust.of_card(recognizer.card)
     return {
         "name": card["name"],
         "model": card["model"],
@@ -137,11 +144,27 @@ def _model(recognizer: Recognizer) -> dict[str, Any]:
         "threshold": recognizer.threshold,
         "adapts": recognizer.adapts,
         "checks_speech": recognizer.checks_speech,
-        "scores": _pick(card.get("scores", {}), _SCORES),
+        "scores": {"scope": known.tested, **_pick(card.get("scores", {}), _SCORES)},
+        "elsewhere": _elsewhere(known),
+        "trust": [*known.right, known.calibration, *filter(None, (known.confident, known.reaching))],
         "protocol": _pick(card.get("protocol", {}), _PROTOCOL),
         "corpora": [_pick(corpus, _CORPUS) for corpus in card.get("training", {}).get("corpora", [])],
     }
 
 
-def _pick(table: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+def _elsewhere(known: trust.Trust) -> dict[str, Any] | None:
+    """Return the figures on corpora that the model was not trained on; None if there are no such figures."""
+    figures = known.elsewhere
+    if figures is None:
+        return None
+    return {
+        "scope": trust.OTHER_CORPORA,
+        **_pick(figures, _ELSEWHERE),
+        "confident": _pick(figures["confident"], ("from", "share", "right")),
+        "unsure": _pick(figures["unsure"], ("coverage", "accuracy_above", "accuracy_below")),
+        "corpora": [_pick(corpus, _ELSEWHERE_CORPUS) for corpus in figures["corpora"]],
+    }
+
+
+def _pick(table: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
     return {name: table[name] for name in names if name in table}

@@ -9,7 +9,7 @@ import pytest
 from emotone.cli import report
 from emotone.errors import ConfigError
 from emotone.report.pages import run as run_html
-from support import finished_runs
+from support import finished_runs, other_corpora
 from support.html_page import Page
 
 pytestmark = pytest.mark.slow
@@ -96,6 +96,37 @@ def test_an_older_run_has_a_page_that_says_what_is_missing(finished, tmp_path):
     assert sum(address.startswith("data:image/png") for address in page.addresses) == 3  # confusion twice, reliability
     (old / "model" / "card.json").unlink()
     assert "Settings" in Page(run_html.page(old)).words
+
+
+def test_a_run_without_other_corpora_says_so_at_the_top(page):
+    top = page.words[: page.words.index("Highest recall")]
+    assert re.search(
+        r"On new speakers of the corpora it was trained on, the model is right about \d+ % of the time \(UAR, .*?\)\. "
+        r"On corpora it was not trained on: not measured\.",
+        top,
+    )
+    assert page.words.count("on corpora it was not trained on: not measured.") == 2  # calibration, threshold
+    assert "elsewhere" not in page.ids
+
+
+def test_scores_on_other_corpora_are_at_the_top_and_in_a_section(finished, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished[0] / "disjoint", run)
+    told = json.loads((run / "metrics.json").read_text())
+    told["elsewhere"] = other_corpora.figures()
+    told["elsewhere"]["corpora"][0]["name"] = "<first>"
+    (run / "metrics.json").write_text(json.dumps(told))
+    shown = Page(run_html.page(run))
+    assert "not measured" not in shown.words
+    top = shown.words[: shown.words.index("Highest recall")]
+    assert "On corpora it was not trained on, the model is right about 55 % of the time (UAR, mean of 2 corpora" in top
+    assert "elsewhere" in shown.ids and "#elsewhere" in shown.addresses
+    assert "<first> 1,440 24 8 50.0 51.0 10.0 58.0 67.0 second 90 2 6" in " ".join(shown.words.split())
+    assert f"Protocol: {other_corpora.PROTOCOL}." in shown.words and "66 % of them are right" in shown.words
+    told["elsewhere"]["corpora"][0]["uar"] = None
+    (run / "metrics.json").write_text(json.dumps(told))
+    with pytest.raises(ConfigError, match=r"metrics\.json: elsewhere\.corpora\[0\]\.uar is None, expected a number"):
+        run_html.page(run)
 
 
 def test_no_run_an_unfinished_one_and_a_comparison_are_told_apart(finished, tmp_path):

@@ -5,9 +5,11 @@ from html import unescape
 
 import pytest
 
+from emotone.recognition import trust
 from emotone.recognition.profile import Profile
 from emotone.serve.page import html
 from emotone.serve.problems import KINDS, ProblemError
+from support import handmade, other_corpora
 from support.serving import prediction
 
 
@@ -69,11 +71,20 @@ def test_every_problem_of_the_page_has_a_remedy():
         assert "/a/path" not in shown and internal[-20:] not in unescape(shown)
 
 
-def test_trust_is_told_as_the_card_has_it():
-    card = {"scores": {"uar": 0.5}, "protocol": {"name": "p", "speaker_disjoint": True}}
-    assert html.trust(card) == (
-        "For speakers that are not in its training data, the model is right about 50 % of the time (UAR; protocol p)."
+@pytest.mark.parametrize("elsewhere", [None, other_corpora.figures()])
+def test_about_has_each_figure_for_both_kinds_of_recordings(elsewhere):
+    card = handmade.card(
+        b"",
+        scores={"uar": 0.5, "ece": 0.037},
+        protocol={"name": "p", "speaker_disjoint": True},
+        calibration={"threshold": 0.435, "coverage": 0.9, "accuracy_above": 0.8, "accuracy_below": 0.35},
+        **({"elsewhere": elsewhere} if elsewhere else {}),
     )
-    leaking = html.trust({**card, "protocol": {"name": "random", "speaker_disjoint": False}})
-    assert "speakers that may be in its training data" in leaking
-    assert html.trust({"scores": {}}) == ""
+    known = trust.of_card(card)
+    shown = unescape(html.render("about", trust=known, threshold=0.435, kept_s=60, learns=False))
+    for statement in (*known.right, known.calibration):
+        assert f"<li>{statement}</li>" in shown
+    assert "reaches 43.5 %, the answer is “unsure” rather than a guess. On new speakers of the corpora" in shown
+    assert shown.count("corpora it was not trained on: not measured") == (0 if elsewhere else 3)
+    assert ("78 % are right" in shown) == bool(elsewhere)
+    assert "unsure" not in html.render("about", trust=known, threshold=0, kept_s=60, learns=False)

@@ -6,14 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from emotone.errors import BundleError, ConfigError
 from emotone.formatting import left_out_text, percent, setting_text
 from emotone.metrics import NAMES, SCORES, chance_uar, wilson
 from emotone.palette import colour_of
+from emotone.recognition import trust
+from emotone.recognition.trust import Trust
 from emotone.report.figures import confusion, occlusion, permutation_importance, reliability, style
 from emotone.report.pages import worst_errors
 from emotone.report.pages.render import embedded, render
 from emotone.report.text import protocol_lines, score_texts, span_text
 from emotone.runs import folder as run_folder
+from emotone.runs import layout
 from emotone.runs.folder import RunFolder
 
 
@@ -33,14 +37,16 @@ def page(folder: str | Path) -> str:
     run = run_folder.read(folder)
     test = run.metrics["test"]
     protocol, *warnings = protocol_lines(run.metrics["protocol"])
-    maps = run.arrays("relevance.npz")
+    maps, known = run.arrays("relevance.npz"), _trust(run)
     return render(
         "run.html.j2",
         run=run,
         metrics=run.metrics,
         protocol=protocol,
         warnings=warnings,
-        summary=summary(run),
+        summary=summary(run, known),
+        elsewhere=known.elsewhere,
+        other_corpora=trust.corpora_table(known.elsewhere) if known.elsewhere else None,
         scores=SCORES,
         names=NAMES,
         score_texts=score_texts,
@@ -55,30 +61,34 @@ def page(folder: str | Path) -> str:
     )
 
 
-def summary(run: RunFolder) -> list[str]:
-    """Return the main results in a few sentences, from the number of test clips to the clips that were left out."""
+def _trust(run: RunFolder) -> Trust:
+    """Return how far the model of a run can be trusted; raise `ConfigError` if a value is damaged."""
+    try:
+        return trust.of_run(run.metrics, where=str(run.path / layout.METRICS))
+    except BundleError as error:
+        raise ConfigError(str(error)) from error
+
+
+def summary(run: RunFolder, known: Trust) -> list[str]:
+    """Return the main results in a few sentences, from how often the model is right to the clips that were left out."""
     test = run.metrics["test"]
     n_speakers = len(set(run.tested["speaker"]) - {""})
     n_folds = len(run.metrics.get("folds", [])) or 1
     of = f" of {n_speakers} speakers" if n_speakers else ""
     pooled = f", pooled over {n_folds} folds" if n_folds > 1 else ""
-    sentences = [f"{test['n_clips']:,} test clips{of}{pooled}; guessing gives {percent(chance_uar(test))}."]
+    sentences = [
+        *known.right,
+        f"{test['n_clips']:,} test clips{of}{pooled}; guessing gives {percent(chance_uar(test))}.",
+    ]
     sentences.append(_best_and_worst(test))
     speakers = run.metrics.get("groups", {}).get("speaker", {})
     single = [group["uar"] for name, group in speakers.items() if name != "unknown"]
     if len(single) > 1:
         spread = f"{percent(min(single))} to {percent(max(single))}"
         sentences.append(f"The UAR of single speakers is {spread}, with median {percent(float(np.median(single)))}.")
-    calibration = f"Confidence differs from accuracy by {NAMES['ece'].text(test['ece'])} points on average"
-    unsure = run.metrics.get("unsure")
-    if unsure and unsure["accuracy_above"] is not None and unsure["accuracy_below"] is not None:
-        shares = (1 - unsure["coverage"], unsure["accuracy_below"], unsure["accuracy_above"])
-        unsure_share, below, above = (percent(share, digits=0) for share in shares)
-        calibration += (
-            f"; {unsure_share} of predictions are unsure: {below} of them are right, and {above} of the others"
-        )
+    sentences += [sentence for sentence in (known.calibration, known.reaching, known.confident) if sentence]
     left_out = left_out_text(run.metrics.get("left_out", []))
-    return [*sentences, f"{calibration}.", *([f"{left_out}."] if left_out else [])]
+    return [*sentences, *([f"{left_out}."] if left_out else [])]
 
 
 def _best_and_worst(test: Mapping[str, Any]) -> str:

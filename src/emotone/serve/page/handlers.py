@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotone.errors import SilenceError
+from emotone.recognition import trust
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
@@ -42,7 +43,7 @@ class PageHandlers:
     def __init__(self, recognizer: Recognizer, queue: WorkQueue, source: OwnSource, *, folder: Path) -> None:
         self.folder = folder.resolve()
         self.recognizer, self.queue, self.settings, self.source = recognizer, queue, queue.settings, source
-        self._trust = html.trust(recognizer.card)
+        self._trust = trust.of_card(recognizer.card)
 
     def is_upload(self, path: str | Path) -> bool:
         """Return whether a client's path is that of an existing upload: folder/HASH/NAME.
@@ -64,7 +65,8 @@ class PageHandlers:
         def work(deadline: Deadline) -> str:
             with self._utterance(path, deadline) as sound:
                 prediction = sound.with_note(self.source.predict(sound.source, progress=deadline.check))
-            return html.render("answer", prediction=prediction, title=title, trust=self._trust)
+            known = self._trust.of_answer(prediction.confidence)
+            return html.render("answer", prediction=prediction, title=title, trust=known)
 
         title = shown_name(path)
         return await self._run_for_html(work, title=title)

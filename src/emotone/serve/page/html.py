@@ -2,12 +2,12 @@
 
 import base64
 import functools
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from emotone.formatting import clock
 from emotone.palette import colour_of
 from emotone.recognition.profile import Profile
+from emotone.recognition.trust import threshold_text
 from emotone.serve.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def _environment() -> "jinja2.Environment":
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"percent": percent, "certainty": certainty, "colour": colour_of, "clock": clock}
+    environment.filters["threshold"] = threshold_text
     environment.filters["base64"] = lambda text: base64.b64encode(text.encode()).decode()
     return environment
 
@@ -114,17 +115,3 @@ def problem_text(error: ProblemError) -> str:
 
 def _remedy(error: ProblemError) -> str:
     return _REMEDIES.get(error.code, _REMEDIES["internal"])
-
-
-def trust(card: Mapping[str, Any]) -> str:
-    """Return a sentence on how far the model can be trusted, from its card; empty if the card has no UAR."""
-    scores, protocol = card.get("scores", {}), card.get("protocol", {})
-    uar, interval = scores.get("uar"), scores.get("interval")
-    if not isinstance(uar, int | float):
-        return ""
-    between = f", 95 % interval {100 * interval['low']:.0f} to {100 * interval['high']:.0f} %" if interval else ""
-    speakers = "are not" if protocol.get("speaker_disjoint") else "may be"
-    return (
-        f"For speakers that {speakers} in its training data, the model is right about {percent(uar)} of the time "
-        f"(UAR{between}; protocol {protocol.get('name', 'unknown')})."
-    )

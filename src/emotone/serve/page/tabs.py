@@ -8,11 +8,11 @@ import gradio as gr
 
 from emotone._version import TAGLINE
 from emotone.palette import OTHER, colour_of
-from emotone.recognition import model_card
+from emotone.recognition import model_card, trust
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.speaker_choice import AUTO, CHANNELS, ONE
 from emotone.serve.page.handlers import MAX_CLIPS, SPEAKERS, PageHandlers
-from emotone.serve.page.html import render, trust
+from emotone.serve.page.html import render
 
 Source = Literal["upload", "microphone"]
 #: Choice of speakers -> what the page says; numbers are as they are.
@@ -127,7 +127,8 @@ def _voice(handlers: PageHandlers) -> None:
 
 
 def _about(recognizer: Recognizer, *, kept_s: int, learns: bool, has_key: bool) -> None:
-    _html("about", trust=trust(recognizer.card), threshold=recognizer.threshold, kept_s=kept_s, learns=learns)
+    known = trust.of_card(recognizer.card)
+    _html("about", trust=known, threshold=recognizer.threshold, kept_s=kept_s, learns=learns)
     gr.Markdown(model_card.readme(recognizer.card), elem_classes="em-card")
     if has_key:
         _html("logout")
