@@ -13,6 +13,8 @@ def test_compare_prints_the_table(experiment, tmp_path):
     assert experiment["protocols"] == ("random-80-20",)
     rows = [line.split() for line in result.stdout.splitlines() if line.startswith(("svm", "knn"))]
     assert rows == [[name, "61.0", "50.0", "to", "70.0", "60.0", "59.0", "2.5", "21"] for name in ("svm", "knn")]
+    other = "on speakers that may be in its training data; on corpora it was not trained on: not measured here."
+    assert other in result.stdout
     assert all(len(line.rstrip()) <= 80 for line in result.stdout.splitlines()[:5])
     assert result.stdout.endswith(f"page: {tmp_path}\n")
 

@@ -135,6 +135,15 @@ def test_table_has_a_row_for_each_corpus_and_the_means():
     assert len(trust.corpora_table(other_corpora.figures(adapts=False))[0]) == 7
 
 
+def test_comparison_says_on_which_recordings_its_models_were_tested():
+    assert trust.comparison_note([DISJOINT, {"name": "random"}, DISJOINT]) == (
+        f"Each model was tested on {NEAR} and on speakers that may be in its training data; "
+        f"on {FAR}: not measured here."
+    )
+    both = trust.comparison_note([DISJOINT, {"name": "cross-corpus"}])
+    assert both == f"Each model was tested on {NEAR} and on {FAR}."
+
+
 def test_a_run_has_the_same_texts_as_its_card():
     run = {"test": SCORES, "protocol": DISJOINT, "unsure": CALIBRATION, "elsewhere": other_corpora.figures()}
     assert every_text(trust.of_run(run, where="metrics.json")) == every_text(known(elsewhere=run["elsewhere"]))

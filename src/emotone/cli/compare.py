@@ -14,6 +14,7 @@ from emotone.cli.settings import print_notes, takes
 from emotone.experiment.config import SETTINGS
 from emotone.experiment.settings import Setting
 from emotone.parallel import open_pool
+from emotone.recognition import trust
 
 _PROTOCOL = Setting(
     "Evaluation",
@@ -60,9 +61,11 @@ def compare(
         folder = experiment.compare(config, names, protocols=protocols, pool=pool, progress=progress)
     comparison = json.loads((folder / "comparison.json").read_text(encoding="utf-8"))
     console = output.console()
-    for entry in comparison.get("protocols", [comparison]):
-        results.print_protocol(console, entry["protocol"])
+    tested = [entry["protocol"] for entry in comparison.get("protocols", [comparison])]
+    for protocol in tested:
+        results.print_protocol(console, protocol)
     several = "protocols" in comparison
     table = results.side_by_side(comparison) if several else results.comparison(comparison["rows"])
     console.print("", table, "", sep="\n")
+    results.print_sentences(console, [trust.comparison_note(tested)])
     console.print(f"Table, picture and page: {folder}", markup=False, soft_wrap=True)

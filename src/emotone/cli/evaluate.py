@@ -44,8 +44,7 @@ def evaluate(
     results.print_protocol(console, result["protocol"])
     console.print("", *results.scores(result), "", sep="\n")
     console.print(f"{100 * result['unsure']:.1f} % of the answers are under the model's threshold: unsure")
-    for line in ("", "According to the model's card:", *result["trust"], ""):
-        console.print(line, markup=False, soft_wrap=True)
+    results.print_sentences(console, ["", "According to the model's card:", *result["trust"]])
     if result["unknown"]:
         left_out = ", ".join(f"{clips} clips {emotion}" for emotion, clips in result["unknown"].items())
         output.note(f"left out, since the model does not know the emotion: {left_out}")

@@ -1,6 +1,6 @@
 """Tables of scores, as ``train``, ``compare`` and ``evaluate`` print them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from emotone.cli.console import bar, coloured, one_line, plain_table
@@ -45,11 +45,6 @@ def scores(result: Mapping[str, Any]) -> list["RenderableType"]:
             str(support[emotion]),
         )
     return [table, "", recalls]
-
-
-def trusted(known: "Trust") -> list[str]:
-    """Say how often the model is right, on new speakers and on other corpora; without markup."""
-    return [line for line in (*known.right, known.calibration, known.reaching, known.confident) if line]
 
 
 def _short_table(first: str, rows: Mapping[str, Mapping[str, float]]) -> list["RenderableType"]:
@@ -98,6 +93,18 @@ def by_group(metrics: Mapping[str, Any]) -> list[str]:
             parts = ", ".join(f"{one_line(name)} {_number(group['uar'])}" for name, group in groups.items())
             lines.append(f"UAR by {column}: {parts} %")
     return [*lines, ""] if lines else []
+
+
+def print_trust(console: "Console", known: "Trust") -> None:
+    """Say how far a model can be trusted, on new speakers and on other corpora."""
+    lines = (*known.right, known.calibration, known.reaching, known.confident)
+    print_sentences(console, [line for line in lines if line])
+
+
+def print_sentences(console: "Console", sentences: Iterable[str]) -> None:
+    """Print each on a line, and an empty line; lines are wrapped only on a terminal."""
+    for sentence in (*sentences, ""):
+        console.print(sentence, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
 def print_protocol(console: "Console", protocol: Mapping[str, Any]) -> None:

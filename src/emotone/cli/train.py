@@ -36,8 +36,8 @@ def train(
     console = output.console()
     results.print_protocol(console, summary.metrics["protocol"])
     console.print("", *results.scores(summary.metrics["test"]), "", sep="\n")
-    known = trust.of_run(summary.metrics, where=str(summary.folder / layout.METRICS))
-    for line in (*results.trusted(known), "", *results.by_group(summary.metrics)):
+    results.print_trust(console, trust.of_run(summary.metrics, where=str(summary.folder / layout.METRICS)))
+    for line in results.by_group(summary.metrics):
         console.print(line, markup=False, soft_wrap=True)
     for table in (*results.adapted(summary.metrics), *results.under_conditions(summary.metrics)):
         console.print(table)

@@ -108,7 +108,7 @@ def check_elsewhere(value: object, *, where: str) -> dict[str, Any]:
     - ``adapted``: number of unlabelled clips of the speaker, or "all" -> UAR after adaptation to them.  It is empty if
       the model does not adapt.
     - ``confident``: the ``share`` of the answers whose confidence is at least ``from``, and the share of them that is
-      ``right``, which is null if there are none.
+      ``right``, which is null if no answer is so confident.
     - ``unsure``: the share that reaches the threshold of the card (``coverage``), and the shares of right answers
       above and below it, which are null if there are no such answers.
     - ``corpora``: ``name``, ``clips``, ``speakers``, ``emotions`` (their numbers) and scores of each corpus.

@@ -5,7 +5,7 @@ cards get their statements here, so that a figure of the first kind never comes 
 it was not measured.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -241,6 +241,20 @@ def _elsewhere(elsewhere: Mapping[str, Any] | None) -> Figures:
         adapted=f"After adaptation to the speaker without labels: {adapted}." if adapted else "",
         threshold=Threshold(unsure["coverage"], unsure["accuracy_above"], unsure["accuracy_below"]),
     )
+
+
+def comparison_note(protocols: Iterable[Mapping[str, Any]]) -> str:
+    """Return on which recordings the models of a comparison were tested, and whether other corpora are among them.
+
+    Examples
+    --------
+    >>> comparison_note([{"name": "speaker-6fold", "speaker_disjoint": True}])
+    'Each model was tested on new speakers of the corpora it was trained on; on corpora it was not trained on: not
+    measured here.'
+    """
+    scopes = list(dict.fromkeys(map(scope_of, protocols)))
+    rest = "" if OTHER_CORPORA in scopes else f"; on {OTHER_CORPORA}: {_NOT_MEASURED} here"
+    return f"Each model was tested on {' and on '.join(scopes)}{rest}."
 
 
 def corpora_table(elsewhere: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:

@@ -28,6 +28,7 @@ def test_a_difference_is_called_what_it_is_and_text_is_escaped():
     assert "<b>bold" not in html and "&lt;b&gt;bold&lt;/b&gt; &amp; brave" in html
     assert '+10.0<span class="span">+2.0 to +20.0</span>' in html
     assert 'class="warning"' not in html
+    assert "new speakers of the corpora it was trained on; on corpora it was not trained on: not measured here" in html
 
 
 def test_the_warning_of_a_leak_is_at_the_top():

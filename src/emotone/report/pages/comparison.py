@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from emotone.errors import ConfigError
 from emotone.metrics import NAMES, SCORES, chance_uar
+from emotone.recognition import trust
 from emotone.report.figures import style
 from emotone.report.figures.comparison import comparison_picture, protocol_colours
 from emotone.report.pages.render import embedded, render
@@ -40,6 +41,7 @@ def page(
     groups = comparison.get("groups", [comparison])
     if not all(group["rows"] for group in groups):
         raise ConfigError("there are no results to compare; expected at least one model")
+    protocols = [entry["protocol"] for group in groups for entry in group.get("protocols", [group])]
     kind = "runs" if "groups" in comparison else "protocols" if "protocols" in comparison else "models"
     if kind == "models":
         links = {row["model"]: f"{quote(row['model'])}/report.html" for row in comparison["rows"]}
@@ -53,6 +55,7 @@ def page(
         kind=kind,
         headlines=headlines(comparison) if kind == "protocols" else [],
         sections=sections,
+        tested=trust.comparison_note(protocols),
         n_rows=sum(len(group["rows"]) for group in groups),
         links=links or {},
         scores=SCORES,
