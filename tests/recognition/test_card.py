@@ -148,7 +148,7 @@ def test_other_corpora_that_pass_the_check_can_be_written_and_shown():
     figures["corpora"][0] |= {"name": "a|b\n" * 50, "clips": 0, "speakers": 0, "emotions": 0, "uar": 0, "adapted": {}}
     card = cards.check(handmade.card(b"", elsewhere=figures), where="card.json")
     rows = [line for line in model_card.readme(card).splitlines() if line.startswith("| a\\|b")]
-    assert len(rows) == 1 and rows[0].endswith("| 0.0 | 51.0 | 10.0 | – |")
+    assert len(rows) == 1 and rows[0].endswith("| 0.0 | – | 51.0 | 10.0 | 0 | 0 | 0 |")
     assert "50 %" not in trust.of_card(card).of_answer(1.0)
 
 

@@ -33,15 +33,24 @@ def test_both_kinds_of_recordings_have_their_figures():
         "After adaptation to the speaker without labels: 63 % with 5 clips, 72 % with all clips.",
     )
     assert told.calibration == (
-        f"On {NEAR}, confidence differs from accuracy by 3.7 points on average; "
-        f"on {FAR}, confidence differs from accuracy by 8.4 points on average."
+        f"On {NEAR}, confidence differs from accuracy by 3.7 points on average; on {FAR}, by 8.4 points on average."
     )
     assert told.reaching == (
-        f"On {NEAR}, 90 % of the answers reach 43.5 %: 80 % of them are right, and 35 % of the others; "
-        f"on {FAR}, 70 % of the answers reach 43.5 %: 66 % of them are right, and 40 % of the others."
+        f"On {NEAR}, 90 % of the answers reach the threshold of 43.5 %: 80 % of them are right, and 35 % of the "
+        f"others; on {FAR}, 70 % of the answers reach it: 66 % of them are right, and 40 % of the others."
     )
     assert told.confident == f"On {FAR}, 21 % of the answers have a confidence of 80 % or more: 78 % are right."
     assert told.tested == NEAR
+
+
+def test_figures_on_other_corpora_alone_are_whole_sentences():
+    told = known(scores={}, calibration={"threshold": 0.435}, elsewhere=other_corpora.figures())
+    assert told.calibration == (
+        f"On {NEAR}: not measured; on {FAR}, confidence differs from accuracy by 8.4 points on average."
+    )
+    assert told.reaching.startswith(
+        f"On {NEAR}: not measured; on {FAR}, 70 % of the answers reach the threshold of 43.5 %: 66 %"
+    )
 
 
 def test_what_was_not_measured_on_other_corpora_is_said_with_every_figure():
@@ -84,16 +93,19 @@ def test_scores_of_the_cross_corpus_protocol_are_those_on_other_corpora():
         f"On {NEAR}: not measured.",
         f"On {FAR}, the model is right about 73 % of the time (UAR, 95 % interval 64 to 79 %; protocol cross-corpus).",
     )
-    assert f"On {NEAR}: not measured; on {FAR}, 90 % of the answers reach 43.5 %" in told.reaching
+    assert f"On {NEAR}: not measured; on {FAR}, 90 % of the answers reach the threshold of 43.5 %" in told.reaching
     assert "about 55 % of the time" in known(protocol=cross, elsewhere=other_corpora.figures()).right[1]
 
 
 @pytest.mark.parametrize(
     ("unsure", "said"),
     [
-        ({"coverage": 1.0, "accuracy_above": 0.8, "accuracy_below": None}, "reach 43.5 %: 80 % of them are right; on"),
+        ({"coverage": 1.0, "accuracy_above": 0.8, "accuracy_below": None}, "of 43.5 %: 80 % of them are right; on"),
         ({"coverage": 0.0, "accuracy_above": None, "accuracy_below": 0.3}, "43.5 %: 30 % of the others are right; on"),
-        ({"coverage": 0.5, "accuracy_above": None, "accuracy_below": None}, "50 % of the answers reach 43.5 %; on"),
+        (
+            {"coverage": 0.5, "accuracy_above": None, "accuracy_below": None},
+            "50 % of the answers reach the threshold of 43.5 %; on",
+        ),
         ({}, f"On {NEAR}: not measured; on {FAR}: not measured."),
         ({"coverage": "0.9"}, f"On {NEAR}: not measured; on {FAR}: not measured."),
     ],
@@ -120,19 +132,27 @@ def test_one_corpus_and_few_confident_answers():
 
 
 def test_table_has_a_row_for_each_corpus_and_the_means():
-    head, rows = trust.corpora_table(other_corpora.figures())
-    assert head[:1] + head[4:] == [
-        *("corpus", "UAR %", "accuracy %", "ECE, points", "UAR % with 5 clips", "UAR % with all clips"),
+    figures = other_corpora.figures()
+    head, rows = trust.corpora_table(figures)
+    assert head == [
+        *("corpus", "UAR %", "with 5 clips", "with all clips", "accuracy %", "ECE, points"),
+        *("clips", "speakers", "emotions"),
     ]
     assert rows == [
-        ["first", "1,440", "24", "8", "50.0", "51.0", "10.0", "58.0", "67.0"],
-        ["second", "90", "2", "6", "60.0", "61.0", "6.8", "68.0", "77.0"],
-        ["mean", "", "", "", "55.0", "56.0", "8.4", "63.0", "72.0"],
+        ["first", "50.0", "58.0", "67.0", "51.0", "10.0", "1,440", "24", "8"],
+        ["second", "60.0", "68.0", "77.0", "61.0", "6.8", "90", "2", "6"],
+        ["mean", "55.0", "63.0", "72.0", "56.0", "8.4", "", "", ""],
     ]
-    figures = other_corpora.figures()
+    note = trust.table_note(figures)
+    assert note.startswith(f"Protocol: {other_corpora.PROTOCOL}. The means") and "'with 5 clips', 'with all" in note
     del figures["corpora"][1]["adapted"]["5"]
-    assert trust.corpora_table(figures)[1][1][-2:] == ["–", "77.0"]
-    assert len(trust.corpora_table(other_corpora.figures(adapts=False))[0]) == 7
+    assert trust.corpora_table(figures)[1][1][1:4] == ["60.0", "–", "77.0"]
+
+
+def test_table_of_a_model_that_does_not_adapt_has_no_columns_for_it():
+    figures = other_corpora.figures(adapts=False)
+    head, rows = trust.corpora_table(figures)
+    assert {len(row) for row in rows} == {len(head)} == {7} and "adaptation" not in trust.table_note(figures)
 
 
 def test_comparison_says_on_which_recordings_its_models_were_tested():

@@ -122,7 +122,7 @@ def _elsewhere(card: Mapping[str, Any]) -> list[str]:
     if ELSEWHERE not in card:
         return [*lines, "Not measured. Test the model on recordings like yours before you rely on it."]
     head, rows = trust.corpora_table(card[ELSEWHERE])
-    lines += [f"Protocol: {_line(card[ELSEWHERE]['protocol'])}", "", _row(head), f"|:---|{'---:|' * (len(head) - 1)}"]
+    lines += [_line(trust.table_note(card[ELSEWHERE])), "", _row(head), f"|:---|{'---:|' * (len(head) - 1)}"]
     return lines + [_row(row) for row in rows]
 
 

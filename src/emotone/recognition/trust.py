@@ -39,15 +39,15 @@ class Threshold:
     right_above: float | None
     right_below: float | None
 
-    def text(self, threshold: float) -> str:
-        """Return a clause with the shares.
+    def text(self, threshold: str) -> str:
+        """Return a clause with the shares; ``threshold`` names it.
 
         Examples
         --------
-        >>> Threshold(coverage=0.9, right_above=0.8, right_below=0.35).text(0.435)
-        '90 % of the answers reach 43.5 %: 80 % of them are right, and 35 % of the others'
+        >>> Threshold(coverage=0.9, right_above=0.8, right_below=0.35).text("it")
+        '90 % of the answers reach it: 80 % of them are right, and 35 % of the others'
         """
-        reach = f"{percent(self.coverage, digits=0)} of the answers reach {threshold_text(threshold)}"
+        reach = f"{percent(self.coverage, digits=0)} of the answers reach {threshold}"
         shares = (self.right_above, self.right_below)
         above, below = (None if share is None else percent(share, digits=0) for share in shares)
         if above is None:
@@ -90,12 +90,11 @@ class Figures:
             return f"On {self._clause(right)}."
         return f"On {self._clause(right)} (UAR{self.measured})." + (f" {self.adapted}" if self.adapted else "")
 
-    def calibration(self) -> str:
-        """Return in a clause how much confidence and accuracy differ."""
-        points = "" if self.ece is None else f"{100 * self.ece:.1f} points on average"
-        return self._clause(points and f"confidence differs from accuracy by {points}")
+    def calibration(self, before: str = "confidence differs from accuracy ") -> str:
+        """Return in a clause how much confidence and accuracy differ; ``before`` is its beginning."""
+        return self._clause("" if self.ece is None else f"{before}by {100 * self.ece:.1f} points on average")
 
-    def reaching(self, threshold: float) -> str:
+    def reaching(self, threshold: str) -> str:
         """Return in a clause how many answers reach the threshold, and how often these and the others are right."""
         return self._clause("" if self.threshold is None else self.threshold.text(threshold))
 
@@ -133,14 +132,17 @@ class Trust:
     @property
     def calibration(self) -> str:
         """How much confidence and accuracy differ, on both kinds of recordings."""
-        return f"On {self.near.calibration()}; on {self.far.calibration()}."
+        far = self.far.calibration() if self.near.ece is None else self.far.calibration(before="")
+        return f"On {self.near.calibration()}; on {far}."
 
     @property
     def reaching(self) -> str:
         """What the threshold separates, on both kinds of recordings; empty if the model has no threshold."""
         if not self.threshold:
             return ""
-        return f"On {self.near.reaching(self.threshold)}; on {self.far.reaching(self.threshold)}."
+        name = f"the threshold of {threshold_text(self.threshold)}"
+        far = self.far.reaching(name if self.near.threshold is None else "it")
+        return f"On {self.near.reaching(name)}; on {far}."
 
     @property
     def confident(self) -> str:
@@ -266,17 +268,29 @@ def corpora_table(elsewhere: Mapping[str, Any]) -> tuple[list[str], list[list[st
         The object of a card.
     """
     levels = list(elsewhere["adapted"])
-    head = ["corpus", "clips", "speakers", "emotions", "UAR %", "accuracy %", "ECE, points"]
+    head = ["corpus", "UAR %", *map(_level_title, levels), "accuracy %", "ECE, points", "clips", "speakers", "emotions"]
     rows = [
-        [corpus["name"], *(f"{corpus[key]:,}" for key in ("clips", "speakers", "emotions")), *_cells(corpus, levels)]
+        [corpus["name"], *_cells(corpus, levels), *(f"{corpus[key]:,}" for key in ("clips", "speakers", "emotions"))]
         for corpus in elsewhere["corpora"]
     ]
-    mean = ["mean", "", "", "", *_cells(elsewhere, levels)]
-    return [*head, *(f"UAR % with {level_text(level)}" for level in levels)], [*rows, mean]
+    return head, [*rows, ["mean", *_cells(elsewhere, levels), "", "", ""]]
+
+
+def table_note(elsewhere: Mapping[str, Any]) -> str:
+    """Explain the table of the other corpora: the protocol, the means, and the scores after adaptation."""
+    sentences = [f"Protocol: {elsewhere['protocol'].strip().rstrip('.')}.", "The means count each corpus once."]
+    if levels := list(elsewhere["adapted"]):
+        titles = ", ".join(f"'{_level_title(level)}'" for level in levels)
+        sentences.append(f"{titles}: UAR % after adaptation to so many clips of the speaker, unlabelled.")
+    return " ".join(sentences)
+
+
+def _level_title(level: str) -> str:
+    return f"with {level_text(level)}"
 
 
 def _cells(scores: Mapping[str, Any], levels: list[str]) -> list[str]:
-    values = [*(scores[key] for key in ("uar", "accuracy", "ece")), *(scores["adapted"].get(level) for level in levels)]
+    values = [scores["uar"], *(scores["adapted"].get(level) for level in levels), scores["accuracy"], scores["ece"]]
     return [_MISSING if value is None else f"{100 * value:.1f}" for value in values]
 
 

@@ -45,8 +45,7 @@ def page(folder: str | Path) -> str:
         protocol=protocol,
         warnings=warnings,
         summary=summary(run, known),
-        elsewhere=known.elsewhere,
-        other_corpora=trust.corpora_table(known.elsewhere) if known.elsewhere else None,
+        other_corpora=_other_corpora(known),
         scores=SCORES,
         names=NAMES,
         score_texts=score_texts,
@@ -67,6 +66,14 @@ def _trust(run: RunFolder) -> Trust:
         return trust.of_run(run.metrics, where=str(run.path / layout.METRICS))
     except BundleError as error:
         raise ConfigError(str(error)) from error
+
+
+def _other_corpora(known: Trust) -> dict[str, Any] | None:
+    """Return the table of the corpora that the model was not trained on; None if it was not measured on any."""
+    if known.elsewhere is None:
+        return None
+    head, rows = trust.corpora_table(known.elsewhere)
+    return {"head": head, "rows": rows, "note": trust.table_note(known.elsewhere)}
 
 
 def summary(run: RunFolder, known: Trust) -> list[str]:
