@@ -281,7 +281,7 @@ def table_note(elsewhere: Mapping[str, Any]) -> str:
     sentences = [f"Protocol: {elsewhere['protocol'].strip().rstrip('.')}.", "The means count each corpus once."]
     if levels := list(elsewhere["adapted"]):
         titles = ", ".join(f"'{_level_title(level)}'" for level in levels)
-        sentences.append(f"{titles}: UAR % after adaptation to so many clips of the speaker, unlabelled.")
+        sentences.append(f"Columns {titles}: UAR % after adaptation to so many clips of the speaker, unlabelled.")
     return " ".join(sentences)
 
 
