@@ -123,6 +123,13 @@ def test_figure_that_is_no_share_counts_as_not_measured(scores):
     assert known(scores=scores).right[0] == f"On {NEAR}: not measured."
 
 
+@pytest.mark.parametrize("interval", ["0.4 to 0.6", {"low": 0.4}, {"low": None, "high": 0.6}, [0.4, 0.6], 1, {}])
+def test_interval_of_another_form_is_left_out(interval):
+    for scores in ({"interval": interval}, {"intervals": interval}, {"intervals": {"uar": interval}}):
+        right = known(scores={"uar": 0.5, **scores}).right[0]
+        assert right.endswith("right about 50 % of the time (UAR; protocol speaker-6fold).")
+
+
 def test_one_corpus_and_few_confident_answers():
     figures = other_corpora.figures(adapts=False)
     figures |= {"corpora": figures["corpora"][:1], "confident": {"from": 0.8, "share": 0.0, "right": None}}

@@ -210,7 +210,7 @@ def scope_of(protocol: Mapping[str, Any]) -> str:
 
 def _tested(scope: str, scores: Mapping[str, Any], protocol: Mapping[str, Any], unsure: Mapping[str, Any]) -> Figures:
     """Return the figures of the test clips of a protocol, in which a card may lack some."""
-    interval = scores.get("interval") or scores.get("intervals", {}).get("uar") or {}
+    interval = _table(scores.get("interval")) or _table(_table(scores.get("intervals")).get("uar"))
     low, high = _share(interval.get("low")), _share(interval.get("high"))
     span = "" if low is None or high is None else f", 95 % interval {_span(low, high)}"
     name = protocol.get("name")
@@ -320,8 +320,13 @@ def _span(low: float, high: float) -> str:
     return f"{100 * low:.0f} to {100 * high:.0f} %"
 
 
+def _table(value: object) -> Mapping[str, Any]:
+    """Return an object; empty for anything else, since only a part of a card is checked."""
+    return value if isinstance(value, Mapping) else {}
+
+
 def _share(value: object) -> float | None:
-    """Return a share in [0, 1]; None for anything else, since only a part of a card is checked."""
+    """Return a share in [0, 1]; None for anything else, as in `_table`."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     return float(value) if 0 <= value <= 1 else None

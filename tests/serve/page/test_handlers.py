@@ -29,6 +29,7 @@ def test_an_upload_shows_what_the_recognizer_says(open_page, recognizer):
     assert widths == sorted(widths, reverse=True) and widths[0] > 100
     uar = recognizer.card["scores"]["uar"]
     assert f"right about {100 * uar:.0f} % of the time" in shown.inner_text()
+    assert "On corpora it was not trained on" in shown.inner_text()
     assert "footer" not in page.content().lower() or not page.locator("footer").is_visible()
 
 
