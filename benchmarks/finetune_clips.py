@@ -1,0 +1,205 @@
+"""Clips of corpora in a single file, and batches of them on a device.
+
+A clip is what the built-in model gets: 16 kHz mono, trimmed.  All clips follow each other in an array of 16-bit
+samples, so that a machine that only trains needs this file, and none of the recordings.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from emotone import audio, corpora, files, protocols
+from emotone.audio import SAMPLE_RATE
+from emotone.errors import ConfigError, EmotoneError
+from emotone.preprocessing import DEFAULT
+from emotone.progress import Progress
+
+#: Without boredom, as in the built-in model: only EMO-DB has it, in 81 clips.
+EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
+#: Padded batches have a multiple of this many samples, so that Fourier transforms have few different sizes.
+GRID = SAMPLE_RATE // 10
+#: The corpus of the published folds.
+FOLDED = "ravdess"
+_FULL_SCALE = 32768
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """Clips and what is known of them.
+
+    Attributes
+    ----------
+    samples
+        (total,) int16, clip after clip.
+    offsets
+        (n + 1,) place of the first sample of each clip, and the end of the last one.
+    emotions, speakers, corpora, channels
+        (n,) texts.
+    folds
+        (n,) number of the fold of ``speaker-6fold`` that tests the speaker, from 1; 0 for corpora without such folds.
+    """
+
+    samples: NDArray[np.int16]
+    offsets: NDArray[np.int64]
+    emotions: NDArray[np.str_]
+    speakers: NDArray[np.str_]
+    corpora: NDArray[np.str_]
+    channels: NDArray[np.str_]
+    folds: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.emotions)
+
+    def save(self, path: Path) -> None:
+        """Write the file, atomically."""
+        with files.replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **{item.name: getattr(self, item.name) for item in fields(self)})  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, paths: Sequence[Path]) -> "Packed":
+        """Read the clips of some files, one after another.
+
+        Raises
+        ------
+        ConfigError
+            A file is missing or damaged.
+        """
+        parts = [cls._load(path) for path in paths]
+        ends = np.cumsum([0, *(len(part.samples) for part in parts)])
+        offsets = [part.offsets[:-1] + end for part, end in zip(parts, ends[:-1], strict=True)]
+        arrays = {item.name: np.concatenate([getattr(part, item.name) for part in parts]) for item in fields(cls)}
+        return cls(**arrays | {"offsets": np.concatenate([*offsets, ends[-1:]])})
+
+    @classmethod
+    def _load(cls, path: Path) -> "Packed":
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                packed = cls(**{item.name: arrays[item.name] for item in fields(cls)})
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise ConfigError(f"{path} holds no packed clips ({error}); write it again with --pack") from error
+        if packed.offsets[-1] != len(packed.samples) or len(packed.offsets) != len(packed) + 1:
+            raise ConfigError(f"{path} is damaged: its offsets do not fit its samples; write it again with --pack")
+        return packed
+
+    def parts(self, mib: float) -> "list[Packed]":
+        """Split the clips into parts of at most so many MiB of samples (a part has one clip at least)."""
+        limit = int(mib * 2**20 / self.samples.itemsize)
+        starts = [0]
+        for clip in range(1, len(self)):
+            if self.offsets[clip + 1] - self.offsets[starts[-1]] > limit:
+                starts.append(clip)
+        ranges = zip(starts, [*starts[1:], len(self)], strict=True)
+        return [self._some(first, last) for first, last in ranges]
+
+    def _some(self, first: int, last: int) -> "Packed":
+        rows = {item.name: getattr(self, item.name)[first:last] for item in fields(self)}
+        begin, end = self.offsets[first], self.offsets[last]
+        return Packed(**rows | {"samples": self.samples[begin:end], "offsets": self.offsets[first : last + 1] - begin})
+
+
+def pack(names: Iterable[str], data: Path, *, at_most: int | None = None, progress: Progress | None = None) -> Packed:
+    """Read every clip of some corpora, speech and songs, with the emotions `EMOTIONS`.
+
+    Parameters
+    ----------
+    names
+        Names of corpora, or paths of manifests.
+    data
+        The folder that holds the corpora.
+    at_most
+        Read about so many clips of each corpus, evenly spread; None: all.
+
+    Raises
+    ------
+    CorpusError
+        A corpus can't be read.
+    ConfigError
+        No clip can be read.
+    """
+    rows = [row for name in names for row in _rows(name, data, at_most)]
+    folds = _folds(data) if any(row.corpus == FOLDED for row in rows) else {}
+    clips, kept = [], []
+    for number, row in enumerate(rows):
+        if progress is not None:
+            progress(number, len(rows), f"reading {row.corpus}")
+        try:
+            clips.append(_samples(row.path, row.start_s, row.end_s))
+        except EmotoneError as error:
+            print(f"left out: {row.path}: {error}", flush=True)
+            continue
+        kept.append(row)
+    if not kept:
+        raise ConfigError("no clip could be read; expected readable recordings: see the messages above")
+    return Packed(
+        samples=np.concatenate(clips),
+        offsets=np.cumsum([0, *map(len, clips)]).astype(np.int64),
+        emotions=np.array([row.emotion for row in kept]),
+        speakers=np.array([row.speaker for row in kept]),
+        corpora=np.array([row.corpus for row in kept]),
+        channels=np.array([row.channel for row in kept]),
+        folds=np.array([folds.get(row.speaker, 0) for row in kept], dtype=np.int64),
+    )
+
+
+def _rows(name: str, data: Path, at_most: int | None) -> list:
+    table = corpora.load(name, data, channel="all").table
+    table = table[table["emotion"].isin(EMOTIONS)]
+    return list(table.iloc[:: 1 if at_most is None else max(1, len(table) // at_most)].itertuples())
+
+
+def _folds(data: Path) -> dict[str, int]:
+    """Return speaker -> number of the fold that tests the speaker."""
+    protocol = protocols.build("speaker-6fold", corpora.load(FOLDED, data))
+    return {name: number for number, fold in enumerate(protocol.folds, start=1) for name in fold.test_speakers}
+
+
+def _samples(path: str, start_s: float, end_s: float) -> NDArray[np.int16]:
+    whole = audio.read(path)
+    end = len(whole) if np.isnan(end_s) else round(end_s * SAMPLE_RATE)
+    samples = DEFAULT.apply(whole[round(start_s * SAMPLE_RATE) : end])
+    return np.clip(np.round(samples * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
+
+
+class DeviceClips:
+    """All samples on a device, and batches of clips.
+
+    Parameters
+    ----------
+    packed
+        The clips.
+    device
+        Where samples and batches are.
+    """
+
+    def __init__(self, packed: Packed, device: torch.device) -> None:
+        self.device = device
+        self.samples = torch.from_numpy(np.ascontiguousarray(packed.samples)).to(device)
+        self.starts, self.lengths = packed.offsets[:-1], np.diff(packed.offsets)
+
+    def batch(
+        self, rows: NDArray[np.int64], *, window: int | None = None, rng: np.random.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return waveforms (b, n) float32, 0 after the end of a clip, and lengths (b,), n a multiple of `GRID`.
+
+        With ``window`` (samples) and ``rng``, longer clips are cropped at a random place.
+        """
+        starts, lengths = self.starts[rows], self.lengths[rows]
+        if window is not None and rng is not None:
+            cut = np.minimum(lengths, window)
+            starts, lengths = starts + rng.integers(lengths - cut, endpoint=True), cut
+        size = -(-int(lengths.max()) // GRID) * GRID
+        first, n_samples = (torch.from_numpy(values).to(self.device) for values in (starts, lengths))
+        place = torch.arange(size, device=self.device)
+        index = torch.clamp(first[:, None] + place, max=len(self.samples) - 1)
+        waveforms = self.samples[index].float() / _FULL_SCALE
+        return waveforms * sound(n_samples, size), n_samples
+
+
+def sound(lengths: Tensor, size: int) -> Tensor:
+    """(b,) lengths -> (b, size) true before the end of a clip."""
+    return torch.arange(size, device=lengths.device) < lengths[:, None]
