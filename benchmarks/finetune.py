@@ -26,6 +26,7 @@ from finetune_training import Clock, Settings, TrainingClips, train
 
 from emotone import files
 from emotone.errors import ConfigError, EmotoneError
+from emotone.models.deep.classifier import _precision
 
 _SETTINGS, _CLIPS = "settings.json", "clips.npz"
 #: Settings that are options of their own type and default: name -> help.
@@ -59,7 +60,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, help="the folder that holds the corpora")
     parser.add_argument("--out", type=Path, default=Path("runs/finetune"), help="where results and checkpoints are")
     parser.add_argument("--pack", type=Path, metavar="FILE", help="write the packed clips to a file, and stop")
-    parser.add_argument("--pack-mib", type=float, help="split the packed clips into files of about this size")
+    parser.add_argument("--pack-mib", type=float, help="split the file of --pack into parts of so many MiB of samples")
+    parser.add_argument("--pack-opus", action="store_true", help="write Opus, a sixth of the size; loses some sound")
     parser.add_argument("--at-most", type=int, help="pack about so many clips of each corpus: for trials")
     parser.add_argument("--packed", type=Path, nargs="+", metavar="FILE", help="packed clips to use")
     parser.add_argument("--corpora", default=FOLDED, help="corpora to train on, comma-separated")
@@ -70,8 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
     parser.add_argument("--threads", type=int, help="threads of the CPU")
+    precisions = ("auto", "float32", "bfloat16")
     parser.add_argument(
-        "--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="auto: bfloat16 on cuda"
+        "--precision", choices=precisions, default="auto", help="auto: bfloat16 (mixed) where the device computes it"
     )
     defaults = Settings()
     for name, words in _OPTIONS.items():
@@ -139,15 +142,14 @@ def _do(task: Task, packed: Packed, clips: DeviceClips, settings: Settings, *, c
     result = write(folder, packed, task, scores, **described)
     for checkpoint in checkpoints:
         checkpoint.unlink(missing_ok=True)
-    print(
-        f"{task.name}: UAR " + ", ".join(f"{level}: {100 * v:.1f} %" for level, v in result["uar"].items()), flush=True
-    )
+    scored = ", ".join(f"{100 * value:.1f} % ({level} clips known)" for level, value in result["uar"].items())
+    print(f"{task.name}: UAR {scored}; {result['seconds']:.0f} s", flush=True)
 
 
 def _settings(chosen: argparse.Namespace, device: torch.device) -> Settings:
     precision = chosen.precision
     if precision == "auto":
-        precision = "bfloat16" if device.type == "cuda" else "float32"
+        precision = _precision(device.type)
     options = {name: getattr(chosen, name) for name in _OPTIONS}
     return Settings(**options, chances=Chances.parse(chosen.alter), precision=precision)
 
@@ -184,8 +186,8 @@ def _pack(chosen: argparse.Namespace, names: list[str], path: Path) -> None:
     parts = packed.parts(chosen.pack_mib) if split else [packed]
     for number, part in enumerate(parts, start=1):
         where = path if len(parts) == 1 else path.with_name(f"{path.stem}-{number:02}{path.suffix}")
-        part.save(where)
-        print(f"{where}: {len(part)} clips, {part.samples.nbytes / 2**20:.0f} MiB", flush=True)
+        part.save(where, opus=chosen.pack_opus)
+        print(f"{where}: {len(part)} clips, {where.stat().st_size / 2**20:.1f} MiB", flush=True)
 
 
 def _print_clips(done: int, total: int, what: str, /) -> None:

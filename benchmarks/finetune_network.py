@@ -177,7 +177,7 @@ class FineTuned(nn.Module):
     @torch.no_grad()
     def standardise(self, batches: Iterator[tuple[Tensor, Tensor]]) -> None:
         """Set mean and scale of each column to those of the states of these clips."""
-        count, total, squares = 0.0, 0.0, 0.0
+        count, total, squares = (torch.zeros_like(self.mean, dtype=torch.float64) for _ in range(3))
         for waveforms, lengths in batches:
             states, n_states = self.states(waveforms, lengths)
             inside = states.double() * sound(n_states, states.shape[1])[:, :, None]

@@ -5,6 +5,7 @@ and are computed for the chosen clips alone.  All choices come from a generator 
 waits for the device; noise itself comes from a generator of the device.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -91,7 +92,7 @@ def altered(
     def drawn(bounds: tuple[float, float], n: int) -> Tensor:
         return on_device(rng.uniform(*bounds, size=n), waveforms)
 
-    def change(name: str, function) -> None:  # noqa: ANN001
+    def change(name: str, function: Callable[[Tensor, Tensor, int], Tensor]) -> None:
         nonlocal waveforms
         rows = np.flatnonzero(rng.random(n_clips) < getattr(chances, name))
         if rows.size:

@@ -359,23 +359,24 @@ class Clock:
     every_s = 15.0
 
     def __init__(self, n_steps: int) -> None:
-        self.n_steps, self.n_done, self.began, self.printed = n_steps, 0, time.perf_counter(), time.perf_counter()
+        self.n_steps, self.n_done, self.spent_s, self.printed = n_steps, 0, 0.0, time.perf_counter()
 
     def of(self, what: str, *, n_epochs: int, n_steps: int) -> Report:
         """Return the report of a training of so many epochs and steps."""
-        last: list[int] = []
+        last: list[tuple[int, float]] = []
 
         def report(step: int, loss: float | None) -> None:
-            if not last:  # steps of an earlier run take no time now
-                last.append(step - 1 if loss is None else step)
-                self.n_steps -= last[0]
-            self.n_done += step - last[0]
-            last[0] = step
             now = time.perf_counter()
+            if not last:  # the first step has the start in its time, and those of an earlier run have none
+                self.n_steps -= step
+            else:
+                self.n_done += step - last[0][0]
+                self.spent_s += now - last[0][1]
+            last[:] = [(step, now)]
             if loss is None and now - self.printed < self.every_s:
                 return
             self.printed = now
-            a_step = (now - self.began) / max(1, self.n_done)
+            a_step = self.spent_s / max(1, self.n_done)
             epoch, words = -(-step * n_epochs // n_steps), "" if loss is None else f", loss {loss:.3f}"
             left = a_step * (self.n_steps - self.n_done) / 60
             print(

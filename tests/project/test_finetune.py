@@ -1,11 +1,14 @@
 """The benchmark of fine-tuning: packed clips, training that continues after an interruption, scores of folds."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import fields
 
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from emotone.errors import ConfigError
 from support import finetuning
@@ -13,6 +16,7 @@ from support import finetuning
 import finetune  # isort: skip  # found through support.finetuning
 import finetune_clips  # isort: skip
 import finetune_scores  # isort: skip
+import finetune_sound  # isort: skip
 import finetune_training  # isort: skip
 
 SETTINGS = finetune_training.Settings(epochs=3, batch_size=14, averaging=0.5)
@@ -48,6 +52,18 @@ def test_packed_clips_are_read_as_they_were_written(tmp_path):
     loaded = finetune_clips.Packed.load(paths)
     for item in fields(finetune_clips.Packed):
         np.testing.assert_array_equal(getattr(loaded, item.name), getattr(packed, item.name))
+
+
+def test_opus_keeps_the_places_of_clips_in_a_smaller_file(tmp_path):
+    packed = finetuning.packed()
+    for name, opus in (("plain", False), ("opus", True)):
+        packed.save(tmp_path / f"{name}.npz", opus=opus)
+    loaded = finetune_clips.Packed.load([tmp_path / "opus.npz"])
+    np.testing.assert_array_equal(loaded.offsets, packed.offsets)
+    for begin, end in zip(packed.offsets[:-1], packed.offsets[1:], strict=True):
+        clips = [each.samples[begin:end].astype(float) for each in (packed, loaded)]
+        assert np.corrcoef(*clips)[0, 1] > 0.99
+    assert 4 * (tmp_path / "opus.npz").stat().st_size < (tmp_path / "plain.npz").stat().st_size
 
 
 def test_a_damaged_file_of_clips_is_refused(tmp_path):
@@ -91,6 +107,41 @@ def test_a_continued_training_ends_with_the_same_weights(tmp_path):
     expected = whole.state_dict()
     for name, values in continued.state_dict().items():
         torch.testing.assert_close(values, expected[name], rtol=0, atol=0)
+
+
+class _Devices(TorchDispatchMode):
+    """Records operations on tensors of two devices."""
+
+    def __init__(self):
+        super().__init__()
+        self.mixed = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        leaves = tree_leaves((args, kwargs))
+        if len({leaf.device.type for leaf in leaves if isinstance(leaf, torch.Tensor)}) > 1:
+            self.mixed.append(str(function))
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_step_uses_tensors_of_one_device_and_never_waits_for_it(monkeypatch):
+    """The device "meta" computes no values: reading one is an error, as is most mixing with the CPU."""
+    meta, randn = torch.device("meta"), torch.randn
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(torch, "randn", lambda *sizes, generator, device: randn(*sizes, device=device))
+    packed = finetuning.packed()
+    rows = np.arange(len(packed))
+    training = finetune_training.TrainingClips(packed, rows, emotions=finetuning.EMOTIONS, device=meta)
+    model = finetuning.network()
+    model.adaptive.remember(training.n_speakers)
+    model.to(meta)
+    settings = finetune_training.Settings(chances=finetune_sound.Chances(1, 1, 1, 1, 1), pull=1.0)
+    course = finetune_training._Course(model, finetune_clips.DeviceClips(packed, meta), training, settings, seed=1)
+    with _Devices() as devices:
+        loss = course._step(0, rows[:8], np.random.default_rng(0), torch.Generator())
+    assert loss.device == meta and devices.mixed == []
+    with _Devices() as devices, pytest.raises(RuntimeError):
+        torch.zeros(3, device=meta) + torch.zeros(3)
+    assert devices.mixed
 
 
 @pytest.mark.parametrize("n_trained", [0, 1])
