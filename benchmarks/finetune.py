@@ -5,9 +5,9 @@
     python benchmarks/finetune.py --data DIR --pack clips.npz     # write the clips to a file, and stop
     python benchmarks/finetune.py --packed clips.npz              # train without the recordings
 
-`--train-blocks 0` trains the heads on the same altered sound.  Every finished fold is a file under --out and is not
-repeated; an interrupted one continues after its last whole epoch.  The weights of Whisper come from the model hub, or
-from the folder in EMOTONE_WEIGHTS.
+`--train-blocks 0` trains the heads alone on the same altered sound, and `--against` compares with the run of another
+folder.  Every finished fold is a file under --out and is not repeated; an interrupted one continues after its last
+whole epoch.  The weights of Whisper come from the model hub, or from the folder in EMOTONE_WEIGHTS.
 """
 
 import argparse
@@ -20,8 +20,9 @@ from typing import Any
 import torch
 from finetune_clips import EMOTIONS, FOLDED, DeviceClips, Packed, pack
 from finetune_network import FineTuned, load
-from finetune_scores import Task, adapted, classes, folds, left_out, table, write
+from finetune_scores import Task, classes, folds, left_out, predicted, write
 from finetune_sound import Chances
+from finetune_tables import differences, table
 from finetune_training import Clock, Settings, TrainingClips, train
 
 from emotone import files
@@ -52,6 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
     except EmotoneError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues after the last whole epoch", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -70,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--development", action="store_true", help="test the speakers of the next fold, for choices; train on neither"
     )
+    parser.add_argument("--against", type=Path, metavar="OUT", help="compare with another run, clip by clip")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to compute")
     parser.add_argument("--threads", type=int, help="threads of the CPU")
     precisions = ("auto", "float32", "bfloat16")
@@ -111,6 +116,8 @@ def _run(chosen: argparse.Namespace) -> None:
         for task in missing:
             _do(task, packed, clips, settings, clock=clock, folder=chosen.out)
     print("\n".join(table(chosen.out)))
+    if chosen.against is not None:
+        print("\n".join(["", *differences(chosen.out, chosen.against)]))
 
 
 def _do(task: Task, packed: Packed, clips: DeviceClips, settings: Settings, *, clock: Clock, folder: Path) -> None:
@@ -132,7 +139,7 @@ def _do(task: Task, packed: Packed, clips: DeviceClips, settings: Settings, *, c
         models.append(
             train(model.to(clips.device), clips, training, settings, seed=seed, checkpoint=checkpoint, report=report)
         )
-    scores = adapted(models, clips, packed, task, emotions=emotions)
+    scores = predicted(models, clips, packed, task, emotions=emotions)
     described: dict[str, Any] = {
         "emotions": emotions,
         "settings": settings.to_dict(),
@@ -142,8 +149,8 @@ def _do(task: Task, packed: Packed, clips: DeviceClips, settings: Settings, *, c
     result = write(folder, packed, task, scores, **described)
     for checkpoint in checkpoints:
         checkpoint.unlink(missing_ok=True)
-    scored = ", ".join(f"{100 * value:.1f} % ({level} clips known)" for level, value in result["uar"].items())
-    print(f"{task.name}: UAR {scored}; {result['seconds']:.0f} s", flush=True)
+    scored = ", ".join(f"{name} {100 * value:.1f} %" for name, value in result["uar"].items())
+    print(f"{task.name}: UAR by known clips and condition: {scored}; {result['seconds']:.0f} s", flush=True)
 
 
 def _settings(chosen: argparse.Namespace, device: torch.device) -> Settings:

@@ -30,6 +30,7 @@ GRID = SAMPLE_RATE // 10
 #: The corpus of the published folds.
 FOLDED = "ravdess"
 _FULL_SCALE = 32768
+_SOUND = ("samples", "offsets")
 _OPUS_LEVEL = 0.85  # about 40 kbit/s
 _BLOCK = 100 * SAMPLE_RATE
 
@@ -98,6 +99,16 @@ class Packed:
             raise ConfigError(f"{path} is damaged: its offsets do not fit its samples; write it again with --pack")
         return packed
 
+    def waveform(self, row: int) -> NDArray[np.float32]:
+        """Return the samples of a clip, -1 to 1."""
+        return self.samples[self.offsets[row] : self.offsets[row + 1]].astype(np.float32) / _FULL_SCALE
+
+    def of_waveforms(self, rows: NDArray[np.int64], waveforms: Sequence[NDArray[np.float32]]) -> "Packed":
+        """Return these clips with other samples; those beyond full scale are clipped."""
+        described = {item.name: getattr(self, item.name)[rows] for item in fields(self) if item.name not in _SOUND}
+        samples = [_as_int16(waveform) for waveform in waveforms]
+        return Packed(samples=np.concatenate(samples), offsets=_offsets(samples), **described)
+
     def parts(self, mib: float) -> "list[Packed]":
         """Split the clips into parts of at most so many MiB of samples (a part has one clip at least)."""
         limit = int(mib * 2**20 / self.samples.itemsize)
@@ -149,7 +160,7 @@ def pack(names: Iterable[str], data: Path, *, at_most: int | None = None, progre
         raise ConfigError("no clip could be read; expected readable recordings: see the messages above")
     return Packed(
         samples=np.concatenate(clips),
-        offsets=np.cumsum([0, *map(len, clips)]).astype(np.int64),
+        offsets=_offsets(clips),
         emotions=np.array([row.emotion for row in kept]),
         speakers=np.array([row.speaker for row in kept]),
         corpora=np.array([row.corpus for row in kept]),
@@ -189,8 +200,15 @@ def _decoded(stream: NDArray[np.uint8]) -> NDArray[np.int16]:
 def _samples(path: str, start_s: float, end_s: float) -> NDArray[np.int16]:
     whole = audio.read(path)
     end = len(whole) if np.isnan(end_s) else round(end_s * SAMPLE_RATE)
-    samples = DEFAULT.apply(whole[round(start_s * SAMPLE_RATE) : end])
-    return np.clip(np.round(samples * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
+    return _as_int16(DEFAULT.apply(whole[round(start_s * SAMPLE_RATE) : end]))
+
+
+def _as_int16(waveform: NDArray[np.float32]) -> NDArray[np.int16]:
+    return np.clip(np.round(waveform * _FULL_SCALE), -_FULL_SCALE, _FULL_SCALE - 1).astype(np.int16)
+
+
+def _offsets(clips: Sequence[NDArray[np.int16]]) -> NDArray[np.int64]:
+    return np.cumsum([0, *map(len, clips)]).astype(np.int64)
 
 
 class DeviceClips:

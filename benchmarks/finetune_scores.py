@@ -1,6 +1,5 @@
 """Scores of fine-tuned networks on clips of unknown speakers, and after adaptation to them."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,16 @@ from finetune_network import FineTuned
 from numpy.typing import NDArray
 
 from emotone import files, metrics
+from emotone.augment import conditions
 from emotone.errors import ConfigError
 from emotone.experiment.analyses.adaptation import ALL, _Clips, steps_by_level
 from emotone.models.deep.adaptive import _as_affine
 from emotone.recognition.adaptation import fitted
 
-#: Levels of the table: plain, five clips of the speaker, all of them.
+#: Known clips of the speaker: none, five, all.
 LEVELS = ("0", "5", ALL)
+#: Conditions of sound in which unknown speakers are tested too.
+CONDITIONS = ("noise-10", "telephone")
 _BATCH = 64
 
 Rows = NDArray[np.int64]
@@ -126,16 +128,18 @@ def heads(models: Sequence[FineTuned], centre: NDArray[np.float32]) -> dict[str,
     return result
 
 
-def adapted(
+def predicted(
     models: Sequence[FineTuned], clips: DeviceClips, packed: Packed, task: Task, *, emotions: Sequence[str]
 ) -> dict[str, NDArray[np.float64]]:
-    """Return level -> probabilities (draws, r, k) of the tested clips; the networks are moved to the CPU.
+    """Return the probabilities (draws, r, k) of the tested clips, not calibrated; networks are moved to the CPU.
 
-    Adaptation is that of the package: the speaker's clips without labels, their composition estimated, with the draws
-    of `emotone.experiment.analyses.adaptation`.  Probabilities are not calibrated.
+    Names are numbers of known clips of the speaker, and `CONDITIONS` of sound, with unknown speakers.  Adaptation is
+    that of the package: from clips without labels, whose composition is estimated, with the draws of
+    `emotone.experiment.analyses.adaptation`.
     """
     speech = task.train[packed.channels[task.train] == "speech"]
     known, tested = embedded(models, clips, speech), embedded(models, clips, task.test)
+    worse = {name: embedded(models, *_in_condition(packed, task.test, name, clips.device)) for name in CONDITIONS}
     voices = packed.speakers[speech]
     centre = np.mean([known[voices == name].mean(axis=0) for name in np.unique(voices)], axis=0)
     adapter = fitted(
@@ -148,9 +152,19 @@ def adapted(
     table = pd.DataFrame({name: getattr(packed, column)[task.test].astype(object) for name, column in _COLUMNS.items()})
     steps = steps_by_level(table, rng=np.random.default_rng([0, len(task.test)]))
     held_out = _Clips(adapter=adapter, embedding=tested, emotions=emotions, temperature=1.0)
-    return {"0": held_out.after([])[None]} | {
-        level: np.array([held_out.after(draw) for draw in steps[level]]) for level in LEVELS[1:]
-    }
+    scores = {"0": held_out.after([])[None]}
+    scores |= {level: np.array([held_out.after(draw) for draw in steps[level]]) for level in LEVELS[1:]}
+    return scores | {name: adapter.scores(rows, None, temperature=1.0)[None] for name, rows in worse.items()}
+
+
+def _in_condition(packed: Packed, rows: Rows, name: str, device: torch.device) -> tuple[DeviceClips, Rows]:
+    """Return clips (r,) in a condition of `emotone.augment.conditions`, and their rows."""
+    waveforms = [packed.waveform(row) for row in rows.tolist()]
+    changed = [
+        conditions.CONDITIONS[name](waveform, rng=np.random.default_rng([0, row]))
+        for row, waveform in zip(rows.tolist(), waveforms, strict=True)
+    ]
+    return DeviceClips(packed.of_waveforms(rows, changed), device), np.arange(len(rows))
 
 
 _COLUMNS = {"speaker": "speakers", "corpus": "corpora", "emotion": "emotions"}
@@ -168,11 +182,10 @@ def write(
     emotions = described["emotions"]
     labels = numbers(packed, task.test, emotions)
     arrays = {f"scores_{level}": values.astype(np.float32) for level, values in scores.items()}
-    files.write_arrays(folder / f"{task.name}.npz", arrays | {"labels": labels, "rows": task.test})
-    predicted = scores["0"][0].argmax(axis=1)
-    recall = {
-        emotions[label]: float(np.mean(predicted[labels == label] == label)) for label in np.unique(labels).tolist()
-    }
+    arrays |= {"labels": labels, "rows": task.test, "speakers": packed.speakers[task.test]}
+    files.write_arrays(folder / f"{task.name}.npz", arrays)
+    right = scores["0"][0].argmax(axis=1) == labels
+    recall = {emotions[label]: float(right[labels == label].mean()) for label in np.unique(labels).tolist()}
     result = {
         "task": task.name,
         "clips": len(task.test),
@@ -189,22 +202,3 @@ def write(
 def uar(labels: Rows, scores: NDArray[np.floating[Any]]) -> float:
     """Return the mean over draws of the unweighted average recall of (draws, r, k) probabilities."""
     return float(np.mean([metrics.unweighted_average_recall(labels, draw.argmax(axis=1)) for draw in scores]))
-
-
-def table(folder: Path) -> list[str]:
-    """Return the finished tasks of a folder as a Markdown table, with a row for all folds together."""
-    lines = ["| tested | clips | UAR % | adapted on 5 clips | on all clips |", "|---|---|---|---|---|"]
-    for kind in ("fold", "development", "leave-out"):
-        pooled: list[dict[str, NDArray[Any]]] = []
-        for path in sorted(folder.glob(f"{kind}-*.json")):
-            result = json.loads(path.read_text(encoding="utf-8"))
-            cells = [f"{100 * result['uar'][level]:.1f}" for level in LEVELS]
-            lines.append("| " + " | ".join([result["task"], str(result["clips"]), *cells]) + " |")
-            with np.load(path.with_suffix(".npz")) as arrays:
-                pooled.append({name: arrays[name] for name in arrays.files})
-        if len(pooled) > 1 and kind != "leave-out":
-            labels = np.concatenate([part["labels"] for part in pooled])
-            over = [np.concatenate([part[f"scores_{level}"] for part in pooled], axis=1) for level in LEVELS]
-            cells = [f"{100 * uar(labels, scores):.1f}" for scores in over]
-            lines.append("| " + " | ".join([f"{kind}s together", str(len(labels)), *cells]) + " |")
-    return lines

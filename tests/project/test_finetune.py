@@ -17,6 +17,7 @@ import finetune  # isort: skip  # found through support.finetuning
 import finetune_clips  # isort: skip
 import finetune_scores  # isort: skip
 import finetune_sound  # isort: skip
+import finetune_tables  # isort: skip
 import finetune_training  # isort: skip
 
 SETTINGS = finetune_training.Settings(epochs=3, batch_size=14, averaging=0.5)
@@ -208,7 +209,7 @@ def test_folds_are_trained_scored_and_not_repeated(tmp_path, monkeypatch, capsys
     output = capsys.readouterr().out
     assert "min left" in output and "| folds together | 18 |" in output
     result = json.loads((tmp_path / "out" / "fold-1.json").read_text())
-    assert result["speakers"] == ["ravdess-01"] and set(result["uar"]) == {"0", "5", "all"}
+    assert result["speakers"] == ["ravdess-01"] and set(result["uar"]) == {"0", "5", "all", "noise-10", "telephone"}
     assert result["settings"]["chances"]["noise"] == 0.4
     with np.load(tmp_path / "out" / "fold-1.npz") as arrays:
         assert arrays["scores_5"].shape == (5, 9, 3)
@@ -218,6 +219,43 @@ def test_folds_are_trained_scored_and_not_repeated(tmp_path, monkeypatch, capsys
     assert "0 of 2 tasks to do" in capsys.readouterr().out
     assert finetune.main([*command, "--train-blocks", "0"]) == 2
     assert "train_blocks 1, and 0 is asked for" in capsys.readouterr().err
+
+
+def _written(folder, packed, *, right):
+    """Write the scores of two folds, with this share of right answers."""
+    rng = np.random.default_rng(0)
+    for task in finetune_scores.folds(packed, corpora=["ravdess"], numbers=[1, 2], development=False):
+        labels = finetune_scores.numbers(packed, task.test, finetuning.EMOTIONS)
+        answers = np.where(rng.random((5, len(labels))) < right, labels, (labels + 1) % 3)
+        scores = {name: np.eye(3)[answers] for name in (*finetune_scores.LEVELS, *finetune_scores.CONDITIONS)}
+        finetune_scores.write(folder, packed, task, scores, emotions=finetuning.EMOTIONS)
+
+
+def test_runs_are_compared_on_the_same_clips(tmp_path):
+    packed = finetuning.packed()
+    for name, right in (("good", 1.0), ("bad", 0.5)):
+        _written(tmp_path / name, packed, right=right)
+    (row,) = finetune_tables.differences(tmp_path / "good", tmp_path / "bad")[2:]
+    pooled = [finetune_tables.table(tmp_path / name)[-1].split(" | ") for name in ("good", "bad")]
+    assert pooled[0][1:3] == ["18", "100.0"] and row.startswith("| 2 of kind fold | 18 |")
+    gain = float(row.split(" | ")[2].split()[0])
+    assert gain == pytest.approx(100 - float(pooled[1][2]), abs=0.11) and gain > 20
+    _written(tmp_path / "other", finetuning.packed(n_each=2), right=1.0)
+    with pytest.raises(ConfigError, match="tested other clips"):
+        finetune_tables.differences(tmp_path / "good", tmp_path / "other")
+    with pytest.raises(ConfigError, match="no finished task in common"):
+        finetune_tables.differences(tmp_path / "good", tmp_path / "nothing")
+
+
+def test_conditions_change_the_sound_of_the_tested_clips():
+    packed = finetuning.packed()
+    rows = np.array([7, 3])  # of 350 and 150 Hz; telephones begin at 300 Hz
+    clips, places = finetune_scores._in_condition(packed, rows, "telephone", CPU)
+    after, lengths = clips.batch(places)
+    assert lengths.tolist() == np.diff(packed.offsets)[rows].tolist()
+    before = finetune_clips.DeviceClips(packed, CPU).batch(rows)[0]
+    likeness = [np.corrcoef(pair)[0, 1] for pair in zip(before.numpy(), after.numpy(), strict=True)]
+    assert likeness[0] > 0.9 and abs(likeness[1]) < 0.3
 
 
 @pytest.mark.corpus
