@@ -373,7 +373,7 @@ class Clock:
                 self.n_done += step - last[0][0]
                 self.spent_s += now - last[0][1]
             last[:] = [(step, now)]
-            if loss is None and now - self.printed < self.every_s:
+            if loss is None and (now - self.printed < self.every_s or not self.n_done):
                 return
             self.printed = now
             a_step = self.spent_s / max(1, self.n_done)

@@ -221,6 +221,19 @@ def test_folds_are_trained_scored_and_not_repeated(tmp_path, monkeypatch, capsys
     assert "train_blocks 1, and 0 is asked for" in capsys.readouterr().err
 
 
+def test_the_clock_counts_only_steps_of_this_run(monkeypatch, capsys):
+    moment = [0.0]
+    monkeypatch.setattr(finetune_training.time, "perf_counter", lambda: moment[0])
+    clock = finetune_training.Clock(40)
+    report = clock.of("fold-2", n_epochs=2, n_steps=40)
+    for step in range(11, 21):  # ten steps were done before
+        moment[0] += 100.0 if step == 11 else 6.0  # the first has the start in its time
+        report(step, None)
+    assert capsys.readouterr().out.splitlines()[-1] == "fold-2: epoch 1 of 2; 6000 ms a step, 2.0 min left"
+    report(20, 0.5)
+    assert "epoch 1 of 2, loss 0.500; " in capsys.readouterr().out
+
+
 def _written(folder, packed, *, right):
     """Write the scores of two folds, with this share of right answers."""
     rng = np.random.default_rng(0)
