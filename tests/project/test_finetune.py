@@ -224,6 +224,7 @@ def test_folds_are_trained_scored_and_not_repeated(tmp_path, monkeypatch, capsys
 def test_the_clock_counts_only_steps_of_this_run(monkeypatch, capsys):
     moment = [0.0]
     monkeypatch.setattr(finetune_training.time, "perf_counter", lambda: moment[0])
+    monkeypatch.setattr(finetune_training.Clock, "every_s", 0.0)
     clock = finetune_training.Clock(40)
     report = clock.of("fold-2", n_epochs=2, n_steps=40)
     for step in range(11, 21):  # ten steps were done before
