@@ -19,7 +19,7 @@ SOURCES := src tests scripts benchmarks notebooks
 PLAIN := README.md CONTRIBUTING.md CHANGELOG.md docs samples benchmarks scripts src
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test lint types pytest integrations format samples notebooks docker-check benchmark load results flagship ablation builtin need-data clean
+.PHONY: help demo quick test lint types pytest integrations format samples notebooks docker-check benchmark load results flagship finetune ablation builtin need-data clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ results: need-data $(DEV)  ## every figure of docs/results.md on RAVDESS (needs 
 
 flagship: need-data $(DEV)  ## every figure of the built-in recogniser on all corpora (needs EMOTONE_DATA, hours; an interrupted run is continued)
 	$(BIN)/python benchmarks/flagship.py --data "$(EMOTONE_DATA)"
+
+finetune: need-data $(DEV)  ## fine-tune the encoder's upper block on RAVDESS (needs EMOTONE_DATA; minutes on a GPU, hours without; continued)
+	$(BIN)/python benchmarks/finetune.py --data "$(EMOTONE_DATA)"
 
 ablation: need-data $(DEV)  ## the table of docs/tried.md (needs EMOTONE_DATA, a quarter of an hour)
 	$(BIN)/python benchmarks/ablation.py --data "$(EMOTONE_DATA)"
