@@ -2,9 +2,9 @@
 
 from emotone.augment._dsp import impulse_response
 from emotone.augment.copies import Augmentation
+from emotone.augment.registry import NAMES, TRANSFORMS, parse
+from emotone.augment.scene import Scene
 from emotone.augment.transforms import (
-    NAMES,
-    TRANSFORMS,
     FrequencyMask,
     Gain,
     Noise,
@@ -16,7 +16,6 @@ from emotone.augment.transforms import (
     Transform,
     apply,
     mixed_rows,
-    parse,
     seed_for,
 )
 
@@ -29,6 +28,7 @@ __all__ = [
     "Noise",
     "Pitch",
     "Room",
+    "Scene",
     "Speed",
     "Stretch",
     "TimeMask",

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from emotone.audio import decoding, encoding, resampling
-from emotone.augment import _dsp, conditions, nonspeech, transforms
+from emotone.augment import _dsp, lines, nonspeech, scene, transforms
 from emotone.files import source_digest
 
 #: What decides a copy: the transforms, and what they call to encode and decode.
-_CODE = (_dsp, transforms, conditions, nonspeech, decoding, encoding, resampling)
+_CODE = (_dsp, transforms, lines, scene, nonspeech, decoding, encoding, resampling)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ random generator; no random state is global.  `seed_for` derives the generator o
 the recording, so the order of processing has no effect.  Mixup needs two clips, so it is not a transform: `mixed_rows`
 applies it to feature vectors.
 
-To add a transform: write its class here and add it to `TRANSFORMS`.
+To add a transform: write its class here and add it to `emotone.augment.registry`.
 
 References
 ----------
@@ -15,7 +15,7 @@ D. S. Park et al., SpecAugment: A simple data augmentation method for automatic 
 H. Zhang et al., mixup: Beyond empirical risk minimization, ICLR 2018.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
@@ -26,12 +26,11 @@ from emotone.augment._dsp import band_gain, fitted, impulse_response, mel, resam
 from emotone.errors import AudioError, ConfigError, FeatureError
 
 _POSITIVE = {"min_factor", "min_rate", "min_decay_s", "min_width_mel", "min_spans"}
-_MIXUP = "mixup"
 
 
 @dataclass(frozen=True)
 class Transform:
-    """A random change of a waveform with a given seed; `TRANSFORMS` has the subclasses."""
+    """A random change of a waveform with a given seed; `emotone.augment.registry` has the subclasses."""
 
     name: ClassVar[str]
 
@@ -237,38 +236,6 @@ class FrequencyMask(Transform):
         hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
         gain = band_gain(hz, low_mel=centre_mel - half_mel, high_mel=centre_mel + half_mel)
         return np.fft.irfft(np.fft.rfft(waveform, size) * gain, size)[: waveform.size]
-
-
-#: Name -> transform with its default ranges.
-TRANSFORMS: dict[str, Transform] = {
-    transform.name: transform
-    for transform in (Noise(), Gain(), Speed(), Pitch(), Stretch(), Room(), TimeMask(), FrequencyMask())
-}
-
-#: Names for the setting ``augment`` of an experiment: the transforms, and mixup.
-NAMES: tuple[str, ...] = (*TRANSFORMS, _MIXUP)
-
-
-def parse(names: Sequence[str]) -> tuple[tuple[Transform, ...], bool]:
-    """Return the transforms that names of `NAMES` mean, in their order, and whether mixup is among the names.
-
-    Raises
-    ------
-    ConfigError
-        A name is unknown or comes twice.
-
-    Examples
-    --------
-    >>> transforms, mixup = parse(["speed", "mixup", "noise"])
-    >>> [transform.name for transform in transforms], mixup
-    (['speed', 'noise'], True)
-    """
-    for name in names:
-        if name not in NAMES:
-            raise ConfigError(f"unknown transform {name!r}; known: {', '.join(NAMES)}")
-        if names.count(name) > 1:
-            raise ConfigError(f"transform {name!r} is named {names.count(name)} times; name it once")
-    return tuple(TRANSFORMS[name] for name in names if name != _MIXUP), _MIXUP in names
 
 
 def apply(waveform: np.ndarray, *, transforms: Iterable[Transform], rng: np.random.Generator) -> np.ndarray:

@@ -4,17 +4,31 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from emotone import metrics
 from emotone.experiment.fold_result import FoldResult
 from emotone.experiment.training_set import TrainingSet
+from emotone.recognition.temperature import Temperature
 
 #: The share of validation predictions, the least confident ones, that the final model calls "unsure".
 UNSURE_SHARE = 0.1
+_FLOOR = 1e-12  # lower limit of a probability before its logarithm, as in the graph
 
 
-def calibration(results: Sequence[FoldResult], training_set: TrainingSet) -> dict[str, Any]:
+def calibration(
+    results: Sequence[FoldResult],
+    training_set: TrainingSet,
+    *,
+    temperature: Temperature | None = None,
+    threshold: float | None = None,
+) -> dict[str, Any]:
     """Choose temperature and threshold of the final model on the validation predictions of all folds.
+
+    Parameters
+    ----------
+    temperature, threshold
+        If they were chosen on other answers; then the rest is measured with them.
 
     Returns
     -------
@@ -24,14 +38,17 @@ def calibration(results: Sequence[FoldResult], training_set: TrainingSet) -> dic
     """
     truth = np.concatenate([training_set.labels[result.validation_rows] for result in results])
     raw = np.concatenate([result.validation_scores for result in results])
-    temperature = metrics.fit_temperature(raw, truth)
-    scores = metrics.apply_temperature(raw, temperature)
+    temperature = temperature or _constant(metrics.fit_temperature(raw, truth))
+    distance = np.concatenate([_distance(result) for result in results])
+    divisor = temperature.at(distance, share=0.0)[:, None]
+    scores = metrics.softmax(np.log(np.maximum(raw, _FLOOR)) / divisor)
     confidence, right = scores.max(axis=1), scores.argmax(axis=1) == truth
     # rounded, so that the last bit does not decide if a model is always sure; down, so that it is below 1
-    threshold = max(0.0, float(np.ceil(1000 * np.quantile(confidence, UNSURE_SHARE)) - 1) / 1000)
+    if threshold is None:
+        threshold = max(0.0, float(np.ceil(1000 * np.quantile(confidence, UNSURE_SHARE)) - 1) / 1000)
     above = confidence >= threshold
     return {
-        "temperature": temperature,
+        **temperature.to_card(),
         "threshold": threshold,
         "coverage": float(above.mean()),
         "accuracy_above": float(right[above].mean()),
@@ -39,3 +56,13 @@ def calibration(results: Sequence[FoldResult], training_set: TrainingSet) -> dic
         "ece": metrics.expected_calibration_error(truth, scores),
         "n_predictions": int(truth.size),
     }
+
+
+def _constant(temperature: float) -> Temperature:
+    return Temperature(plain=temperature, adapted=temperature)
+
+
+def _distance(result: FoldResult) -> NDArray[np.float64]:
+    """Return the distances of the validation clips; 1 for models that measure none."""
+    known = result.validation_distance
+    return known if len(known) == len(result.validation_rows) else np.ones(len(result.validation_rows))

@@ -44,6 +44,7 @@ def card(
         "parameters": parameters | ({"train_also": list(config.train_also)} if config.train_also else {}),
         "protocol": dict(metrics["protocol"]),
         "scores": {**metrics["test"], **groups.for_card(metrics)},
+        **({"elsewhere": metrics["elsewhere"]} if "elsewhere" in metrics else {}),
         "calibration": dict(measured),
         "training": {
             "corpora": training_corpora(training_set.corpus),

@@ -46,6 +46,8 @@ _MODELS = f"Model: {_models('classic')}; networks: {_models('deep')}."
 _PROTOCOLS = f"Evaluation protocol: {_listed(protocols.PROTOCOLS)}, or a JSON file."
 _TRAIN_ALSO = "Also train on this channel's clips of the training speakers, never test on them: {}."
 _AUGMENT = "Augment copies of the training clips: {}, in this order; mixup mixes training clips."
+_SOUNDS = "Folder of recordings without speech: noise for scene, and what a speech check has to reject."
+_ELSEWHERE = "Also test on each corpus with a model of the others, and fit the confidence on these answers."
 _BALANCE = "Class balancing: class weights, augmented oversampling, or none."
 _EPOCHS = "Maximum number of training epochs of a network."
 _CONDITIONS = "Also test under these conditions: {} (noise in dB), or all of these."
@@ -84,6 +86,7 @@ class Config:
     copies: Annotated[
         int, Setting("Training", "Number of augmented copies of each training clip.", "N", at_least=0)
     ] = 1
+    sounds: Annotated[Path | None, Setting("Training", _SOUNDS, "DIR", (), "synthesised noise only")] = None
     balance: Annotated[str, Setting("Training", _BALANCE, "", ("weights", "augment", "none"))] = "weights"
     epochs: Annotated[
         int | None, Setting("Training", _EPOCHS, "N", (), "the model's own", at_least=1, networks_only=True)
@@ -93,6 +96,7 @@ class Config:
         Setting("Training", "Networks trained from different seeds and averaged.", "N", at_least=1, networks_only=True),
     ] = 1
     tune: Annotated[bool, Setting("Training", "Tune the hyperparameters on folds of the training data.")] = False
+    elsewhere: Annotated[bool, Setting("Evaluation", _ELSEWHERE)] = False
     conditions: Annotated[tuple[str, ...], Setting("Evaluation", _CONDITIONS, "A,B,C", tuple(CONDITIONS), "none")] = ()
     seed: Annotated[int, Setting("Training", "Random seed.", "N", at_least=0)] = 0
     extractor: Annotated[str, Setting("Model", _FEATURES, "NAME")] = AUTO
@@ -112,6 +116,11 @@ class Config:
         self._check_train_also()
         self._check_augment()
         object.__setattr__(self, "conditions", parse_conditions(self.conditions))
+        if self.elsewhere and not (registry.get(self.model).adaptive and len(self.corpora) > 1):
+            raise ConfigError(
+                f"elsewhere is set for the model {self.model!r} and {len(self.corpora)} corpus or corpora; expected an "
+                "adaptive model and several corpora, each of which is left out in turn"
+            )
         if self.seed >= 2**32:
             raise ConfigError(f"seed is {self.seed}; expected 0 to {2**32 - 1}")
 
@@ -178,7 +187,7 @@ class Config:
     @property
     def transforms(self) -> tuple[augmentation.Transform, ...]:
         """The transforms of waveforms that ``augment`` names."""
-        return augmentation.parse(self.augment)[0]
+        return augmentation.parse(self.augment, sounds=self.sounds)[0]
 
     @property
     def preprocessing(self) -> Preprocessing:

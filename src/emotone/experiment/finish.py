@@ -15,7 +15,7 @@ from emotone import audio, files, protocols
 from emotone.augment.copies import Augmentation
 from emotone.corpora import Corpus, count_groups
 from emotone.errors import AudioError, EmotoneError
-from emotone.experiment import calibration, card, folds, outputs
+from emotone.experiment import calibration, card, elsewhere, folds, outputs
 from emotone.experiment.analyses import (
     adaptation,
     conditions,
@@ -36,6 +36,7 @@ from emotone.models import registry
 from emotone.parallel import LocalPool, Pool, limited
 from emotone.progress import Progress, part
 from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.temperature import Temperature
 from emotone.runs import layout
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 N_CHECKED_CLIPS = 20
 #: Clips on which the detector of non-speech is trained.
 N_GATE_CLIPS = 300
+_ELSEWHERE = 0.7  # share of the time that the corpora take which are left out in turn
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +71,10 @@ class _Finish:
 
     def _finish(self, config: Config, results: Sequence[FoldResult], progress: Progress) -> None:
         training_set, plans = self.group.training_set, self.group.plans
-        measured = calibration.calibration(results, training_set)
+        measured, temperature, found = self._calibrated(config, results, part(progress, 0, _ELSEWHERE))
+        progress = part(progress, _ELSEWHERE, 1) if config.elsewhere else progress
         scores = _write_scores(config, self.protocol, plans, results, training_set, threshold=measured["threshold"])
+        scores |= found
         _export(
             config,
             self.extractor,
@@ -78,6 +82,7 @@ class _Finish:
             results,
             training_set,
             measured=measured,
+            temperature=temperature,
             store=self.store,
             threads=self.threads,
             progress=progress,
@@ -85,6 +90,21 @@ class _Finish:
         files.write_json(config.out / layout.METRICS, scores)
         shutil.rmtree(config.out / layout.WORK, ignore_errors=True)
         ensure_page(config.out)
+
+    def _calibrated(
+        self, config: Config, results: Sequence[FoldResult], progress: Progress
+    ) -> tuple[dict[str, Any], Temperature, dict[str, Any]]:
+        """Return the card's ``calibration``, the temperature, and ``elsewhere`` for the scores, if it was asked for."""
+        training_set = self.group.training_set
+        if not config.elsewhere:
+            measured = calibration.calibration(results, training_set)
+            return measured, Temperature.from_card(measured), {}
+        settings = final_settings(config, results)
+        left_out = elsewhere.answers(config, training_set, settings=settings, threads=self.threads, progress=progress)
+        temperature = elsewhere.fitted_temperature(left_out)
+        threshold = elsewhere.fitted_threshold(left_out, temperature)
+        measured = calibration.calibration(results, training_set, temperature=temperature, threshold=threshold)
+        return measured, temperature, {"elsewhere": elsewhere.summary(left_out, temperature, threshold)}
 
 
 def finish(
@@ -182,6 +202,7 @@ def _export(
     training_set: TrainingSet,
     *,
     measured: Mapping[str, Any],
+    temperature: Temperature,
     store: FeatureStore,
     threads: int,
     progress: Progress,
@@ -191,8 +212,7 @@ def _export(
 
     progress(0, 2, "fitting the final model")
     spec = registry.get(config.model)
-    settings = config.of_networks if spec.family == "deep" else {}
-    settings |= folds.best_settings(results) | folds.epochs_setting([n for result in results for n in result.epochs])
+    settings = final_settings(config, results)
     checkpoint = config.out / layout.WORK / f"final-{final_identity(config, training_set)}"
     rows, stage = training_set.own_rows, part(progress, 0, 0.5)
     fitted = folds.fit(
@@ -209,7 +229,7 @@ def _export(
         extractor,
         card=card.card(config, scores, training_set=training_set, settings=settings, measured=measured),
         out=config.out / layout.MODEL,
-        temperature=measured["temperature"],
+        temperature=temperature,
         threshold=measured["threshold"],
         preprocessing=config.preprocessing,
         check_waveforms=waveforms(training_set.corpus, n_clips=N_CHECKED_CLIPS),
@@ -221,6 +241,13 @@ def _export(
         own, preprocessing = training_set.own, config.preprocessing
         occlusion.write(config.out, final, own, preprocessing=preprocessing, seed=config.seed, progress=stage)
     progress(2, 2, "done")
+
+
+def final_settings(config: Config, results: Sequence[FoldResult]) -> dict[str, Any]:
+    """Return the settings of the final model: those of most folds, and the median of their numbers of epochs."""
+    settings = config.of_networks if registry.get(config.model).family == "deep" else {}
+    epochs = [number for result in results for number in result.epochs]
+    return settings | folds.best_settings(results) | folds.epochs_setting(epochs)
 
 
 def _fit_gate(

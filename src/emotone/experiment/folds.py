@@ -19,10 +19,10 @@ from emotone import augment, metrics, protocols
 from emotone._version import __version__
 from emotone.augment.conditions import CONDITIONS
 from emotone.augment.copies import Augmentation
-from emotone.experiment.analyses.adaptation import LEVELS, adapted_scores
+from emotone.experiment.analyses.adaptation import LEVELS, adapted_scores, embedded
 from emotone.experiment.analyses.permutation_importance import importance
 from emotone.experiment.config import MIXUP_ALPHA, Config
-from emotone.experiment.fold_result import Adapted, FoldResult, Scores, with_tuples
+from emotone.experiment.fold_result import Adapted, Distances, FoldResult, Scores, with_tuples
 from emotone.experiment.search import Searched, search
 from emotone.experiment.training_set import Rows, TrainingSet
 from emotone.models import registry
@@ -183,6 +183,8 @@ def run_fold(
     classes = np.unique(training_set.labels[plan.fold.train])
     temperature = _temperature(validation, training_set.labels[rows], classes)
     adapted = partial(_adapted, training_set=training_set, config=config, temperature=temperature)
+    validation_adapted, validation_distance = adapted(validated, rows, train=train)
+    test_adapted, test_distance = adapted(fitted, plan.fold.test, train=plan.fold.train)
     return FoldResult(
         test_rows=plan.fold.test,
         test_scores=test,
@@ -195,8 +197,10 @@ def run_fold(
         fit_s=fitted.seconds,
         epochs=fitted.epochs,
         history=(validated.history("validation") if validated is not fitted else []) + fitted.history("test"),
-        validation_adapted=adapted(validated, rows, train=train),
-        test_adapted=adapted(fitted, plan.fold.test, train=plan.fold.train),
+        validation_adapted=validation_adapted,
+        test_adapted=test_adapted,
+        validation_distance=validation_distance,
+        test_distance=test_distance,
         test_conditions={
             name: _scores(fitted.model, features(plan.fold.test), training_set)
             for name, features in training_set.conditions.items()
@@ -243,11 +247,15 @@ def _fit_both(
 
 def _adapted(
     fitted: "Fitted", rows: Rows, *, train: Rows, training_set: TrainingSet, config: Config, temperature: float
-) -> Adapted:
-    """Return the probabilities of clips after adaptation; empty if the model does not adapt."""
+) -> tuple[Adapted, Distances]:
+    """Return the probabilities of clips after adaptation, and their distances; empty if the model does not adapt."""
     if not registry.get(config.model).adaptive:
-        return {}
-    return adapted_scores(fitted.model, rows, training_set, train=train, temperature=temperature, seed=config.seed)
+        return {}, np.zeros(0)
+    clips = embedded(fitted.model, rows, training_set, train=train, temperature=temperature)
+    levels = adapted_scores(
+        fitted.model, rows, training_set, train=train, temperature=temperature, seed=config.seed, clips=clips
+    )
+    return levels, clips.adapter.distance(clips.embedding)
 
 
 def _importance(

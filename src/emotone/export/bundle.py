@@ -32,9 +32,10 @@ from emotone.metrics import apply_temperature
 from emotone.preprocessing import DEFAULT, Preprocessing
 from emotone.recognition import card as cards
 from emotone.recognition import model_card
-from emotone.recognition.adaptation import Adapter
+from emotone.recognition.adaptation import PRIOR_ANSWERS, Adapter
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.session import open_session
+from emotone.recognition.temperature import Temperature
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -56,7 +57,7 @@ def write_bundle(
     *,
     card: Mapping[str, Any],
     out: Path,
-    temperature: float = 1.0,
+    temperature: float | Temperature = 1.0,
     threshold: float = 0.0,
     preprocessing: Preprocessing = DEFAULT,
     check_waveforms: Waveforms = (),
@@ -74,7 +75,8 @@ def write_bundle(
     out
         Folder to write.  A bundle in it is replaced once the new one is complete.
     temperature, threshold
-        Scores are softmax(log p / temperature); below the confidence ``threshold``, in [0, 1], the answer is "unsure".
+        Scores are softmax(log p / temperature), which may rise with the distance of a clip; below the confidence
+        ``threshold``, in [0, 1], the answer is "unsure".
     preprocessing
         Applied to the waveforms before the extractor, in training as by the recognizer.
     check_waveforms
@@ -91,7 +93,8 @@ def write_bundle(
         The pipeline has no graph, the graph gives other probabilities, the card lacks a key or has another
         preprocessing, or ``out`` holds other files.
     """
-    _check_arguments(pipeline, card, temperature=temperature, threshold=threshold, preprocessing=preprocessing)
+    temperature = _checked_temperature(temperature)
+    _check_arguments(pipeline, card, threshold=threshold, preprocessing=preprocessing)
     target = Path(out).absolute()
     files.claim_folder(
         target,
@@ -101,20 +104,26 @@ def write_bundle(
         remedy="choose another folder",
     )
     graph = (graph if graph is not None else FeatureStore().graph(extractor)) if extractor.is_graph else None
-    model = _composed(pipeline, extractor, card, graph=graph, temperature=temperature)
+    model = _composed(pipeline, extractor, card, graph=graph, temperature=temperature, adapter=adaptation)
     content = _serialized(model)
     waveforms = [preprocessing.apply(waveform) for waveform in check_waveforms or _probes()]
     difference = _greatest_difference(
         content, pipeline, extractor, graph, temperature=temperature, waveforms=waveforms, adaptation=adaptation
     )
-    calibration = {"temperature": float(temperature), "threshold": float(threshold), "greatest_difference": difference}
+    calibration = {**temperature.to_card(), "threshold": float(threshold), "greatest_difference": difference}
     filled = _filled_card(card, extractor, model, content=content, calibration=calibration, preprocessing=preprocessing)
     _write(target, content, filled, adaptation)
     return Path(out)
 
 
 def _composed(
-    pipeline: "Pipeline", extractor: "Extractor", card: Mapping[str, Any], *, graph: bytes | None, temperature: float
+    pipeline: "Pipeline",
+    extractor: "Extractor",
+    card: Mapping[str, Any],
+    *,
+    graph: bytes | None,
+    temperature: Temperature,
+    adapter: Adapter | None,
 ) -> onnx.ModelProto:
     n_features = len(extractor.feature_names)
     return compose(
@@ -122,6 +131,7 @@ def _composed(
         to_onnx(pipeline, n_features),
         temperature=temperature,
         n_features=n_features,
+        adapter=adapter,
         properties={
             "emotions": json.dumps(list(card["emotions"])),
             "sample_rate": json.dumps(SAMPLE_RATE),
@@ -144,7 +154,7 @@ def _greatest_difference(
     extractor: "Extractor",
     graph: bytes | None,
     *,
-    temperature: float,
+    temperature: Temperature,
     waveforms: Waveforms,
     adaptation: Adapter | None,
 ) -> float:
@@ -165,8 +175,9 @@ def _greatest_difference(
         samples = np.asarray(waveform, dtype=np.float32)
         features = np.asarray(features_of(samples), dtype=np.float32)[None]
         inputs = {"features": features} if graph is None else {"waveform": samples[None]}
-        expected = apply_temperature(pipeline.predict_proba(features), temperature)
         actual, embedding = session.run(["scores", "embedding"], inputs)
+        distance = np.ones(1) if adaptation is None else adaptation.distance(embedding)
+        expected = _divided(pipeline.predict_proba(features), temperature, distance, share=0.0)
         if adapts:
             profile = SpeakerProfile(mean=tuple((embedding[0] / 2).tolist()), n_clips=3, model="0" * 64)
             (adapted,) = session.run(["scores"], {**inputs, **profile.inputs()})
@@ -194,15 +205,32 @@ def _of_a_speaker(
     pipeline: "Pipeline",
     adaptation: Adapter | None,
     *,
-    temperature: float,
+    temperature: Temperature,
 ) -> list[npt.NDArray[Any]]:
     """Return the scores of the pipeline with this profile, and those of the adapter without and with it."""
     speaker = profile.inputs()
     probabilities = pipeline[-1].adapted_proba(embedding, mean=speaker[cards.SPEAKER], n_clips=speaker[cards.HEARD])
-    expected = [apply_temperature(probabilities, temperature)]
+    distance = np.ones(1) if adaptation is None else adaptation.distance(embedding)
+    share = profile.n_clips / (profile.n_clips + PRIOR_ANSWERS)
+    expected = [_divided(probabilities, temperature, distance, share=share)]
     if adaptation is not None:
         expected += [adaptation.scores(embedding, known, temperature=temperature) for known in (None, profile)]
     return expected
+
+
+def _divided(
+    probabilities: npt.NDArray[Any], temperature: Temperature, distance: npt.NDArray[np.float64], *, share: float
+) -> npt.NDArray[Any]:
+    """Apply the temperature at this distance to the probabilities (1, k) of a clip."""
+    return apply_temperature(probabilities, float(temperature.at(distance, share=share)[0]))
+
+
+def _checked_temperature(temperature: float | Temperature) -> Temperature:
+    if isinstance(temperature, Temperature):
+        return temperature
+    if not (np.isfinite(temperature) and temperature > 0):
+        raise ExportError(f"temperature is {temperature}, expected a finite number above 0")
+    return Temperature(plain=float(temperature), adapted=float(temperature))
 
 
 def _probes() -> list[npt.NDArray[np.float32]]:
@@ -221,15 +249,12 @@ def _check_arguments(
     pipeline: "Pipeline",
     card: Mapping[str, Any],
     *,
-    temperature: float,
     threshold: float,
     preprocessing: Preprocessing,
 ) -> None:
     missing = [key for key in CALLERS_KEYS if key not in card]
     if missing:
         raise ExportError(f"the card lacks {', '.join(missing)}; give them to write_bundle(card=...)")
-    if not (np.isfinite(temperature) and temperature > 0):
-        raise ExportError(f"temperature is {temperature}, expected a finite number above 0")
     if not 0 <= threshold <= 1:
         raise ExportError(f"threshold is {threshold}, expected a confidence from 0 to 1")
     for name, value in preprocessing.to_dict().items():

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import onnx
@@ -10,6 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 from emotone._version import __version__
 from emotone.errors import ExportError
 from emotone.recognition import card as cards
+from emotone.recognition.adaptation import PRIOR_ANSWERS, Adapter
+from emotone.recognition.temperature import Temperature
 
 _FLOOR = 1e-12  # lower limit of a probability before its logarithm, as in `emotone.metrics.apply_temperature`
 
@@ -18,9 +21,10 @@ def compose(
     front: onnx.ModelProto | None,
     classifier: onnx.ModelProto,
     *,
-    temperature: float,
+    temperature: Temperature,
     n_features: int,
     properties: Mapping[str, str],
+    adapter: Adapter | None = None,
 ) -> onnx.ModelProto:
     """Join an extractor's graph, a classifier's graph and the temperature.
 
@@ -33,6 +37,8 @@ def compose(
         ``embedding`` and perhaps ``speech`` [N, 1].  Further inputs become optional inputs, zero by default.
     temperature
         T of softmax(log p / T).
+    adapter
+        Of a classifier that adapts, for the distance by which the temperature rises; None: it does not.
     properties
         Key -> text to store in the model.
 
@@ -50,7 +56,7 @@ def compose(
     if front is not None:
         parts.insert(0, onnx.compose.add_prefix(front, "features/"))
     model = helper.make_model(
-        _joined(parts, classifier, temperature=temperature, n_features=n_features),
+        _joined(parts, classifier, temperature=temperature, n_features=n_features, adapter=adapter),
         opset_imports=_newest_opsets(parts),
         ir_version=max(part.ir_version for part in parts),
         functions=[function for part in parts for function in part.functions],
@@ -66,7 +72,12 @@ def compose(
 
 
 def _joined(
-    parts: Sequence[onnx.ModelProto], classifier: onnx.ModelProto, *, temperature: float, n_features: int
+    parts: Sequence[onnx.ModelProto],
+    classifier: onnx.ModelProto,
+    *,
+    temperature: Temperature,
+    n_features: int,
+    adapter: Adapter | None,
 ) -> onnx.GraphProto:
     """Join the prefixed graphs of extractor, if any, and classifier; ``classifier`` has its own names."""
     *front, last = [part.graph for part in parts]
@@ -87,7 +98,10 @@ def _joined(
         last.node.append(helper.make_node("Identity", [output.name], [name], name=name))
     _rename(last, names)
     width = embedding[0].type.tensor_type.shape.dim[1].dim_value if embedding else n_features
-    tail, constants = _temperature_nodes(probabilities.name, temperature)
+    rises = adapter is not None and adapter.usual is not None and optional
+    tail, constants = _varying(temperature, cast("Adapter", adapter)) if rises else _constant(temperature)
+    more_nodes, more_constants = _softmax_nodes(probabilities.name)
+    tail, constants = tail + more_nodes, constants + more_constants
     nodes = [node for graph in front for node in graph.node]
     nodes += [helper.make_node("Identity", [source], [link], name=link), *last.node, *tail]
     stored = [constant for part in parts for constant in part.graph.initializer] + constants
@@ -115,20 +129,79 @@ def _optional_input(value: onnx.ValueInfoProto) -> tuple[onnx.ValueInfoProto, on
     return _float_value(value.name, shape), numpy_helper.from_array(np.zeros(shape, dtype=np.float32), value.name)
 
 
-def _temperature_nodes(probabilities: str, temperature: float) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
-    constants = [
-        numpy_helper.from_array(np.array(value, dtype=np.float32), f"temperature/{name}")
-        for name, value in (("floor", _FLOOR), ("temperature", temperature))
+#: A node's operator, inputs and output.
+_Step = tuple[str, Sequence[str], str]
+#: Names of the nodes and constants of the temperature, and of its value.
+_T = "temperature/"
+_VALUE = f"{_T}temperature"
+
+
+def _constant(temperature: Temperature) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """Return no node, and the temperature of unknown speakers, which is that of all clips."""
+    return [], [_stored(_VALUE, temperature.plain)]
+
+
+def _varying(temperature: Temperature, adapter: Adapter) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """Return nodes that compute `Temperature.at` from the outputs and inputs of the graph, and their constants."""
+    usual, whitener = cast("np.ndarray", adapter.usual), cast("np.ndarray", adapter.whitener)
+    values = {
+        "first": np.array([0], dtype=np.int64),
+        "width": np.array([usual.size], dtype=np.int64),
+        "axis": np.array([1], dtype=np.int64),
+        "usual": usual,
+        "whitener": whitener,
+        "one": 1.0,
+        "zero": 0.0,
+        "rise": temperature.per_distance,
+        "log_plain": np.log(temperature.plain),
+        "log_adapted": np.log(temperature.adapted),
+        "prior": PRIOR_ANSWERS,
+    }
+    names = {name: f"{_T}{name}" for name in values}
+    steps: list[_Step] = [
+        ("Slice", ["embedding", names["first"], names["width"], names["axis"]], "own"),
+        ("Sub", [f"{_T}own", names["usual"]], "away"),
+        ("MatMul", [f"{_T}away", names["whitener"]], "white"),
+        ("Mul", [f"{_T}white", f"{_T}white"], "squares"),
+        ("ReduceMean", [f"{_T}squares", names["axis"]], "variance"),
+        ("Sqrt", [f"{_T}variance"], "distance"),
+        ("Sub", [f"{_T}distance", names["one"]], "further"),
+        ("Max", [f"{_T}further", names["zero"]], "beyond"),
+        ("Mul", [f"{_T}beyond", names["rise"]], "risen"),
+        ("Add", [f"{_T}risen", names["one"]], "factor"),
+        ("Log", [f"{_T}factor"], "log_factor"),
+        ("Add", [f"{_T}log_factor", names["log_plain"]], "log_unknown"),
+        ("Add", [cards.HEARD, names["prior"]], "clips"),
+        ("Div", [names["prior"], f"{_T}clips"], "unknown"),  # share of the plain head
+        ("Sub", [f"{_T}log_unknown", names["log_adapted"]], "log_between"),
+        ("Mul", [f"{_T}log_between", f"{_T}unknown"], "log_part"),
+        ("Add", [f"{_T}log_part", names["log_adapted"]], "log_temperature"),
+        ("Exp", [f"{_T}log_temperature"], "temperature"),
     ]
+    nodes = [helper.make_node(kind, inputs, [f"{_T}{output}"]) for kind, inputs, output in steps]
+    return _named(nodes), [_stored(names[name], value) for name, value in values.items()]
+
+
+def _softmax_nodes(probabilities: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
     nodes = [
-        helper.make_node("Max", [probabilities, "temperature/floor"], ["temperature/probabilities"]),
-        helper.make_node("Log", ["temperature/probabilities"], ["temperature/logits"]),
-        helper.make_node("Div", ["temperature/logits", "temperature/temperature"], ["temperature/scaled"]),
-        helper.make_node("Softmax", ["temperature/scaled"], ["scores"], axis=1),
+        helper.make_node("Max", [probabilities, f"{_T}floor"], [f"{_T}probabilities"]),
+        helper.make_node("Log", [f"{_T}probabilities"], [f"{_T}logits"]),
+        helper.make_node("Div", [f"{_T}logits", _VALUE], [f"{_T}scaled"]),
+        helper.make_node("Softmax", [f"{_T}scaled"], ["scores"], axis=1),
     ]
+    return _named(nodes), [_stored(f"{_T}floor", _FLOOR)]
+
+
+def _named(nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
     for node in nodes:
         node.name = f"{node.output[0]}_{node.op_type.lower()}"
-    return nodes, constants
+    return nodes
+
+
+def _stored(name: str, value: float | np.ndarray) -> onnx.TensorProto:
+    """Return a constant: float32, or the type of whole numbers."""
+    array = np.asarray(value)
+    return numpy_helper.from_array(array if array.dtype == np.int64 else array.astype(np.float32), name)
 
 
 def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:

@@ -10,8 +10,8 @@ from emotone.features.graph import module_graph
 from emotone.models.deep.adaptive import AdaptiveClassifier, AdaptiveInferenceModule
 from emotone.models.deep.classifier import NeuralClassifier
 
-#: A clip of 0.2 s has 10 states of Whisper, 9 of wav2vec 2.0 and 13 frames of a spectrogram.
-MIN_FRAMES = 9
+#: A clip of 0.2 s has 10 states of Whisper, or 4 of every third, 9 of wav2vec 2.0 and 13 frames of a spectrogram.
+MIN_FRAMES = 4
 SPEAKER_INPUTS = ("speaker", "heard")
 _MAX_FRAMES = 10 * 3600 * 63
 _EXAMPLE_FRAMES = 97  # odd and no multiple of a stride, so that the exporter takes no length for a constant
@@ -30,7 +30,7 @@ def network_graph(classifier: NeuralClassifier, n_columns: int) -> onnx.ModelPro
     Returns
     -------
     onnx.ModelProto
-        Input ``features`` float32 [1, T, d], T >= 9; outputs ``probabilities`` [1, k], columns in the order of
+        Input ``features`` float32 [1, T, d], T >= 4; outputs ``probabilities`` [1, k], columns in the order of
         `classes_`, and ``embedding`` [1, e].  An adaptive classifier also has the inputs `SPEAKER_INPUTS`: [1, e], the
         mean embedding of clips of the same speaker, and [1], their number.  A classifier with a gate also has the
         output ``speech`` [1, 1], the probability of speech.

@@ -1,7 +1,13 @@
 """Measure predictions: pure functions of class numbers and probabilities."""
 
 from emotone.metrics._bootstrap import Interval
-from emotone.metrics.calibration import apply_temperature, expected_calibration_error, fit_temperature, reliability
+from emotone.metrics.calibration import (
+    apply_temperature,
+    expected_calibration_error,
+    fit_temperature,
+    reliability,
+    softmax,
+)
 from emotone.metrics.names import ScoreName
 from emotone.metrics.risk_coverage import RiskCoverage, risk_coverage
 from emotone.metrics.scores import (
@@ -40,6 +46,7 @@ __all__ = [
     "per_class",
     "reliability",
     "risk_coverage",
+    "softmax",
     "summary",
     "unweighted_average_recall",
     "wilson",

@@ -85,9 +85,20 @@ def apply_temperature(scores: ArrayLike, temperature: float) -> Floats:
     """
     if not (math.isfinite(temperature) and temperature > 0):
         raise ConfigError(f"temperature is {temperature}, expected a finite number above 0")
-    z = log_of(probabilities(scores)) / temperature
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return np.asarray(e / e.sum(axis=1, keepdims=True), dtype=np.float64)
+    return softmax(log_of(probabilities(scores)) / temperature)
+
+
+def softmax(logits: ArrayLike) -> Floats:
+    """Return the softmax over the last axis.
+
+    Examples
+    --------
+    >>> softmax([[0.0, 0.0]]).tolist()
+    [[0.5, 0.5]]
+    """
+    z = np.asarray(logits, dtype=np.float64)
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
 
 def golden_section(function: Callable[[float], float], *, low: float, high: float) -> float:

@@ -159,7 +159,7 @@ MODELS: dict[str, ModelSpec] = {
             build=Deferred("emotone.models.deep.adaptive:adaptive"),
             description="statistics of projected states of Whisper, with a head that adapts to the speaker",
             grid={"classifier__learning_rate": (1e-3, 2e-3), "classifier__dropout": (0.3, 0.5)},
-            extractor="int8:whisper-base@2,3:frames+whisper-tiny.en@2:frames",
+            extractor="int8:whisper-base@2,3:thirds",
             family="deep",
             adaptive=True,
         ),

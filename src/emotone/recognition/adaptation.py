@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from emotone.errors import BundleError, ConfigError
 from emotone.files import read_regular
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
+from emotone.recognition.temperature import Temperature
 
 Array = NDArray[np.float64]
 AnyProfile = TypeVar("AnyProfile", bound=Profile)
@@ -42,6 +43,7 @@ EVENNESS = {SpeakerProfile.kind: (0.3, 0.6), SourceProfile.kind: (0.5, 0.85)}
 #: Clips that are enough for a source, and the fewest: a hundred give half a point more, where the model is not lost.
 SOURCE_CLIPS, FEWEST_CLIPS = 20, 8
 _N_ITERATIONS = 3
+_LEAST_VARIANCE = 1e-3  # of a direction of the embedding, as a share of the largest
 _FLOOR = 1e-12  # lower limit of a probability before its logarithm, as in the graph
 
 
@@ -63,6 +65,9 @@ class Adapter:
         (k, members * k) how each emotion moves the logits of the second head, on average over speakers and corpora.
     within
         Root mean square deviation of the logits, averaged over members, within the clips of a speaker and emotion.
+    usual, whitener
+        (w,), (w, w) for `distance`: mean and whitening of the embedding of training clips, of the first member.  None
+        in bundles of older versions.
     """
 
     plain_weight: Array
@@ -72,6 +77,8 @@ class Adapter:
     centre: Array
     offsets: Array
     within: Array
+    usual: Array | None = None
+    whitener: Array | None = None
 
     @property
     def n_emotions(self) -> int:
@@ -83,10 +90,18 @@ class Adapter:
         """The width e of the embedding."""
         return int(self.centre.size)
 
-    def scores(self, embedding: NDArray[Any], profile: Profile | None, *, temperature: float) -> Array:
+    def scores(self, embedding: NDArray[Any], profile: Profile | None, *, temperature: Temperature) -> Array:
         """Return the probabilities (n, k) of clips with embeddings (n, e), adapted to this profile."""
         mean, share = (self.centre_logits, 0.0) if profile is None else self.shift(profile)
-        return self._probabilities(*self._logits(embedding), mean, share, temperature=temperature)
+        divisor = temperature.at(self.distance(embedding), share=share)
+        return self._probabilities(*self._logits(embedding), mean, share, temperature=divisor)
+
+    def distance(self, embedding: NDArray[Any]) -> Array:
+        """Return the distance (n,) of embeddings (n, e) from those of training clips, whose mean is 1."""
+        if self.usual is None or self.whitener is None:
+            return np.ones(len(embedding))
+        away = (np.asarray(embedding, np.float64)[:, : self.usual.size] - self.usual) @ self.whitener
+        return np.asarray(np.sqrt(np.mean(away**2, axis=1)))
 
     @cached_property
     def centre_logits(self) -> Array:
@@ -124,7 +139,7 @@ class Adapter:
         return float(np.clip((looks - low_high[0]) / (low_high[1] - low_high[0]), 0, 1))
 
     def extended(
-        self, profile: AnyProfile, embedding: NDArray[Any], *, emotions: Sequence[str], temperature: float
+        self, profile: AnyProfile, embedding: NDArray[Any], *, emotions: Sequence[str], temperature: Temperature
     ) -> AnyProfile:
         """Return the profile with more clips, from their embeddings (n, e).
 
@@ -147,7 +162,9 @@ class Adapter:
             return tuple(zip(emotions, np.clip(values, 0, 1).tolist(), strict=True))
 
         before = {name: np.array([value for _, value in getattr(profile, name)] or [0.0]) for name in _ANSWERS}
-        answers = self._probabilities(moved, plain, self.centre_logits, 0.0, temperature=temperature)
+        distance = self.distance(embedding)
+        divisor = temperature.at(distance, share=0.0)
+        answers = self._probabilities(moved, plain, self.centre_logits, 0.0, temperature=divisor)
         result = replace(
             profile,
             mean=tuple(joined(profile.mean, np.asarray(embedding, np.float64)).tolist()),
@@ -157,7 +174,8 @@ class Adapter:
             power=float(joined(profile.power, np.mean(self._over_members(moved) ** 2, axis=1))),
         )
         for _ in range(_N_ITERATIONS - 1):
-            adapted = self._probabilities(moved, plain, self.shift(result)[0], 1.0, temperature=temperature)
+            divisor = temperature.at(distance, share=1.0)
+            adapted = self._probabilities(moved, plain, self.shift(result)[0], 1.0, temperature=divisor)
             result = replace(result, composition=named(joined(before["composition"], (answers + adapted) / 2)))
         return result
 
@@ -172,20 +190,23 @@ class Adapter:
     def _over_members(self, logits: Array) -> Array:
         return np.asarray(logits.reshape(len(logits), -1, self.n_emotions).mean(axis=1))
 
-    def _probabilities(self, moved: Array, plain: Array, mean: Array, share: float, *, temperature: float) -> Array:
-        """(n, members * k) logits of both heads -> (n, k) calibrated probabilities, as the graph computes them."""
+    def _probabilities(self, moved: Array, plain: Array, mean: Array, share: float, *, temperature: Array) -> Array:
+        """(n, members * k) logits of both heads, (n,) -> (n, k) calibrated probabilities, as in the graph."""
         adapted = moved - mean + _centred(self.adapted_bias).ravel()
         mixed = (plain + share * (adapted - plain)).reshape(len(plain), -1, self.n_emotions)
-        return _softmax(np.log(np.maximum(_softmax(mixed).mean(axis=1), _FLOOR)) / temperature)
+        return _softmax(np.log(np.maximum(_softmax(mixed).mean(axis=1), _FLOOR)) / temperature[:, None])
 
     def save(self, path: Path) -> str:
         """Write the arrays as NPZ with float32, and return the SHA-256 of the file."""
         content = io.BytesIO()
-        np.savez(content, **{item.name: getattr(self, item.name).astype(np.float32) for item in fields(self)})
+        arrays = {item.name: getattr(self, item.name) for item in fields(self)}
+        np.savez(content, **{name: array.astype(np.float32) for name, array in arrays.items() if array is not None})
         path.write_bytes(content.getvalue())
         return hashlib.sha256(content.getvalue()).hexdigest()
 
 
+#: Fields for the distance, which bundles of older versions lack.
+_DISTANCE = {"usual", "whitener"}
 #: Fields of a profile with a share for each emotion.
 _ANSWERS = ("answers", "composition")
 
@@ -212,7 +233,8 @@ def load(path: Path, card: Mapping[str, Any], *, width: int) -> Adapter | None:
     names = [item.name for item in fields(Adapter)]
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            stored = {name: arrays[name] for name in names}
+            # bundles of older versions lack the last two
+            stored = {name: arrays[name] for name in names if name in arrays or name not in _DISTANCE}
     except Exception as error:  # a damaged archive raises errors of many kinds
         raise BundleError(f"{path} can't be read ({error}); {remedy}") from error
     k = len(card["emotions"])
@@ -222,7 +244,11 @@ def load(path: Path, card: Mapping[str, Any], *, width: int) -> Adapter | None:
         **{f"{head}_bias": (members, k) for head in ("plain", "adapted")},
         **{"centre": (width,), "offsets": (k, members * k), "within": ()},
     }
+    if _DISTANCE & set(stored):
+        shapes |= {"usual": (width // max(members, 1),), "whitener": (width // max(members, 1),) * 2}
     for name, shape in shapes.items():
+        if name not in stored:
+            raise BundleError(f"{path} lacks {name}, which it should hold with {sorted(_DISTANCE)}; {remedy}")
         array = stored[name]
         if array.shape != shape or array.dtype.kind != "f" or not np.isfinite(array).all() or not members:
             raise BundleError(
@@ -281,7 +307,21 @@ def fitted(
         raise ConfigError("no speaker has clips of three emotions; expected one at least, to measure adaptation")
     by_corpus = np.array([_mean_of_known(np.array(rows)) for rows in offsets.values()])
     mean = np.nan_to_num(_mean_of_known(by_corpus))
-    return Adapter(**arrays, offsets=mean - mean.mean(axis=0), within=np.sqrt(np.float64(squares / max(n_squares, 1))))
+    within = np.sqrt(np.float64(squares / max(n_squares, 1)))
+    usual, whitener = _whitening(
+        np.asarray(embedding, np.float64)[:, : embedding.shape[1] // len(arrays["plain_bias"])]
+    )
+    return Adapter(**arrays, offsets=mean - mean.mean(axis=0), within=within, usual=usual, whitener=whitener)
+
+
+def _whitening(embedding: Array) -> tuple[Array, Array]:
+    """Return mean (w,) and whitening (w, w) of embeddings (n, w), such that their distances have the mean 1."""
+    usual = embedding.mean(axis=0)
+    values, vectors = np.linalg.eigh(np.cov(embedding - usual, rowvar=False))
+    # Where few clips leave directions without any variance, these say nothing.
+    whitener = vectors / np.sqrt(np.maximum(values, _LEAST_VARIANCE * values.max()))
+    distances = np.sqrt(np.mean(((embedding - usual) @ whitener) ** 2, axis=1))
+    return usual, np.asarray(whitener / distances.mean())
 
 
 def _mean_of_known(rows: Array) -> Array:

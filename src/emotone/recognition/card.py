@@ -187,6 +187,10 @@ def _check_values(card: Mapping[str, Any], *, where: str) -> None:
     _require(_is_number(threshold, 0, 1), where, "calibration.threshold", threshold, "a number from 0 to 1")
     is_positive = _is_number(temperature, 0, 1e6) and temperature > 0
     _require(is_positive, where, "calibration.temperature", temperature, "a number above 0")
+    rise, adapted = (card["calibration"].get(key, 1.0) for key in ("per_distance", "adapted_temperature"))
+    _require(_is_number(rise, 0, 1e6), where, "calibration.per_distance", rise, "a number, 0 or more")
+    is_positive = _is_number(adapted, 0, 1e6) and adapted > 0
+    _require(is_positive, where, "calibration.adapted_temperature", adapted, "a number above 0")
     can_trim = trim_db is None or (_is_number(trim_db, 0, 200) and trim_db > 0)
     _require(can_trim, where, "preprocessing.trim_db", trim_db, "decibels above 0, at most 200, or null for no trim")
     has_range = _is_number(shortest, MIN_DURATION_S, 30)

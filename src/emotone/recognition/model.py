@@ -18,6 +18,7 @@ from emotone.recognition.arguments import check_several
 from emotone.recognition.prediction import NOT_ADAPTED, SPEECH_THRESHOLD
 from emotone.recognition.profile import MAX_CLIPS, Profile, SourceProfile
 from emotone.recognition.session import checked_session, extractor_of, long_run, speaker_width
+from emotone.recognition.temperature import Temperature
 from emotone.recognition.windows import utterances
 
 Vector = npt.NDArray[np.float32]
@@ -65,7 +66,7 @@ class Model:
         self._width = speaker_width(self._session)
         self.adapts = self._width > 0
         self._adapter = adaptation.load(folder / card.ADAPTATION, self.card, width=self._width)
-        self._temperature = float(self.card["calibration"].get("temperature", 1.0))
+        self._temperature = Temperature.from_card(self.card["calibration"])
         self.checks_speech = card.SPEECH in {output.name for output in self._session.get_outputs()}
         self._extract: Any = None if self.card["extractor"]["graph"] else extractor_of(self.card, folder)
 

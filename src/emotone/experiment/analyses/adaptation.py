@@ -18,9 +18,10 @@ from emotone import files, metrics
 from emotone.errors import ConfigError
 from emotone.experiment.fold_result import SUBSETS, Adapted, FoldResult, Scores
 from emotone.experiment.training_set import Rows, TrainingSet
-from emotone.recognition.adaptation import SOURCE_CLIPS, Adapter, fitted
+from emotone.recognition.adaptation import PRIOR_ANSWERS, SOURCE_CLIPS, Adapter, fitted
 from emotone.recognition.model import AnyProfile
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
+from emotone.recognition.temperature import Temperature
 
 if TYPE_CHECKING:
     from emotone.models.deep.adaptive import AdaptiveClassifier
@@ -34,6 +35,8 @@ N_WITHIN, N_SOURCE = 5, SOURCE_CLIPS
 SOURCE_LEVELS = (*(f"source-{count}" for count in SOURCE_COUNTS), f"{N_WITHIN} in source-{N_SOURCE}")
 LEVELS = (*map(str, COUNTS), NEUTRAL, ALL, *SOURCE_LEVELS)
 _NOTHING = np.zeros(0, dtype=np.int64)
+__all__ = ["ALL", "LEVELS", "NEUTRAL", "PRIOR_ANSWERS", "EmbeddedClips", "Step", "adapted_scores", "embedded"]
+_NONE = Temperature()
 _MODEL = "0" * 64  # profiles of a fold are not saved
 
 
@@ -46,19 +49,23 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class _Clips:
-    """Held-out clips, as a model embeds them: (r, e); its emotions (k,) and its temperature."""
+class EmbeddedClips:
+    """Held-out clips, as a model embeds them: (r, e); its emotions (k,) and its temperature.
+
+    Without ``is_measured``, the adapter does not know how emotions move the embeddings.
+    """
 
     adapter: Adapter
     embedding: NDArray[np.float32]
     emotions: Sequence[str]
-    temperature: float
+    temperature: Temperature
+    is_measured: bool = True
     #: Scores by step: where there are few clips, many draws are the same.
     done: dict[tuple[bytes, ...], Scores] = field(default_factory=dict)
 
     def after(self, steps: Iterable[Step]) -> Scores:
         """Return the probabilities (r, k), not calibrated; those of clips in no step are plain."""
-        scores = self.adapter.scores(self.embedding, None, temperature=1.0)
+        scores = self.adapter.scores(self.embedding, None, temperature=_NONE)
         for step in steps:
             scores[step.predicted] = self._after(step)
         return scores
@@ -69,7 +76,7 @@ class _Clips:
             profile: Profile = self._profile(SourceProfile, step.source)
             if step.speaker.size:
                 profile = self._profile(SpeakerProfile, step.speaker, source=profile)
-            self.done[key] = self.adapter.scores(self.embedding[step.predicted], profile, temperature=1.0)
+            self.done[key] = self.adapter.scores(self.embedding[step.predicted], profile, temperature=_NONE)
         return self.done[key]
 
     def _profile(self, kind: type[AnyProfile], places: Rows, **source: Any) -> AnyProfile:
@@ -109,7 +116,14 @@ def fitted_adapter(model: Any, rows: Rows, training_set: TrainingSet) -> Adapter
 
 
 def adapted_scores(
-    model: Any, rows: Rows, training_set: TrainingSet, *, train: Rows, temperature: float, seed: int
+    model: Any,
+    rows: Rows,
+    training_set: TrainingSet,
+    *,
+    train: Rows,
+    temperature: float,
+    seed: int,
+    clips: EmbeddedClips | None = None,
 ) -> Adapted:
     """Predict clips after adaptation to other clips of their speakers and sources.
 
@@ -125,6 +139,8 @@ def adapted_scores(
         Of its calibration, with which the composition of the clips is estimated.
     seed
         Random seed of the draws.
+    clips
+        Result of `embedded`, if it is known.
 
     Returns
     -------
@@ -132,22 +148,28 @@ def adapted_scores(
     has fewer clips than the level, all are used; unknown speakers have none.  Without the emotion neutral, its level is
     missing.  Without `fitted_adapter`, so are those of sources, and speakers are compared by their means alone.
     """
-    classifier = cast("AdaptiveClassifier", model[-1])
-    measured = fitted_adapter(model, train, training_set)
-    clips = _Clips(
-        adapter=measured or _unmeasured(classifier),
-        embedding=classifier.embed(list(training_set.values[rows])),
-        emotions=[training_set.emotions[number] for number in model.classes_],
-        temperature=temperature,
-    )
+    clips = clips or embedded(model, rows, training_set, train=train, temperature=temperature)
     levels = steps_by_level(training_set.corpus.table.iloc[rows], rng=np.random.default_rng([seed, len(rows)]))
-    unknown = (*(() if NEUTRAL in training_set.emotions else (NEUTRAL,)), *(() if measured else SOURCE_LEVELS))
+    unknown = (*(() if NEUTRAL in training_set.emotions else (NEUTRAL,)), *(() if clips.is_measured else SOURCE_LEVELS))
     result = {}
     for level, draws in levels.items():
         if level not in unknown:
             result[level] = np.zeros((len(draws), len(rows), len(training_set.emotions)))
             result[level][..., model.classes_] = [clips.after(steps) for steps in draws]
     return result
+
+
+def embedded(model: Any, rows: Rows, training_set: TrainingSet, *, train: Rows, temperature: float) -> EmbeddedClips:
+    """Embed held-out clips, and measure on the training clips what adaptation needs; see `adapted_scores`."""
+    classifier = cast("AdaptiveClassifier", model[-1])
+    measured = fitted_adapter(model, train, training_set)
+    return EmbeddedClips(
+        adapter=measured or _unmeasured(classifier),
+        embedding=classifier.embed(list(training_set.values[rows])),
+        emotions=[training_set.emotions[number] for number in model.classes_],
+        temperature=Temperature(plain=temperature, adapted=temperature),
+        is_measured=measured is not None,
+    )
 
 
 def _unmeasured(classifier: "AdaptiveClassifier") -> Adapter:

@@ -22,8 +22,9 @@ ROWS = ("functionals", "egemaps", "compare")
 #: Extractors outside the grammar that give frames; only networks can be trained on frames.
 SEQUENCES = frozenset({"log-mel", "mfcc-frames"})
 #: Pooling of a layer's states over time, the default first: a row of statistics, or the states themselves.
-MEAN_STD, MEAN, FRAMES = "mean+std", "mean", "frames"
-POOLINGS = (MEAN_STD, MEAN, FRAMES)
+#: ``"thirds"`` are every third state, 60 ms apart.
+MEAN_STD, MEAN, FRAMES, THIRDS = "mean+std", "mean", "frames", "thirds"
+POOLINGS = (MEAN_STD, MEAN, FRAMES, THIRDS)
 #: The grammar, for messages.
 GRAMMAR = "[int8:]whisper-<size>@<layers>[:<pooling>] or hub:<org/model or folder>@<layers>[:<pooling>]"
 _WHISPER, _HUB, INT8 = "whisper-", "hub:", "int8:"
@@ -77,7 +78,7 @@ class EncoderName:
     @property
     def is_sequence(self) -> bool:
         """Whether it gives frames rather than one row per clip."""
-        return self.pooling == FRAMES
+        return self.pooling in (FRAMES, THIRDS)
 
     def __str__(self) -> str:
         source = f"{_WHISPER}{self.size}" if self.size else f"{_HUB}{self.model}"
@@ -126,11 +127,14 @@ def parse(name: str) -> tuple[EncoderName, ...]:
     parts = tuple(_parse_part(text, name) for text in _JOINT.split(name.removeprefix(INT8)))
     if name.startswith(INT8) and not all(part.size for part in parts):
         raise _wrong(name, f"{INT8!r} is for Whisper's encoders alone, which are graphs; leave it out")
-    if len({part.is_sequence for part in parts}) > 1:
-        raise _wrong(name, f"statistics and {FRAMES!r} are joined; expected the same pooling of all parts")
+    kinds = {part.pooling if part.is_sequence else "statistics" for part in parts}
+    if len(kinds) > 1:
+        listed = " and ".join(kind if kind == "statistics" else repr(kind) for kind in sorted(kinds, reverse=True))
+        raise _wrong(name, f"{listed} are joined; expected the same pooling of all parts")
     if len(parts) > 1 and parts[0].is_sequence and not all(part.size for part in parts):
+        pooling = parts[0].pooling
         raise _wrong(
-            name, f"{FRAMES!r} of other encoders than Whisper's can't be joined; take {MEAN!r} or {MEAN_STD!r}"
+            name, f"{pooling!r} of other encoders than Whisper's can't be joined; take {MEAN!r} or {MEAN_STD!r}"
         )
     taken: set[tuple[str, int]] = set()
     for label, layer in ((part.label, layer) for part in parts for layer in part.layers):
@@ -154,6 +158,8 @@ def _parse_part(text: str, name: str) -> EncoderName:
     if pooling not in POOLINGS:
         raise _wrong(name, f"pooling is {pooling!r}; expected {', '.join(POOLINGS)}")
     if source.startswith(_HUB):
+        if pooling == THIRDS:
+            raise _wrong(name, f"{THIRDS!r} is for Whisper's encoders alone; take {FRAMES!r}")
         model = source.removeprefix(_HUB)
         if not _last_part(model):
             raise _wrong(name, f"{source!r} names no model; expected org/model of the hub, or a folder")

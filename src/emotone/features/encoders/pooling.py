@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from emotone.features.columns import FeatureColumn
-from emotone.features.encoders.names import FRAMES, MEAN
+from emotone.features.encoders.names import FRAMES, MEAN, THIRDS
 
 _LEAST_VARIANCE = 1e-8  # by clamp: the exporter would drop the addition of such a small constant
 
@@ -24,9 +24,9 @@ def pooled(states: Sequence[Tensor], pooling: str) -> Tensor:
     Returns
     -------
     (1, d): for each layer its mean over time and, if asked for, its standard deviation (of the population).  For
-    ``"frames"`` the states, layers side by side, (1, T, layers * width).
+    ``"frames"`` and ``"thirds"`` the states, layers side by side, (1, T, layers * width).
     """
-    if pooling == FRAMES:
+    if pooling in (FRAMES, THIRDS):
         return torch.cat(list(states), dim=2)
     rows = []
     for layer in states:
@@ -48,7 +48,7 @@ def columns(label: str, layers: Sequence[int], *, width: int, pooling: str) -> t
     >>> [column.name for column in columns("whisper-base", (2, 3), width=1, pooling="mean+std")]
     ['whisper-base-2-mean-1', 'whisper-base-2-std-1', 'whisper-base-3-mean-1', 'whisper-base-3-std-1']
     """
-    statistics = ("",) if pooling == FRAMES else pooling.split("+")
+    statistics = ("",) if pooling in (FRAMES, THIRDS) else pooling.split("+")
     return tuple(
         FeatureColumn(f"{group}-{statistic}-{n}" if statistic else f"{group}-{n}", f"{group}-{n}", statistic, group)
         for group in (f"{label}-{layer}" for layer in layers)

@@ -4,7 +4,7 @@ import hashlib
 import inspect
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +13,13 @@ from emotone.features import descriptors, spectral
 from emotone.features.base import Extractor
 from emotone.features.columns import FeatureColumn
 from emotone.features.encoders import pooling, quantize, whisper
-from emotone.features.encoders.names import INT8, EncoderName
+from emotone.features.encoders.names import INT8, THIRDS, EncoderName
 from emotone.features.encoders.weights import whisper_weights
 
 #: Every clip is first scaled to this root mean square, about that of the speech the encoders were trained on.
 LEVEL = 0.08
+#: From one state to the next of the pooling ``"thirds"``.
+STEP = 3
 
 
 class WhisperStates(Extractor):
@@ -45,6 +47,11 @@ class WhisperStates(Extractor):
         self.stored_as = "float16" if name.is_sequence else "float32"  # a clip has a hundred thousand numbers
         self.encoder = whisper.WhisperEncoder(weights.width, n_blocks)
         self.encoder.load_state_dict(weights.state)
+        self._step = STEP if name.pooling == THIRDS else 1
+        if self._step > 1 and n_blocks:
+            blocks = self.encoder.blocks
+            # Nothing but its layer reads the last block.
+            blocks[-1] = whisper.SparseBlock(cast("whisper.Block", blocks[-1]), self._step)
         self.encoder.eval().requires_grad_(False)
         self._of = name
         self._width = weights.width
@@ -59,7 +66,10 @@ class WhisperStates(Extractor):
         states = [self.encoder.start(LEVEL * descriptors.unit_loudness(waveform[0])[None])]
         for block in self.encoder.blocks:
             states.append(block(states[-1]))
-        return pooling.pooled([states[layer] for layer in self._of.layers], self._of.pooling)
+        last = len(self.encoder.blocks)
+        # The last block is sparse already.
+        chosen = [states[layer][:, :: 1 if layer == last and last else self._step] for layer in self._of.layers]
+        return pooling.pooled(chosen, self._of.pooling)
 
     def sources(self) -> tuple[object, ...]:
         """Return this module and the modules whose functions it calls."""

@@ -87,6 +87,45 @@ class Block(nn.Module):
         return out
 
 
+class SparseBlock(nn.Module):
+    """A block that is computed for every ``step``-th state only; attention reads all states.
+
+    Parameters
+    ----------
+    block
+        Its weights are taken.
+    step
+        From one state to the next that is computed.
+    """
+
+    def __init__(self, block: Block, step: int) -> None:
+        super().__init__()
+        self.step = step
+        self.block = block
+        attention = block.attention
+        width = attention.outward.in_features
+        # Apart, since queries are needed for fewer states than keys and values.
+        self.query, self.key_value = nn.Linear(width, width), nn.Linear(width, 2 * width)
+        for part, rows in ((self.query, slice(0, width)), (self.key_value, slice(width, None))):
+            part.weight.data = attention.inward.weight.data[rows].clone()
+            part.bias.data = attention.inward.bias.data[rows].clone()
+        del attention.inward
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(b, T, width) -> (b, ceil(T / step), width)."""
+        block, normal = self.block, self.block.attention_norm(states)
+        batch, _, width = states.shape
+        few, asking = states[:, :: self.step], normal[:, :: self.step]
+        n_heads = width // _HEAD
+        query = self.query(asking).reshape(batch, -1, n_heads, _HEAD).transpose(1, 2)
+        heads = self.key_value(normal).reshape(batch, -1, 2, n_heads, _HEAD)
+        key, value = heads.permute(2, 0, 3, 1, 4).unbind(0)
+        mixed = ((query * _HEAD**-0.5) @ key.transpose(2, 3)).softmax(-1) @ value
+        few = few + block.attention.outward(mixed.transpose(1, 2).reshape(batch, -1, width))
+        out: Tensor = few + block.narrow(functional.gelu(block.widen(block.inner_norm(few))))
+        return out
+
+
 class WhisperEncoder(nn.Module):
     """Convolutions and the first blocks of the encoder.
 

@@ -159,6 +159,9 @@ class AdaptiveClassifier(NeuralClassifier):
     """
 
     net_type: ClassVar[type[Net]] = AdaptiveNet
+    #: Training reads this number of principal components of the frames; a fifth of the time, and the same scores
+    #: (docs/tried.md).  None: the frames themselves.
+    n_components: int | None = 256
     #: Detects speech, see `emotone.models.deep.speech_gate`; set it after the fit.
     gate: Gate | None = None
 
@@ -189,14 +192,35 @@ class AdaptiveClassifier(NeuralClassifier):
         """Return ones if each clip has its own weight; see ``possible``."""
         return np.ones(counts.size) if self._weighs_clips else super()._class_weights(counts)
 
+    def _prepare(self, X: Sequence[Frames]) -> None:
+        """Find the principal components of the training frames."""
+        self._frames = X
+        self._components = None
+        if self.n_components is not None and X[0].shape[1] > self.n_components:
+            self._components = _principal_components(X, self.mean_, self.scale_, self.n_components)
+
+    def _clips(
+        self, X: Sequence[Frames], labels: np.ndarray, *, extras: Mapping[str, np.ndarray] | None = None
+    ) -> Clips:
+        """Return the principal components of the clips' frames, which is all that training reads."""
+        if self._components is None:
+            return super()._clips(X, labels, extras=extras)
+        projected = [(((clip - self.mean_) / self.scale_) @ self._components).astype(np.float16) for clip in X]
+        return Clips(projected, labels, extras=extras)
+
     def _network(self, clips: Clips) -> FrameNetwork:
         network = cast("Adaptive", super()._network(clips))
         network.remember(int(clips.extras["speakers"].max()) + 1)
         return network
 
     def _finish(self, network: FrameNetwork, clips: Clips) -> None:
-        """Round the projection to the 8 bits that bundles store, set the centre, delete the training speakers."""
+        """Let the projection read whole frames, in the 8 bits that bundles store; set the centre; delete speakers."""
         adaptive = cast("Adaptive", network)
+        if self._components is not None:
+            weight = adaptive.project.weight.detach() @ torch.from_numpy(self._components).T
+            whole = nn.Linear(weight.shape[1], weight.shape[0])
+            whole.weight.data, whole.bias.data = weight, adaptive.project.bias.detach()
+            adaptive.project = whole
         rounded, scale_of_weights = quantize_int8(adaptive.project.weight.detach().numpy(), axis=0)
         adaptive.project.weight.data = torch.from_numpy(rounded * scale_of_weights)
         speakers = clips.extras["speakers"]
@@ -204,7 +228,7 @@ class AdaptiveClassifier(NeuralClassifier):
         embedding = np.concatenate(
             [
                 _embedded(
-                    adaptive, [clips.frames[row][:: self.stride] for row in rows], mean=self.mean_, scale=self.scale_
+                    adaptive, [self._frames[row][:: self.stride] for row in rows], mean=self.mean_, scale=self.scale_
                 )
                 for rows in np.split(own, range(_BATCH, len(own), _BATCH))
             ]
@@ -286,6 +310,17 @@ def _checked_extras(extras: Mapping[str, np.ndarray], y: np.ndarray) -> dict[str
             raise ConfigError(f"clip {wrong[0]} is of class {y[wrong[0]]}, which possible says it can't be of")
         known["possible"] = known["possible"][:, np.unique(y)]
     return known
+
+
+def _principal_components(X: Sequence[Frames], mean: np.ndarray, scale: np.ndarray, n_components: int) -> np.ndarray:
+    """Return the first principal components (d, n_components) of standardised frames, of every fifth frame."""
+    second = np.zeros((len(mean), len(mean)))
+    for start in range(0, len(X), _BATCH):
+        frames = np.concatenate([clip[::5] for clip in X[start : start + _BATCH]]).astype(np.float32)
+        standard = (frames - mean) / scale
+        second += standard.T @ standard
+    _, vectors = np.linalg.eigh(second)  # in ascending order
+    return np.asarray(vectors[:, : -n_components - 1 : -1], dtype=np.float32)
 
 
 def _balanced_weights(classes: np.ndarray, possible: np.ndarray) -> np.ndarray:
@@ -390,6 +425,5 @@ def adaptive(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
         n_time_masks=0,
         n_frequency_masks=0,
         window=100_000,
-        stride=3,  # states 20 ms apart are similar: a third of them is as good for training (docs/tried.md)
     )
     return Pipeline([("classifier", classifier)])

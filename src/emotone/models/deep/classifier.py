@@ -156,7 +156,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         self.classes_, encoded, counts = np.unique(y, return_inverse=True, return_counts=True)
         self._check(len(X))
         self.mean_, self.scale_ = _mean_and_scale(X)
-        clips = Clips(X, encoded, mean=self.mean_, scale=self.scale_, extras=extras)
+        self._prepare(X)
+        clips = self._clips(X, encoded, extras=extras)
         arguments = {
             "class_weights": torch.as_tensor(self._class_weights(counts), dtype=torch.float32),
             "held_out": None if held_out is None else self._held_out(*held_out),
@@ -233,7 +234,16 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         if not known.size:
             return None
         labels = np.searchsorted(self.classes_, np.asarray(y)[known])
-        return Clips([X[int(row)] for row in known], labels, mean=self.mean_, scale=self.scale_)
+        return self._clips([X[int(row)] for row in known], labels)
+
+    def _prepare(self, X: Sequence[Frames]) -> None:
+        """Measure more of the training clips than mean and scale; the base class does nothing."""
+
+    def _clips(
+        self, X: Sequence[Frames], labels: np.ndarray, *, extras: Mapping[str, np.ndarray] | None = None
+    ) -> Clips:
+        """Return clips as the networks get them in training."""
+        return Clips(X, labels, mean=self.mean_, scale=self.scale_, extras=extras)
 
     def _class_weights(self, counts: np.ndarray) -> np.ndarray:
         """Return the weight of each class in the loss, (k,), from its number of clips."""

@@ -1,0 +1,341 @@
+"""Scores on corpora that a model was not trained on: each corpus in turn, predicted by a model of the others.
+
+New speakers of known corpora are recorded in known rooms and act in known ways, so their scores promise too much for
+other recordings.  The temperature and the threshold of the final model are fitted on the answers of this analysis.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from emotone import files, metrics
+from emotone.augment.copies import Augmentation
+from emotone.errors import CorpusError
+from emotone.experiment import folds
+from emotone.experiment.analyses import adaptation
+from emotone.experiment.config import Config
+from emotone.experiment.fold_result import Scores
+from emotone.experiment.training_set import Rows, TrainingSet
+from emotone.progress import Progress, part
+from emotone.recognition.temperature import Temperature
+from emotone.runs import layout
+
+PROTOCOL = (
+    "leave-one-corpus-out: each corpus in turn was predicted by a model of the same kind that was trained on the "
+    "others, over the emotions that both have"
+)
+#: Levels of adaptation that are scored: clips of the speaker.
+LEVELS = ("5", adaptation.ALL)
+#: Answers with this probability or more are called confident.
+CONFIDENT = 0.8
+#: Level at which this number of clips of a single emotion of the speaker is known, each emotion in turn.
+ONE_EMOTION, N_OF_ONE_EMOTION = "one emotion", 12
+#: The share of answers, the least confident ones, that the final model calls "unsure".
+_UNSURE_SHARE = 0.1
+_ARRAYS = ("labels", "speakers", "distance", "plain")
+
+
+@dataclass(frozen=True, eq=False)
+class LeftOut:
+    """The answers to a corpus by a model of the others.
+
+    Attributes
+    ----------
+    corpus
+        Its name.
+    labels
+        (r,) numbers of the emotions of its clips.
+    speakers
+        (r,) their speakers.
+    distance
+        (r,) of their embeddings from the training clips.
+    plain
+        (r, k) probabilities of unknown speakers, not calibrated.
+    adapted
+        Level -> probabilities (draws, r, k), not calibrated.  At `ONE_EMOTION`, the clips that are known have NaN.
+    """
+
+    corpus: str
+    labels: Rows
+    speakers: NDArray[np.str_]
+    distance: NDArray[np.float64]
+    plain: Scores
+    adapted: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    def calibrated(self, temperature: Temperature, level: str = "") -> NDArray[np.float64]:
+        """Return calibrated probabilities of all emotions: (r, k), or those of a level, (draws, r, k)."""
+        scores = self.adapted[level] if level else self.plain
+        share = _SHARES[level]
+        divisor = temperature.at(self.distance, share=share)[:, None]
+        return metrics.softmax(np.log(np.maximum(scores, 1e-12)) / divisor)
+
+    def shared(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the columns (..., s) of the emotions that the corpus has too, with the sum 1."""
+        chosen = scores[..., np.unique(self.labels)]
+        return np.asarray(chosen / chosen.sum(axis=-1, keepdims=True))
+
+    @property
+    def truth(self) -> Rows:
+        """(r,) the emotions, as columns of `shared`."""
+        return np.unique(self.labels, return_inverse=True)[1]
+
+    def uar(self, level: str = "") -> float:
+        """Return the UAR over the shared emotions; after adaptation the mean over the draws."""
+        scores = self.shared(self.adapted[level] if level else self.plain[None])
+        values = []
+        for draw in scores:
+            known = np.isfinite(draw).all(axis=1)
+            values.append(metrics.unweighted_average_recall(self.truth[known], draw[known].argmax(axis=1)))
+        return float(np.mean(values))
+
+    def save(self, path: Path) -> None:
+        """Write the answers, atomically."""
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        files.write_arrays(path, arrays | {f"adapted-{level}": scores for level, scores in self.adapted.items()})
+
+    @classmethod
+    def load(cls, corpus: str, path: Path) -> "LeftOut | None":
+        """Read what `save` wrote; None if the file is missing or damaged."""
+        try:
+            with np.load(path, allow_pickle=False) as content:
+                arrays = {name: content[name] for name in content.files}
+            levels = {name: arrays.pop(f"adapted-{name}") for name in (*LEVELS, ONE_EMOTION)}
+            return cls(corpus, **arrays, adapted=levels)
+        except Exception:  # a damaged archive raises errors of many kinds; the corpus is predicted again
+            return None
+
+
+#: Share of the adapted head at each level.
+_SHARES = {
+    "": 0.0,
+    LEVELS[0]: 5 / (5 + adaptation.PRIOR_ANSWERS),
+    adaptation.ALL: 1.0,
+    ONE_EMOTION: N_OF_ONE_EMOTION / (N_OF_ONE_EMOTION + adaptation.PRIOR_ANSWERS),
+}
+
+
+def answers(
+    config: Config, training_set: TrainingSet, *, settings: dict[str, Any], threads: int, progress: Progress
+) -> list[LeftOut]:
+    """Leave each corpus out in turn; finished ones are read from the folder of the run.
+
+    Parameters
+    ----------
+    settings
+        Of the final model, by scikit-learn's names.
+
+    Raises
+    ------
+    CorpusError
+        There is only one corpus.
+    """
+    sources = np.asarray(training_set.own.table["corpus"], dtype=str)
+    names = np.unique(sources)
+    if len(names) < 2:
+        raise CorpusError(f"{training_set.corpus.name} is the only corpus; expected several, to leave each out in turn")
+    key = _identity(config, training_set, settings)
+    result = []
+    for number, name in enumerate(names):
+        path = config.out / layout.WORK / f"elsewhere-{name}-{key}.npz"
+        stage = part(progress, number / len(names), (number + 1) / len(names))
+        left_out = LeftOut.load(str(name), path)
+        if left_out is None:
+            train, rows = (np.flatnonzero(chosen) for chosen in (sources != name, sources == name))
+            left_out = _predicted(
+                str(name), train, rows, training_set, config, settings=settings, threads=threads, progress=stage
+            )
+            left_out.save(path)
+        result.append(left_out)
+    return result
+
+
+def _identity(config: Config, training_set: TrainingSet, settings: dict[str, Any]) -> str:
+    """Digest everything that the answers depend on, so that no other run's are used."""
+    spec = Augmentation(config.transforms, copy=0, seed=config.seed).spec
+    described = [config.to_toml(), str(sorted(settings.items())), config.preprocessing.key, spec, *training_set.digests]
+    return hashlib.sha256("|".join([*described, *training_set.corpus.table["emotion"]]).encode()).hexdigest()[:32]
+
+
+def _predicted(
+    name: str,
+    train: Rows,
+    rows: Rows,
+    training_set: TrainingSet,
+    config: Config,
+    *,
+    settings: dict[str, Any],
+    threads: int,
+    progress: Progress,
+) -> LeftOut:
+    """Train a model on the own clips ``train``, and predict those of a corpus."""
+
+    def report(done: int, total: int, what: str, /) -> None:
+        progress(done, total, f"without {name}: {what}")
+
+    fitted = folds.fit(train, training_set, config, settings=settings, threads=threads, progress=part(report, 0, 0.9))
+    model = cast("Any", fitted.model)
+    rows = rows[np.isin(training_set.labels[rows], model.classes_)]
+    table = training_set.own.table.iloc[rows]
+    clips = adaptation.embedded(model, rows, training_set, train=train, temperature=1.0)
+    steps = adaptation.steps_by_level(table, rng=np.random.default_rng([config.seed, len(rows)]))
+    steps = {level: steps[level] for level in LEVELS}
+    labels = np.searchsorted(model.classes_, training_set.labels[rows])
+    levels = {level: np.array([clips.after(draw) for draw in draws]) for level, draws in steps.items()}
+    levels[ONE_EMOTION] = _of_one_emotion(clips, table["speaker"].to_numpy(str), labels, seed=config.seed)
+    return LeftOut(
+        name,
+        labels=model.classes_[labels],
+        speakers=table["speaker"].to_numpy(str),
+        distance=clips.adapter.distance(clips.embedding),
+        plain=_all_columns(clips.after([]), model.classes_, training_set),
+        adapted={level: _all_columns(scores, model.classes_, training_set) for level, scores in levels.items()},
+    )
+
+
+def _all_columns(scores: NDArray[np.float64], classes: Rows, training_set: TrainingSet) -> NDArray[np.float64]:
+    result = np.zeros((*scores.shape[:-1], len(training_set.emotions)))
+    result[..., classes] = scores
+    return result
+
+
+def _of_one_emotion(
+    clips: "adaptation.EmbeddedClips", speakers: NDArray[np.str_], labels: Rows, *, seed: int
+) -> NDArray[np.float64]:
+    """Return the scores (emotions, r, k) after adaptation to clips of one emotion of each speaker, NaN for these.
+
+    At most half of a speaker's clips of the emotion are known, so that some are left to predict.
+    """
+    rng, draws = np.random.default_rng(seed), []
+    for label in np.unique(labels):
+        steps, known = [], []
+        for speaker in np.unique(speakers[speakers != ""]):
+            own = np.flatnonzero(speakers == speaker)
+            same = rng.permutation(own[labels[own] == label])
+            drawn = same[: min(N_OF_ONE_EMOTION, max(1, len(same) // 2))]
+            rest = np.setdiff1d(own, drawn)
+            if drawn.size and rest.size:
+                steps.append(adaptation.Step(rest, speaker=drawn))
+                known.append(drawn)
+        scores = clips.after(steps)
+        if known:
+            scores[np.concatenate(known)] = np.nan
+        draws.append(scores)
+    return np.array(draws)
+
+
+def fitted_temperature(left_out: Sequence[LeftOut]) -> Temperature:
+    """Fit the temperature on answers to corpora that were left out: the least negative log-likelihood.
+
+    Every corpus counts the same.  All emotions of the model are in the answers, also those that a corpus lacks, as in
+    use.
+    """
+
+    def loss(parameters: NDArray[np.float64]) -> float:
+        temperature = _temperature(parameters)
+        return sum(_loss(each, temperature, level) for each in left_out for level in ("", *LEVELS))
+
+    found = minimize(loss, np.zeros(3), method="Nelder-Mead", options={"maxiter": 400})
+    return _temperature(found.x)
+
+
+def _temperature(parameters: NDArray[np.float64]) -> Temperature:
+    plain, rise, adapted = np.exp(np.clip(parameters, -6, 3))
+    return Temperature(plain=float(plain), per_distance=float(rise), adapted=float(adapted))
+
+
+def _loss(left_out: LeftOut, temperature: Temperature, level: str) -> float:
+    scores = left_out.calibrated(temperature, level)
+    scores = scores if level else scores[None]
+    right = np.take_along_axis(scores, left_out.labels[None, :, None], axis=2)
+    return float(-np.log(np.maximum(right, 1e-12)).mean())
+
+
+def fitted_threshold(left_out: Sequence[LeftOut], temperature: Temperature) -> float:
+    """Return the confidence that a tenth of the answers is below, every corpus counting the same."""
+    confidence = [each.calibrated(temperature).max(axis=1) for each in left_out]
+    weights = np.concatenate([np.full(len(values), 1 / len(values)) for values in confidence])
+    order = np.argsort(np.concatenate(confidence))
+    share = np.cumsum(weights[order]) / weights.sum()
+    quantile = np.concatenate(confidence)[order][int(np.searchsorted(share, _UNSURE_SHARE))]
+    # rounded down, so that the last bit does not decide
+    return float(np.floor(1000 * quantile) / 1000)
+
+
+def summary(
+    left_out: Sequence[LeftOut], temperature: Temperature, threshold: float, *, cross_fitted: bool = True
+) -> dict[str, Any]:
+    """Return the object ``elsewhere`` of a card, see docs/architecture.md.
+
+    Parameters
+    ----------
+    cross_fitted
+        Whether each corpus is scored with a temperature that is fitted on the others, so that no corpus is scored with
+        what was fitted on it; False: with ``temperature``.
+    """
+    rows, confident, unsure = [], [], []
+    for each in left_out:
+        others = [other for other in left_out if other is not each]
+        own = fitted_temperature(others) if cross_fitted and len(others) > 1 else temperature
+        scores = each.shared(each.calibrated(own))
+        adapted = each.shared(each.calibrated(own, LEVELS[-1]))[0]
+        right, confidence = scores.argmax(axis=1) == each.truth, scores.max(axis=1)
+        confident.append(_split(right, confidence >= CONFIDENT))
+        # every emotion of the model, as in use
+        unsure.append(_split(right, each.calibrated(own).max(axis=1) >= threshold))
+        rows.append(
+            {
+                "name": each.corpus,
+                "clips": len(right),
+                "speakers": len(set(each.speakers) - {""}),
+                "emotions": scores.shape[1],
+                "uar": each.uar(),
+                "accuracy": float(right.mean()),
+                "ece": metrics.expected_calibration_error(each.truth, scores),
+                "adapted": {level: each.uar(level) for level in LEVELS},
+                "adapted_ece": metrics.expected_calibration_error(each.truth, adapted),
+                "one_emotion": _gain_of_one_emotion(each),
+            }
+        )
+    means = {key: float(np.mean([row[key] for row in rows])) for key in ("uar", "accuracy", "ece", "adapted_ece")}
+    share, right_above, _ = (_mean(values) for values in zip(*confident, strict=True))
+    coverage, above, below = (_mean(values) for values in zip(*unsure, strict=True))
+    return {
+        "protocol": PROTOCOL,
+        **means,
+        "adapted": {level: float(np.mean([row["adapted"][level] for row in rows])) for level in LEVELS},
+        "one_emotion": float(np.mean([row["one_emotion"] for row in rows])),
+        "confident": {"from": CONFIDENT, "share": share, "right": right_above},
+        "unsure": {"coverage": coverage, "accuracy_above": above, "accuracy_below": below},
+        "corpora": rows,
+    }
+
+
+def _gain_of_one_emotion(left_out: LeftOut) -> float:
+    """Return the gain in UAR after adaptation to clips of one emotion, on the clips that were not known."""
+    scores, gains = left_out.shared(left_out.adapted[ONE_EMOTION]), []
+    plain = left_out.shared(left_out.plain)
+    for draw in scores:
+        rest = np.isfinite(draw).all(axis=1)
+        adapted, before = (
+            metrics.unweighted_average_recall(left_out.truth[rest], values[rest].argmax(axis=1))
+            for values in (draw, plain)
+        )
+        gains.append(adapted - before)
+    return float(np.mean(gains))
+
+
+def _split(right: NDArray[np.bool_], is_above: NDArray[np.bool_]) -> tuple[float, float | None, float | None]:
+    """Return the share of answers above, and the right share of those above and of the others; None without any."""
+    above, below = (float(right[chosen].mean()) if chosen.any() else None for chosen in (is_above, ~is_above))
+    return float(is_above.mean()), above, below
+
+
+def _mean(values: Sequence[float | None]) -> Any:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
