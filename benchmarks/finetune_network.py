@@ -19,7 +19,8 @@ from emotone.features.encoders import names
 from emotone.features.encoders.pretrained import LEVEL
 from emotone.features.encoders.weights import whisper_weights
 from emotone.features.encoders.whisper import WhisperEncoder
-from emotone.models.deep.adaptive import _MOMENTUM, _SIMULATED_CLIPS, Adaptive, shrunk
+from emotone.models.deep.adaptive import _SIMULATED_CLIPS
+from emotone.models.deep.adaptive_network import MOMENTUM, Adaptive, shrunk
 
 _N_FFT, _HOP, _N_MELS = 400, 160, 80
 _LEAST_SCALE = 1e-6
@@ -123,7 +124,7 @@ class BatchAdaptive(Adaptive):
         count = torch.zeros_like(self.n_seen).index_add_(0, speakers, torch.ones_like(embedding[:, 0]))
         total = torch.zeros_like(self.memory).index_add_(0, speakers, embedding)
         self.n_seen += count
-        step = torch.maximum(count / self.n_seen.clamp(min=1), 1 - (1 - _MOMENTUM) ** count)
+        step = torch.maximum(count / self.n_seen.clamp(min=1), 1 - (1 - MOMENTUM) ** count)
         self.memory += step[:, None] * (total / count.clamp(min=1)[:, None] - self.memory)
 
     def simulated_mean(self, embedding: Tensor, speakers: Tensor, rng: np.random.Generator) -> Tensor:

@@ -16,7 +16,7 @@ from emotone import files, metrics
 from emotone.augment import conditions
 from emotone.errors import ConfigError
 from emotone.experiment.analyses.adaptation import ALL, _Clips, steps_by_level
-from emotone.models.deep.adaptive import _as_affine
+from emotone.models.deep.adaptive_network import as_affine
 from emotone.recognition.adaptation import fitted
 
 #: Known clips of the speaker: none, five, all.
@@ -123,7 +123,7 @@ def heads(models: Sequence[FineTuned], centre: NDArray[np.float32]) -> dict[str,
     networks = [model.cpu().adaptive for model in models]
     result: dict[str, NDArray[Any]] = {"centre": centre}
     for name, parts in (("plain", [n.head for n in networks]), ("adapted", [n.adapted_head for n in networks])):
-        weights, biases = zip(*(_as_affine(part) for part in parts), strict=True)
+        weights, biases = zip(*(as_affine(part) for part in parts), strict=True)
         result |= {f"{name}_weight": np.stack(weights), f"{name}_bias": np.stack(biases)}
     return result
 

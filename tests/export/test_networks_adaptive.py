@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from emotone.export.compose import compose
 from emotone.export.networks import SPEAKER_INPUTS, network_graph
 from emotone.export.pipelines import to_onnx
-from emotone.models.deep import adaptive
+from emotone.models.deep import adaptive_network
 from emotone.models.deep.adaptive import AdaptiveClassifier
 from support.toy_speakers import INFINITE, N_COLUMNS, classifier, toy
 
@@ -91,9 +91,9 @@ def test_an_optional_input_is_not_taken_for_a_constant_that_equals_its_zeros():
 
 
 def test_the_shares_are_those_of_three_and_two_clips():
-    assert (adaptive.PRIOR_CLIPS, adaptive.PRIOR_ANSWERS) == (3.0, 2.0)
+    assert (adaptive_network.PRIOR_CLIPS, adaptive_network.PRIOR_ANSWERS) == (3.0, 2.0)
     heard = torch.tensor([0.0, 2.0, 6.0, INFINITE])
-    torch.testing.assert_close(adaptive.share(heard, 2.0), torch.tensor([0.0, 0.5, 0.75, 1.0]))
+    torch.testing.assert_close(adaptive_network.share(heard, 2.0), torch.tensor([0.0, 0.5, 0.75, 1.0]))
 
 
 def test_projection_is_stored_in_eight_bits_without_a_difference():

@@ -11,7 +11,8 @@ from sklearn.pipeline import Pipeline
 from emotone.errors import ConfigError
 from emotone.models import registry
 from emotone.models.deep import networks
-from emotone.models.deep.adaptive import Adaptive, AdaptiveClassifier, shrunk
+from emotone.models.deep.adaptive import Adaptive, AdaptiveClassifier
+from emotone.models.deep.adaptive_network import shrunk
 from emotone.models.deep.clips import padded
 from support.toy_speakers import INFINITE, N_SPEAKERS, QUICK, classifier, given_of, network, toy
 

@@ -79,20 +79,20 @@ class Scene(Transform):
         if rng.random() < _STATIONARY:
             return Noise(snr_db, snr_db, 0.0, 2.0)(waveform, rng=rng)
         if self.folder is not None and rng.random() < _RECORDED:
-            recordings = _recordings(self.folder)
-            noise = _excerpt(recordings[rng.integers(len(recordings))], waveform.size, rng)
+            known = recordings(self.folder)
+            noise = excerpt(known[rng.integers(len(known))], waveform.size, rng)
         else:
             kinds = list(KINDS)
             duration_s = max(waveform.size / SAMPLE_RATE, 0.25)
             drawn = synthesised(kinds[rng.integers(len(kinds))], duration_s=duration_s, rng=rng)
-            noise = _excerpt(drawn, waveform.size, rng)
+            noise = excerpt(drawn, waveform.size, rng)
         # The power of the loudest half of the voice, so that added silence does not change the ratio.
         voice = np.sort(waveform**2)[waveform.size // 2 :].mean() / 2
         power = max(float(np.mean(noise**2)), 1e-12)
         return np.asarray(waveform + noise * np.sqrt(voice / power / 10 ** (snr_db / 10)))
 
 
-def _excerpt(noise: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+def excerpt(noise: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
     """Return (size,) samples of a recording from a random place; a short one is repeated."""
     start = int(rng.integers(noise.size))
     return np.take(noise, np.arange(start, start + size), mode="wrap").astype(np.float64)
@@ -130,10 +130,10 @@ def _with_offset(waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _files(folder: Path) -> list[Path]:
-    recordings = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
-    if not recordings:
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    if not files:
         raise ConfigError(f"{folder} holds no recording of noise; expected a folder of {', '.join(sorted(_SUFFIXES))}")
-    return recordings
+    return files
 
 
 @lru_cache(maxsize=4)
@@ -146,7 +146,7 @@ def _digest(folder: Path) -> str:
 
 
 @lru_cache(maxsize=4)
-def _recordings(folder: Path) -> list[np.ndarray]:
+def recordings(folder: Path) -> list[np.ndarray]:
     """Read the recordings of noise of a folder, (n,) float32 each; those that are silent or can't be read are left out.
 
     Raises

@@ -257,7 +257,9 @@ def _fit_gate(
     from emotone.models.deep.speech_gate import fit_gate
 
     clips = [config.preprocessing.apply(clip) for clip in waveforms(training_set.corpus, n_clips=N_GATE_CLIPS)]
-    cast("Pipeline", model)[-1].gate = fit_gate(*speech_and_other(clips, graph, seed=config.seed, progress=progress))
+    cast("Pipeline", model)[-1].gate = fit_gate(
+        *speech_and_other(clips, graph, seed=config.seed, sounds=config.sounds, progress=progress)
+    )
 
 
 def final_identity(config: Config, training_set: TrainingSet) -> str:

@@ -7,7 +7,8 @@ from torch import Tensor
 from emotone.errors import ExportError
 from emotone.features.encoders.quantize import pack
 from emotone.features.graph import module_graph
-from emotone.models.deep.adaptive import AdaptiveClassifier, AdaptiveInferenceModule
+from emotone.models.deep.adaptive import AdaptiveClassifier
+from emotone.models.deep.adaptive_network import AdaptiveInferenceModule
 from emotone.models.deep.classifier import NeuralClassifier
 
 #: A clip of 0.2 s has 10 states of Whisper, or 4 of every third, 9 of wav2vec 2.0 and 13 frames of a spectrogram.

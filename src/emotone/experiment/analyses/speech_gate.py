@@ -1,13 +1,15 @@
-"""Training data of the detector of non-speech: clean and degraded clips of the corpora, and synthesised sounds."""
+"""Training data of the detector of non-speech: clean and degraded clips of the corpora, and sounds without speech."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emotone.audio import Waveform
+from emotone.audio import SAMPLE_RATE, Waveform
 from emotone.augment.conditions import CONDITIONS
 from emotone.augment.nonspeech import KINDS, synthesised
+from emotone.augment.scene import Scene, excerpt, recordings
 from emotone.features.runner import GraphRunner
 from emotone.progress import Progress
 
@@ -15,14 +17,23 @@ from emotone.progress import Progress
 DEGRADED = ("noise-10", "noise-0", "telephone")
 #: Number of sounds of each kind, and their least and greatest length in seconds.
 N_SOUNDS, LENGTHS_S = 60, (0.5, 4.0)
+#: Excerpts of each recorded sound.
+N_EXCERPTS = 3
+#: Clips in other scenes, for each clip.
+N_SCENES = 2
 
 Means = NDArray[np.float32]
 
 
 def speech_and_other(
-    clips: Sequence[Waveform], graph: bytes, *, seed: int, progress: Progress | None = None
+    clips: Sequence[Waveform],
+    graph: bytes,
+    *,
+    seed: int,
+    sounds: Path | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Means, Means]:
-    """Compute mean frames of clips, clean and under `DEGRADED`, and of synthesised sounds.
+    """Compute mean frames of clips, clean, under `DEGRADED` and in other scenes, and of sounds without speech.
 
     Parameters
     ----------
@@ -32,13 +43,17 @@ def speech_and_other(
         The graph of an extractor of frames.
     seed
         Random seed of noises and sounds.
+    sounds
+        Folder of recordings without speech, searched through; None: synthesised sounds alone.
 
     Returns
     -------
-    Speech (clips * (1 + len(DEGRADED)), d) and other sounds (kinds * N_SOUNDS, d).
+    Speech (clips * (1 + len(DEGRADED) + N_SCENES), d) and other sounds (kinds * N_SOUNDS + recordings * N_EXCERPTS, d).
     """
     runner, rng = GraphRunner(graph), np.random.default_rng([seed, 1])
-    total = len(clips) * (1 + len(DEGRADED)) + len(KINDS) * N_SOUNDS
+    recorded = [] if sounds is None else recordings(sounds)
+    total = len(clips) * (1 + len(DEGRADED) + N_SCENES) + len(KINDS) * N_SOUNDS + len(recorded) * N_EXCERPTS
+    scene = Scene(folder=sounds)
     means: list[Means] = []
 
     def add(samples: Waveform) -> None:
@@ -50,8 +65,14 @@ def speech_and_other(
         add(clip)
         for name in DEGRADED:
             add(CONDITIONS[name](clip, rng=rng))
+        for _ in range(N_SCENES):
+            add(scene(clip, rng=rng))
     n_speech = len(means)
     for kind in KINDS:
         for _ in range(N_SOUNDS):
             add(synthesised(kind, duration_s=float(rng.uniform(*LENGTHS_S)), rng=rng))
+    for recording in recorded:
+        add(recording)
+        for _ in range(N_EXCERPTS - 1):
+            add(excerpt(recording, round(float(rng.uniform(*LENGTHS_S)) * SAMPLE_RATE), rng))
     return np.stack(means[:n_speech]), np.stack(means[n_speech:])

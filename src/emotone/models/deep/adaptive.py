@@ -17,93 +17,16 @@ from torch import Tensor, nn
 
 from emotone.errors import ConfigError
 from emotone.features.encoders.quantize import quantize_int8
-from emotone.models.deep.classifier import InferenceModule, NeuralClassifier, threads
+from emotone.models.deep.adaptive_network import Adaptive, AdaptiveInferenceModule, as_affine, shrunk
+from emotone.models.deep.classifier import NeuralClassifier, threads
 from emotone.models.deep.clips import Clips, Frames, padded
-from emotone.models.deep.networks import FrameNetwork, frame_mask, mean_and_deviation
+from emotone.models.deep.networks import FrameNetwork
 from emotone.models.deep.speech_gate import Gate
 from emotone.models.deep.training import Net
 
-#: With this number of known clips, a speaker's own mean and the adapted head reach half of the weight.
-PRIOR_CLIPS, PRIOR_ANSWERS = 3.0, 2.0
-_MOMENTUM = 0.1  # of a speaker's running mean, per clip
 _SIMULATED_CLIPS = (3.0, 5.0, 10.0, 30.0, float("inf"))  # known clips of the speaker, simulated in training
 _BATCH = 64
 _EXTRAS = {"speakers": np.int64, "possible": np.bool_, "own": np.bool_}
-
-
-def share(n_clips: Tensor, prior: float) -> Tensor:
-    """Return n / (n + prior), in a form that is 1 for an infinite n."""
-    return 1 - prior / (n_clips + prior)
-
-
-def shrunk(mean: Tensor, centre: Tensor, n_clips: Tensor) -> Tensor:
-    """Shrink the mean embedding of a speaker's n clips towards that of all voices: (n mean + 3 centre) / (n + 3)."""
-    return centre + share(n_clips, PRIOR_CLIPS) * (mean - centre)
-
-
-class Adaptive(FrameNetwork):
-    """Projection, statistics over time and two heads; see the module.
-
-    Attributes
-    ----------
-    memory
-        (speakers, e) running mean of the embeddings of each training speaker; only training needs it.
-    n_seen
-        (speakers,) number of clips in it.
-    centre
-        (e,) mean over speakers; replaces the mean of an unknown speaker.
-    """
-
-    memory: Tensor
-    n_seen: Tensor
-    centre: Tensor
-
-    def __init__(self, n_columns: int, n_classes: int, *, dropout: float = 0.3, width: int = 128) -> None:
-        super().__init__()
-        # It drops whole columns: draws for every value would take most of the time of a step (docs/tried.md).
-        self.dropout = nn.Dropout(dropout)
-        self.project = nn.Linear(n_columns, width)
-        self.head = _head(2 * width, n_classes, dropout=dropout)
-        self.adapted_head = _head(2 * width, n_classes, dropout=dropout)
-        self.register_buffer("centre", torch.zeros(2 * width))
-        self.remember(0)
-
-    def remember(self, n_speakers: int) -> None:
-        """Create the memory for the means of training speakers; 0 deletes it."""
-        self.register_buffer("memory", torch.zeros(n_speakers, self.centre.numel()))
-        self.register_buffer("n_seen", torch.zeros(n_speakers))
-
-    def embed(self, frames: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(b, T, d), (b,) -> (b, 2 * width)."""
-        mask = frame_mask(frames, lengths)
-        if self.training:
-            frames = frames * self.dropout(torch.ones_like(frames[:, :1]))
-        values = self.project(frames).float().transpose(1, 2)  # (b, width, T)
-        weights = torch.ones_like(values[:, :1]) if mask is None else mask[:, None].float()
-        return mean_and_deviation(values, weights / weights.sum(-1, keepdim=True))
-
-    @torch.no_grad()
-    def update(self, embedding: Tensor, speakers: Tensor) -> None:
-        """Update the running means of the speakers (b,) of a batch; the first clips of a speaker have full weight."""
-        for speaker in torch.unique(speakers):
-            own = embedding[speakers == speaker]
-            self.n_seen[speaker] += len(own)
-            step = max(len(own) / float(self.n_seen[speaker]), 1 - (1 - _MOMENTUM) ** len(own))
-            self.memory[speaker] = torch.lerp(self.memory[speaker], own.mean(0), step)
-
-
-def _head(width: int, n_classes: int, *, dropout: float) -> nn.Module:
-    return nn.Sequential(nn.BatchNorm1d(width), nn.Dropout(dropout), nn.Linear(width, n_classes))
-
-
-def _as_affine(head: nn.Sequential) -> tuple[np.ndarray, np.ndarray]:
-    """Return weight (k, width) and bias (k,) of a head in use: its normalisation joined with its linear layer."""
-    normal, linear = cast("nn.BatchNorm1d", head[0]), cast("nn.Linear", head[2])
-    with torch.no_grad():
-        scale = normal.weight.double() / torch.sqrt(cast("Tensor", normal.running_var).double() + normal.eps)
-        offset = normal.bias.double() - cast("Tensor", normal.running_mean).double() * scale
-        weight = linear.weight.double()
-        return (weight * scale).numpy(), (linear.bias.double() + weight @ offset).numpy()
 
 
 class AdaptiveNet(Net):
@@ -150,7 +73,7 @@ class AdaptiveClassifier(NeuralClassifier):
         (n,) int from 0, the speakers; by default a single speaker.
     possible
         (n, labels) bool, column l for label l: the classes that are possible for a clip; by default all.  If a corpus
-        has no calm clips, "calm" is no error there.  With ``class_weight="balanced"``, classes are balanced among the
+        has no calm clips, "calm" is no error there.  With ``class_weight="balanced"``, classes get a weight among the
         clips with the same possible classes: otherwise a class that only a small corpus has would get a large weight
         and be predicted everywhere.
     own
@@ -280,11 +203,11 @@ class AdaptiveClassifier(NeuralClassifier):
             ("plain", [member.head for member in members]),
             ("adapted", [member.adapted_head for member in members]),
         ):
-            weights, biases = zip(*(_as_affine(cast("nn.Sequential", head)) for head in heads), strict=True)
+            weights, biases = zip(*(as_affine(cast("nn.Sequential", head)) for head in heads), strict=True)
             result |= {f"{name}_weight": np.stack(weights), f"{name}_bias": np.stack(biases)}
         return result
 
-    def inference_module(self) -> "AdaptiveInferenceModule":
+    def inference_module(self) -> AdaptiveInferenceModule:  # type: ignore[override]  # the same call
         """Return everything that prediction needs as a single torch module."""
         check_is_fitted(self)
         mean, scale = torch.from_numpy(self.mean_), torch.from_numpy(self.scale_)
@@ -324,87 +247,17 @@ def _principal_components(X: Sequence[Frames], mean: np.ndarray, scale: np.ndarr
 
 
 def _balanced_weights(classes: np.ndarray, possible: np.ndarray) -> np.ndarray:
-    """Return clip weights (n,) that balance the classes among clips with the same possible classes, with mean 1."""
+    """Return clip weights (n,), with mean 1, for classes among the clips with the same possible classes.
+
+    Clips of the same class and the same possible classes, which come from the same kind of corpus, share a weight: one
+    over the square root of their number.  So neither a large corpus nor a rare emotion decides alone.
+    """
     weights = np.zeros(len(classes), dtype=np.float32)
     _, groups = np.unique(possible, axis=0, return_inverse=True)
     for group in np.unique(groups):
         rows = np.flatnonzero(groups.ravel() == group)
-        counts = np.bincount(classes[rows])
-        weights[rows] = len(rows) / np.count_nonzero(counts) / counts[classes[rows]]
-    return weights
-
-
-class AdaptiveInferenceModule(InferenceModule):
-    """From frames and the speaker's mean embedding to probabilities and embedding."""
-
-    def __init__(
-        self,
-        members: Sequence[FrameNetwork],
-        mean: Tensor,
-        scale: Tensor,
-        *,
-        stride: int = 1,
-        gate: Gate | None = None,
-    ) -> None:
-        super().__init__(members, mean, scale, stride=stride)
-        self.gate = None
-        if gate is not None:
-            self.gate = nn.Linear(len(gate.weight), 1)
-            self.gate.weight.data = torch.from_numpy(gate.weight)[None].clone()
-            self.gate.bias.data = torch.tensor([gate.bias], dtype=torch.float32)
-
-    def speech(self, frames: Tensor) -> Tensor:
-        """Frames of a clip (1, T, d) -> probability (1, 1) of speech; 1 without a gate."""
-        if self.gate is None:
-            return torch.ones(1, 1)
-        return torch.sigmoid(self.gate(frames.mean(1)))
-
-    @property
-    def width(self) -> int:
-        """Width of the embedding, members * e."""
-        return sum(int(cast("Adaptive", member).centre.numel()) for member in self.members)
-
-    def forward(
-        self,
-        frames: Tensor,
-        lengths: Tensor | None = None,
-        *,
-        speaker: Tensor | None = None,
-        n_clips: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Compute the probabilities of clips.
-
-        Parameters
-        ----------
-        frames, lengths
-            (b, T, d), (b,).
-        speaker
-            (b, members * e) mean embedding of other clips of the same speaker.
-        n_clips
-            (b,) number of these clips; without it the speaker is unknown.
-
-        Returns
-        -------
-        Probabilities (b, k) and embedding (b, members * e).
-        """
-        standard, lengths = self.standard(frames, lengths)
-        embedding = torch.cat([cast("Adaptive", member).embed(standard, lengths) for member in self.members], dim=1)
-        if speaker is None or n_clips is None:
-            speaker, n_clips = embedding, torch.zeros(len(embedding))
-        return self.probabilities(embedding, speaker, n_clips), embedding
-
-    def probabilities(self, embedding: Tensor, speaker: Tensor, n_clips: Tensor) -> Tensor:
-        """(b, members * e), (b, members * e), (b,) -> probabilities (b, k)."""
-        width = embedding.shape[1] // len(self.members)
-        count = n_clips[:, None]
-        scores = []
-        for number, member in enumerate(self.members):
-            network, columns = cast("Adaptive", member), slice(number * width, (number + 1) * width)
-            own = embedding[:, columns]
-            plain = network.head(own)
-            adapted = network.adapted_head(own - shrunk(speaker[:, columns], network.centre, count))
-            scores.append(torch.softmax(torch.lerp(plain, adapted, share(count, PRIOR_ANSWERS)), dim=1))
-        return torch.stack(scores).mean(dim=0)
+        weights[rows] = np.bincount(classes[rows])[classes[rows]] ** -0.5
+    return weights / weights.mean()
 
 
 def _embedded(network: Adaptive, clips: Sequence[Frames], *, mean: Frames, scale: Frames) -> np.ndarray:

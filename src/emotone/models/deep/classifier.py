@@ -294,16 +294,9 @@ class InferenceModule(nn.Module):
         self.register_buffer("mean", mean)
         self.register_buffer("scale", scale)
 
-    def standard(self, frames: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Standardise every ``stride``-th of the frames (b, T, d), from the first; adjust the lengths (b,)."""
-        if self.stride > 1:
-            frames = frames[:, :: self.stride]
-            lengths = None if lengths is None else (lengths + self.stride - 1) // self.stride
-        return (frames - self.mean) / self.scale, lengths
-
     def forward(self, frames: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(b, T, d), (b,) -> probabilities (b, k), and the input of the heads, (b, members * e)."""
-        standard, lengths = self.standard(frames, lengths)
+        standard, lengths = standardised(frames, lengths, mean=self.mean, scale=self.scale, stride=self.stride)
         networks_ = [cast("networks.FrameNetwork", member) for member in self.members]
         embeddings = [network.embed(standard, lengths) for network in networks_]
         scores = [
@@ -311,6 +304,16 @@ class InferenceModule(nn.Module):
             for network, embedding in zip(networks_, embeddings, strict=True)
         ]
         return torch.stack(scores).mean(dim=0), torch.cat(embeddings, dim=1)
+
+
+def standardised(
+    frames: Tensor, lengths: Tensor | None, *, mean: Tensor, scale: Tensor, stride: int
+) -> tuple[Tensor, Tensor | None]:
+    """Standardise every ``stride``-th of the frames (b, T, d), from the first; adjust the lengths (b,)."""
+    if stride > 1:
+        frames = frames[:, ::stride]
+        lengths = None if lengths is None else (lengths + stride - 1) // stride
+    return (frames - mean) / scale, lengths
 
 
 def _precision(device: str) -> str:
