@@ -257,7 +257,7 @@ def _balanced_weights(classes: np.ndarray, possible: np.ndarray) -> np.ndarray:
     for group in np.unique(groups):
         rows = np.flatnonzero(groups.ravel() == group)
         weights[rows] = np.bincount(classes[rows])[classes[rows]] ** -0.5
-    return weights / weights.mean()
+    return np.asarray(weights / weights.mean())
 
 
 def _embedded(network: Adaptive, clips: Sequence[Frames], *, mean: Frames, scale: Frames) -> np.ndarray:
