@@ -104,7 +104,8 @@ class _Finish:
         temperature = elsewhere.fitted_temperature(left_out)
         threshold = elsewhere.fitted_threshold(left_out, temperature)
         measured = calibration.calibration(results, training_set, temperature=temperature, threshold=threshold)
-        return measured, temperature, {"elsewhere": elsewhere.summary(left_out, temperature, threshold)}
+        found = {"elsewhere": elsewhere.summary(left_out, temperature, threshold), "as_exported": measured}
+        return measured, temperature, found
 
 
 def finish(
