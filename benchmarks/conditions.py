@@ -72,7 +72,7 @@ class MeasuredRoom(Transform):
 @lru_cache(maxsize=2)
 def _responses(folder: str) -> list[np.ndarray]:
     """Read impulse responses of one ear, (n,) each."""
-    return [audio.read(path, channel=0).astype(np.float64) for path in sorted(Path(folder).iterdir())]
+    return [audio.read(path, channel="left").astype(np.float64) for path in sorted(Path(folder).iterdir())]
 
 
 def _altered(data: Path, out: Path) -> dict[str, Transform | None]:

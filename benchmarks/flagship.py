@@ -17,6 +17,7 @@ from results import _Bar, _percent, _write
 
 from emotone import experiment
 from emotone.experiment import Config
+from emotone.parallel import LocalPool, n_cores
 
 BEGIN, END = "<!-- made by benchmarks/flagship.py: begin -->", "<!-- made by benchmarks/flagship.py: end -->"
 ALL_CORPORA = ("ravdess", "tess", "nemo", "emodb", "savee", "ased")
@@ -71,12 +72,12 @@ def main() -> None:
     parser.add_argument("--only", default="", help="names of trials, comma-separated; all if not given")
     chosen = parser.parse_args()
     names = {name for name in chosen.only.split(",") if name}
-    results = {}
+    results, pool = {}, LocalPool(n_cores())  # networks are small: a process for each fold is faster than threads
     with _Bar() as bar:
         for trial in TRIALS:
             if not names or trial.name in names:
                 config = _config(trial, chosen)
-                results[trial.name] = experiment.run(config, bar.of(trial.name)).metrics
+                results[trial.name] = experiment.run(config, bar.of(trial.name), pool=pool).metrics
     if not names:
         _write(chosen.page, _lines(results), begin=BEGIN, end=END)
         for source, name in PICTURES.items():
