@@ -5,9 +5,9 @@ import onnxruntime
 import pytest
 import torch
 
-from emotone.errors import FeatureError
+from emotone.errors import ConfigError
 from emotone.features import registry
-from emotone.features.encoders import names
+from emotone.features.encoders import names, quantize
 from emotone.features.encoders.names import parse
 from emotone.features.encoders.whisper import Block, SparseBlock
 from emotone.features.graph import extractor_graph
@@ -63,38 +63,40 @@ def test_it_is_a_sequence_with_the_columns_of_the_frames():
     assert thirds.name == "whisper-nano@1,2:thirds" and names.is_sequence(thirds.name)
 
 
-@pytest.mark.parametrize("seconds", [0.2, 1.0])
-def test_graph_of_eight_bits_is_close_to_the_module(make_voice, seconds):
+@pytest.mark.slow
+def test_graph_of_eight_bits_is_close_to_the_module(make_voice, monkeypatch):
+    monkeypatch.setattr(quantize, "_LEAST_SIDE", 100)  # the encoder is that small
     extractor = registry.get("int8:whisper-nano@1,2:thirds")
     model = extractor_graph(extractor)
     kinds = {node.op_type for node in model.graph.node}
     assert "MatMulInteger" in kinds
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    samples = make_voice(seconds=seconds, seed=2)
-    (found,) = session.run(None, {"waveform": samples[None]})
-    expected = extractor.extract(torch.from_numpy(samples)).numpy()
-    assert found.shape == (1, *expected.shape)
-    assert np.abs(found[0] - expected).max() < 0.1 * np.abs(expected).max()
-    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.999
+    for seconds in (0.2, 1.0):
+        samples = make_voice(seconds=seconds, seed=2)
+        (found,) = session.run(None, {"waveform": samples[None]})
+        expected = extractor.extract(torch.from_numpy(samples)).numpy()
+        assert found.shape == (1, *expected.shape)
+        assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.999
 
 
 def test_parts_are_joined(make_voice):
     samples = make_voice(seconds=0.5)
-    joined = frames_of("whisper-nano@1:thirds+whisper-tiny.en@2:thirds".replace("tiny.en", "nano"), samples)
-    assert joined.shape[1] == 2 * WIDTH
+    joined = registry.get("whisper-nano@1:thirds+whisper-nano@2:thirds")
+    parts = [frames_of(f"whisper-nano@{layer}:thirds", samples) for layer in (1, 2)]
+    np.testing.assert_allclose(joined.extract(torch.from_numpy(samples)).numpy(), np.hstack(parts), atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("whisper-base@3:thirds+whisper-tiny@2:frames", "'thirds' and 'frames' are joined; expected the same pooling"),
-        ("whisper-base@3:thirds+whisper-tiny@2", "statistics and 'thirds' are joined; expected the same pooling"),
+        ("whisper-base@3:thirds+whisper-tiny@2", "'thirds' and statistics are joined; expected the same pooling"),
         ("hub:a/b@3:thirds", "'thirds' is for Whisper's encoders alone; take 'frames'"),
         ("whisper-base@3:third", "pooling is 'third'; expected mean.std, mean, frames, thirds"),
     ],
 )
 def test_names_that_mean_nothing_are_refused(name, message):
-    with pytest.raises(FeatureError, match=message):
+    with pytest.raises(ConfigError, match=message):
         parse(name)
 
 

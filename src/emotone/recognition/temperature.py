@@ -61,11 +61,15 @@ class Temperature:
         per_distance = float(calibration.get("per_distance", 0.0))
         return cls(plain, per_distance, float(calibration.get("adapted_temperature", plain)))
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is the same for all clips."""
+        return self.per_distance == 0 and self.adapted == self.plain
+
     def to_card(self) -> dict[str, float]:
         """Return what `from_card` reads."""
-        same = self.per_distance == 0 and self.adapted == self.plain
         more = {"per_distance": self.per_distance, "adapted_temperature": self.adapted}
-        return {"temperature": self.plain} | ({} if same else more)
+        return {"temperature": self.plain} | ({} if self.is_constant else more)
 
     def at(self, distance: Array, *, share: float) -> Array:
         """Return the temperature (n,) of clips.
