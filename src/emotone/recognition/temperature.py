@@ -2,7 +2,7 @@
 
 A model is right less often on voices and rooms that are unlike those of training.  So the temperature rises with the
 distance of a clip's embedding from the training clips.  After adaptation to a speaker the model is right more often,
-and has a temperature of its own.
+and then has another temperature.
 
 References
 ----------
