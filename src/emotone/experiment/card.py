@@ -35,6 +35,8 @@ def card(
         Result of `calibration`.
     """
     disjoint = " or on clips of their speakers" if metrics["protocol"]["speaker_disjoint"] else ""
+    # The folds have temperatures of their own; the model has one that is fitted on other corpora.
+    exported = {"ece": measured["ece"]} if "elsewhere" in metrics else {}
     augmented = {"transforms": [transform.spec for transform in config.transforms], "copies": config.n_copies}
     parameters = {**settings, "seed": config.seed, "balance": config.balance}
     return {
@@ -43,7 +45,7 @@ def card(
         "model": config.model,
         "parameters": parameters | ({"train_also": list(config.train_also)} if config.train_also else {}),
         "protocol": dict(metrics["protocol"]),
-        "scores": {**metrics["test"], **groups.for_card(metrics)},
+        "scores": {**metrics["test"], **groups.for_card(metrics), **exported},
         **({"elsewhere": metrics["elsewhere"]} if "elsewhere" in metrics else {}),
         "calibration": dict(measured),
         "training": {

@@ -6,6 +6,7 @@ other recordings.  The temperature and the threshold of the final model are fitt
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -22,7 +23,8 @@ from emotone.experiment.analyses import adaptation
 from emotone.experiment.config import Config
 from emotone.experiment.fold_result import Scores
 from emotone.experiment.training_set import Rows, TrainingSet
-from emotone.progress import Progress, part
+from emotone.parallel import Pool, limited
+from emotone.progress import Progress
 from emotone.recognition.temperature import Temperature
 from emotone.runs import layout
 
@@ -121,7 +123,7 @@ _SHARES = {
 
 
 def answers(
-    config: Config, training_set: TrainingSet, *, settings: dict[str, Any], threads: int, progress: Progress
+    config: Config, training_set: TrainingSet, *, settings: dict[str, Any], pool: Pool, progress: Progress
 ) -> list[LeftOut]:
     """Leave each corpus out in turn; finished ones are read from the folder of the run.
 
@@ -135,24 +137,22 @@ def answers(
     CorpusError
         There is only one corpus.
     """
-    sources = np.asarray(training_set.own.table["corpus"], dtype=str)
-    names = np.unique(sources)
+    names = np.unique(np.asarray(training_set.own.table["corpus"], dtype=str)).tolist()
     if len(names) < 2:
         raise CorpusError(f"{training_set.corpus.name} is the only corpus; expected several, to leave each out in turn")
     key = _identity(config, training_set, settings)
-    result = []
-    for number, name in enumerate(names):
-        path = config.out / layout.WORK / f"elsewhere-{name}-{key}.npz"
-        stage = part(progress, number / len(names), (number + 1) / len(names))
-        left_out = LeftOut.load(str(name), path)
-        if left_out is None:
-            train, rows = (np.flatnonzero(chosen) for chosen in (sources != name, sources == name))
-            left_out = _predicted(
-                str(name), train, rows, training_set, config, settings=settings, threads=threads, progress=stage
-            )
-            left_out.save(path)
-        result.append(left_out)
-    return result
+    paths = {name: config.out / layout.WORK / f"elsewhere-{name}-{key}.npz" for name in names}
+    known = {name: LeftOut.load(name, path) for name, path in paths.items()}
+    missing = [name for name in names if known[name] is None]
+    share = pool.share(len(missing), networks=True)
+    work = _LeaveOut(config, training_set, settings, share.threads)
+    progress(len(names) - len(missing), len(names), "leaving corpora out")
+    with closing(pool.map(work, missing, share=share)) as computed:
+        for done, (number, left_out) in enumerate(computed, start=1):
+            left_out.save(paths[missing[number]])
+            known[missing[number]] = left_out
+            progress(len(names) - len(missing) + done, len(names), f"{missing[number]} left out")
+    return [left_out for left_out in known.values() if left_out is not None]
 
 
 def _identity(config: Config, training_set: TrainingSet, settings: dict[str, Any]) -> str:
@@ -162,39 +162,43 @@ def _identity(config: Config, training_set: TrainingSet, settings: dict[str, Any
     return hashlib.sha256("|".join([*described, *training_set.corpus.table["emotion"]]).encode()).hexdigest()[:32]
 
 
-def _predicted(
-    name: str,
-    train: Rows,
-    rows: Rows,
-    training_set: TrainingSet,
-    config: Config,
-    *,
-    settings: dict[str, Any],
-    threads: int,
-    progress: Progress,
+@dataclass(frozen=True, eq=False)
+class _LeaveOut:
+    """Trains a model on the own clips of all corpora but one, and predicts this one; called with its name."""
+
+    config: Config
+    training_set: TrainingSet
+    settings: dict[str, Any]
+    threads: int
+
+    def __call__(self, name: str) -> LeftOut:
+        config, training_set = self.config, self.training_set
+        sources = np.asarray(training_set.own.table["corpus"], dtype=str)
+        train, rows = np.flatnonzero(sources != name), np.flatnonzero(sources == name)
+        with limited(self.threads):
+            fitted = folds.fit(train, training_set, config, settings=self.settings, threads=self.threads)
+            model = cast("Any", fitted.model)
+            rows = rows[np.isin(training_set.labels[rows], model.classes_)]
+            clips = adaptation.embedded(model, rows, training_set, train=train, temperature=1.0)
+        return _scored(name, clips, rows, model.classes_, training_set, seed=config.seed)
+
+
+def _scored(
+    name: str, clips: adaptation.EmbeddedClips, rows: Rows, classes: Rows, training_set: TrainingSet, *, seed: int
 ) -> LeftOut:
-    """Train a model on the own clips ``train``, and predict those of a corpus."""
-
-    def report(done: int, total: int, what: str, /) -> None:
-        progress(done, total, f"without {name}: {what}")
-
-    fitted = folds.fit(train, training_set, config, settings=settings, threads=threads, progress=part(report, 0, 0.9))
-    model = cast("Any", fitted.model)
-    rows = rows[np.isin(training_set.labels[rows], model.classes_)]
+    """Return the answers to the clips of a corpus, by a model with these classes."""
     table = training_set.own.table.iloc[rows]
-    clips = adaptation.embedded(model, rows, training_set, train=train, temperature=1.0)
-    steps = adaptation.steps_by_level(table, rng=np.random.default_rng([config.seed, len(rows)]))
-    steps = {level: steps[level] for level in LEVELS}
-    labels = np.searchsorted(model.classes_, training_set.labels[rows])
-    levels = {level: np.array([clips.after(draw) for draw in draws]) for level, draws in steps.items()}
-    levels[ONE_EMOTION] = _of_one_emotion(clips, table["speaker"].to_numpy(str), labels, seed=config.seed)
+    speakers, labels = table["speaker"].to_numpy(str), np.searchsorted(classes, training_set.labels[rows])
+    steps = adaptation.steps_by_level(table, rng=np.random.default_rng([seed, len(rows)]))
+    levels = {level: np.array([clips.after(draw) for draw in steps[level]]) for level in LEVELS}
+    levels[ONE_EMOTION] = _of_one_emotion(clips, speakers, labels, seed=seed)
     return LeftOut(
         name,
-        labels=model.classes_[labels],
-        speakers=table["speaker"].to_numpy(str),
+        labels=classes[labels],
+        speakers=speakers,
         distance=clips.adapter.distance(clips.embedding),
-        plain=_all_columns(clips.after([]), model.classes_, training_set),
-        adapted={level: _all_columns(scores, model.classes_, training_set) for level, scores in levels.items()},
+        plain=_all_columns(clips.after([]), classes, training_set),
+        adapted={level: _all_columns(scores, classes, training_set) for level, scores in levels.items()},
     )
 
 
@@ -205,7 +209,7 @@ def _all_columns(scores: NDArray[np.float64], classes: Rows, training_set: Train
 
 
 def _of_one_emotion(
-    clips: "adaptation.EmbeddedClips", speakers: NDArray[np.str_], labels: Rows, *, seed: int
+    clips: adaptation.EmbeddedClips, speakers: NDArray[np.str_], labels: Rows, *, seed: int
 ) -> NDArray[np.float64]:
     """Return the scores (emotions, r, k) after adaptation to clips of one emotion of each speaker, NaN for these.
 

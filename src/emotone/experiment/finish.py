@@ -61,6 +61,7 @@ class _Finish:
     extractor: "Extractor"
     store: FeatureStore
     threads: int
+    pool: Pool
     progress: Progress | None = None
 
     def __call__(self, name: str) -> None:
@@ -100,11 +101,12 @@ class _Finish:
             measured = calibration.calibration(results, training_set)
             return measured, Temperature.from_card(measured), {}
         settings = final_settings(config, results)
-        left_out = elsewhere.answers(config, training_set, settings=settings, threads=self.threads, progress=progress)
+        left_out = elsewhere.answers(config, training_set, settings=settings, pool=self.pool, progress=progress)
         temperature = elsewhere.fitted_temperature(left_out)
         threshold = elsewhere.fitted_threshold(left_out, temperature)
         measured = calibration.calibration(results, training_set, temperature=temperature, threshold=threshold)
-        return measured, temperature, {"elsewhere": elsewhere.summary(left_out, temperature, threshold)}
+        found = {"elsewhere": elsewhere.summary(left_out, temperature, threshold), "as_exported": measured}
+        return measured, temperature, found
 
 
 def finish(
@@ -128,7 +130,7 @@ def finish(
     here = pool if pool.is_here else LocalPool()  # they write files
     share = here.share(len(names), networks=group.has_networks)
     stage = progress if here.runs_in_process(share) else None
-    work = _Finish(group, protocol, results, extractor, store, share.threads, progress=stage)
+    work = _Finish(group, protocol, results, extractor, store, share.threads, here, progress=stage)
     with closing(here.map(work, names, share=share)) as finished:
         for done, (number, _) in enumerate(finished, start=1):
             progress(done, len(names), group.text(names[number], "done"))
