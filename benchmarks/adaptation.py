@@ -32,6 +32,7 @@ from emotone.features.store import FeatureStore
 from emotone.recognition import adaptation, card
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.temperature import Temperature
 
 BEGIN, END = "<!-- made by benchmarks/adaptation.py: begin -->", "<!-- made by benchmarks/adaptation.py: end -->"
 CORPORA = ("ravdess", "tess", "nemo", "emodb", "savee", "ased")
@@ -46,7 +47,7 @@ FEWEST_SPEAKERS = 10
 _CLIPS = ("embedding", "labels", "speakers", "classes")
 _MODEL = "0" * 64
 #: Of the folds; the built-in model has its own.
-_TEMPERATURE = 0.7
+_TEMPERATURE = Temperature(0.7, adapted=0.7)
 
 Rows = NDArray[np.int64]
 #: Function from a generator and the emotions of clips to the places of those that are drawn.
@@ -73,7 +74,7 @@ class Corpus:
 
     name: str
     adapter: adaptation.Adapter
-    temperature: float
+    temperature: Temperature
     embedding: NDArray[np.float32]
     labels: Rows
     speakers: NDArray[np.str_]
@@ -216,7 +217,9 @@ def left_out(data: Path, out: Path) -> Iterator[Corpus]:
         _train(data, out, missing)
     for name in CORPORA:
         with np.load(out / f"{name}.npz") as arrays:
-            fitted = {key: arrays[key].astype(np.float64) for key in adaptation.Adapter.__dataclass_fields__}
+            fitted = {
+                key: arrays[key].astype(np.float64) for key in adaptation.Adapter.__dataclass_fields__ if key in arrays
+            }
             clips = {key: arrays[key] for key in _CLIPS}
         yield Corpus(name, adaptation.Adapter(**fitted), _TEMPERATURE, **clips)
 
@@ -262,7 +265,7 @@ def foreign(data: Path, out: Path) -> Iterator[Corpus]:
             files.write_arrays(path, _embedded(recognizer, corpora.load(name, data)))
         with np.load(path) as arrays:
             clips = {key: arrays[key] for key in _CLIPS}
-        yield Corpus(f"{name}*", adapter, float(recognizer.card["calibration"]["temperature"]), **clips)
+        yield Corpus(f"{name}*", adapter, Temperature.from_card(recognizer.card["calibration"]), **clips)
 
 
 def _embedded(recognizer: Recognizer, corpus: corpora.Corpus) -> dict[str, NDArray]:

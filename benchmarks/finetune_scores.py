@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from emotone import files, metrics
 from emotone.augment import conditions
 from emotone.errors import ConfigError
-from emotone.experiment.analyses.adaptation import ALL, _Clips, steps_by_level
+from emotone.experiment.analyses.adaptation import ALL, EmbeddedClips, steps_by_level
 from emotone.models.deep.adaptive_network import as_affine
 from emotone.recognition.adaptation import fitted
+from emotone.recognition.temperature import Temperature
 
 #: Known clips of the speaker: none, five, all.
 LEVELS = ("0", "5", ALL)
@@ -151,10 +152,10 @@ def predicted(
     )
     table = pd.DataFrame({name: getattr(packed, column)[task.test].astype(object) for name, column in _COLUMNS.items()})
     steps = steps_by_level(table, rng=np.random.default_rng([0, len(task.test)]))
-    held_out = _Clips(adapter=adapter, embedding=tested, emotions=emotions, temperature=1.0)
+    held_out = EmbeddedClips(adapter=adapter, embedding=tested, emotions=emotions, temperature=Temperature())
     scores = {"0": held_out.after([])[None]}
     scores |= {level: np.array([held_out.after(draw) for draw in steps[level]]) for level in LEVELS[1:]}
-    return scores | {name: adapter.scores(rows, None, temperature=1.0)[None] for name, rows in worse.items()}
+    return scores | {name: adapter.scores(rows, None, temperature=Temperature())[None] for name, rows in worse.items()}
 
 
 def _in_condition(packed: Packed, rows: Rows, name: str, device: torch.device) -> tuple[DeviceClips, Rows]:

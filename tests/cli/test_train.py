@@ -22,7 +22,7 @@ def test_train_passes_every_option_on(experiment):
     )
     more = "--copies 3 --balance none --tune --seed 7 --extractor log-mel --features none --cache c --train-also speech"
     more += " --labels happy=gioia,felice --labels sad=triste"
-    more += " --epochs 9 --networks 2 --conditions telephone,noise-20"
+    more += " --epochs 9 --networks 2 --conditions telephone,noise-20 --sounds s"
     result = run("train", "ravdess", "tess", *options.split(), *more.split())
     assert result.exit_code == 0, result.stderr
     assert asdict(experiment["config"]) == {
@@ -40,6 +40,8 @@ def test_train_passes_every_option_on(experiment):
         "epochs": 9,
         "networks": 2,
         "balance": "none",
+        "sounds": Path("s"),
+        "elsewhere": False,
         "tune": True,
         "conditions": ("noise-20", "telephone"),
         "seed": 7,
@@ -47,6 +49,11 @@ def test_train_passes_every_option_on(experiment):
         "features": "none",
         "cache": Path("c"),
     }
+
+
+def test_train_leaves_corpora_out_where_it_is_asked_to(experiment):
+    run("train", "ravdess", "tess", "--data", "d", "--out", "o", "--model", "adaptive", "--elsewhere")
+    assert experiment["config"].elsewhere is True
 
 
 def test_options_that_are_left_out_have_the_defaults_of_config(experiment):

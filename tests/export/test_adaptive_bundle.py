@@ -17,6 +17,7 @@ from emotone.recognition import adaptation, model_card
 from emotone.recognition import card as cards
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.temperature import Temperature
 from support import handmade
 
 pytestmark = pytest.mark.slow
@@ -160,3 +161,19 @@ def test_adaptation_with_other_scores_than_the_graph_is_not_written(name, log_me
     with pytest.raises(ExportError, match=r"differs by 0\.\d+"):
         write_bundle(pipeline, log_mel[0], card=CARD, out=tmp_path / "b", graph=log_mel[1], adaptation=other)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_measured", [True, False])
+def test_temperature_that_rises_is_in_graph_and_card(is_measured, log_mel, pipeline, adapter, voices, tmp_path):
+    rising = Temperature(1.4, 0.5, 0.6)
+    made = {"card": CARD, "temperature": rising, "graph": log_mel[1], "adaptation": adapter if is_measured else None}
+    out = write_bundle(pipeline, log_mel[0], out=tmp_path / "model", **made)
+    assert Temperature.from_card(cards.read(out)["calibration"]) == rising
+    recognizer, loud = Recognizer(out), np.clip(3 * voices[1][::-1], -1, 1).astype(np.float32)
+    profile = recognizer.adapt([(one, RATE) for one in voices[::4]])
+    for known in (None, profile):
+        found = recognizer.run(loud, profile=known)[0]
+        if is_measured:
+            expected = adapter.scores(recognizer.run(loud)[1][None], known, temperature=rising)[0]
+            np.testing.assert_allclose(found, expected, atol=1e-4)
+        assert found.sum() == pytest.approx(1, abs=1e-5)

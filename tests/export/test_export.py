@@ -31,6 +31,7 @@ from emotone.preprocessing import Preprocessing
 from emotone.recognition import card as cards
 from emotone.recognition import model_card
 from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.temperature import Temperature
 
 pytestmark = pytest.mark.slow
 
@@ -175,7 +176,7 @@ def test_graph_carries_its_interface(tiny, learned, tmp_path):
 
 def test_graph_is_exactly_as_large_as_its_different_constants(tiny, learned):
     parts = onnx.load_from_string(tiny[1]), to_onnx(learned("knn"), 20)
-    model = compose.compose(*parts, temperature=1.0, n_features=20, properties={})
+    model = compose.compose(*parts, temperature=Temperature(), n_features=20, properties={})
     content = [
         (one.data_type, tuple(one.dims), numpy_helper.to_array(one).tobytes()) for one in model.graph.initializer
     ]

@@ -12,6 +12,7 @@ from emotone.export.networks import SPEAKER_INPUTS, network_graph
 from emotone.export.pipelines import to_onnx
 from emotone.models.deep import adaptive_network
 from emotone.models.deep.adaptive import AdaptiveClassifier
+from emotone.recognition.temperature import Temperature
 from support.toy_speakers import INFINITE, N_COLUMNS, classifier, toy
 
 pytestmark = pytest.mark.slow
@@ -27,7 +28,7 @@ def pair() -> AdaptiveClassifier:
 @pytest.fixture(scope="module")
 def session(pair) -> onnxruntime.InferenceSession:
     graph = to_onnx(Pipeline([("classifier", pair)]), N_COLUMNS)
-    whole = compose(None, graph, temperature=1.0, n_features=N_COLUMNS, properties={})
+    whole = compose(None, graph, temperature=Temperature(), n_features=N_COLUMNS, properties={})
     return onnxruntime.InferenceSession(whole.SerializeToString())
 
 
@@ -77,7 +78,7 @@ def test_an_optional_input_is_not_taken_for_a_constant_that_equals_its_zeros():
         [*zeros, axis],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    whole = compose(None, model, temperature=1.0, n_features=d, properties={})
+    whole = compose(None, model, temperature=Temperature(), n_features=d, properties={})
     names = [constant.name for constant in whole.graph.initializer]
     assert "speaker" in names and sum(name.endswith(("first", "second")) for name in names) == 1
     session = onnxruntime.InferenceSession(whole.SerializeToString())
@@ -102,10 +103,9 @@ def test_projection_is_stored_in_eight_bits_without_a_difference():
     weights = [member.project.weight.detach().numpy() for member in model.members_]
     graph = network_graph(model, X[0].shape[1]).graph
     stored = [one for one in graph.initializer if one.data_type == TensorProto.INT8]
-    assert sorted(list(one.dims) for one in stored) == sorted([list(one.T.shape) for one in weights])
-    assert not any(
-        list(one.dims) in [list(w.T.shape) for w in weights] for one in graph.initializer if one not in stored
-    )
+    shape = [X[0].shape[1], sum(len(weight) for weight in weights)]  # of all members side by side
+    assert [list(one.dims) for one in stored] == [shape]
+    assert shape not in [list(one.dims) for one in graph.initializer if one not in stored]
     for weight in weights:
         steps = weight / (np.abs(weight).max(axis=1, keepdims=True) / 127)
         np.testing.assert_allclose(steps, np.round(steps), atol=1e-3)

@@ -25,6 +25,7 @@ from emotone.parallel import LocalPool
 from emotone.preprocessing import DEFAULT as PREPROCESSING
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.session import open_session
+from emotone.recognition.temperature import Temperature
 from support import toy_encoders
 from support import toy_experiment as toy
 
@@ -88,7 +89,7 @@ def test_names_are_read() -> None:
             "whisper-large@3",
             "size of Whisper is 'large'; expected tiny, tiny.en, base, base.en, small, small.en",
         ),
-        ("whisper-base@3:max", "pooling is 'max'; expected mean+std, mean, frames"),
+        ("whisper-base@3:max", "pooling is 'max'; expected mean+std, mean, frames, thirds"),
         ("whisper-base@3:", "pooling is ''"),
         ("whisper-base@3,3", "layer 3 of 'whisper-base' is there twice"),
         ("whisper-base@3+whisper-base@2,3:mean", "layer 3 of 'whisper-base' is there twice"),
@@ -272,7 +273,7 @@ def test_a_network_of_its_frames_has_a_graph_that_starts_at_them() -> None:
         clips[number] = rng.standard_normal((10 + number, WIDTH)).astype(np.float32)
     network = models_by_name.get("cnn1d").build(seed=0, n_jobs=1, class_weight=True)
     network.set_params(classifier__max_epochs=1).fit(clips, np.arange(16) % 4)
-    graph = compose(None, to_onnx(network, WIDTH), temperature=1.0, n_features=WIDTH, properties={})
+    graph = compose(None, to_onnx(network, WIDTH), temperature=Temperature(), n_features=WIDTH, properties={})
     session = open_session(graph.SerializeToString())
     assert session.get_inputs()[0].shape == [1, "frames", WIDTH]
     for frames, expected in zip(clips, network.predict_proba(clips), strict=True):

@@ -90,9 +90,10 @@ def test_classes_are_balanced_among_clips_that_can_be_of_the_same_ones(monkeypat
     monkeypatch.setattr("emotone.models.deep.classifier.train", train)
     monkeypatch.setattr(AdaptiveClassifier, "_finish", lambda *given: None)
     classifier(class_weight="balanced").fit(X, y, extras={"possible": possible})
-    first, second = {0: 18 / 3 / 12, 1: 18 / 3 / 4, 2: 18 / 3 / 2}, {0: 6 / 4, 1: 6 / 4, 2: 6 / 4, 3: 6 / 4 / 3}
-    expected = [first[label] for label in y[:18]] + [second[label] for label in y[18:]]
-    np.testing.assert_allclose(seen["weights"], expected, rtol=1e-6)
+    first, second = {0: 12, 1: 4, 2: 2}, {0: 1, 1: 1, 2: 1, 3: 3}  # clips of each class in a corpus
+    counts = np.array([first[label] for label in y[:18]] + [second[label] for label in y[18:]])
+    expected = 1 / np.sqrt(counts)
+    np.testing.assert_allclose(seen["weights"], expected / expected.mean(), rtol=1e-5)
     assert seen["classes"] == [1, 1, 1, 1]  # not weighed a second time
 
 

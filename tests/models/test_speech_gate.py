@@ -18,6 +18,7 @@ from emotone.models.deep.adaptive import Adaptive, AdaptiveClassifier
 from emotone.models.deep.speech_gate import Gate, fit_gate
 from emotone.recognition.prediction import NO_SPEECH
 from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.temperature import Temperature
 from support import handmade
 
 pytestmark = pytest.mark.slow
@@ -70,7 +71,7 @@ def gated():
 
 def test_graph_gives_the_rules_probability_and_the_same_scores_as_without(gated):
     classifier, X = gated
-    model = compose(None, network_graph(classifier, 6), temperature=1.0, n_features=6, properties={})
+    model = compose(None, network_graph(classifier, 6), temperature=Temperature(), n_features=6, properties={})
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     assert [one.name for one in session.get_outputs()] == ["scores", "embedding", "speech"]
     for clip in X[:5]:
@@ -105,7 +106,8 @@ def test_clips_are_heard_clean_and_spoilt_and_every_kind_of_sound_is(monkeypatch
     told = []
     clips = [make_voice(seconds=0.5), make_voice(seconds=0.8)]
     speech, other = gathering.speech_and_other(clips, b"graph", seed=0, progress=lambda *step: told.append(step))
-    assert speech.shape == (2 * (1 + len(gathering.DEGRADED)), 1)
+    of_each = 1 + len(gathering.DEGRADED) + gathering.N_SCENES
+    assert speech.shape == (2 * of_each, 1)
     assert other.shape == (len(gathering_nonspeech.KINDS) * gathering.N_SOUNDS, 1)
     assert speech[0, 0] == pytest.approx(np.abs(clips[0]).mean())
     assert speech[2, 0] > 1.2 * speech[0, 0]  # noise at 0 dB adds to it

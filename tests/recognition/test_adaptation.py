@@ -10,6 +10,7 @@ import pytest
 from emotone.errors import BundleError
 from emotone.recognition import adaptation
 from emotone.recognition.profile import SourceProfile, SpeakerProfile
+from emotone.recognition.temperature import Temperature
 
 EMOTIONS = ("neutral", "happy", "sad", "angry")
 K, WIDTH, MODEL = 4, 8, "0" * 64
@@ -44,12 +45,12 @@ def adapter():
 
 def heard(adapter, embedding, kind=SpeakerProfile, **known):
     empty = kind(mean=(0.0,) * WIDTH, n_clips=0, model=MODEL, **known)
-    return adapter.extended(empty, embedding, emotions=EMOTIONS, temperature=1.0)
+    return adapter.extended(empty, embedding, emotions=EMOTIONS, temperature=Temperature())
 
 
 def right(adapter, embedding, labels, profile=None):
     """Share of clips whose best emotion is right."""
-    return np.mean(adapter.scores(embedding, profile, temperature=1.0).argmax(axis=1) == labels)
+    return np.mean(adapter.scores(embedding, profile, temperature=Temperature()).argmax(axis=1) == labels)
 
 
 MOVED = np.array([4.0, 0, 0, 0, 0, 0, 0, 0])  # this voice always sounds neutral
@@ -87,14 +88,15 @@ def test_few_clips_of_a_voice_are_completed_by_its_source(adapter):
 def test_profile_without_clips_changes_nothing(adapter):
     test = clips(LABELS, seed=5)
     np.testing.assert_array_equal(
-        adapter.scores(test, heard(adapter, test[:0]), temperature=1.0), adapter.scores(test, None, temperature=1.0)
+        adapter.scores(test, heard(adapter, test[:0]), temperature=Temperature()),
+        adapter.scores(test, None, temperature=Temperature()),
     )
 
 
 def test_clips_can_be_learnt_in_parts(adapter):
     rows = clips(LABELS, voice=MOVED, seed=6)
     whole, part = heard(adapter, rows), heard(adapter, rows[:40])
-    both = adapter.extended(part, rows[40:], emotions=EMOTIONS, temperature=1.0)
+    both = adapter.extended(part, rows[40:], emotions=EMOTIONS, temperature=Temperature())
     np.testing.assert_allclose(both.mean, whole.mean, atol=1e-12)
     assert (
         both.n_clips == 100
@@ -103,7 +105,7 @@ def test_clips_can_be_learnt_in_parts(adapter):
     )
     assert sum(dict(both.composition).values()) == pytest.approx(1)
     old = SpeakerProfile(mean=tuple(rows[:40].mean(axis=0)), n_clips=40, model=MODEL)
-    grown = adapter.extended(old, rows[40:], emotions=EMOTIONS, temperature=1.0)
+    grown = adapter.extended(old, rows[40:], emotions=EMOTIONS, temperature=Temperature())
     np.testing.assert_allclose(grown.mean, whole.mean, atol=1e-12)
     assert grown.composition == ()
 
@@ -113,7 +115,9 @@ def test_file_of_a_bundle_is_read_and_checked(adapter, tmp_path):
     card = {"emotions": list(EMOTIONS), "adaptation": {"sha256": adapter.save(path)}}
     read, rows = adaptation.load(path, card, width=WIDTH), clips(LABELS)
     np.testing.assert_allclose(
-        read.scores(rows, None, temperature=0.7), adapter.scores(rows, None, temperature=0.7), atol=1e-6
+        read.scores(rows, None, temperature=Temperature(0.7, adapted=0.7)),
+        adapter.scores(rows, None, temperature=Temperature(0.7, adapted=0.7)),
+        atol=1e-6,
     )
     assert adaptation.load(path, {"emotions": list(EMOTIONS)}, width=WIDTH) is None
     for changes, message in (

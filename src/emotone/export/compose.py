@@ -38,7 +38,7 @@ def compose(
     temperature
         T of softmax(log p / T).
     adapter
-        Of a classifier that adapts, for the distance by which the temperature rises; None: it does not.
+        Of a classifier that adapts, for the distance by which the temperature rises; None: it rises with none.
     properties
         Key -> text to store in the model.
 
@@ -98,8 +98,8 @@ def _joined(
         last.node.append(helper.make_node("Identity", [output.name], [name], name=name))
     _rename(last, names)
     width = embedding[0].type.tensor_type.shape.dim[1].dim_value if embedding else n_features
-    rises = adapter is not None and adapter.usual is not None and optional
-    tail, constants = _varying(temperature, cast("Adapter", adapter)) if rises else _constant(temperature)
+    is_constant = temperature.is_constant or not optional
+    tail, constants = _constant(temperature) if is_constant else _varying(temperature, adapter)
     more_nodes, more_constants = _softmax_nodes(probabilities.name)
     tail, constants = tail + more_nodes, constants + more_constants
     nodes = [node for graph in front for node in graph.node]
@@ -136,15 +136,43 @@ _T = "temperature/"
 _VALUE = f"{_T}temperature"
 
 
-def _constant(temperature: Temperature) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+_Parts = tuple[list[onnx.NodeProto], list[onnx.TensorProto]]
+
+
+def _constant(temperature: Temperature) -> _Parts:
     """Return no node, and the temperature of unknown speakers, which is that of all clips."""
     return [], [_stored(_VALUE, temperature.plain)]
 
 
-def _varying(temperature: Temperature, adapter: Adapter) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+def _varying(temperature: Temperature, adapter: Adapter | None) -> _Parts:
     """Return nodes that compute `Temperature.at` from the outputs and inputs of the graph, and their constants."""
+    values: dict[str, float | np.ndarray] = {
+        "log_plain": np.log(temperature.plain),
+        "log_adapted": np.log(temperature.adapted),
+        "prior": PRIOR_ANSWERS,
+    }
+    steps: list[_Step] = []
+    if adapter is not None and adapter.usual is not None:
+        steps, more = _rising(temperature, adapter)
+        values |= more
+    else:  # all clips count as usual
+        steps = [("Identity", [f"{_T}log_plain"], "log_unknown")]
+    steps += [
+        ("Add", [cards.HEARD, f"{_T}prior"], "clips"),
+        ("Div", [f"{_T}prior", f"{_T}clips"], "unknown"),  # share of the plain head
+        ("Sub", [f"{_T}log_unknown", f"{_T}log_adapted"], "log_between"),
+        ("Mul", [f"{_T}log_between", f"{_T}unknown"], "log_part"),
+        ("Add", [f"{_T}log_part", f"{_T}log_adapted"], "log_temperature"),
+        ("Exp", [f"{_T}log_temperature"], "temperature"),
+    ]
+    nodes = [helper.make_node(kind, inputs, [f"{_T}{output}"]) for kind, inputs, output in steps]
+    return _named(nodes), [_stored(f"{_T}{name}", value) for name, value in values.items()]
+
+
+def _rising(temperature: Temperature, adapter: Adapter) -> tuple[list[_Step], dict[str, float | np.ndarray]]:
+    """Return the steps from the embedding to the logarithm of the temperature of an unknown speaker."""
     usual, whitener = cast("np.ndarray", adapter.usual), cast("np.ndarray", adapter.whitener)
-    values = {
+    values: dict[str, float | np.ndarray] = {
         "first": np.array([0], dtype=np.int64),
         "width": np.array([usual.size], dtype=np.int64),
         "axis": np.array([1], dtype=np.int64),
@@ -153,36 +181,25 @@ def _varying(temperature: Temperature, adapter: Adapter) -> tuple[list[onnx.Node
         "one": 1.0,
         "zero": 0.0,
         "rise": temperature.per_distance,
-        "log_plain": np.log(temperature.plain),
-        "log_adapted": np.log(temperature.adapted),
-        "prior": PRIOR_ANSWERS,
     }
-    names = {name: f"{_T}{name}" for name in values}
     steps: list[_Step] = [
-        ("Slice", ["embedding", names["first"], names["width"], names["axis"]], "own"),
-        ("Sub", [f"{_T}own", names["usual"]], "away"),
-        ("MatMul", [f"{_T}away", names["whitener"]], "white"),
+        ("Slice", ["embedding", f"{_T}first", f"{_T}width", f"{_T}axis"], "own"),
+        ("Sub", [f"{_T}own", f"{_T}usual"], "away"),
+        ("MatMul", [f"{_T}away", f"{_T}whitener"], "white"),
         ("Mul", [f"{_T}white", f"{_T}white"], "squares"),
-        ("ReduceMean", [f"{_T}squares", names["axis"]], "variance"),
+        ("ReduceMean", [f"{_T}squares", f"{_T}axis"], "variance"),
         ("Sqrt", [f"{_T}variance"], "distance"),
-        ("Sub", [f"{_T}distance", names["one"]], "further"),
-        ("Max", [f"{_T}further", names["zero"]], "beyond"),
-        ("Mul", [f"{_T}beyond", names["rise"]], "risen"),
-        ("Add", [f"{_T}risen", names["one"]], "factor"),
+        ("Sub", [f"{_T}distance", f"{_T}one"], "further"),
+        ("Max", [f"{_T}further", f"{_T}zero"], "beyond"),
+        ("Mul", [f"{_T}beyond", f"{_T}rise"], "risen"),
+        ("Add", [f"{_T}risen", f"{_T}one"], "factor"),
         ("Log", [f"{_T}factor"], "log_factor"),
-        ("Add", [f"{_T}log_factor", names["log_plain"]], "log_unknown"),
-        ("Add", [cards.HEARD, names["prior"]], "clips"),
-        ("Div", [names["prior"], f"{_T}clips"], "unknown"),  # share of the plain head
-        ("Sub", [f"{_T}log_unknown", names["log_adapted"]], "log_between"),
-        ("Mul", [f"{_T}log_between", f"{_T}unknown"], "log_part"),
-        ("Add", [f"{_T}log_part", names["log_adapted"]], "log_temperature"),
-        ("Exp", [f"{_T}log_temperature"], "temperature"),
+        ("Add", [f"{_T}log_factor", f"{_T}log_plain"], "log_unknown"),
     ]
-    nodes = [helper.make_node(kind, inputs, [f"{_T}{output}"]) for kind, inputs, output in steps]
-    return _named(nodes), [_stored(names[name], value) for name, value in values.items()]
+    return steps, values
 
 
-def _softmax_nodes(probabilities: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+def _softmax_nodes(probabilities: str) -> _Parts:
     nodes = [
         helper.make_node("Max", [probabilities, f"{_T}floor"], [f"{_T}probabilities"]),
         helper.make_node("Log", [f"{_T}probabilities"], [f"{_T}logits"]),

@@ -2,7 +2,7 @@
 
 A model is right less often on voices and rooms that are unlike those of training.  So the temperature rises with the
 distance of a clip's embedding from the training clips.  After adaptation to a speaker the model is right more often,
-and has a temperature of its own.
+and then has another temperature.
 
 References
 ----------
@@ -61,11 +61,15 @@ class Temperature:
         per_distance = float(calibration.get("per_distance", 0.0))
         return cls(plain, per_distance, float(calibration.get("adapted_temperature", plain)))
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is the same for all clips."""
+        return self.per_distance == 0 and self.adapted == self.plain
+
     def to_card(self) -> dict[str, float]:
         """Return what `from_card` reads."""
-        same = self.per_distance == 0 and self.adapted == self.plain
         more = {"per_distance": self.per_distance, "adapted_temperature": self.adapted}
-        return {"temperature": self.plain} | ({} if same else more)
+        return {"temperature": self.plain} | ({} if self.is_constant else more)
 
     def at(self, distance: Array, *, share: float) -> Array:
         """Return the temperature (n,) of clips.

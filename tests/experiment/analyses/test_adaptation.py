@@ -34,6 +34,7 @@ from emotone.models import registry
 from emotone.recognition.adaptation import load as load_adapter
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.temperature import Temperature
 from support import toy_experiment as toy
 from support import toy_speakers
 
@@ -158,8 +159,10 @@ def test_scores_are_those_of_the_adapter():
     embedding = model[-1].embed(list(toys.values[rows]))[own]
     adapter = adaptation.fitted_adapter(model, train, toys)
     empty = SpeakerProfile(mean=(0.0,) * embedding.shape[1], n_clips=0, model="0" * 64)
-    profile = adapter.extended(empty, embedding, emotions=("neutral", "sad", "angry"), temperature=1.7)
-    expected = adapter.scores(embedding, profile, temperature=1.0)
+    profile = adapter.extended(
+        empty, embedding, emotions=("neutral", "sad", "angry"), temperature=Temperature(1.7, adapted=1.7)
+    )
+    expected = adapter.scores(embedding, profile, temperature=Temperature())
     np.testing.assert_allclose(found["all"][0][own][:, [0, 2, 3]], expected)
 
 

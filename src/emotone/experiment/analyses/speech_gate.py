@@ -10,6 +10,7 @@ from emotone.audio import SAMPLE_RATE, Waveform
 from emotone.augment.conditions import CONDITIONS
 from emotone.augment.nonspeech import KINDS, synthesised
 from emotone.augment.scene import Scene, excerpt, recordings
+from emotone.errors import AudioError
 from emotone.features.runner import GraphRunner
 from emotone.progress import Progress
 
@@ -66,7 +67,7 @@ def speech_and_other(
         for name in DEGRADED:
             add(CONDITIONS[name](clip, rng=rng))
         for _ in range(N_SCENES):
-            add(scene(clip, rng=rng))
+            add(_in_another_scene(clip, scene, rng))
     n_speech = len(means)
     for kind in KINDS:
         for _ in range(N_SOUNDS):
@@ -76,3 +77,11 @@ def speech_and_other(
         for _ in range(N_EXCERPTS - 1):
             add(excerpt(recording, round(float(rng.uniform(*LENGTHS_S)) * SAMPLE_RATE), rng))
     return np.stack(means[:n_speech]), np.stack(means[n_speech:])
+
+
+def _in_another_scene(clip: Waveform, scene: Scene, rng: np.random.Generator) -> Waveform:
+    """Return a copy in another scene; the clip itself if it is so short that a faster copy can't be changed further."""
+    try:
+        return scene(clip, rng=rng)
+    except AudioError:
+        return clip

@@ -87,6 +87,7 @@ class AdaptiveClassifier(NeuralClassifier):
     n_components: int | None = 256
     #: Detects speech, see `emotone.models.deep.speech_gate`; set it after the fit.
     gate: Gate | None = None
+    _frames: Sequence[Frames] = ()  # during the fit, the training clips
 
     def fit(
         self, X: Sequence[Frames], y: np.ndarray, *, extras: Mapping[str, np.ndarray] | None = None, **arguments: Any
@@ -109,7 +110,9 @@ class AdaptiveClassifier(NeuralClassifier):
         self._weighs_clips = self.class_weight is not None and "possible" in known
         if self._weighs_clips:
             known["weight"] = _balanced_weights(np.unique(y, return_inverse=True)[1], known["possible"])
-        return super().fit(X, y, extras=known, **arguments)
+        super().fit(X, y, extras=known, **arguments)
+        self._frames = ()  # only `_finish` needs the clips
+        return self
 
     def _class_weights(self, counts: np.ndarray) -> np.ndarray:
         """Return ones if each clip has its own weight; see ``possible``."""
