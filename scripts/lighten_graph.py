@@ -31,7 +31,7 @@ _RUNTIME = "com.microsoft"  # the domain of onnxruntime's own operators
 
 
 def is_joined(model: onnx.ModelProto) -> bool:
-    """Whether onnxruntime has joined operators of a graph; the exporter writes none of its own operators."""
+    """Whether onnxruntime has joined operators of a graph: the exporter writes standard operators alone."""
     return any(node.domain == _RUNTIME for node in model.graph.node)
 
 

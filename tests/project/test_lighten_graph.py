@@ -38,7 +38,7 @@ def test_the_built_in_graph_is_joined(script):
 
 
 def graph(*, adapts=True):
-    """The graph of a bundle with operators that onnxruntime joins: a transposition, of a single number, and a product."""
+    """The graph of a bundle with operators that onnxruntime joins: a transposition and a product."""
     optional = {"optional": handmade.ADAPTS} if adapts else {}
     model = onnx.load_from_string(handmade.graph(speech=True, **optional))
     product = next(node for node in model.graph.node if node.op_type == "MatMul")
