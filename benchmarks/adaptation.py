@@ -3,10 +3,9 @@
     python benchmarks/adaptation.py --data DIR [--out runs/adaptation]
 
 Each of six corpora is left out in turn, and a recogniser of a single network is trained on the others, on at most 600
-clips of each and 900 of RAVDESS.  The built-in model is measured on the two corpora that it was not trained on.  Clips
-are drawn and the others predicted; the figures are gains in UAR, in points, over the emotions of the corpus.  A second
-table says what a profile gives away of its speaker.  Both go between the marks of docs/results.md.  Embeddings are kept
-under --out, so that a second run takes minutes.
+clips of each and 900 of RAVDESS.  Clips are drawn and the others predicted; the figures are gains in UAR, in points,
+over the emotions of the corpus.  A second table says what a profile gives away of its speaker.  Both go between the
+marks of docs/results.md.  Embeddings are kept under --out, so that a second run takes minutes.
 """
 
 import argparse
@@ -25,19 +24,16 @@ from sklearn.preprocessing import StandardScaler
 
 from emotone import corpora, experiment, files, metrics
 from emotone.cli.console import ProgressBar
-from emotone.errors import EmotoneError
 from emotone.experiment import folds, training_set
 from emotone.features import registry
 from emotone.features.store import FeatureStore
-from emotone.recognition import adaptation, card
+from emotone.recognition import adaptation
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.temperature import Temperature
 
 BEGIN, END = "<!-- made by benchmarks/adaptation.py: begin -->", "<!-- made by benchmarks/adaptation.py: end -->"
 CORPORA = ("ravdess", "tess", "nemo", "emodb", "savee", "ased")
-#: Those that the built-in model was not trained on.
-FOREIGN = ("savee", "ased")
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 NEUTRAL, ANGRY = "neutral", "angry"
 MOST_CLIPS = {"ravdess": 900}
@@ -61,7 +57,7 @@ class Corpus:
     Attributes
     ----------
     name
-        With a star where the model is the built-in one.
+        Of the corpus.
     embedding
         (n, e).
     classes
@@ -255,35 +251,6 @@ def _train(data: Path, out: Path, names: list[str]) -> None:
             files.write_arrays(out / f"{name}.npz", arrays)
 
 
-def foreign(data: Path, out: Path) -> Iterator[Corpus]:
-    """Yield the corpora that the built-in model was not trained on, as it embeds them."""
-    recognizer = Recognizer()
-    adapter = adaptation.load(recognizer.folder / card.ADAPTATION, recognizer.card, width=recognizer.card["embedding"])
-    for name in FOREIGN:
-        path = out / f"builtin-{name}-{recognizer.card['sha256'][:12]}.npz"
-        if not path.is_file():
-            files.write_arrays(path, _embedded(recognizer, corpora.load(name, data)))
-        with np.load(path) as arrays:
-            clips = {key: arrays[key] for key in _CLIPS}
-        yield Corpus(f"{name}*", adapter, Temperature.from_card(recognizer.card["calibration"]), **clips)
-
-
-def _embedded(recognizer: Recognizer, corpus: corpora.Corpus) -> dict[str, NDArray]:
-    rows = []
-    table = corpus.table[corpus.table["emotion"].isin(EMOTIONS)]
-    with ProgressBar(quiet=False) as progress:
-        clips = list(zip(table["path"], table["emotion"], table["speaker"], strict=True))
-        for number, (path, emotion, speaker) in enumerate(clips):
-            try:
-                rows.append((recognizer.embedding(path), EMOTIONS.index(emotion), speaker))
-            except EmotoneError as error:
-                print(error)
-            progress(number + 1, len(clips), corpus.name)
-    embedding, labels, speakers = zip(*rows, strict=True)
-    arrays = {"embedding": np.array(embedding), "labels": np.array(labels), "speakers": np.array(speakers, dtype=str)}
-    return arrays | {"classes": np.array(recognizer.emotions)}
-
-
 def cost(data: Path) -> float:
     """Return how much longer the prediction of 1,000 files takes with adaptation to their source, as a ratio.
 
@@ -312,7 +279,7 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=Path("docs/results.md"), help="the page to write into")
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
-    measured = [*left_out(chosen.data, chosen.out), *foreign(chosen.data, chosen.out)]
+    measured = list(left_out(chosen.data, chosen.out))
     names = [corpus.name for corpus in measured]
     plain = [_plain(corpus) for corpus in measured]
     lines = [
@@ -329,7 +296,7 @@ def main() -> None:
     for corpus in measured:
         n_speakers, share = identified(corpus)
         if n_speakers >= FEWEST_SPEAKERS:
-            table = corpora.load(corpus.name.rstrip("*"), chosen.data).table
+            table = corpora.load(corpus.name, chosen.data).table
             sexes = dict(zip(table["speaker"], table["gender"], strict=True))
             lines.append(
                 f"| {corpus.name} | {n_speakers} | {100 * share:.0f} % | {100 * sex_told(corpus, sexes):.0f} % |"
