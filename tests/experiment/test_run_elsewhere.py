@@ -1,12 +1,14 @@
 """A whole run of an adaptive model that also leaves corpora out: card, scores and report."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from emotone.errors import ConfigError, CorpusError
 from emotone.experiment import Config, run
 from emotone.features.frames import MfccFrames
 from emotone.features.graph import extractor_graph
@@ -108,3 +110,37 @@ def test_report_and_readme_show_both_corpora(finished):
 
 def test_nothing_is_left_in_the_working_folder(finished):
     assert not (finished.out / ".work").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"sounds": True}, ConfigError, "holds no recording of noise"),
+        ({"emotions": ("neutral", "angry")}, CorpusError, "far has no emotion of the other corpora"),
+    ],
+)
+def test_what_can_not_end_well_is_refused_before_any_training(
+    manifests, tmp_path, monkeypatch, changes, error, message
+):
+    folder, _ = manifests
+    for name in ("near", "far"):
+        shutil.copytree(folder / name, tmp_path / name)
+        table = pd.read_csv(folder / name / f"{name}.csv")
+        table[(table["emotion"] == "angry") == (name == "far")].to_csv(tmp_path / name / f"{name}.csv", index=False)
+    settings = changes | ({"sounds": tmp_path / "none"} if "sounds" in changes else {})
+    (tmp_path / "none").mkdir()
+    toy.install(monkeypatch)
+    monkeypatch.setattr("emotone.experiment.folds.fit", None)
+    chosen = Config(
+        corpora=tuple(str(tmp_path / name / f"{name}.csv") for name in ("near", "far")),
+        data=tmp_path,
+        out=tmp_path / "run",
+        cache=tmp_path / "cache",
+        model="adaptive",
+        extractor="mfcc-frames",
+        protocol="cross-corpus",
+        elsewhere=True,
+        **settings,
+    )
+    with pytest.raises(error, match=message):
+        run(chosen)

@@ -122,6 +122,27 @@ _SHARES = {
 }
 
 
+def checked_corpora(training_set: TrainingSet) -> list[str]:
+    """Return the names of the corpora.
+
+    Raises
+    ------
+    CorpusError
+        There is only one corpus, or a corpus shares no emotion with the others.
+    """
+    sources, labels = training_set.own.table["corpus"].to_numpy(str), training_set.labels[training_set.own_rows]
+    names: list[str] = np.unique(sources).tolist()
+    if len(names) < 2:
+        raise CorpusError(f"{training_set.corpus.name} is the only corpus; expected several, to leave each out in turn")
+    for name in names:
+        if not np.isin(labels[sources == name], labels[sources != name]).any():
+            raise CorpusError(
+                f"{name} has no emotion of the other corpora, so a model of these can't be tested on it; train without "
+                "this corpus, or without --elsewhere"
+            )
+    return names
+
+
 def answers(
     config: Config,
     training_set: TrainingSet,
@@ -143,12 +164,9 @@ def answers(
     Raises
     ------
     CorpusError
-        There is only one corpus, or a corpus shares no emotion with the others.
+        See `checked_corpora`.
     """
-    names = np.unique(np.asarray(training_set.own.table["corpus"], dtype=str)).tolist()
-    if len(names) < 2:
-        raise CorpusError(f"{training_set.corpus.name} is the only corpus; expected several, to leave each out in turn")
-    _check_shared(training_set, names)
+    names = checked_corpora(training_set)
     key = _identity(config, training_set, settings, extractor_digest)
     paths = {name: config.out / layout.WORK / f"elsewhere-{name}-{key}.npz" for name in names}
     known = {name: LeftOut.load(name, path) for name, path in paths.items()}
@@ -162,16 +180,6 @@ def answers(
             known[missing[number]] = left_out
             progress(len(names) - len(missing) + done, len(names), f"{missing[number]} left out")
     return [left_out for left_out in known.values() if left_out is not None]
-
-
-def _check_shared(training_set: TrainingSet, names: Sequence[str]) -> None:
-    sources, labels = training_set.own.table["corpus"].to_numpy(str), training_set.labels[training_set.own_rows]
-    for name in names:
-        if not np.isin(labels[sources == name], labels[sources != name]).any():
-            raise CorpusError(
-                f"{name} has no emotion of the other corpora, so a model of these can't be tested on it; train without "
-                "this corpus, or without --elsewhere"
-            )
 
 
 def _identity(config: Config, training_set: TrainingSet, settings: dict[str, Any], extractor_digest: str) -> str:
