@@ -313,7 +313,7 @@ def summary(
     rows, confident, unsure = [], [], []
     for each in left_out:
         others = [other for other in left_out if other is not each]
-        own = fitted_temperature(others) if cross_fitted and len(others) > 1 else temperature
+        own = fitted_temperature(others) if cross_fitted and others else temperature
         scores = each.shared(each.calibrated(own))
         adapted = each.shared(each.calibrated(own, LEVELS[-1]))[0]
         right, confidence = scores.argmax(axis=1) == each.truth, scores.max(axis=1)
