@@ -213,8 +213,8 @@ def _facts(card: Mapping[str, Any]) -> list[str]:
     calibration = f"temperature {temperature.plain:.3g}"
     if not temperature.is_constant:
         calibration += (
-            f" at the usual distance from the training clips or nearer, {100 * temperature.per_distance:.3g} % more for "
-            f"each such distance further away, and {temperature.adapted:.3g} after adaptation to many clips"
+            f" at the usual distance from the training clips or nearer, {100 * temperature.per_distance:.3g} % more "
+            f"for each such distance further away, and {temperature.adapted:.3g} after adaptation to many clips"
         )
     versions = ", ".join(f"{_line(name)} {_line(version)}" for name, version in card["versions"].items())
     a_frame = " a frame" if card["extractor"].get("sequence") else ""
