@@ -131,9 +131,9 @@ def scores(data: Path, out: Path, *, networks: int) -> dict[str, float]:
     return {name: metrics.unweighted_average_recall(truth, answers) for name, answers in predicted.items()}
 
 
-def lines(found: dict[str, float], *, networks: int) -> Sequence[str]:
+def lines(recalls: dict[str, float], *, networks: int) -> Sequence[str]:
     """The table of the page."""
-    rows = [f"| {name} | {100 * uar:.1f} |" for name, uar in found.items()]
+    rows = [f"| {name} | {100 * uar:.1f} |" for name, uar in recalls.items()]
     kinds = ", ".join(TRAINED_SOUNDS)
     about = (
         f"RAVDESS, speaker-6fold, {networks} networks, {EPOCHS} epochs, no validation clips held out. Noise that was "

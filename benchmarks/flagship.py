@@ -152,24 +152,24 @@ def _lines(results: dict[str, dict]) -> list[str]:
     return lines
 
 
-def _elsewhere(found: dict) -> list[str]:
+def _elsewhere(scores: dict) -> list[str]:
     """The table of the corpora that were left out, each in turn."""
     lines = [
         "| left out | clips | emotions | UAR % | adapted on 5 clips | on all | gain on 12 of one emotion | ECE |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for row in found["corpora"]:
+    for row in scores["corpora"]:
         adapted = [_percent(row["adapted"][level]) for level in ("5", "all")]
         cells = [row["name"], row["clips"], row["emotions"], _percent(row["uar"]), *adapted]
         lines.append(f"| {' | '.join(map(str, cells))} | {100 * row['one_emotion']:+.1f} | {row['ece']:.3f} |")
-    unsure = {name: _percent(found["unsure"][name]) for name in _SHARES}
-    share, right = (_percent(found["confident"][name]) for name in ("share", "right"))
+    unsure = {name: _percent(scores["unsure"][name]) for name in _SHARES}
+    share, right = (_percent(scores["confident"][name]) for name in ("share", "right"))
     end = (
         f"Temperatures are fitted on the other corpora. {share} % of the answers have a confidence of 80 % or more; "
         f"{right} % of these are right. {unsure['coverage']} % of the answers reach the threshold: "
         f"{unsure['accuracy_above']} % of them are right, and {unsure['accuracy_below']} % of the others."
     )
-    return [f"{found['protocol'].capitalize()}.", "", *lines, "", end]
+    return [f"{scores['protocol'].capitalize()}.", "", *lines, "", end]
 
 
 def _groups(metrics: dict, kinds: tuple[str, ...]) -> list[str]:

@@ -5,6 +5,7 @@ import pytest
 from emotone import augment
 from emotone.errors import ConfigError
 from emotone.experiment import Config
+from emotone.experiment.config import differing
 
 
 def test_names_are_those_of_the_transforms_and_mixup():
@@ -23,6 +24,8 @@ def test_scene_alone_gets_the_folder(tmp_path):
 def test_setting_sounds_reaches_the_transform(tmp_path):
     config = Config(corpora=("ravdess",), data=tmp_path, out=tmp_path / "run", augment=("scene",), sounds=tmp_path)
     assert config.transforms == (augment.Scene(folder=tmp_path),)
+    assert differing({"sounds": str(tmp_path / "a" / "..")}, {"sounds": str(tmp_path)}) == []
+    assert differing({"sounds": str(tmp_path)}, {}) == ["sounds"]
     assert f'sounds = "{tmp_path}"' in config.to_toml()
 
 

@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from emotone import metrics
 from emotone.errors import ConfigError, CorpusError
 from emotone.experiment import elsewhere
 from emotone.models.deep.adaptive import AdaptiveClassifier
+from emotone.parallel import LocalPool
 from emotone.recognition import card
 from emotone.recognition.temperature import Temperature
 from emotone.runs import layout
@@ -16,7 +18,7 @@ from support.three_corpora import EMOTIONS, SETTINGS
 
 
 def answers(config, training_set, **changes):
-    arguments = {"settings": SETTINGS, "extractor_digest": "of frames", "threads": 1}
+    arguments = {"settings": SETTINGS, "extractor_digest": "of frames", "pool": LocalPool(1)}
     arguments |= {"progress": lambda done, total, what: None}
     return elsewhere.answers(config, training_set, **arguments | changes)
 
@@ -96,11 +98,8 @@ def test_distance_is_from_the_clips_of_the_others(finished):
 
 def test_progress_names_the_corpora(finished):
     _, _, _, steps = finished
-    texts = [what for _, _, what in steps]
-    for name in "abc":
-        assert any(text.startswith(f"without {name}: ") for text in texts)
-    shares = [done / total for done, total, _ in steps]
-    assert shares == sorted(shares) and shares[-1] <= 1
+    assert [done / total for done, total, _ in steps] == pytest.approx([0, 1 / 3, 2 / 3, 1])
+    assert [what for _, _, what in steps[1:]] == [f"{name} left out" for name in "abc"]
 
 
 # what is kept
@@ -268,6 +267,20 @@ def test_threshold_leaves_a_tenth_below_each_corpus_counting_the_same():
     assert elsewhere.fitted_threshold(found, constant) == pytest.approx(0.55, abs=0.005)
     threshold = elsewhere.fitted_threshold(found[1:], constant)
     assert threshold == np.floor(1000 * threshold + 1e-6) / 1000
+
+
+@pytest.mark.parametrize("n_corpora", [2, 3])
+def test_no_corpus_is_scored_with_a_temperature_that_was_fitted_on_it(n_corpora):
+    found = [overconfident(1.0 + number, n=800, seed=number, corpus="xyz"[number]) for number in range(n_corpora)]
+    temperature = elsewhere.fitted_temperature(found)
+    rows = elsewhere.summary(found, temperature, 0.4)["corpora"]
+    for row, left_out in zip(rows, found, strict=True):
+        own = elsewhere.fitted_temperature([other for other in found if other is not left_out])
+        expected = metrics.expected_calibration_error(left_out.labels, left_out.calibrated(own))
+        assert row["ece"] == pytest.approx(expected)
+    same = elsewhere.summary(found, temperature, 0.4, cross_fitted=False)["corpora"]
+    expected = metrics.expected_calibration_error(found[0].labels, found[0].calibrated(temperature))
+    assert same[0]["ece"] == pytest.approx(expected) and same[0]["ece"] != pytest.approx(rows[0]["ece"], rel=0.01)
 
 
 def test_scores_are_over_the_emotions_that_the_corpus_has():

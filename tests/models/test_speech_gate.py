@@ -114,6 +114,44 @@ def test_clips_are_heard_clean_and_spoilt_and_every_kind_of_sound_is(monkeypatch
     assert told[-1][:2] == (len(speech) + len(other),) * 2
 
 
+@pytest.mark.slow
+def test_recorded_sounds_are_other_sounds_and_noise_of_scenes(monkeypatch, make_voice, tmp_path):
+    monkeypatch.setattr(gathering, "GraphRunner", _Loudness)
+    monkeypatch.setattr(gathering, "N_SOUNDS", 2)
+    folders = []
+    real = gathering.Scene
+
+    def scene(*, folder):
+        folders.append(folder)
+        return real(folder=folder)
+
+    monkeypatch.setattr(gathering, "Scene", scene)
+    levels = (0.2, 0.4)
+    for level in levels:
+        write_wav(tmp_path / f"{level}.wav", np.full(16_000, level, np.float32))
+    write_wav(tmp_path / "silent.wav", np.zeros(16_000, np.float32))
+    clips, steps = [make_voice(seconds=0.5)], []
+    arguments = {"seed": 0, "progress": lambda *step: steps.append(step)}
+    speech, other = gathering.speech_and_other(clips, b"graph", sounds=tmp_path, **arguments)
+    n_synthesised = 2 * len(gathering_nonspeech.KINDS)
+    assert folders == [tmp_path] and len(speech) == 1 + len(gathering.DEGRADED) + gathering.N_SCENES
+    recorded = other[n_synthesised:, 0]
+    np.testing.assert_allclose(recorded, np.repeat(levels, gathering.N_EXCERPTS), atol=1e-3)
+    assert steps[-1][:2] == (len(speech) + len(other),) * 2
+    plain, synthesised = gathering.speech_and_other(clips, b"graph", seed=0)
+    assert (len(plain), len(synthesised)) == (len(speech), n_synthesised)
+
+
+def test_clip_that_is_too_short_for_another_scene_stays_as_it_is(monkeypatch, make_voice):
+    monkeypatch.setattr(gathering, "GraphRunner", _Loudness)
+    monkeypatch.setattr(gathering, "N_SOUNDS", 1)
+    monkeypatch.setattr(gathering, "N_SCENES", 30)  # some are faster first, and then too short for the next step
+    short = make_voice(seconds=0.2)
+    speech, _ = gathering.speech_and_other([short], b"graph", seed=0)
+    scenes = speech[1 + len(gathering.DEGRADED) :, 0]
+    assert len(scenes) == 30 and 0 < np.isclose(scenes, np.abs(short).mean()).sum() < 20
+
+
 # ---- what a user sees ----
 
 

@@ -65,3 +65,15 @@ def test_model_that_was_not_measured_on_other_corpora_says_so_with_each_figure()
 def test_scores_of_the_cross_corpus_protocol_are_on_other_corpora():
     text = model_card.readme(handmade.card(b"", **CARD | {"protocol": {"name": "cross-corpus"}}))
     assert text.count("### On") == text.count("### On corpora it was not trained on") == 1
+
+
+def test_temperature_that_rises_is_explained():
+    def line(**calibration):
+        text = model_card.readme(handmade.card(b"", calibration={"threshold": 0.5, **calibration}))
+        return next(line for line in text.splitlines() if line.startswith("- Calibration: "))
+
+    assert line(temperature=1.25) == "- Calibration: temperature 1.25, inside the graph"
+    assert line(temperature=1.25, per_distance=0.5, adapted_temperature=0.8) == (
+        "- Calibration: temperature 1.25 at the usual distance from the training clips or nearer, 50 % more for each "
+        "such distance further away, and 0.8 after adaptation to many clips, inside the graph"
+    )

@@ -305,7 +305,7 @@ def differing(first: Mapping[str, Any], second: Mapping[str, Any], *, ignored: f
             return _extractor_of(settings)
         default = SETTINGS[name].default if name in SETTINGS else None
         value = settings.get(name, list(default) if isinstance(default, tuple) else default)
-        return str(Path(value).resolve()) if name == "data" and isinstance(value, str) else value
+        return str(Path(value).resolve()) if name in ("data", "sounds") and isinstance(value, str) else value
 
     models = {settings["model"] for settings in (first, second) if "model" in settings}
     if models and all(name in registry.MODELS and registry.get(name).family == "classic" for name in models):

@@ -122,8 +122,35 @@ _SHARES = {
 }
 
 
+def checked_corpora(training_set: TrainingSet) -> list[str]:
+    """Return the names of the corpora.
+
+    Raises
+    ------
+    CorpusError
+        There is only one corpus, or a corpus shares no emotion with the others.
+    """
+    sources, labels = training_set.own.table["corpus"].to_numpy(str), training_set.labels[training_set.own_rows]
+    names: list[str] = np.unique(sources).tolist()
+    if len(names) < 2:
+        raise CorpusError(f"{training_set.corpus.name} is the only corpus; expected several, to leave each out in turn")
+    for name in names:
+        if not np.isin(labels[sources == name], labels[sources != name]).any():
+            raise CorpusError(
+                f"{name} has no emotion of the other corpora, so a model of these can't be tested on it; train without "
+                "this corpus, or without --elsewhere"
+            )
+    return names
+
+
 def answers(
-    config: Config, training_set: TrainingSet, *, settings: dict[str, Any], pool: Pool, progress: Progress
+    config: Config,
+    training_set: TrainingSet,
+    *,
+    settings: dict[str, Any],
+    extractor_digest: str,
+    pool: Pool,
+    progress: Progress,
 ) -> list[LeftOut]:
     """Leave each corpus out in turn; finished ones are read from the folder of the run.
 
@@ -131,16 +158,16 @@ def answers(
     ----------
     settings
         Of the final model, by scikit-learn's names.
+    extractor_digest
+        Digest of the extractor, so that answers to other features are not used.
 
     Raises
     ------
     CorpusError
-        There is only one corpus.
+        See `checked_corpora`.
     """
-    names = np.unique(np.asarray(training_set.own.table["corpus"], dtype=str)).tolist()
-    if len(names) < 2:
-        raise CorpusError(f"{training_set.corpus.name} is the only corpus; expected several, to leave each out in turn")
-    key = _identity(config, training_set, settings)
+    names = checked_corpora(training_set)
+    key = _identity(config, training_set, settings, extractor_digest)
     paths = {name: config.out / layout.WORK / f"elsewhere-{name}-{key}.npz" for name in names}
     known = {name: LeftOut.load(name, path) for name, path in paths.items()}
     missing = [name for name in names if known[name] is None]
@@ -155,11 +182,12 @@ def answers(
     return [left_out for left_out in known.values() if left_out is not None]
 
 
-def _identity(config: Config, training_set: TrainingSet, settings: dict[str, Any]) -> str:
+def _identity(config: Config, training_set: TrainingSet, settings: dict[str, Any], extractor_digest: str) -> str:
     """Digest everything that the answers depend on, so that no other run's are used."""
     spec = Augmentation(config.transforms, copy=0, seed=config.seed).spec
-    described = [config.to_toml(), str(sorted(settings.items())), config.preprocessing.key, spec, *training_set.digests]
-    return hashlib.sha256("|".join([*described, *training_set.corpus.table["emotion"]]).encode()).hexdigest()[:32]
+    described = [config.to_toml(), str(sorted(settings.items())), extractor_digest, config.preprocessing.key, spec]
+    table = training_set.corpus.table[["emotion", "speaker", "corpus"]].to_numpy(str).ravel()
+    return hashlib.sha256("|".join([*described, *training_set.digests, *table]).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,8 +272,8 @@ def fitted_temperature(left_out: Sequence[LeftOut]) -> Temperature:
         temperature = _temperature(parameters)
         return sum(_loss(each, temperature, level) for each in left_out for level in ("", *LEVELS))
 
-    found = minimize(loss, np.zeros(3), method="Nelder-Mead", options={"maxiter": 400})
-    return _temperature(found.x)
+    best = minimize(loss, np.zeros(3), method="Nelder-Mead", options={"maxiter": 400})
+    return _temperature(best.x)
 
 
 def _temperature(parameters: NDArray[np.float64]) -> Temperature:
@@ -285,7 +313,7 @@ def summary(
     rows, confident, unsure = [], [], []
     for each in left_out:
         others = [other for other in left_out if other is not each]
-        own = fitted_temperature(others) if cross_fitted and len(others) > 1 else temperature
+        own = fitted_temperature(others) if cross_fitted and others else temperature
         scores = each.shared(each.calibrated(own))
         adapted = each.shared(each.calibrated(own, LEVELS[-1]))[0]
         right, confidence = scores.argmax(axis=1) == each.truth, scores.max(axis=1)

@@ -72,10 +72,10 @@ class _Finish:
 
     def _finish(self, config: Config, results: Sequence[FoldResult], progress: Progress) -> None:
         training_set, plans = self.group.training_set, self.group.plans
-        measured, temperature, found = self._calibrated(config, results, part(progress, 0, _ELSEWHERE))
+        measured, temperature, left_out = self._calibrated(config, results, part(progress, 0, _ELSEWHERE))
         progress = part(progress, _ELSEWHERE, 1) if config.elsewhere else progress
         scores = _write_scores(config, self.protocol, plans, results, training_set, threshold=measured["threshold"])
-        scores |= found
+        scores |= left_out
         _export(
             config,
             self.extractor,
@@ -101,12 +101,19 @@ class _Finish:
             measured = calibration.calibration(results, training_set)
             return measured, Temperature.from_card(measured), {}
         settings = final_settings(config, results)
-        left_out = elsewhere.answers(config, training_set, settings=settings, pool=self.pool, progress=progress)
+        left_out = elsewhere.answers(
+            config,
+            training_set,
+            settings=settings,
+            extractor_digest=self.extractor.digest,
+            pool=self.pool,
+            progress=progress,
+        )
         temperature = elsewhere.fitted_temperature(left_out)
         threshold = elsewhere.fitted_threshold(left_out, temperature)
         measured = calibration.calibration(results, training_set, temperature=temperature, threshold=threshold)
-        found = {"elsewhere": elsewhere.summary(left_out, temperature, threshold), "as_exported": measured}
-        return measured, temperature, found
+        scores = {"elsewhere": elsewhere.summary(left_out, temperature, threshold), "as_exported": measured}
+        return measured, temperature, scores
 
 
 def finish(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from emotone import files, protocols
+from emotone.augment import Scene
 from emotone.errors import LeakError
-from emotone.experiment import folds, outputs, resume, tasks
+from emotone.experiment import elsewhere, folds, outputs, resume, tasks
 from emotone.experiment.analyses.conditions import gather_conditions
 from emotone.experiment.config import Config
 from emotone.experiment.finish import ensure_page, finish
@@ -119,9 +120,13 @@ def _prepare(
     config: Config, extractor: "Extractor", store: FeatureStore, *, pool: Pool, progress: Progress
 ) -> tuple[protocols.Protocol, list[FoldPlan], TrainingSet]:
     """Read the corpora, build and check the folds, and compute all features."""
+    if config.sounds is not None:
+        _ = Scene(folder=config.sounds).spec  # a folder without recordings is an error now, not after the training
     corpus, extra = load(config)
     stage = part(progress, 0.0, 0.8)
     training_set = gather(corpus, extractor, config, store=store, extra=extra, pool=pool, progress=stage)
+    if config.elsewhere:
+        elsewhere.checked_corpora(training_set)
     own, digests = training_set.own, training_set.own_digests
     protocol = protocols.build(config.protocol, own, seed=config.seed, digests=digests)
     protocols.check_leaks(protocol, own, digests=digests)

@@ -7,6 +7,7 @@ from typing import Any
 from emotone.metrics import SCORES
 from emotone.recognition import trust
 from emotone.recognition.card import ADAPTATION, ELSEWHERE, GRAPH, HEARD, SPEAKER, SPEECH
+from emotone.recognition.temperature import Temperature
 
 
 def readme(card: Mapping[str, Any]) -> str:
@@ -208,7 +209,13 @@ def snippet(card: Mapping[str, Any]) -> str:
 
 
 def _facts(card: Mapping[str, Any]) -> list[str]:
-    temperature = card["calibration"].get("temperature", 1.0)
+    temperature = Temperature.from_card(card["calibration"])
+    calibration = f"temperature {temperature.plain:.3g}"
+    if not temperature.is_constant:
+        calibration += (
+            f" at the usual distance from the training clips or nearer, {100 * temperature.per_distance:.3g} % more "
+            f"for each such distance further away, and {temperature.adapted:.3g} after adaptation to many clips"
+        )
     versions = ", ".join(f"{_line(name)} {_line(version)}" for name, version in card["versions"].items())
     a_frame = " a frame" if card["extractor"].get("sequence") else ""
     return [
@@ -218,7 +225,7 @@ def _facts(card: Mapping[str, Any]) -> list[str]:
         f"[1, {len(card['emotions'])}] in the order {', '.join(card['emotions'])}, and `embedding` "
         f"[1, {card.get('embedding', card['features'])}]",
         f"- Features: {_line(card['extractor']['name'])}, {card['features']}{a_frame}",
-        f"- Calibration: temperature {temperature:.3g}, inside the graph",
+        f"- Calibration: {calibration}, inside the graph",
         f"- Size: {card['size_bytes'] / 1e6:.1f} MB; SHA-256 of `{GRAPH}`: `{card['sha256']}`",
         f"- Made {_line(card['created'])} with {versions}",
     ]
