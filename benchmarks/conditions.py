@@ -9,19 +9,16 @@ white and pink, a telephone line, and a measured room (DIR/rooms).  Training has
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
+from condition_transforms import MeasuredRoom, RecordedNoise
 from flagship import TRAINED_SOUNDS, _trained_sounds
 from results import _write
 
-from emotone import audio, metrics, protocols
+from emotone import metrics, protocols
 from emotone.augment.conditions import CONDITIONS
 from emotone.augment.copies import Augmentation
-from emotone.augment.scene import excerpt, recordings
 from emotone.augment.transforms import Transform
 from emotone.cli.console import ProgressBar
 from emotone.experiment import Config, folds, training_set
@@ -31,48 +28,6 @@ from emotone.progress import part
 
 BEGIN, END = "<!-- made by benchmarks/conditions.py: begin -->", "<!-- made by benchmarks/conditions.py: end -->"
 EPOCHS = 12
-
-
-@dataclass(frozen=True)
-class RecordedNoise(Transform):
-    """Recorded noise of a folder, of a random recording, at a signal-to-noise ratio in dB."""
-
-    name: ClassVar[str] = "recorded"
-    folder: str = ""
-    snr_db: float = 10.0
-
-    def __post_init__(self) -> None:
-        """Accept any values: they are set below."""
-
-    def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-        known = recordings(Path(self.folder))
-        noise = excerpt(known[rng.integers(len(known))], waveform.size, rng)
-        power = max(float(np.mean(noise**2)), 1e-12)
-        return np.asarray(waveform + noise * np.sqrt(np.mean(waveform**2) / power / 10 ** (self.snr_db / 10)))
-
-
-@dataclass(frozen=True)
-class MeasuredRoom(Transform):
-    """Convolution with a random impulse response of a folder; half a second of its tail is kept."""
-
-    name: ClassVar[str] = "measured-room"
-    folder: str = ""
-    tail_s: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Accept any values: they are set below."""
-
-    def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
-        known = _responses(self.folder)
-        wet = np.convolve(waveform, known[rng.integers(len(known))])
-        wet = wet[: waveform.size + round(self.tail_s * audio.SAMPLE_RATE)]
-        return wet * np.sqrt(np.mean(waveform**2) / max(float(np.mean(wet**2)), 1e-12))
-
-
-@lru_cache(maxsize=2)
-def _responses(folder: str) -> list[np.ndarray]:
-    """Read impulse responses of one ear, (n,) each."""
-    return [audio.read(path, channel="left").astype(np.float64) for path in sorted(Path(folder).iterdir())]
 
 
 def _altered(data: Path, out: Path) -> dict[str, Transform | None]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emotone.audio import SAMPLE_RATE, Waveform
+from emotone.audio import MIN_SAMPLES, SAMPLE_RATE, Waveform
 from emotone.augment.conditions import CONDITIONS
 from emotone.augment.nonspeech import KINDS, synthesised
 from emotone.augment.scene import Scene, excerpt, recordings
@@ -73,9 +73,10 @@ def speech_and_other(
         for _ in range(N_SOUNDS):
             add(synthesised(kind, duration_s=float(rng.uniform(*LENGTHS_S)), rng=rng))
     for recording in recorded:
-        add(recording)
-        for _ in range(N_EXCERPTS - 1):
-            add(excerpt(recording, round(float(rng.uniform(*LENGTHS_S)) * SAMPLE_RATE), rng))
+        lengths_s = (recording.size / SAMPLE_RATE, *rng.uniform(*LENGTHS_S, size=N_EXCERPTS - 1))
+        for length_s in lengths_s:
+            size = max(MIN_SAMPLES, round(float(length_s) * SAMPLE_RATE))
+            add(excerpt(recording, size, rng).astype(np.float32))
     return np.stack(means[:n_speech]), np.stack(means[n_speech:])
 
 
