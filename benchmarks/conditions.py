@@ -1,10 +1,10 @@
-"""Measure an adaptive model under noise and in a room that it was not trained on.
+"""Measure an adaptive model under noise, over a telephone line and in a measured room.
 
     python benchmarks/conditions.py --data DIR [--out runs/conditions] [--page docs/results.md]
 
 RAVDESS, speaker-6fold: the models of each fold are trained as those of ``benchmarks/flagship.py``, with copies of the
-clips in other scenes.  The test clips are altered: recorded noise of kinds that no model was trained on, noise between
-white and pink, a telephone line, and a measured room (DIR/rooms).  Training has synthesised rooms only.
+clips in other scenes.  The test clips are altered: recorded noise of kinds that were not trained on, noise between
+white and pink and a telephone line, which were, and a measured room (DIR/rooms), while training has synthesised rooms.
 """
 
 import argparse

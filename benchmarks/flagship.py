@@ -93,6 +93,9 @@ def _config(trial: Trial, chosen: argparse.Namespace) -> Config:
 
 def _trained_sounds(data: Path, folder: Path) -> Path:
     """Link the recordings of `TRAINED_SOUNDS` into a folder, and return it."""
+    missing = [kind for kind in TRAINED_SOUNDS if not (data / "noise" / kind).is_dir()]
+    if missing:
+        raise SystemExit(f"{data / 'noise'} lacks {', '.join(missing)}: expected recordings of ESC-10, a folder a kind")
     folder.mkdir(parents=True, exist_ok=True)
     for kind in TRAINED_SOUNDS:
         for path in sorted((data / "noise" / kind).iterdir()):

@@ -18,7 +18,7 @@ from emotone.audio import SAMPLE_RATE, read
 from emotone.augment._dsp import band_gain, mel
 from emotone.augment.lines import Level, Mp3, Telephone
 from emotone.augment.nonspeech import KINDS, synthesised
-from emotone.augment.transforms import Noise, Room, Speed, Transform
+from emotone.augment.transforms import Room, Speed, Transform, coloured_noise
 from emotone.errors import ConfigError, EmotoneError
 
 #: Chance of each step.
@@ -61,11 +61,17 @@ class Scene(Transform):
         return f"scene(min_snr_db={self.min_snr_db!r},max_snr_db={self.max_snr_db!r},sounds={sounds})"
 
     def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+        # Measured before silence is added, so that silence does not change the ratio.
+        power = float(np.mean(waveform**2))
+
+        def noisy(samples: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+            return self._noisy(samples, power, rng)
+
         steps: tuple[tuple[float, Callable[[np.ndarray, np.random.Generator], np.ndarray]], ...] = (
             (_SPEED, lambda samples, rng: Speed()(samples, rng=rng)),
             (_ROOM, lambda samples, rng: _ROOMS(samples, rng=rng)),
             (_ENDS, _other_ends),
-            (_NOISE, self._noisy),
+            (_NOISE, noisy),
             (_LINE, _over_line),
             (_OFFSET, _with_offset),
         )
@@ -74,11 +80,12 @@ class Scene(Transform):
                 waveform = step(waveform, rng)
         return Level(-20.0, 3.0)(waveform / max(1.0, float(np.abs(waveform).max())), rng=rng)
 
-    def _noisy(self, waveform: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def _noisy(self, waveform: np.ndarray, power: float, rng: np.random.Generator) -> np.ndarray:
+        """Add noise to a waveform whose voice has this power."""
         snr_db = rng.uniform(self.min_snr_db, self.max_snr_db)
         if rng.random() < _STATIONARY:
-            return Noise(snr_db, snr_db, 0.0, 2.0)(waveform, rng=rng)
-        if self.folder is not None and rng.random() < _RECORDED:
+            noise = coloured_noise(waveform.size, slopes=(0.0, 2.0), rng=rng)
+        elif self.folder is not None and rng.random() < _RECORDED:
             known = recordings(self.folder)
             noise = excerpt(known[rng.integers(len(known))], waveform.size, rng)
         else:
@@ -86,10 +93,8 @@ class Scene(Transform):
             duration_s = max(waveform.size / SAMPLE_RATE, 0.25)
             drawn = synthesised(kinds[rng.integers(len(kinds))], duration_s=duration_s, rng=rng)
             noise = excerpt(drawn, waveform.size, rng)
-        # The power of the loudest half of the voice, so that added silence does not change the ratio.
-        voice = np.sort(waveform**2)[waveform.size // 2 :].mean() / 2
-        power = max(float(np.mean(noise**2)), 1e-12)
-        return np.asarray(waveform + noise * np.sqrt(voice / power / 10 ** (snr_db / 10)))
+        level = max(float(np.mean(noise**2)), 1e-12)
+        return np.asarray(waveform + noise * np.sqrt(power / level / 10 ** (snr_db / 10)))
 
 
 def excerpt(noise: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:

@@ -101,11 +101,16 @@ class Noise(Transform):
                 "the waveform is silent, so no noise has a signal-to-noise ratio to it; leave the clip out"
             )
         snr_db = rng.uniform(self.min_snr_db, self.max_snr_db)
-        spectrum = np.fft.rfft(rng.standard_normal(waveform.size))
-        spectrum[1:] *= np.arange(1, spectrum.size) ** (-rng.uniform(self.min_slope, self.max_slope) / 2)
-        noise = np.fft.irfft(spectrum, waveform.size)
+        noise = coloured_noise(waveform.size, slopes=(self.min_slope, self.max_slope), rng=rng)
         scale = np.sqrt(signal_power / np.mean(noise**2) / 10 ** (snr_db / 10))
         return np.asarray(waveform + scale * noise)
+
+
+def coloured_noise(size: int, *, slopes: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
+    """Return (size,) samples of noise whose power falls as 1 / f^slope, with a random slope between two."""
+    spectrum = np.fft.rfft(rng.standard_normal(size))
+    spectrum[1:] *= np.arange(1, spectrum.size) ** (-rng.uniform(*slopes) / 2)
+    return np.fft.irfft(spectrum, size)
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ def calibration(
     Returns
     -------
     ``temperature``; ``threshold``, the quantile `UNSURE_SHARE` of the confidences, rounded down to thousandths;
-    ``coverage``, the share of predictions at or above it; ``accuracy_above`` and ``accuracy_below`` (None if no
-    prediction is below); ``ece``; ``n_predictions``.
+    ``coverage``, the share of predictions at or above it; ``accuracy_above`` and ``accuracy_below`` (None if there
+    is no such prediction); ``ece``; ``n_predictions``.
     """
     truth = np.concatenate([training_set.labels[result.validation_rows] for result in results])
     raw = np.concatenate([result.validation_scores for result in results])
@@ -51,7 +51,7 @@ def calibration(
         **temperature.to_card(),
         "threshold": threshold,
         "coverage": float(above.mean()),
-        "accuracy_above": float(right[above].mean()),
+        "accuracy_above": float(right[above].mean()) if above.any() else None,
         "accuracy_below": float(right[~above].mean()) if not above.all() else None,
         "ece": metrics.expected_calibration_error(truth, scores),
         "n_predictions": int(truth.size),

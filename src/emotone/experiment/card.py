@@ -54,6 +54,7 @@ def card(
             "channel": config.channel,
             "augmentation": augmented | {"mixup": config.mixup} if config.augment else None,
             "note": NOTE.format(disjoint=disjoint),
+            **({"recorded_sounds": True} if config.sounds is not None else {}),
         },
     }
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from emotone import files, metrics
+from emotone._version import __version__
 from emotone.augment.copies import Augmentation
 from emotone.errors import CorpusError
 from emotone.experiment import folds
@@ -30,7 +31,7 @@ from emotone.runs import layout
 
 PROTOCOL = (
     "leave-one-corpus-out: each corpus in turn was predicted by a model of the same kind that was trained on the "
-    "others, over the emotions that both have"
+    "others, over the emotions that both have; settings such as the number of epochs were chosen on all corpora"
 )
 #: Levels of adaptation that are scored: clips of the speaker.
 LEVELS = ("5", adaptation.ALL)
@@ -185,7 +186,14 @@ def answers(
 def _identity(config: Config, training_set: TrainingSet, settings: dict[str, Any], extractor_digest: str) -> str:
     """Digest everything that the answers depend on, so that no other run's are used."""
     spec = Augmentation(config.transforms, copy=0, seed=config.seed).spec
-    described = [config.to_toml(), str(sorted(settings.items())), extractor_digest, config.preprocessing.key, spec]
+    described = [
+        __version__,
+        config.to_toml(),
+        str(sorted(settings.items())),
+        extractor_digest,
+        config.preprocessing.key,
+        spec,
+    ]
     table = training_set.corpus.table[["emotion", "speaker", "corpus"]].to_numpy(str).ravel()
     return hashlib.sha256("|".join([*described, *training_set.digests, *table]).encode()).hexdigest()[:32]
 
@@ -202,7 +210,10 @@ class _LeaveOut:
     def __call__(self, name: str) -> LeftOut:
         config, training_set = self.config, self.training_set
         sources = np.asarray(training_set.own.table["corpus"], dtype=str)
-        train, rows = np.flatnonzero(sources != name), np.flatnonzero(sources == name)
+        rows = np.flatnonzero(sources == name)
+        digests = np.asarray(training_set.own_digests)
+        # A recording that two corpora hold would be in training and in the test.
+        train = np.flatnonzero((sources != name) & ~np.isin(digests, digests[rows]))
         with limited(self.threads):
             fitted = folds.fit(train, training_set, config, settings=self.settings, threads=self.threads)
             model = cast("Any", fitted.model)
@@ -296,7 +307,7 @@ def fitted_threshold(left_out: Sequence[LeftOut], temperature: Temperature) -> f
     share = np.cumsum(weights[order]) / weights.sum()
     quantile = np.concatenate(confidence)[order][int(np.searchsorted(share, _UNSURE_SHARE))]
     # rounded down, so that the last bit does not decide
-    return float(np.floor(1000 * quantile) / 1000)
+    return min(0.999, float(np.floor(1000 * quantile) / 1000))
 
 
 def summary(
@@ -307,8 +318,13 @@ def summary(
     Parameters
     ----------
     cross_fitted
-        Whether each corpus is scored with a temperature that is fitted on the others, so that no corpus is scored with
-        what was fitted on it; False: with ``temperature``.
+        Whether each corpus is scored with a temperature and a threshold that are fitted on the others, so that no
+        corpus is scored with what was fitted on it; False: with ``temperature`` and ``threshold``.
+
+    Notes
+    -----
+    UAR, accuracy and ECE are over the emotions that a corpus shares with the others; ``confident`` and ``unsure`` over
+    all emotions of the model.
     """
     rows, confident, unsure = [], [], []
     for each in left_out:
@@ -316,10 +332,13 @@ def summary(
         own = fitted_temperature(others) if cross_fitted and others else temperature
         scores = each.shared(each.calibrated(own))
         adapted = each.shared(each.calibrated(own, LEVELS[-1]))[0]
-        right, confidence = scores.argmax(axis=1) == each.truth, scores.max(axis=1)
-        confident.append(_split(right, confidence >= CONFIDENT))
-        # every emotion of the model, as in use
-        unsure.append(_split(right, each.calibrated(own).max(axis=1) >= threshold))
+        right = scores.argmax(axis=1) == each.truth
+        # Confidences of all emotions of the model, as in use: an answer that the corpus does not have is wrong.
+        whole = each.calibrated(own)
+        confidence, is_right = whole.max(axis=1), whole.argmax(axis=1) == each.labels
+        limit = fitted_threshold(others, own) if cross_fitted and others else threshold
+        confident.append(_split(is_right, confidence >= CONFIDENT))
+        unsure.append(_split(is_right, confidence >= limit))
         rows.append(
             {
                 "name": each.corpus,

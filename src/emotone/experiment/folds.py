@@ -31,6 +31,8 @@ from emotone.progress import Progress, named, part
 
 #: Folds within a training part, for validation and for the search of settings.
 N_INNER_FOLDS = 4
+#: Raised when training or the results of folds change within a version: folds of an interrupted run are run again.
+_REVISION = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +124,7 @@ def fingerprint(plan: FoldPlan, training_set: TrainingSet, config: Config, *, ex
     """Digest everything that the result of a fold depends on, so that a stored result is used for no other fold."""
     spec = registry.get(config.model)
     described = {
-        "version": __version__,
+        "version": [__version__, _REVISION],
         "model": [spec.name, {name: list(values) for name, values in spec.grid.items()}],
         "settings": [config.balance, config.tune, config.seed, config.copies, config.mixup, *config.train_also],
         "networks": config.of_networks if spec.family == "deep" else {},

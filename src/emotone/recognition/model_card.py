@@ -164,11 +164,12 @@ def _usage(card: Mapping[str, Any]) -> list[str]:
     if card.get("adapts"):
         lines += ["", _adaptation(card)]
     if card.get("checks_speech"):
+        recorded = ", and on recordings without speech" if card["training"].get("recorded_sounds") else ""
         lines += [
             "",
             f"It detects speech: the output `{SPEECH}` [1, 1] is its probability. "
             "Below 0.5 the prediction is 'no speech', for any scores. It was trained on speech and on synthesised "
-            "noises and music.",
+            f"noises and music{recorded}.",
         ]
     return lines
 

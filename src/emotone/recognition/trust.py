@@ -185,8 +185,9 @@ def of_run(metrics: Mapping[str, Any], *, where: str) -> Trust:
     elsewhere = metrics.get("elsewhere")
     checked = None if elsewhere is None else check_elsewhere(elsewhere, where=where)
     # A threshold that was fitted on other corpora belongs to the temperature of the bundle, not to those of the folds.
-    unsure = metrics.get("as_exported", metrics.get("unsure", {}))
-    return _trust(metrics["test"], metrics["protocol"], unsure, checked)
+    exported = metrics.get("as_exported", {})
+    scores = metrics["test"] | ({"ece": exported["ece"]} if "ece" in exported else {})
+    return _trust(scores, metrics["protocol"], exported or metrics.get("unsure", {}), checked)
 
 
 def _trust(

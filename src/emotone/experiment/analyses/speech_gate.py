@@ -20,6 +20,8 @@ DEGRADED = ("noise-10", "noise-0", "telephone")
 N_SOUNDS, LENGTHS_S = 60, (0.5, 4.0)
 #: Excerpts of each recorded sound.
 N_EXCERPTS = 3
+#: Longest excerpt, in seconds: attention takes time and memory with the square of the length.
+MOST_S = 10.0
 #: Clips in other scenes, for each clip.
 N_SCENES = 2
 
@@ -73,7 +75,7 @@ def speech_and_other(
         for _ in range(N_SOUNDS):
             add(synthesised(kind, duration_s=float(rng.uniform(*LENGTHS_S)), rng=rng))
     for recording in recorded:
-        lengths_s = (recording.size / SAMPLE_RATE, *rng.uniform(*LENGTHS_S, size=N_EXCERPTS - 1))
+        lengths_s = (min(recording.size / SAMPLE_RATE, MOST_S), *rng.uniform(*LENGTHS_S, size=N_EXCERPTS - 1))
         for length_s in lengths_s:
             size = max(MIN_SAMPLES, round(float(length_s) * SAMPLE_RATE))
             add(excerpt(recording, size, rng).astype(np.float32))
