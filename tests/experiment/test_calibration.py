@@ -10,6 +10,7 @@ from emotone.experiment import calibration
 from emotone.experiment.fold_result import FoldResult
 from emotone.experiment.training_set import gather
 from emotone.features.store import FeatureStore
+from emotone.recognition.temperature import Temperature
 from support import toy_experiment as toy
 
 
@@ -56,3 +57,7 @@ def test_the_least_certain_tenth_of_the_validation_answers_are_unsure(manifest, 
     assert found["accuracy_below"] == pytest.approx(right[~confident].mean())
     assert found["accuracy_above"] > found["accuracy_below"] + 0.1
     assert found["ece"] < 0.05
+    # with values that were chosen on other answers, nothing may be above the threshold
+    other = calibration.calibration([fold], training_set, temperature=Temperature(20.0, adapted=20.0), threshold=0.999)
+    assert (other["temperature"], other["threshold"], other["coverage"]) == (20.0, 0.999, 0.0)
+    assert other["accuracy_above"] is None and other["accuracy_below"] == pytest.approx(right.mean())

@@ -1,6 +1,7 @@
 """Each corpus is left out in turn: what is trained on, what is kept, and what is known in each prediction."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -69,6 +70,27 @@ def test_no_clip_of_the_left_out_corpus_is_trained_on_nor_a_copy_of_it(finished,
         assert left_out.corpus not in sources[trained]
         np.testing.assert_array_equal(np.unique(trained), np.flatnonzero(sources != left_out.corpus))
         assert len(rows) == 2 * len(np.unique(trained))  # copies too
+
+
+def test_recording_that_two_corpora_hold_is_not_trained_on_when_one_of_them_is_left_out(three, tmp_path, monkeypatch):
+    sources = three.own.table["corpus"].to_numpy(str)
+    twin, original = np.flatnonzero(sources == "b")[0], np.flatnonzero(sources == "a")[0]
+    digests = list(three.digests)
+    digests[twin] = digests[original]
+    trained = {}
+
+    def fit(rows, *given, **settings):
+        trained[name] = rows
+        raise InterruptedError
+
+    monkeypatch.setattr(elsewhere.folds, "fit", fit)
+    work = elsewhere._LeaveOut(three_corpora.config(tmp_path), replace(three, digests=tuple(digests)), SETTINGS, 1)
+    for name in "abc":
+        with pytest.raises(InterruptedError):
+            work(name)
+    assert twin not in trained["a"] and original not in trained["b"]
+    assert {twin, original} <= set(trained["c"])
+    assert len(trained["a"]) == np.sum(sources != "a") - 1
 
 
 def test_every_clip_is_predicted_whose_emotion_the_others_have(finished, three):
@@ -281,6 +303,29 @@ def test_no_corpus_is_scored_with_a_temperature_that_was_fitted_on_it(n_corpora)
     same = elsewhere.summary(found, temperature, 0.4, cross_fitted=False)["corpora"]
     expected = metrics.expected_calibration_error(found[0].labels, found[0].calibrated(temperature))
     assert same[0]["ece"] == pytest.approx(expected) and same[0]["ece"] != pytest.approx(rows[0]["ece"], rel=0.01)
+
+
+def test_answer_that_the_corpus_does_not_have_is_wrong_for_those_who_trust_it():
+    """The corpus has the second and third emotion, and every answer is the first."""
+    scores = np.tile([0.9, 0.07, 0.03], (40, 1))
+    levels = {name: scores[None] for name in (*elsewhere.LEVELS, elsewhere.ONE_EMOTION)}
+    left_out = elsewhere.LeftOut("x", np.repeat([1, 2], 20), np.full(40, "s"), np.ones(40), scores, levels)
+    found = elsewhere.summary([left_out], Temperature(), 0.4, cross_fitted=False)
+    assert found["confident"] == {"from": 0.8, "share": 1.0, "right": 0.0}
+    assert found["unsure"] == {"coverage": 1.0, "accuracy_above": 0.0, "accuracy_below": None}
+    assert found["accuracy"] == 0.5  # among the emotions that it has, all answers are the second
+
+
+def test_threshold_of_a_corpus_is_fitted_on_the_others():
+    found = [overconfident(sharpness, n=600, seed=seed, corpus=f"{seed}") for seed, sharpness in enumerate((0.5, 3.0))]
+    coverage = []
+    for own, other in (found, found[::-1]):
+        temperature = elsewhere.fitted_temperature([other])
+        limit = elsewhere.fitted_threshold([other], temperature)
+        coverage.append(np.mean(own.calibrated(temperature).max(axis=1) >= limit))
+    summary = elsewhere.summary(found, elsewhere.fitted_temperature(found), 0.99)
+    assert summary["unsure"]["coverage"] == pytest.approx(np.mean(coverage))
+    assert 0.5 < np.mean(coverage) < 1
 
 
 def test_scores_are_over_the_emotions_that_the_corpus_has():
