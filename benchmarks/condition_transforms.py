@@ -13,15 +13,21 @@ from emotone.augment.transforms import Transform
 
 
 @dataclass(frozen=True)
-class RecordedNoise(Transform):
+class _OfFolder(Transform):
+    """A transform with the recordings of a folder, and a number that is no end of a range."""
+
+    folder: str = ""
+
+    def __post_init__(self) -> None:
+        """Check no ranges: there are none."""
+
+
+@dataclass(frozen=True)
+class RecordedNoise(_OfFolder):
     """Recorded noise of a folder, of a random recording, at a signal-to-noise ratio in dB."""
 
     name: ClassVar[str] = "recorded"
-    folder: str = ""
     snr_db: float = 10.0
-
-    def __post_init__(self) -> None:
-        """Accept any values: they are set below."""
 
     def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
         known = recordings(Path(self.folder))
@@ -31,15 +37,11 @@ class RecordedNoise(Transform):
 
 
 @dataclass(frozen=True)
-class MeasuredRoom(Transform):
+class MeasuredRoom(_OfFolder):
     """Convolution with a random impulse response of a folder; half a second of its tail is kept."""
 
     name: ClassVar[str] = "measured-room"
-    folder: str = ""
     tail_s: float = 0.5
-
-    def __post_init__(self) -> None:
-        """Accept any values: they are set below."""
 
     def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
         known = _responses(self.folder)

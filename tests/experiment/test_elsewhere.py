@@ -9,6 +9,7 @@ import pytest
 from emotone import metrics
 from emotone.errors import ConfigError, CorpusError
 from emotone.experiment import elsewhere
+from emotone.experiment.left_out import N_OF_ONE_EMOTION
 from emotone.models.deep.adaptive import AdaptiveClassifier
 from emotone.parallel import LocalPool
 from emotone.recognition import card
@@ -196,7 +197,7 @@ def test_clips_of_one_emotion_that_are_known_are_not_predicted(finished):
             for speaker in np.unique(left_out.speakers):
                 own = left_out.speakers == speaker
                 n = int((own & (left_out.labels == label)).sum())
-                expected = min(elsewhere.N_OF_ONE_EMOTION, max(1, n // 2)) if speaker else 0
+                expected = min(N_OF_ONE_EMOTION, max(1, n // 2)) if speaker else 0
                 assert (known & own).sum() == expected
             moved = np.abs(draw - left_out.plain).max(axis=1)
             assert (moved[~known & (left_out.speakers != "")] > 0).all()

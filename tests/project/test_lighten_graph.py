@@ -31,7 +31,9 @@ def test_the_built_in_graph_is_joined(script):
     model = onnx.load(DEFAULT_FOLDER / "model.onnx")
     assert script.is_joined(model)
     kinds = [node.op_type for node in model.graph.node]
-    assert "DynamicQuantizeMatMul" in kinds and "MatMulInteger" not in kinds and len(kinds) < 350
+    # an earlier version of the script also computed the last layers for every third state only
+    assert kinds.count("DynamicQuantizeMatMul") == 20 and kinds.count("MatMulIntegerToFloat") == 4
+    assert "MatMulInteger" not in kinds and len(kinds) < 300
     # weights are packed; the whitening of the embedding is the only other large table
     large = [each for each in model.graph.initializer if np.prod(each.dims) > 20_000]
     assert {each.data_type for each in large if each.name != "temperature/whitener"} == {TensorProto.INT8}

@@ -20,7 +20,7 @@ RECIPES = {
     "A protocol": {"protocols/builders.py": r"^PROTOCOLS\b"},
     "A score": {"metrics/scores.py": r"^_TABLE\b"},
     "A timeline format": {"recognition/timeline_formats.py": r"^(TIMELINE_)?FORMATS\b"},
-    "A transform": {"augment/transforms.py": r"^class Transform\b", "augment/registry.py": r"^TRANSFORMS\b"},
+    "A transform": {"augment/transforms.py": r"^TRANSFORMS\b"},
     "A training option": {"experiment/config.py": r"^class Config\b"},
     "How silence is trimmed": {"preprocessing.py": r"^DEFAULT\b"},
 }
@@ -28,8 +28,7 @@ RECIPES = {
 MOST = {
     "A corpus": 2,
     "A model": 2,
-    "A transform": 2,
-    **dict.fromkeys(("A protocol", "A score", "A timeline format", "How silence is trimmed"), 1),
+    **dict.fromkeys(("A protocol", "A score", "A timeline format", "A transform", "How silence is trimmed"), 1),
 }
 #: Folders and alternatives that a recipe mentions.
 MENTIONED = {"A model": {"models/deep/", "export/"}}

@@ -1,32 +1,17 @@
-"""The transforms of ``--augment`` by name.
-
-To add a transform: write its class on `emotone.augment.transforms.Transform` and add it to `TRANSFORMS`.
-"""
+"""The transforms of ``--augment`` by name: those of `emotone.augment.transforms`, ``scene``, and mixup."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from emotone.augment import transforms
 from emotone.augment.scene import Scene
-from emotone.augment.transforms import (
-    FrequencyMask,
-    Gain,
-    Noise,
-    Pitch,
-    Room,
-    Speed,
-    Stretch,
-    TimeMask,
-    Transform,
-)
+from emotone.augment.transforms import Transform
 from emotone.errors import ConfigError
 
 _MIXUP = "mixup"
 #: Name -> transform with its default ranges.
-TRANSFORMS: dict[str, Transform] = {
-    transform.name: transform
-    for transform in (Noise(), Gain(), Speed(), Pitch(), Stretch(), Room(), TimeMask(), FrequencyMask(), Scene())
-}
+TRANSFORMS: dict[str, Transform] = {**transforms.TRANSFORMS, Scene.name: Scene()}
 
 #: Names for the setting ``augment`` of an experiment: the transforms, and mixup.
 NAMES: tuple[str, ...] = (*TRANSFORMS, _MIXUP)

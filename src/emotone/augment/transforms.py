@@ -5,7 +5,7 @@ random generator; no random state is global.  `seed_for` derives the generator o
 the recording, so the order of processing has no effect.  Mixup needs two clips, so it is not a transform: `mixed_rows`
 applies it to feature vectors.
 
-To add a transform: write its class here and add it to `emotone.augment.registry`.
+To add a transform: write its class here and add it to `TRANSFORMS`.
 
 References
 ----------
@@ -30,7 +30,7 @@ _POSITIVE = {"min_factor", "min_rate", "min_decay_s", "min_width_mel", "min_span
 
 @dataclass(frozen=True)
 class Transform:
-    """A random change of a waveform with a given seed; `emotone.augment.registry` has the subclasses."""
+    """A random change of a waveform with a given seed; `TRANSFORMS` has the subclasses."""
 
     name: ClassVar[str]
 
@@ -241,6 +241,13 @@ class FrequencyMask(Transform):
         hz = np.fft.rfftfreq(size, 1 / SAMPLE_RATE)
         gain = band_gain(hz, low_mel=centre_mel - half_mel, high_mel=centre_mel + half_mel)
         return np.fft.irfft(np.fft.rfft(waveform, size) * gain, size)[: waveform.size]
+
+
+#: Name -> transform with its default ranges.  `emotone.augment.registry` adds those that are made of several.
+TRANSFORMS: dict[str, Transform] = {
+    transform.name: transform
+    for transform in (Noise(), Gain(), Speed(), Pitch(), Stretch(), Room(), TimeMask(), FrequencyMask())
+}
 
 
 def apply(waveform: np.ndarray, *, transforms: Iterable[Transform], rng: np.random.Generator) -> np.ndarray:

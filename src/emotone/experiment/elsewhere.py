@@ -7,22 +7,21 @@ other recordings.  The temperature and the threshold of the final model are fitt
 import hashlib
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from emotone import files, metrics
+from emotone import metrics
 from emotone._version import __version__
 from emotone.augment.copies import Augmentation
 from emotone.errors import CorpusError
 from emotone.experiment import folds
 from emotone.experiment.analyses import adaptation
 from emotone.experiment.config import Config
-from emotone.experiment.fold_result import Scores
+from emotone.experiment.left_out import LEVELS, ONE_EMOTION, LeftOut, of_clips
 from emotone.experiment.training_set import Rows, TrainingSet
 from emotone.parallel import Pool, limited
 from emotone.progress import Progress
@@ -33,94 +32,10 @@ PROTOCOL = (
     "leave-one-corpus-out: each corpus in turn was predicted by a model of the same kind that was trained on the "
     "others, over the emotions that both have; settings such as the number of epochs were chosen on all corpora"
 )
-#: Levels of adaptation that are scored: clips of the speaker.
-LEVELS = ("5", adaptation.ALL)
 #: Answers with this probability or more are called confident.
 CONFIDENT = 0.8
-#: Level at which this number of clips of a single emotion of the speaker is known, each emotion in turn.
-ONE_EMOTION, N_OF_ONE_EMOTION = "one emotion", 12
 #: The share of answers, the least confident ones, that the final model calls "unsure".
 _UNSURE_SHARE = 0.1
-_ARRAYS = ("labels", "speakers", "distance", "plain")
-
-
-@dataclass(frozen=True, eq=False)
-class LeftOut:
-    """The answers to a corpus by a model of the others.
-
-    Attributes
-    ----------
-    corpus
-        Its name.
-    labels
-        (r,) numbers of the emotions of its clips.
-    speakers
-        (r,) their speakers.
-    distance
-        (r,) of their embeddings from the training clips.
-    plain
-        (r, k) probabilities of unknown speakers, not calibrated.
-    adapted
-        Level -> probabilities (draws, r, k), not calibrated.  At `ONE_EMOTION`, the clips that are known have NaN.
-    """
-
-    corpus: str
-    labels: Rows
-    speakers: NDArray[np.str_]
-    distance: NDArray[np.float64]
-    plain: Scores
-    adapted: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-
-    def calibrated(self, temperature: Temperature, level: str = "") -> NDArray[np.float64]:
-        """Return calibrated probabilities of all emotions: (r, k), or those of a level, (draws, r, k)."""
-        scores = self.adapted[level] if level else self.plain
-        share = _SHARES[level]
-        divisor = temperature.at(self.distance, share=share)[:, None]
-        return metrics.softmax(np.log(np.maximum(scores, 1e-12)) / divisor)
-
-    def shared(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the columns (..., s) of the emotions that the corpus has too, with the sum 1."""
-        chosen = scores[..., np.unique(self.labels)]
-        return np.asarray(chosen / chosen.sum(axis=-1, keepdims=True))
-
-    @property
-    def truth(self) -> Rows:
-        """(r,) the emotions, as columns of `shared`."""
-        return np.unique(self.labels, return_inverse=True)[1]
-
-    def uar(self, level: str = "") -> float:
-        """Return the UAR over the shared emotions; after adaptation the mean over the draws."""
-        scores = self.shared(self.adapted[level] if level else self.plain[None])
-        values = []
-        for draw in scores:
-            known = np.isfinite(draw).all(axis=1)
-            values.append(metrics.unweighted_average_recall(self.truth[known], draw[known].argmax(axis=1)))
-        return float(np.mean(values))
-
-    def save(self, path: Path) -> None:
-        """Write the answers, atomically."""
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        files.write_arrays(path, arrays | {f"adapted-{level}": scores for level, scores in self.adapted.items()})
-
-    @classmethod
-    def load(cls, corpus: str, path: Path) -> "LeftOut | None":
-        """Read what `save` wrote; None if the file is missing or damaged."""
-        try:
-            with np.load(path, allow_pickle=False) as content:
-                arrays = {name: content[name] for name in content.files}
-            levels = {name: arrays.pop(f"adapted-{name}") for name in (*LEVELS, ONE_EMOTION)}
-            return cls(corpus, **arrays, adapted=levels)
-        except Exception:  # a damaged archive raises errors of many kinds; the corpus is predicted again
-            return None
-
-
-#: Share of the adapted head at each level.
-_SHARES = {
-    "": 0.0,
-    LEVELS[0]: 5 / (5 + adaptation.PRIOR_ANSWERS),
-    adaptation.ALL: 1.0,
-    ONE_EMOTION: N_OF_ONE_EMOTION / (N_OF_ONE_EMOTION + adaptation.PRIOR_ANSWERS),
-}
 
 
 def checked_corpora(training_set: TrainingSet) -> list[str]:
@@ -219,57 +134,21 @@ class _LeaveOut:
             model = cast("Any", fitted.model)
             rows = rows[np.isin(training_set.labels[rows], model.classes_)]
             clips = adaptation.embedded(model, rows, training_set, train=train, temperature=1.0)
-        return _scored(name, clips, rows, model.classes_, training_set, seed=config.seed)
+        table, n_emotions = training_set.own.table.iloc[rows], len(training_set.emotions)
+        labels = np.searchsorted(model.classes_, training_set.labels[rows])
+        return _widened(of_clips(name, clips, table, labels=labels, seed=config.seed), model.classes_, n_emotions)
 
 
-def _scored(
-    name: str, clips: adaptation.EmbeddedClips, rows: Rows, classes: Rows, training_set: TrainingSet, *, seed: int
-) -> LeftOut:
-    """Return the answers to the clips of a corpus, by a model with these classes."""
-    table = training_set.own.table.iloc[rows]
-    speakers, labels = table["speaker"].to_numpy(str), np.searchsorted(classes, training_set.labels[rows])
-    steps = adaptation.steps_by_level(table, rng=np.random.default_rng([seed, len(rows)]))
-    levels = {level: np.array([clips.after(draw) for draw in steps[level]]) for level in LEVELS}
-    levels[ONE_EMOTION] = _of_one_emotion(clips, speakers, labels, seed=seed)
-    return LeftOut(
-        name,
-        labels=classes[labels],
-        speakers=speakers,
-        distance=clips.adapter.distance(clips.embedding),
-        plain=_all_columns(clips.after([]), classes, training_set),
-        adapted={level: _all_columns(scores, classes, training_set) for level, scores in levels.items()},
-    )
+def _widened(left_out: LeftOut, classes: Rows, n_emotions: int) -> LeftOut:
+    """Return the answers with a column for each of the emotions of a training set; the model knows ``classes``."""
 
+    def wide(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        result = np.zeros((*scores.shape[:-1], n_emotions))
+        result[..., classes] = scores
+        return result
 
-def _all_columns(scores: NDArray[np.float64], classes: Rows, training_set: TrainingSet) -> NDArray[np.float64]:
-    result = np.zeros((*scores.shape[:-1], len(training_set.emotions)))
-    result[..., classes] = scores
-    return result
-
-
-def _of_one_emotion(
-    clips: adaptation.EmbeddedClips, speakers: NDArray[np.str_], labels: Rows, *, seed: int
-) -> NDArray[np.float64]:
-    """Return the scores (emotions, r, k) after adaptation to clips of one emotion of each speaker, NaN for these.
-
-    At most half of a speaker's clips of the emotion are known, so that some are left to predict.
-    """
-    rng, draws = np.random.default_rng(seed), []
-    for label in np.unique(labels):
-        steps, known = [], []
-        for speaker in np.unique(speakers[speakers != ""]):
-            own = np.flatnonzero(speakers == speaker)
-            same = rng.permutation(own[labels[own] == label])
-            drawn = same[: min(N_OF_ONE_EMOTION, max(1, len(same) // 2))]
-            rest = np.setdiff1d(own, drawn)
-            if drawn.size and rest.size:
-                steps.append(adaptation.Step(rest, speaker=drawn))
-                known.append(drawn)
-        scores = clips.after(steps)
-        if known:
-            scores[np.concatenate(known)] = np.nan
-        draws.append(scores)
-    return np.array(draws)
+    adapted = {level: wide(scores) for level, scores in left_out.adapted.items()}
+    return replace(left_out, labels=classes[left_out.labels], plain=wide(left_out.plain), adapted=adapted)
 
 
 def fitted_temperature(left_out: Sequence[LeftOut]) -> Temperature:
@@ -311,12 +190,19 @@ def fitted_threshold(left_out: Sequence[LeftOut], temperature: Temperature) -> f
 
 
 def summary(
-    left_out: Sequence[LeftOut], temperature: Temperature, threshold: float, *, cross_fitted: bool = True
+    left_out: Sequence[LeftOut],
+    temperature: Temperature,
+    threshold: float,
+    *,
+    protocol: str = PROTOCOL,
+    cross_fitted: bool = True,
 ) -> dict[str, Any]:
     """Return the object ``elsewhere`` of a card, see docs/architecture.md.
 
     Parameters
     ----------
+    protocol
+        How the answers were got.
     cross_fitted
         Whether each corpus is scored with a temperature and a threshold that are fitted on the others, so that no
         corpus is scored with what was fitted on it; False: with ``temperature`` and ``threshold``.
@@ -357,7 +243,7 @@ def summary(
     share, right_above, _ = (_mean(values) for values in zip(*confident, strict=True))
     coverage, above, below = (_mean(values) for values in zip(*unsure, strict=True))
     return {
-        "protocol": PROTOCOL,
+        "protocol": protocol,
         **means,
         "adapted": {level: float(np.mean([row["adapted"][level] for row in rows])) for level in LEVELS},
         "one_emotion": float(np.mean([row["one_emotion"] for row in rows])),

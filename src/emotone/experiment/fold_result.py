@@ -17,7 +17,6 @@ Distances = NDArray[np.float64]
 SUBSETS = ("validation", "test")
 _ARRAYS = ("test_rows", "test_scores", "validation_rows", "validation_scores", "classes")
 _PLAIN = ("temperature", "settings", "search", "fit_s", "epochs", "history", "importance")
-_DISTANCES = ("validation_distance", "test_distance")
 _NAMED = ("validation_adapted", "test_adapted", "test_conditions")  # each name -> array
 _JSON = "plain"
 #: Level of adaptation -> probabilities (draws, n, k); see `emotone.experiment.analyses.adaptation`.
@@ -53,8 +52,8 @@ class FoldResult:
         Of an adaptive model, the result of `emotone.experiment.analyses.adaptation.adapted_scores`; else empty.
     test_conditions
         Condition -> probabilities (t, k) of the test clips under it.
-    validation_distance, test_distance
-        Of an adaptive model, the distance of each clip from the training clips, (v,) and (t,); else empty.
+    validation_distance
+        Of an adaptive model, the distance (v,) of each validation clip from the training clips; else empty.
     importance
         Rows of `permutation_importance.importance` for the test clips; empty for networks.
     """
@@ -74,7 +73,6 @@ class FoldResult:
     test_adapted: Adapted = field(default_factory=dict)
     test_conditions: dict[str, Scores] = field(default_factory=dict)
     validation_distance: Distances = field(default_factory=lambda: np.zeros(0))
-    test_distance: Distances = field(default_factory=lambda: np.zeros(0))
     importance: list[dict[str, Any]] = field(default_factory=list)
 
     def calibrated(self, scores: Scores) -> Scores:
@@ -87,7 +85,7 @@ class FoldResult:
 
     def save(self, path: Path) -> None:
         """Write the result, atomically."""
-        arrays = {name: np.asarray(getattr(self, name)) for name in (*_ARRAYS, *_DISTANCES)}
+        arrays = {name: np.asarray(getattr(self, name)) for name in (*_ARRAYS, "validation_distance")}
         for name in _NAMED:
             arrays |= {f"{name}-{level}": scores for level, scores in getattr(self, name).items()}
         plain = {name: getattr(self, name) for name in _PLAIN}

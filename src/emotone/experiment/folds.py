@@ -186,7 +186,7 @@ def run_fold(
     temperature = _temperature(validation, training_set.labels[rows], classes)
     adapted = partial(_adapted, training_set=training_set, config=config, temperature=temperature)
     validation_adapted, validation_distance = adapted(validated, rows, train=train)
-    test_adapted, test_distance = adapted(fitted, plan.fold.test, train=plan.fold.train)
+    test_adapted, _ = adapted(fitted, plan.fold.test, train=plan.fold.train)
     return FoldResult(
         test_rows=plan.fold.test,
         test_scores=test,
@@ -202,7 +202,6 @@ def run_fold(
         validation_adapted=validation_adapted,
         test_adapted=test_adapted,
         validation_distance=validation_distance,
-        test_distance=test_distance,
         test_conditions={
             name: _scores(fitted.model, features(plan.fold.test), training_set)
             for name, features in training_set.conditions.items()
