@@ -75,6 +75,10 @@ class BundleError(EmotoneError, ValueError):
     """A bundle is incomplete, was changed, or has another version."""
 
 
+class StoreWarning(UserWarning):
+    """Features are computed again, or are not kept, since the store on disk is damaged or can't be used."""
+
+
 class MissingExtraError(EmotoneError, ImportError):
     """An optional dependency is not installed; the message says how to install the extra that contains it."""
 

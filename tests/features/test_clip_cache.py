@@ -1,32 +1,35 @@
 """Results of clips that are kept in a database."""
 
-import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from emotone.errors import FeatureError
+from emotone.errors import FeatureError, StoreWarning
 from emotone.features.clip_cache import WHOLE, Clip, ClipCache
+from emotone.features.store_file import StoreFile, TableRow
 from emotone.parallel import LocalPool
 from support.pool_work import size_of
 
+SCHEMA = """CREATE TABLE IF NOT EXISTS sizes (
+    path BLOB, start_s REAL, end_s REAL, state TEXT, size INTEGER, checksum BLOB, PRIMARY KEY (path, start_s, end_s)
+);"""
+
 
 class Sizes(ClipCache[tuple[int]]):
-    schema = "CREATE TABLE IF NOT EXISTS sizes (path BLOB, start_s REAL, end_s REAL, state TEXT, size INTEGER)"
+    def look_up(self, key: Mapping[str, Any]) -> tuple[int] | None:
+        row = self.file.fetch("sizes", key)
+        return row and row[-1:]
 
-    def look_up(self, database: sqlite3.Connection, key: tuple[Any, ...]) -> tuple[int] | None:
-        query = "SELECT size FROM sizes WHERE path=? AND start_s=? AND end_s=? AND state=?"
-        return database.execute(query, key).fetchone()
-
-    def keep(self, database: sqlite3.Connection, key: tuple[Any, ...], result: tuple[int]) -> None:
-        database.execute("INSERT INTO sizes VALUES (?, ?, ?, ?, ?)", (*key, *result))
+    def rows(self, key: Mapping[str, Any], result: tuple[int]) -> list[TableRow]:
+        return [("sizes", (*key.values(), *result))]
 
 
 def compute(path: Path, clips: list[Clip], *, code: str = "1", workers: int = 1) -> tuple[Any, Any, int]:
     steps: list[tuple[int, int, str]] = []
     options = {"what": "sizes", "pool": LocalPool(workers), "progress": lambda *step: steps.append(step)}
-    results, reasons = Sizes(path, code=code).compute(clips, size_of, **options)
+    results, reasons = Sizes(StoreFile(path, SCHEMA), code=code).compute(clips, size_of, **options)
     return results, reasons, len(steps)
 
 
@@ -58,6 +61,13 @@ def test_errors_name_the_reason_and_the_remedy(tmp_path: Path, clips: list[Clip]
         compute(tmp_path / "a.sqlite", clips[:1])
     with pytest.raises(FeatureError, match="none of 1 clips could be read"):
         compute(tmp_path / "a.sqlite", [(str(tmp_path / "missing.bin"), 0.0, WHOLE)])
-    (tmp_path / "bad.sqlite").write_bytes(b"no database at all, and long enough to be looked at" * 40)
-    with pytest.raises(FeatureError, match=r"bad.sqlite can't be used .* if it is damaged, delete it"):
-        compute(tmp_path / "bad.sqlite", clips)
+
+
+def test_a_damaged_file_is_renamed_and_begun_anew(tmp_path: Path, clips: list[Clip]) -> None:
+    content = b"no database at all, and long enough to be looked at" * 40
+    (tmp_path / "bad.sqlite").write_bytes(content)
+    with pytest.warns(StoreWarning, match=r"bad.sqlite is damaged .* now called bad.sqlite.damaged-1") as notes:
+        results, _, _ = compute(tmp_path / "bad.sqlite", clips)
+    assert results == {number: (number,) for number in range(1, 16)} and len(notes) == 1
+    assert (tmp_path / "bad.sqlite.damaged-1").read_bytes() == content
+    assert compute(tmp_path / "bad.sqlite", clips)[2] == 1  # what was computed is kept

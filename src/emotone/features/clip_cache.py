@@ -1,17 +1,18 @@
-"""Compute something for each clip, in several processes, and keep it in SQLite.
+"""Compute something for each clip, in several processes, and keep it on disk.
 
 The file survives a process that dies, and two processes that write at once.
 """
 
 import os
-import sqlite3
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from emotone.errors import FeatureError, WorkerError
+from emotone.errors import FeatureError, StoreWarning, WorkerError
+from emotone.features.store_file import DamagedRowError, StoreFile, TableRow
 from emotone.parallel import Pool
 from emotone.progress import Progress
 
@@ -25,7 +26,6 @@ WHOLE = -1.0  # end_s of a whole file, since NaN is not equal to itself
 Result = TypeVar("Result")
 
 _BATCH = 40  # clips between two commits: the most that a crash loses
-_WAIT_S = 120.0  # for another process that is writing
 _CLIPS_PER_PROCESS = 8  # fewer are computed sooner than a process starts
 
 
@@ -42,29 +42,33 @@ def clips_of(table: "pd.DataFrame") -> list[Clip]:
 
 
 class ClipCache(ABC, Generic[Result]):
-    """A database of results, one per clip.
+    """Results on disk, one per clip.
 
     Parameters
     ----------
-    path
-        File of the database.
+    file
+        Where they are kept.
     code
         Digest of the code that reads a clip.  A result is valid for one digest.
     """
 
-    schema: ClassVar[str]
-
-    def __init__(self, path: Path, *, code: str) -> None:
-        self.path = path
+    def __init__(self, file: StoreFile, *, code: str) -> None:
+        self.file = file
         self._code = code
 
     @abstractmethod
-    def look_up(self, database: sqlite3.Connection, key: tuple[Any, ...]) -> Result | None:
-        """Return the result of a clip; None if it has to be computed."""
+    def look_up(self, key: Mapping[str, Any]) -> Result | None:
+        """Return the result of a clip; None if it has to be computed.
+
+        Raises
+        ------
+        DamagedRowError, KeyError, TypeError, ValueError
+            What is kept is damaged.
+        """
 
     @abstractmethod
-    def keep(self, database: sqlite3.Connection, key: tuple[Any, ...], result: Result) -> None:
-        """Insert the result of a clip."""
+    def rows(self, key: Mapping[str, Any], result: Result) -> list[TableRow]:
+        """Return the rows that keep the result of a clip."""
 
     def compute(
         self,
@@ -89,34 +93,45 @@ class ClipCache(ABC, Generic[Result]):
         Raises
         ------
         FeatureError
-            No clip could be read, a process died, or the database is damaged.
+            No clip could be read, or a process died.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with closing(sqlite3.connect(self.path, timeout=_WAIT_S)) as database:
-                database.execute("PRAGMA journal_mode=WAL")  # readers don't wait for a writer
-                database.execute("PRAGMA synchronous=NORMAL")
-                database.executescript(self.schema)
-                known = {number: row for number, clip in enumerate(clips) if (row := self._known(database, clip))}
+            with self.file.opened():
+                known = self._all_known(clips)
                 missing = {number: clip for number, clip in enumerate(clips) if number not in known}
                 share = pool.share(max(1, len(missing) // _CLIPS_PER_PROCESS))
                 with closing(pool.map(work, list(missing.values()), share=share)) as rows:
-                    computed, reasons = self._keep_all(database, missing, rows, what=what, progress=progress)
-        except sqlite3.DatabaseError as error:
-            raise FeatureError(
-                f"{self.path} can't be used ({error}); expected a cache of clips: if it is damaged, delete it"
-            ) from error
+                    computed, reasons = self._keep_all(missing, rows, what=what, progress=progress)
         except WorkerError as error:
             raise FeatureError(str(error)) from error
         if clips and len(reasons) == len(clips):
             raise FeatureError(f"none of {len(clips)} clips could be read; the first: {reasons[0]}")
         return known | computed, dict(sorted(reasons.items()))
 
+    def _all_known(self, clips: Sequence[Clip]) -> dict[int, Result]:
+        """Return number -> result of the clips whose result is kept; a note counts those that are damaged."""
+        known: dict[int, Result] = {}
+        n_damaged = 0
+        for number, clip in enumerate(clips):
+            try:
+                result = self.look_up(self._key(clip))
+            except OSError:
+                continue  # reading the file gives the reason
+            except (DamagedRowError, KeyError, TypeError, ValueError):
+                n_damaged += 1
+                continue
+            if result is not None:
+                known[number] = result
+        if n_damaged:
+            clips_text = "1 clip" if n_damaged == 1 else f"{n_damaged:,} clips"
+            text = f"{self.file.path} holds damaged rows: {clips_text} of {len(clips):,} must be computed again"
+            warnings.warn(text, StoreWarning, stacklevel=2)
+        return known
+
     def _keep_all(
         self,
-        database: sqlite3.Connection,
         clips: Mapping[int, Clip],
-        rows: Iterable[tuple[int, Result | str]],
+        computed: Iterable[tuple[int, Result | str]],
         *,
         what: str,
         progress: Progress | None,
@@ -124,26 +139,23 @@ class ClipCache(ABC, Generic[Result]):
         results: dict[int, Result] = {}
         reasons: dict[int, str] = {}
         numbers = list(clips)
-        for done, (place, row) in enumerate(rows, start=1):
+        rows: list[TableRow] = []
+        for done, (place, result) in enumerate(computed, start=1):
             number = numbers[place]
-            if isinstance(row, str):
-                reasons[number] = row
+            if isinstance(result, str):
+                reasons[number] = result
             else:
-                results[number] = row
-                self.keep(database, self._key(clips[number]), row)
+                results[number] = result
+                with suppress(OSError):  # the recording was removed in the meantime
+                    rows += self.rows(self._key(clips[number]), result)
             if done % _BATCH == 0 or done == len(clips):
-                database.commit()
+                self.file.write(rows)
+                rows = []
             if progress is not None:
                 progress(done, len(clips), what)
         return results, reasons
 
-    def _known(self, database: sqlite3.Connection, clip: Clip) -> Result | None:
-        try:
-            return self.look_up(database, self._key(clip))
-        except OSError:
-            return None  # reading the file gives the reason
-
-    def _key(self, clip: Clip) -> tuple[Any, ...]:
+    def _key(self, clip: Clip) -> dict[str, Any]:
         """Return path, start, end and state; the state changes with the file and with the code that reads it.
 
         The path is absolute, as the file system has it: a name need not be text.  The inode is part of the state, so
@@ -152,4 +164,4 @@ class ClipCache(ABC, Generic[Result]):
         path, start_s, end_s = clip
         status = os.stat(path)
         state = f"{status.st_size}:{status.st_mtime_ns}:{status.st_ino}:{self._code}"
-        return os.fsencode(os.path.abspath(path)), start_s, end_s, state
+        return {"path": os.fsencode(os.path.abspath(path)), "start_s": start_s, "end_s": end_s, "state": state}

@@ -5,8 +5,8 @@ Extractor digest, preprocessing and augmented copy are part of the key too.
 """
 
 import re
-import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from emotone import files
 from emotone.audio import reading
 from emotone.augment.copies import Augmentation
 from emotone.features.clip_cache import ClipCache, clips_of, default_folder
 from emotone.features.columns import FeatureColumn, names_of
+from emotone.features.kept_files import keep, read_kept
+from emotone.features.store_file import StoreFile, TableRow
 from emotone.features.worker import Job, Row
 from emotone.files import source_digest
 from emotone.parallel import LocalPool, Pool
@@ -28,6 +29,14 @@ from emotone.progress import Progress
 if TYPE_CHECKING:
     from emotone.corpora import Corpus
     from emotone.features.base import Extractor
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS clips (
+    path BLOB, start_s REAL, end_s REAL, state TEXT, digest TEXT, checksum BLOB,
+    PRIMARY KEY (path, start_s, end_s)
+);
+CREATE TABLE IF NOT EXISTS features (key TEXT PRIMARY KEY, row BLOB, checksum BLOB);
+"""
 
 
 @dataclass(frozen=True)
@@ -100,10 +109,16 @@ class FeatureStore:
     ----------
     folder
         Folder of the store; `default_folder` if not given.  It can be deleted at any time.
+
+    Notes
+    -----
+    A store that is damaged or can't be used costs only time: features are computed again, and a
+    `emotone.errors.StoreWarning` says why.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = Path(folder) if folder is not None else default_folder()
+        self._file = StoreFile(self.folder / "features.sqlite", _SCHEMA)
 
     def compute(
         self,
@@ -134,20 +149,21 @@ class FeatureStore:
         Raises
         ------
         FeatureError
-            No clip could be read, a worker process died, or the database is damaged.
+            No clip could be read, or a worker process died.
         """
         clips = clips_of(corpus.table if rows is None else corpus.table.iloc[list(rows)])
         job = Job(
             extractor=extractor.name,
             graph=self.graph(extractor) if extractor.is_graph else None,
             extractor_digest=extractor.digest,
-            width=len(extractor.feature_names) if extractor.is_sequence else None,
+            width=len(extractor.feature_names),
+            is_sequence=extractor.is_sequence,
             dtype=extractor.stored_as,
             preprocessing=preprocessing,
             augmentation=augmentation,
         )
         what = "features" if augmentation is None else f"features of augmented copy {augmentation.copy}"
-        results, rejected = _FeatureCache(self.folder, job).compute(
+        results, rejected = _FeatureCache(self._file, job).compute(
             clips, job, what=what, pool=pool or LocalPool(), progress=progress
         )
         values = _gathered({number: row for number, (_, row) in results.items()}, len(clips), extractor)
@@ -156,49 +172,40 @@ class FeatureStore:
 
     def graph(self, extractor: "Extractor | StoredExtractor") -> bytes:
         """Return the extractor's ONNX graph, which is exported once (about 20 s) and kept."""
-        name = re.sub(r"[^\w.-]+", "-", extractor.name, flags=re.ASCII)[
-            :80
-        ]  # it may hold characters that file names may not
-        path = self.folder / "graphs" / f"{name}-{extractor.digest[:32]}.onnx"
-        if not path.is_file():
+        name = re.sub(r"[^\w.-]+", "-", extractor.name, flags=re.ASCII)[:80]  # a file can't have every name
+        path = self.folder / "graphs" / f"{name}-{extractor.digest[:32]}.graph"
+        graph = read_kept(path)
+        if graph is None:
             from emotone.features import registry
             from emotone.features.graph import extractor_graph
 
             module = registry.get(extractor.name) if isinstance(extractor, StoredExtractor) else extractor
             graph = extractor_graph(module).SerializeToString()
-            with files.replacing(path) as temporary:
-                temporary.write_bytes(graph)
-        return path.read_bytes()
+            keep(path, graph)
+            with suppress(OSError):
+                path.with_suffix(".onnx").unlink()  # of a version without checksums
+        return graph
 
 
 class _FeatureCache(ClipCache[Row]):
     """Recordings by their file, and their features by content: a renamed file is read again but not computed."""
 
-    schema = """
-    CREATE TABLE IF NOT EXISTS clips (
-        path BLOB, start_s REAL, end_s REAL, state TEXT, digest TEXT,
-        PRIMARY KEY (path, start_s, end_s)
-    );
-    CREATE TABLE IF NOT EXISTS features (key TEXT PRIMARY KEY, row BLOB);
-    """
-
-    def __init__(self, folder: Path, job: Job) -> None:
-        super().__init__(folder / "features.sqlite", code=source_digest(*reading.code()))
+    def __init__(self, file: StoreFile, job: Job) -> None:
+        super().__init__(file, code=source_digest(*reading.code()))
         self._job = job
 
-    def look_up(self, database: sqlite3.Connection, key: tuple[Any, ...]) -> Row | None:
-        row = database.execute(
-            "SELECT digest FROM clips WHERE path=? AND start_s=? AND end_s=? AND state=?", key
-        ).fetchone()
-        if row is None:
+    def look_up(self, key: Mapping[str, Any]) -> Row | None:
+        clip = self.file.fetch("clips", key)
+        if clip is None:
             return None
-        stored = database.execute("SELECT row FROM features WHERE key=?", (self._job.key(row[0]),)).fetchone()
-        return None if stored is None else (row[0], self._job.shaped(stored[0]))
+        digest = clip[-1]
+        stored = self.file.fetch("features", {"key": self._job.key(digest)})
+        return None if stored is None else (digest, self._job.shaped(stored[-1]))
 
-    def keep(self, database: sqlite3.Connection, key: tuple[Any, ...], result: Row) -> None:
+    def rows(self, key: Mapping[str, Any], result: Row) -> list[TableRow]:
         digest, row = result
-        database.execute("INSERT OR REPLACE INTO clips VALUES (?, ?, ?, ?, ?)", (*key, digest))
-        database.execute("INSERT OR REPLACE INTO features VALUES (?, ?)", (self._job.key(digest), row.tobytes()))
+        features = (self._job.key(digest), row.tobytes())
+        return [("clips", (*key.values(), digest)), ("features", features)]
 
 
 def _gathered(

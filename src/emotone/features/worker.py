@@ -30,7 +30,9 @@ class Job:
     graph
         Its ONNX graph; None if it has none, and is made from its name.
     width
-        Numbers per frame; None if a clip has one row.
+        Numbers per row or frame.
+    is_sequence
+        Whether a clip has frames; if not, it has one row.
     dtype
         Type of the numbers in the store.
     preprocessing
@@ -42,7 +44,8 @@ class Job:
     extractor: str
     graph: bytes | None
     extractor_digest: str
-    width: int | None
+    width: int
+    is_sequence: bool
     dtype: str
     preprocessing: Preprocessing
     augmentation: Augmentation | None
@@ -57,9 +60,18 @@ class Job:
         """Return stored numbers in the shape of the features: (d,), or (frames, d) of a sequence.
 
         Frames are copied, since numbers from a database are read-only and torch needs writable ones.
+
+        Raises
+        ------
+        ValueError
+            They have another shape, or one of them is not finite.
         """
-        numbers = np.frombuffer(stored, dtype=self.dtype)
-        return numbers if self.width is None else numbers.reshape(-1, self.width).copy()
+        frames = np.frombuffer(stored, dtype=self.dtype).reshape(-1, self.width)
+        if not len(frames) or not np.isfinite(frames).all() or (len(frames) > 1 and not self.is_sequence):
+            raise ValueError(
+                f"{frames.shape} stored numbers, expected finite ones, and one row unless it is a sequence"
+            )
+        return frames.copy() if self.is_sequence else frames[0]
 
     def __call__(self, clip: Clip) -> Row | str:
         """Return digest and features of a clip, or the reason why it has none."""

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from emotone import audio, corpora
-from emotone.errors import FeatureError
+from emotone.errors import FeatureError, StoreWarning
 from emotone.explore.measure import clip, measure_corpus
 from support.exploring import RATE, sine, write_manifest
 
@@ -37,11 +37,12 @@ def test_changed_file_and_changed_code_are_measured_again(load, voices, tmp_path
     assert len(calls) == len(voices)
 
 
-def test_damaged_cache_says_what_to_do(load, voices, tmp_path):
+def test_damaged_cache_is_renamed_and_begun_anew(load, voices, tmp_path):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "measures.sqlite").write_bytes(b"no database at all, and long enough to be looked at" * 40)
-    with pytest.raises(FeatureError, match="delete it"):
-        load(voices)
+    with pytest.warns(StoreWarning, match="now called measures.sqlite.damaged-1, which you can delete"):
+        first = load(voices)
+    pd.testing.assert_frame_equal(first.clips, load(voices).clips)
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Make the UMAP in another process, while this one draws, and keep it: it takes longer than all the rest."""
 
 import hashlib
+import io
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -14,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from emotone import files
 from emotone.errors import FeatureError
 from emotone.explore.feature_analysis import plane
 from emotone.features.clip_cache import default_folder
+from emotone.features.kept_files import keep, read_kept
 
 Points = NDArray[np.float64]
 Values = NDArray[np.float32]
@@ -37,7 +38,7 @@ class UmapJob:
 
     def begin(self, values: Values, *, seed: int) -> None:
         """Start on features (n, d)."""
-        file = self._folder / f"{_key(values, seed)}.npy"
+        file = self._folder / f"{_key(values, seed)}.points"
         self._begun, self._points = (values, seed, file), _read(file, len(values))
         if self._points is not None or (os.cpu_count() or 1) < 2:
             return
@@ -62,8 +63,9 @@ class UmapJob:
                 "the process that makes the UMAP died; run again with more memory, and in a script of yours, call "
                 "explore under: if __name__ == '__main__'"
             ) from error
-        with files.replacing(file) as temporary, temporary.open("wb") as stream:
-            np.save(stream, points, allow_pickle=False)
+        content = io.BytesIO()
+        np.save(content, points, allow_pickle=False)
+        keep(file, content.getvalue())
         return points
 
 
@@ -83,10 +85,10 @@ def _key(values: Values, seed: int) -> str:
 
 def _read(path: Path, n_clips: int) -> Points | None:
     """Return stored points (n, 2); None if they are missing, damaged, or of another number of clips."""
-    try:
-        points = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    content = read_kept(path)
+    if content is None:
         return None
+    points = np.load(io.BytesIO(content), allow_pickle=False)
     return points if points.shape == (n_clips, 2) and np.isfinite(points).all() else None
 
 

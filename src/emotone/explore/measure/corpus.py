@@ -1,7 +1,7 @@
 """Measure the clips of a corpus on all cores, and keep the measures so that the next call reads no audio."""
 
 import json
-import sqlite3
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from emotone.explore.measure import clip as clip_module
 from emotone.explore.measure.clip import Measures
 from emotone.features import descriptors, spectral
 from emotone.features.clip_cache import WHOLE, Clip, ClipCache, clips_of, default_folder
+from emotone.features.store_file import StoreFile, TableRow
 from emotone.files import source_digest
 from emotone.parallel import LocalPool
 from emotone.progress import Progress
@@ -27,6 +28,13 @@ FILE = "measures.sqlite"
 _CODE = (
     clip_module, sound, *reading.code(), trimming, preprocessing, spectral, descriptors,
 )  # fmt: skip
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS measures (
+    path BLOB, start_s REAL, end_s REAL, state TEXT, numbers TEXT, log_mel BLOB, checksum BLOB,
+    PRIMARY KEY (path, start_s, end_s)
+);
+"""
 
 _Row = tuple[Measures, NDArray[np.float32]]
 
@@ -77,12 +85,13 @@ def measure_corpus(
     Raises
     ------
     FeatureError
-        No clip could be read, a worker process died, or the cache is damaged.
+        No clip could be read, or a worker process died.
     """
     clips = clips_of(corpus.table)
-    measures, reasons = _MeasureCache(
-        (default_folder() if cache is None else Path(cache)) / FILE, code=source_digest(*_CODE)
-    ).compute(clips, _measure, what="measuring", pool=LocalPool(workers), progress=progress)
+    file = StoreFile((default_folder() if cache is None else Path(cache)) / FILE, _SCHEMA)
+    measures, reasons = _MeasureCache(file, code=source_digest(*_CODE)).compute(
+        clips, _measure, what="measuring", pool=LocalPool(workers), progress=progress
+    )
     rejected = tuple(
         Rejected(clips[row][0], reason.removeprefix(f"{clips[row][0]}: ")) for row, reason in sorted(reasons.items())
     )
@@ -97,23 +106,13 @@ def measure_corpus(
 
 
 class _MeasureCache(ClipCache[_Row]):
-    schema = """
-    CREATE TABLE IF NOT EXISTS measures (
-        path BLOB, start_s REAL, end_s REAL, state TEXT, numbers TEXT, log_mel BLOB,
-        PRIMARY KEY (path, start_s, end_s)
-    );
-    """
+    def look_up(self, key: Mapping[str, Any]) -> _Row | None:
+        row = self.file.fetch("measures", key)
+        return None if row is None else (Measures(**json.loads(row[-2])), np.frombuffer(row[-1], np.float32))
 
-    def look_up(self, database: sqlite3.Connection, key: tuple[Any, ...]) -> _Row | None:
-        row = database.execute(
-            "SELECT numbers, log_mel FROM measures WHERE path=? AND start_s=? AND end_s=? AND state=?", key
-        ).fetchone()
-        return None if row is None else (Measures(**json.loads(row[0])), np.frombuffer(row[1], np.float32))
-
-    def keep(self, database: sqlite3.Connection, key: tuple[Any, ...], result: _Row) -> None:
+    def rows(self, key: Mapping[str, Any], result: _Row) -> list[TableRow]:
         measures, log_mel = result
-        values = (*key, json.dumps(asdict(measures)), log_mel.tobytes())
-        database.execute("INSERT OR REPLACE INTO measures VALUES (?, ?, ?, ?, ?, ?)", values)
+        return [("measures", (*key.values(), json.dumps(asdict(measures)), log_mel.tobytes()))]
 
 
 def _measure(clip: Clip) -> _Row | str:
