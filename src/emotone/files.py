@@ -4,7 +4,6 @@ import hashlib
 import inspect
 import json
 import os
-import secrets
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotone.errors import ConfigError, EmotoneError
+from emotone.temporary import temporary_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,14 +20,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder, and rename it to ``path`` if the block raises no error."""
+    """Yield the path of an empty file in the same folder, and rename it to ``path`` if the block raises no error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
+    with temporary_file(path) as temporary:
         yield temporary
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

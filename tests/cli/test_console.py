@@ -2,10 +2,12 @@
 
 import io
 import sys
+import warnings
 
 import pytest
 
 from emotone.cli import console as output
+from emotone.errors import StoreWarning
 
 
 class Terminal(io.StringIO):
@@ -30,3 +32,11 @@ def test_bar_waits_for_its_delay(monkeypatch):
     with output.ProgressBar(delay_s=60.0) as progress:
         progress(1, 2, "quick")
     assert stream.getvalue() == ""
+
+
+def test_what_happens_to_the_store_is_a_note_and_other_warnings_are_as_before(capsys):
+    with pytest.warns(UserWarning, match="another") as others, output.warnings_as_notes():
+        warnings.warn("features.sqlite\x1b is damaged", StoreWarning, stacklevel=1)
+        warnings.warn("another", UserWarning, stacklevel=1)
+    assert capsys.readouterr().err == "note: features.sqlite\\x1b is damaged\n"
+    assert [str(warning.message) for warning in others] == ["another"]

@@ -13,6 +13,7 @@ import pytest
 from emotone.errors import CorpusError
 from emotone.experiment import compare, folds, run, tasks
 from emotone.experiment.fold_result import FoldResult
+from emotone.features.kept_files import keep
 from emotone.parallel import LocalPool, open_pool
 from support import toy_experiment as toy
 from support.ray_cluster import ray_cluster
@@ -79,9 +80,8 @@ def test_folds_in_other_processes_read_the_clips_under_conditions(manifest, tmp_
     """From the store, without the extractor, which is registered in this process alone."""
     settings = {"conditions": ("noise-0",), "protocol": "random-70-15-15", "model": "svm"}
     alone, others = (toy.config(manifest, tmp_path / f"{workers}", **settings) for workers in (1, 2))
-    graph = manifest.parent / "cache" / "graphs" / f"bands-{toy.Bands().digest[:32]}.onnx"
-    graph.parent.mkdir(parents=True, exist_ok=True)
-    graph.write_bytes(toy.bands_graph())  # the store of another process does not have the one that `toy` puts in place
+    graph = manifest.parent / "cache" / "graphs" / f"bands-{toy.Bands().digest[:32]}.graph"
+    keep(graph, toy.bands_graph())  # the store of another process does not have the one that `toy` puts in place
     metrics = run(alone, pool=LocalPool(1)).metrics
     assert metrics["conditions"][0]["uar"] > metrics["conditions"][1]["uar"]
     compare(replace(others, protocol="speaker-6fold"), ["knn", "svm"], pool=LocalPool(2))

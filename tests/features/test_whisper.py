@@ -320,7 +320,7 @@ def test_store_keeps_graph_and_features_of_a_name_that_no_file_may_have(
     store, extractor = FeatureStore(tmp_path / "store"), registry.get(ROW)
     together = store.compute(toy_encoders.Table(paths), extractor, pool=LocalPool(1))
     (kept,) = (tmp_path / "store" / "graphs").iterdir()
-    assert kept.name == f"whisper-nano-0-1-{extractor.digest[:32]}.onnx"
+    assert kept.name == f"whisper-nano-0-1-{extractor.digest[:32]}.graph"
     alone = FeatureStore(tmp_path / "other").compute(toy_encoders.Table(paths[:1]), extractor, pool=LocalPool(1))
     np.testing.assert_array_equal(alone.values[0], together.values[0])  # no clip is padded to another's length
     monkeypatch.setattr("emotone.features.worker.GraphRunner", None)  # nothing is computed again

@@ -6,7 +6,6 @@ None of these packages is needed by the rest of Emotone for predictions: `Missin
 import contextlib
 import logging
 import os
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from importlib import import_module
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotone.errors import MissingExtraError
+from emotone.temporary import temporary_folder
 
 Array = npt.NDArray[np.float32]
 #: A program that imports librosa, loads a file and computes an MFCC.
@@ -69,10 +69,8 @@ def wav2vec2_8_bit() -> Callable[[Path], object]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        session = onnxruntime.InferenceSession(
-            _quantized_wav2vec2(Path(folder)), options, providers=["CPUExecutionProvider"]
-        )
+    with temporary_folder("emotone-peer-") as folder, _quiet():
+        session = onnxruntime.InferenceSession(_quantized_wav2vec2(folder), options, providers=["CPUExecutionProvider"])
 
     def classify(path: Path) -> object:
         samples, _ = librosa.load(path, sr=_RATE)

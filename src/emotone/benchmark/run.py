@@ -14,6 +14,7 @@ from emotone.benchmark.rows import ROWS
 from emotone.benchmark.timing import THREADS
 from emotone.errors import ConfigError, EmotoneError
 from emotone.progress import Progress
+from emotone.temporary import temporary_folder
 
 #: Fewest pairs of a row whose quartiles mean something.
 LEAST_PAIRS = 5
@@ -57,8 +58,8 @@ def benchmark(
         raise ConfigError(f"the row {unknown[0]!r} is unknown; expected one or more of {', '.join(known)}")
     if pairs < 1:
         raise ConfigError(f"pairs is {pairs}; expected 1 or more, for quartiles {LEAST_PAIRS} or more")
-    with tempfile.TemporaryDirectory() as folder:
-        made = [] if files else write_clips(Path(folder))
+    with temporary_folder("emotone-benchmark-") as folder:
+        made = [] if files else write_clips(folder)
         asked = {"files": [os.path.abspath(file) for file in files or made], "pairs": pairs, "rows": rows or known}
         report = _report_of_worker(asked, progress)
     report["inputs"]["synthesised"] = bool(made)

@@ -16,6 +16,7 @@ from emotone.bulk.units import Failure
 from emotone.bulk.work import Annotator
 from emotone.progress import Progress
 from emotone.recognition.groups import evenly
+from emotone.temporary import temporary_folder
 
 #: Recordings that are timed.
 SAMPLED = 20
@@ -66,10 +67,8 @@ def estimate(inputs: Sequence[str], *, settings: AnnotateSettings, progress: Pro
     progress
         Called after each recording.
     """
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="emotone-") as folder:
-        storage = Local(folder)
+    with temporary_folder("emotone-estimate-") as folder:
+        storage = Local(str(folder))
         sources = Sources(inputs, speaker_from=settings.speaker_from)
         parts = parts_of(sources, n_files=settings.part_files, n_bytes=settings.part_bytes)
         write_index(storage, "recordings.arrow", parts, progress=progress)

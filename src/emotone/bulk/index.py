@@ -2,12 +2,10 @@
 
 import bisect
 import itertools
-import tempfile
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +13,7 @@ import pyarrow as pa
 from emotone.bulk.storage import Storage
 from emotone.bulk.units import Item, Row
 from emotone.progress import Progress
+from emotone.temporary import temporary_folder
 
 #: Names of files may hold bytes that are no text, so they are binary here.
 _SCHEMA = pa.schema(
@@ -50,8 +49,8 @@ def write_index(
     progress
         Called with the number of recordings so far.
     """
-    with tempfile.TemporaryDirectory(prefix="emotone-") as folder:
-        local = Path(folder) / "index.arrow"
+    with temporary_folder("emotone-index-") as folder:
+        local = folder / "index.arrow"
         n_rows, n_reported = 0, 0
         options = pa.ipc.IpcWriteOptions(compression="zstd")
         with pa.OSFile(str(local), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA, options=options) as writer:

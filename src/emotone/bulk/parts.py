@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from emotone.bulk.storage import Storage, as_storage_error
 from emotone.bulk.units import WORK
 from emotone.errors import ConfigError, StorageError
+from emotone.temporary import temporary_folder
 
 #: Folders and files of the output.
 SEGMENTS, FAILURES, RUN = "segments", "failures.parquet", "run.json"
@@ -161,15 +162,12 @@ def merge_failures(storage: Storage) -> int:
     ConfigError, StorageError
         A file is damaged, or failures of a part are missing.
     """
-    import tempfile
-    from pathlib import Path
-
     if not storage.names(_WORK_FAILURES) and is_whole(storage, FAILURES):
         with _part(storage, FAILURES) as merged:
             return int(merged.metadata.num_rows)
     n_failures = 0
-    with tempfile.TemporaryDirectory(prefix="emotone-") as folder:
-        local = Path(folder) / FAILURES
+    with temporary_folder("emotone-failures-") as folder:
+        local = folder / FAILURES
         with pq.ParquetWriter(local, _FAILURES_SCHEMA, compression="zstd") as writer:
             for table in _grouped(_failures(storage)):
                 n_failures += len(table)

@@ -68,7 +68,8 @@ class Group(TyperGroup):
 
     def _run(self, ctx: typer.Context) -> Any:
         try:
-            result = super().invoke(ctx)
+            with output.warnings_as_notes():
+                result = super().invoke(ctx)
             sys.stdout.flush()
             return result
         except (EmotoneError, ImportError):

@@ -10,13 +10,14 @@ import re
 import sys
 import textwrap
 import time
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import typer
 
-from emotone.errors import EmotoneError, MissingExtraError
+from emotone.errors import EmotoneError, MissingExtraError, StoreWarning
 from emotone.formatting import percent
 
 if TYPE_CHECKING:
@@ -99,6 +100,24 @@ def error(message: object) -> None:
 def note(message: object) -> None:
     """Print a line on stderr; yellow on a terminal."""
     _print_on_stderr(one_line(message), colour="yellow")
+
+
+@contextlib.contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """Print what happens to the feature store as notes; other warnings as Python prints them."""
+    before = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, StoreWarning):
+            note(f"note: {message}")
+        else:
+            before(message, category, *place, **more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
 
 
 def _print_on_stderr(line: str, *, colour: str) -> None:

@@ -2,8 +2,6 @@
 
 import json
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 from emotone.errors import ConfigError
 from emotone.explore.finding import Finding
 from emotone.report.figures import style
+from emotone.temporary import temporary_folder
 
 PAGE, FINDINGS = "explore.html", "findings.json"
 FIGURES, TABLES = "figures", "tables"
@@ -97,8 +96,5 @@ class Stage:
 def staged(out: Path) -> Iterator[Stage]:
     """Create the folder, and a hidden folder in it that is removed at the end."""
     out.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(dir=out, prefix=_HIDDEN))
-    try:
+    with temporary_folder(_HIDDEN, parent=out) as folder:
         yield Stage(out, folder)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

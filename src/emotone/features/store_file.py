@@ -64,7 +64,7 @@ class StoreFile:
             self._close()
 
     def fetch(self, table: str, key: Mapping[str, Any]) -> tuple[Any, ...] | None:
-        """Return the values of the row with these values in its columns; None if there is none.
+        """Return the values of the row with these values in its columns; None if it is missing.
 
         Raises
         ------
@@ -144,11 +144,11 @@ class StoreFile:
 
     def _check_tables(self, database: sqlite3.Connection) -> None:
         """Create the tables; replace those of versions without checksums, whose rows can't be trusted."""
-        expected, found = self._expected(), _tables(database)
-        if found.items() >= expected.items():
+        expected, present = self._expected(), _tables(database)
+        if present.items() >= expected.items():
             return
-        old = [table for table in found if table in expected]
-        if (found and not old) or any(found[table][1] != expected[table][1][:-1] for table in old):
+        old = [table for table in present if table in expected]
+        if (present and not old) or any(present[table][1] != expected[table][1][:-1] for table in old):
             raise _ForeignError
         dropped = "".join(f"DROP TABLE {table};" for table in old)
         database.executescript(f"BEGIN IMMEDIATE; {dropped} {self._schema} COMMIT;")

@@ -6,15 +6,14 @@ the script that started them, so a script needs no ``if __name__ == "__main__"``
 
 import os
 import signal
-import tempfile
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 from typing import Any
 
 from emotone.errors import WorkerError
 from emotone.parallel.pool import Item, Pool, Result, Share
+from emotone.temporary import temporary_folder
 
 _works_for_another = False
 
@@ -58,8 +57,8 @@ class LocalPool(Pool):
         # A process that has grown, as by loading torch, is replaced after its task: no concern of the user's.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
         # `work` is a file, which each process maps into its memory: arrays are in memory once for all processes.
-        with tempfile.TemporaryDirectory(prefix="emotone-", ignore_cleanup_errors=True) as folder:
-            path = str(Path(folder, "work.pickle"))
+        with temporary_folder("emotone-pool-") as folder:
+            path = str(folder / "work.pickle")
             joblib.dump(work, path)
             with joblib.parallel_config("loky", inner_max_num_threads=share.threads):
                 run = joblib.Parallel(n_jobs=share.workers, return_as="generator_unordered")

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from emotone.corpora import registry
 from emotone.corpora.fetch.download import Remote, download, read_json
-from emotone.corpora.fetch.unpack import need_space, unpack
+from emotone.corpora.fetch.unpack import UNFINISHED, need_space, unpack
 from emotone.corpora.info import Archive, CorpusInfo, Source
 from emotone.errors import FetchError
 from emotone.progress import Progress
+from emotone.temporary import remove_leftovers
 
 _ZENODO = "https://zenodo.org"
 #: Estimate of an archive's unpacked size, as a multiple of its size: recordings compress little.
@@ -61,6 +62,7 @@ def fetch(name: str, *, to: Path, base_url: str = _ZENODO, progress: Progress | 
             f"{info.title} can't be downloaded by a program: get it at {info.url} (licence: {info.licence}) and unpack "
             f"it into {str(folder)!r}, which must contain {info.layout}. 'emotone fetch' can download: {_fetchable()}"
         )
+    remove_leftovers(UNFINISHED, parent=folder)
     archives = _missing(info, info.source, folder)
     if archives:
         _download(info.source, archives, folder, base_url=base_url.rstrip("/"), progress=progress)

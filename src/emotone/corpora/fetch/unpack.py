@@ -4,14 +4,16 @@ import os
 import re
 import shutil
 import stat
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
 
 from emotone.errors import FetchError
 from emotone.progress import Progress
+from emotone.temporary import temporary_folder
 
+#: Begin of the names of folders that are being unpacked.
+UNFINISHED = ".unpacking-"
 _CHUNK_BYTES = 1 << 20
 _ENCRYPTED = 0x1
 _DRIVE = re.compile(r"[A-Za-z]:")
@@ -43,9 +45,9 @@ def unpack(archive: Path, *, to: Path, max_bytes: int, progress: Progress | None
             members = source.infolist()
             total = _check(members, archive=archive, max_bytes=max_bytes)
             need_space(to.parent, total, what=f"unpacking {archive.name}")
-            with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=to.parent) as folder:
+            with temporary_folder(UNFINISHED, parent=to.parent) as folder:
                 # The temporary folder is private to this user. The corpus, a new folder in it, is not.
-                fresh = Path(folder) / to.name
+                fresh = folder / to.name
                 fresh.mkdir()
                 _extract(source, members, to=fresh, total=total, progress=progress)
                 os.rename(fresh, to)

@@ -7,14 +7,14 @@ precision: rounding them would change the input of every later layer.
 
 import contextlib
 import logging
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from emotone.temporary import temporary_folder
 
 #: A product with a constant is quantised if both sides have at least this length, that of three frames of 80 mel bands.
 _LEAST_SIDE = 240
@@ -40,8 +40,8 @@ def quantized(model: onnx.ModelProto) -> onnx.ModelProto:
         for node in model.graph.node
         if node.op_type == "MatMul" and min(sides.get(node.input[1], [0])) < _LEAST_SIDE
     ]
-    with tempfile.TemporaryDirectory() as folder, _silent_root_logger():
-        source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
+    with temporary_folder("emotone-quantize-") as folder, _silent_root_logger():
+        source, target = folder / "float.onnx", folder / "int8.onnx"
         onnx.save(model, source)
         quantize_dynamic(
             source,

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +27,7 @@ from emotone.serve.problems import ProblemError
 from emotone.serve.timelines import TimelineOptions, timeline_of
 from emotone.serve.uploads import Upload, shown_name
 from emotone.serve.work_queue import Deadline, WorkQueue
+from emotone.temporary import temporary_folder
 
 Result = TypeVar("Result")
 #: Who speaks in a recording: what `TimelineOptions` may have for ``speakers``.
@@ -225,7 +225,7 @@ class PageHandlers:
 
 
 def _profile_json(profile: SpeakerProfile) -> str:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "profile.json"
+    with temporary_folder("emotone-profile-") as folder:
+        path = folder / "profile.json"
         profile.save(path)
         return path.read_text(encoding="utf-8")

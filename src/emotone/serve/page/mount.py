@@ -8,8 +8,6 @@ import atexit
 import contextlib
 import functools
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -24,6 +22,7 @@ from emotone.serve.own_source import OwnSource
 from emotone.serve.page import guard, login
 from emotone.serve.page.html import render
 from emotone.serve.work_queue import WorkQueue
+from emotone.temporary import temporary_folder
 
 #: Seconds after which an upload is deleted; until then it can be played and predicted again.
 KEPT_S = 600
@@ -153,10 +152,10 @@ def _gradio(folder: str) -> Any:
 
 @functools.cache
 def _folder() -> str:
-    """Make the folder of this process's uploads: private, and deleted when the process ends."""
-    folder = os.path.realpath(tempfile.mkdtemp(prefix="emotone-page-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    """Make the folder of this process's uploads: private, and deleted when the process ends, or by the next service."""
+    until_exit = contextlib.ExitStack()
+    atexit.register(until_exit.close)
+    return os.path.realpath(until_exit.enter_context(temporary_folder("emotone-page-")))
 
 
 def _theme(gradio: Any) -> Any:
