@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotone.errors import ConfigError, EmotoneError
+from emotone.formatting import csv_cell
 from emotone.temporary import temporary_file
 
 if TYPE_CHECKING:
@@ -39,10 +40,15 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
-    """Write a table as CSV or Parquet, according to the suffix, atomically."""
-    write: Callable[..., Any] = table.to_parquet if path.suffix == ".parquet" else table.to_csv
+    """Write a table as CSV or Parquet, according to the suffix, atomically; texts in CSV as `csv_cell` has them."""
     with replacing(path) as temporary:
-        write(temporary, index=False)
+        if path.suffix == ".parquet":
+            table.to_parquet(temporary, index=False)
+            return
+        cells = table.copy(deep=False)
+        for name in [name for name in table if table[name].dtype.kind == "O"]:
+            cells[name] = table[name].map(csv_cell)
+        cells.rename(columns=csv_cell).to_csv(temporary, index=False, lineterminator="\n")
 
 
 def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:

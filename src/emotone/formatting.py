@@ -1,10 +1,15 @@
 """Numbers, times and settings as people read them."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 _MAX_REASONS = 12
+#: Control characters of cells, which a terminal could take for commands; line ends are quoted in CSV.
+_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+#: What spreadsheets take for a formula, and texts that `csv_cell` made of it, so that `plain_cell` is its inverse.
+_FORMULA = re.compile(r"'*[=+\-@＝＋－＠]")
 MINUS = "\N{MINUS SIGN}"  # as wide as the plus
 
 
@@ -112,3 +117,39 @@ def left_out_text(groups: Sequence[Mapping[str, Any]]) -> str:
     if rest := sum(group["clips"] for group in groups[_MAX_REASONS:]):
         reasons.append(f"{rest:,} for {len(groups) - _MAX_REASONS} other reasons")
     return f"Left out {clips}: {', '.join(reasons)}"
+
+
+def csv_cell(value: Any) -> Any:
+    r"""Return what a cell of CSV holds of a value: of a text no control characters, and nothing that is a formula.
+
+    An apostrophe precedes texts that begin with ``=``, ``+``, ``-`` or ``@``, except for numbers.  Values that are no
+    texts are returned unchanged.
+
+    Examples
+    --------
+    >>> [csv_cell(value) for value in ("=1+1", "-5.0", -5.0, "Anna", "a\x1b[2J")]
+    ["'=1+1", '-5.0', -5.0, 'Anna', 'a\\x1b[2J']
+    """
+    if not isinstance(value, str):
+        return value
+    text = _CONTROLS.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), value)
+    return f"'{text}" if _FORMULA.match(text) and not _is_number(text) else text
+
+
+def plain_cell(text: str) -> str:
+    """Return the text of a cell that `csv_cell` made.
+
+    Examples
+    --------
+    >>> [plain_cell(text) for text in ("'=1+1", "-5.0", "'tis")]
+    ['=1+1', '-5.0', "'tis"]
+    """
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -25,6 +25,33 @@ def test_scores_are_rows_of_a_table(scores, line):
     assert line in model_card.readme(handmade.card(b"", scores=scores)).splitlines()
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("<script>alert(1)</script>", "# &lt;script&gt;alert(1)&lt;/script&gt;"),
+        ("[free](https://example.org)", "# \\[free\\](https://example.org)"),
+        ("![x](https://example.org/x.png)", "# !\\[x\\](https://example.org/x.png)"),
+        ("a\n\n## Licence\x1b[2J", "# a ## Licence \\[2J"),
+        ("`rm -rf`  *bold* __init__ ~~gone~~", "# \\`rm -rf\\` \\*bold\\* \\_\\_init\\_\\_ \\~\\~gone\\~\\~"),
+        ("whisper_base & co", "# whisper_base &amp; co"),
+    ],
+)
+def test_names_of_strangers_are_text_and_neither_markdown_nor_html(name, shown):
+    corpora = [{"name": "x", "title": name, "licence": name, "commercial_use": False}]
+    text = model_card.readme(
+        handmade.card(b"", name=name, model=name, training={"corpora": corpora, "note": name}, created=name)
+    )
+    assert text.splitlines()[0] == shown
+    for sign in ("<", "\x1b", "](http", "\n## Licence\x1b"):
+        assert sign not in text.replace("\\](", "")
+
+
+def test_names_of_emotions_are_text():
+    card = handmade.card(b"")
+    text = model_card.readme(card | {"emotions": ["*bold*", "<b>", *card["emotions"][2:]]})
+    assert text.count("\\*bold\\*, &lt;b&gt;") == 2  # in the opening and in the facts
+
+
 def test_card_without_a_corpus_says_so():
     text = model_card.readme(handmade.card(b"", training={"corpora": []}))
     assert "names no training corpus" in text and "No commercial use" not in text

@@ -56,7 +56,6 @@ def _as_options(text: str) -> str:
 
 
 def _print_estimate(estimate: Estimate, *, workers: int) -> None:
-    console = output.console()
     with_workers = f", {duration_text(estimate.seconds(max(workers, 1)))} with {workers} worker{'s' * (workers > 1)}"
     lines = [
         f"Recordings: {estimate.n_files:,}, about {duration_text(estimate.sound_s)} of sound",
@@ -65,8 +64,7 @@ def _print_estimate(estimate: Estimate, *, workers: int) -> None:
         f"From {estimate.n_sampled} recordings, {estimate.n_failed} of which can't be predicted"
         + (f"; the first: {estimate.first_failure}" if estimate.first_failure else ""),
     ]
-    for line in lines:
-        console.print(output.one_line(line), markup=False, highlight=False, soft_wrap=True)
+    output.print_lines(*lines)
 
 
 def _print_summary(done: AnnotatedArchive) -> None:
@@ -85,9 +83,9 @@ def _print_summary(done: AnnotatedArchive) -> None:
         f"{done.files_per_s:,.1f} recordings a second",
         highlight=False,
     )
-    console.print(f"Rows: {done.out}/segments", markup=False, highlight=False, soft_wrap=True)
+    output.print_lines(f"Rows: {done.out}/segments")
     if done.n_failures:
-        console.print(f"Failures: {done.out}/failures.parquet", markup=False, highlight=False, soft_wrap=True)
+        output.print_lines(f"Failures: {done.out}/failures.parquet")
         output.note(f"the first failure: {done.first_failure}")
     if not n_good:
         raise typer.Exit(1)

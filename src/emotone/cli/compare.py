@@ -68,4 +68,4 @@ def compare(
     table = results.side_by_side(comparison) if several else results.comparison(comparison["rows"])
     console.print("", table, "", sep="\n")
     results.print_sentences(console, [trust.comparison_note(tested)])
-    console.print(f"Table, picture and page: {folder}", markup=False, soft_wrap=True)
+    output.print_lines(f"Table, picture and page: {folder}")

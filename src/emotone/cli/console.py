@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import typer
 
 from emotone.errors import EmotoneError, MissingExtraError, StoreWarning
-from emotone.formatting import percent
+from emotone.formatting import csv_cell, percent
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -168,6 +168,12 @@ def console(*, width: int | None = None) -> "Console":
     return Console(width=width if width is not None and not sys.stdout.isatty() else None, highlight=False)
 
 
+def print_lines(*lines: object) -> None:
+    """Print texts that may hold names from elsewhere on stdout, each in one line."""
+    for line in lines:
+        console().print(one_line(line), markup=False, soft_wrap=True)
+
+
 class ProgressBar:
     """A `emotone.progress.Progress` that draws a bar on stderr; in a log, where it can't, a line every 30 s.
 
@@ -261,14 +267,17 @@ def coloured(emotion: str, text: str | None = None) -> "Text":
 
 
 def print_csv(rows: Iterable[Sequence[object]]) -> None:
-    """Print rows of CSV, each as soon as it is given; file names that are not valid text are written as they are."""
+    """Print rows of CSV, each as soon as it is given; see `emotone.formatting.csv_cell`.
+
+    Bytes of file names that are not valid text are written as they are.
+    """
     import csv
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(newline="")
     for row in rows:
-        writer.writerow(row)
+        writer.writerow(map(csv_cell, row))
         sys.stdout.flush()
 
 

@@ -52,4 +52,4 @@ def evaluate(
         first = result["rejected"][0]
         output.note(f"{left_out_text(result['left_out'])}; the first: {first['path']}: {first['reason']}")
     if out is not None:
-        console.print(f"Written to {out}", markup=False, soft_wrap=True)
+        output.print_lines(f"Written to {out}")

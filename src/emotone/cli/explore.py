@@ -34,4 +34,4 @@ def explore(
 
     with output.ProgressBar(quiet=quiet) as progress:
         page = exploring.explore(settings.pop("corpora"), **settings, pair=compare, progress=progress)
-    output.console().print(f"Page: {page}", markup=False, soft_wrap=True)
+    output.print_lines(f"Page: {page}")

@@ -85,4 +85,4 @@ def report(
     """Write the HTML report of a run again, or compare runs."""
     with output.ProgressBar(quiet=quiet) as progress:
         page = run(runs, out=out, progress=progress)
-    output.console().print(f"Page: {page}", markup=False, soft_wrap=True)
+    output.print_lines(f"Page: {page}")

@@ -104,7 +104,7 @@ def print_trust(console: "Console", known: "Trust") -> None:
 def print_sentences(console: "Console", sentences: Iterable[str]) -> None:
     """Print each on a line, and an empty line; lines are wrapped only on a terminal."""
     for sentence in (*sentences, ""):
-        console.print(sentence, markup=False, highlight=False, soft_wrap=not console.is_terminal)
+        console.print(one_line(sentence), markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
 def print_protocol(console: "Console", protocol: Mapping[str, Any]) -> None:

@@ -22,6 +22,7 @@ from emotone.cli.recordings import recordings, source_of
 from emotone.cli.timeline_table import print_tables
 from emotone.cli.voices import check_rttm, check_speakers, known_voices
 from emotone.errors import ConfigError
+from emotone.formatting import plain_cell
 from emotone.progress import Progress
 from emotone.recognition.rttm import recording_ids, to_rttm
 from emotone.recognition.timeline_formats import FORMATS, TimelineFormat, format_for
@@ -110,7 +111,7 @@ def _done(answers: Iterable[Answer[Timeline]]) -> Iterator[tuple[str, Timeline]]
 def _csv_rows(done: Iterable[tuple[str, Timeline]], form: TimelineFormat) -> Iterator[Sequence[object]]:
     """Yield the rows of all recordings under one header; the first column is the file."""
     for number, (file, timeline) in enumerate(done):
-        header, *rows = csv.reader(io.StringIO(form.write(timeline)))
+        header, *rows = ([*map(plain_cell, row)] for row in csv.reader(io.StringIO(form.write(timeline))))
         has_file = header[0] == "file"
         if number == 0:
             yield header if has_file else ["file", *header]
@@ -215,5 +216,5 @@ def timeline(
         else:
             for _ in _done(answers):
                 if sys.stdout.writable():  # not if it was closed
-                    output.console().print(f"Timeline: {out}", markup=False, soft_wrap=True)
+                    output.print_lines(f"Timeline: {out}")
     answers.finish()

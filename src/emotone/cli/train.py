@@ -42,7 +42,7 @@ def train(
     for table in (*results.adapted(summary.metrics), *results.under_conditions(summary.metrics)):
         console.print(table)
     if left_out := left_out_text(summary.metrics.get("left_out", [])):
-        console.print(f"{left_out}.  Each file: {summary.folder / 'rejected.csv'}", markup=False, soft_wrap=True)
+        output.print_lines(f"{left_out}.  Each file: {summary.folder / 'rejected.csv'}")
     bundle = summary.folder / "model"
     example = shlex.join(["emotone", "predict", "clip.wav", "--model", str(bundle)])
-    console.print(f"Model: {bundle}\nTry it: {example}", markup=False, soft_wrap=True)
+    output.print_lines(f"Model: {bundle}", f"Try it: {example}")

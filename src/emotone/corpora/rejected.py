@@ -21,7 +21,7 @@ class UnusableError(CorpusError):
         self.group = group
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """A file or row that was left out of a corpus, and why; ``group`` is the kind of reason, for `count_groups`."""
 

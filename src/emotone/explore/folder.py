@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from emotone import files
 from emotone.errors import ConfigError
 from emotone.explore.finding import Finding
 from emotone.report.figures import style
@@ -72,8 +73,7 @@ class Stage:
             names.append(f"{FIGURES}/{finding.name}.png")
             self.pictures[finding.name] = style.save(finding.figure, self._folder / names[-1]).read_bytes()
         names.append(f"{TABLES}/{finding.name}.csv")
-        (self._folder / TABLES).mkdir(exist_ok=True)
-        finding.table.to_csv(self._folder / names[-1], index=False, lineterminator="\n")
+        files.write_table(self._folder / names[-1], finding.table)
         self.files[finding.name] = names
 
     def publish(self, html: str, content: Mapping[str, Any]) -> Path:

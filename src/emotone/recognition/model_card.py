@@ -1,13 +1,19 @@
 """Write the README of a bundle from its card."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emotone.metrics import SCORES
 from emotone.recognition import trust
 from emotone.recognition.card import ADAPTATION, ELSEWHERE, GRAPH, HEARD, SPEAKER, SPEECH
+from emotone.recognition.speaker_names import plain_text
 from emotone.recognition.temperature import Temperature
+
+#: Signs of Markdown, anywhere in a line, at the begin of a word or its end, and at the begin of a line.
+_SIGNS = re.compile(r"[\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_])|^#|^[+-](?=\s)|(?<=^\d)[.)](?=\s)")
+_HTML = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
 def readme(card: Mapping[str, Any]) -> str:
@@ -25,7 +31,7 @@ def _opening(card: Mapping[str, Any]) -> list[str]:
         f"# {_line(card['name'])}",
         "",
         f"A model ({_line(card['model'])}) that recognises which of {len(card['emotions'])} emotions a voice carries: "
-        f"{', '.join(card['emotions'])}. Made with Emotone.",
+        f"{_names(card['emotions'])}. Made with Emotone.",
     ]
 
 
@@ -223,7 +229,7 @@ def _facts(card: Mapping[str, Any]) -> list[str]:
         "## Facts",
         "",
         f"- Input: `{'waveform' if card['extractor']['graph'] else 'features'}` float32; outputs: `scores` "
-        f"[1, {len(card['emotions'])}] in the order {', '.join(card['emotions'])}, and `embedding` "
+        f"[1, {len(card['emotions'])}] in the order {_names(card['emotions'])}, and `embedding` "
         f"[1, {card.get('embedding', card['features'])}]",
         f"- Features: {_line(card['extractor']['name'])}, {card['features']}{a_frame}",
         f"- Calibration: {calibration}, inside the graph",
@@ -232,6 +238,16 @@ def _facts(card: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _names(names: Sequence[object]) -> str:
+    return ", ".join(map(_line, names))
+
+
 def _line(value: object) -> str:
-    """Return a text as a single line that can't break a Markdown table."""
-    return " ".join(str(value).split()).replace("|", "\\|")
+    r"""Return a text as a single line that is shown as it is: neither Markdown nor HTML.
+
+    Examples
+    --------
+    >>> print(_line("<b>a|b</b> [x](y)\n# *c* d_e"))
+    &lt;b&gt;a\|b&lt;/b&gt; \[x\](y) # \*c\* d_e
+    """
+    return _SIGNS.sub(r"\\\g<0>", plain_text(str(value)).translate(_HTML))

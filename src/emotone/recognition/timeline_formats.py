@@ -9,7 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from emotone.errors import ConfigError
-from emotone.formatting import clock
+from emotone.formatting import clock, csv_cell
 from emotone.recognition.annotation_tiers import to_elan, to_textgrid
 from emotone.recognition.prediction import NO_SPEECH, UNSURE, Prediction
 from emotone.recognition.rttm import to_rttm
@@ -124,8 +124,7 @@ def _names(timeline: "Timeline") -> dict[str | None, str]:
 def _table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows([*map(csv_cell, row)] for row in (header, *rows))
     return lines.getvalue()
 
 

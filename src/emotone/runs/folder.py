@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from emotone.errors import ConfigError
+from emotone.formatting import plain_cell
 from emotone.runs.layout import CARD, COMPARISON, CONFIG, METRICS, PREDICTIONS
 
 #: Settings that say where files are.  They do not change what a run does.
@@ -151,7 +152,7 @@ def truth_and_scores(table: pd.DataFrame, emotions: Sequence[str]) -> tuple[NDAr
 def _table(path: Path) -> pd.DataFrame:
     # a statement may be called 01, or NA
     table = pd.read_csv(path, dtype=dict.fromkeys(_TEXTS, str), keep_default_na=False, na_values=[""])
-    return table.assign(**{column: table[column].fillna("") for column in _TEXTS if column in table})
+    return table.assign(**{column: table[column].fillna("").map(plain_cell) for column in _TEXTS if column in table})
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:

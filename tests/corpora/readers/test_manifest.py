@@ -113,6 +113,8 @@ def test_audformat_parquet_with_its_index(folder: Path) -> None:
         ("gone.wav,sad,,,", "line 3: no such file: "),
         (",sad,,,", "line 3: no file is named"),
         ("sub,sad,,,", "line 3: no such file: "),
+        ("x" * 300 + ".wav,sad,,,", "line 3: File name too long: xxx"),
+        ("a/" * 3000 + "a.wav,sad,,,", "line 3: File name too long: a/a"),
         ("b.wav,sad,girl,,", "line 3: gender 'girl'; expected female, male, or nothing"),
         ("b.wav,sad,,2,1", "line 3: segment from 2 s to 1 s; expected 0 <= start < end"),
         ("b.wav,sad,,-1,1", "line 3: segment from -1 s to 1 s"),
@@ -126,6 +128,20 @@ def test_row_that_cannot_be_used_is_rejected_with_its_line(folder: Path, row: st
     assert rows(corpus, "path", "emotion") == [(str(folder / "a.wav"), "happy")]
     assert [rejected.path for rejected in corpus.rejected] == [row.split(",")[0]]
     assert corpus.rejected[0].reason.startswith(reason)
+
+
+def test_a_loop_of_links_costs_its_row_alone(folder: Path) -> None:
+    (folder / "loop.wav").symlink_to("loop.wav")
+    corpus = read_manifest(write(folder, "file,emotion\na.wav,happy\nloop.wav,sad\n"))
+    assert len(corpus) == 1 and "symbolic links: loop.wav" in corpus.rejected[0].reason
+
+
+def test_names_as_emotone_writes_them_in_csv_are_found(folder: Path) -> None:
+    for name in ("-x.wav", "'-y.wav"):
+        (folder / name).write_bytes(b"RIFF")
+    corpus = read_manifest(write(folder, "file,emotion\n'-x.wav,happy\n-x.wav,sad\n'-y.wav,sad\n"))
+    assert rows(corpus, "path", "emotion") == [(str(folder / "'-y.wav"), "sad"), (str(folder / "-x.wav"), "happy")]
+    assert "line 2 lists the same recording" in corpus.rejected[0].reason
 
 
 @pytest.mark.parametrize(

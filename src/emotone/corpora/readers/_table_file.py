@@ -2,7 +2,6 @@
 
 import codecs
 import csv
-import io
 import json
 import re
 from dataclasses import dataclass
@@ -25,6 +24,8 @@ _MARKS = {
 }
 _SAVE_AS = "save it as UTF-8 (Excel: 'CSV UTF-8'; LibreOffice: character set 'Unicode (UTF-8)')"
 _SEPARATORS = ",;\t"
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_MOST_SHARED = 1000  # different texts of a column that are kept once
 # Excel reads the separator from such a first line, and does not show it.
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[ ;,]*(\r\n|\r|\n|$)', re.IGNORECASE)
 
@@ -113,10 +114,28 @@ def _csv(path: Path) -> TableFile:
         text, n_before = text[stated.end() :], 1
     first = re.split(r"[\r\n]", text, maxsplit=1)[0]
     separator = stated[1] if stated else max(_SEPARATORS, key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    # not io.StringIO, which takes four bytes a letter
+    lines = (match[0] for match in _LINE.finditer(text))
+    reader = csv.reader(lines, delimiter=separator, strict=True)
     header = next(reader, [])
-    rows = [(reader.line_num + n_before, _stripped(cells)) for cells in reader if any(cells)]
+    shared = _Shared()
+    rows = [(reader.line_num + n_before, shared(_stripped(cells))) for cells in reader if any(cells)]
     return TableFile(path, _stripped(header), tuple(rows), separator)
+
+
+class _Shared:
+    """Lets equal texts of a column, such as emotions, be one object; columns of many texts, such as files, are kept."""
+
+    def __init__(self) -> None:
+        self._texts: list[dict[str, str]] = []
+
+    def __call__(self, cells: tuple[str, ...]) -> tuple[str, ...]:
+        while len(self._texts) < len(cells):
+            self._texts.append({})
+        return tuple(
+            texts.setdefault(cell, cell) if len(texts) < _MOST_SHARED else texts.get(cell, cell)
+            for texts, cell in zip(self._texts, cells, strict=False)
+        )
 
 
 def _json_lines(path: Path) -> TableFile:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,7 @@ from emotone.corpora.rejected import Rejected, UnusableError, count_groups
 from emotone.corpora.table import CHANNELS, Corpus, Row
 from emotone.emotions import Vocabulary
 from emotone.errors import CorpusError, UnknownEmotionError
-from emotone.formatting import left_out_text
+from emotone.formatting import left_out_text, plain_cell
 
 _REQUIRED = ("file", "emotion")
 _OPTIONAL = ("speaker", "gender", "intensity", "statement", "channel", "corpus", "language")
@@ -25,6 +26,7 @@ _GENDERS = {
 }
 _AUDIO_CHANNEL = "audio_channel"
 _ANY = Vocabulary()
+_MOST_SHOWN = 300  # letters of a name in a reason
 
 
 def read_manifest(path: Path, vocabulary: Vocabulary = _ANY, *, data: Path | None = None) -> Corpus:
@@ -61,9 +63,10 @@ def read_manifest(path: Path, vocabulary: Vocabulary = _ANY, *, data: Path | Non
     rows: list[tuple[str, Row]] = []
     rejected: list[Rejected] = []
     seen: dict[tuple[str, float, float], tuple[int, str]] = {}
+    folders = [os.path.abspath(folder) for folder in (path.parent, data) if folder is not None]
     for line, cells, times in _records(path):
         try:
-            file = _file(cells["file"], [path.parent] if data is None else [path.parent, data])
+            file = _file(cells["file"], folders)
             row = _row(cells, file, times, vocabulary, name=path.stem)
             segment = _segment(row)
             if segment in seen:
@@ -146,15 +149,22 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, str], tuple[float, flo
         yield line, {column: texts.get(column, "") for column in _COLUMNS}, times.segment(line, cells)
 
 
-def _file(name: str, folders: Sequence[Path]) -> Path:
+def _file(name: str, folders: Sequence[str]) -> Path:
     """Return the absolute path of a file that a row names, in the first of the folders that holds it."""
     if not name:
         raise UnusableError("no file is named", group="without a file name")
-    for folder in folders:
-        file = Path(os.path.abspath(folder / name.replace("\\", "/")))
-        if file.is_file():
-            return file
-    raise UnusableError(f"no such file: {name}", group="whose file is missing")
+    reason = f"no such file: {name}"
+    for written in dict.fromkeys((name, plain_cell(name))):  # the second: of a table that Emotone wrote
+        for folder in folders:
+            file = os.path.normpath(os.path.join(folder, written.replace("\\", "/")))
+            try:
+                if stat.S_ISREG(os.stat(file).st_mode):
+                    return Path(file)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except (OSError, ValueError) as error:  # a name that is too long or has a null byte, a loop of links
+                reason = f"{getattr(error, 'strerror', None) or error}: {name[:_MOST_SHOWN]}"
+    raise UnusableError(reason, group="whose file is missing")
 
 
 def _row(cells: dict[str, str], file: Path, times: tuple[float, float], vocabulary: Vocabulary, *, name: str) -> Row:
