@@ -40,3 +40,13 @@ def test_what_happens_to_the_store_is_a_note_and_other_warnings_are_as_before(ca
         warnings.warn("another", UserWarning, stacklevel=1)
     assert capsys.readouterr().err == "note: features.sqlite\\x1b is damaged\n"
     assert [str(warning.message) for warning in others] == ["another"]
+
+
+def test_names_in_lines_are_no_commands_to_a_terminal(capsys):
+    output.print_lines("Page: a\x1b[2J[bold]b\nc/explore.html", "Model: d")
+    assert capsys.readouterr().out == "Page: a\\x1b[2J[bold]b c/explore.html\nModel: d\n"
+
+
+def test_rows_of_csv_are_no_formulas_and_no_commands_to_a_terminal(capsys):
+    output.print_csv([["file", "score"], ["=1+1", -0.5], ["a\x1b[2J.wav", 0.5]])
+    assert capsys.readouterr().out == "file,score\n'=1+1,-0.5\na\\x1b[2J.wav,0.5\n"

@@ -28,3 +28,15 @@ def test_finding_of_a_bad_name_is_refused(tmp_path):
         for name in ("one", "../two", "Two"):
             with pytest.raises(ConfigError, match="called"):
                 stage.add(Finding(name, "Two", "x", pd.DataFrame({"a": [1]})))
+
+
+def test_what_a_killed_call_left_is_removed_and_cells_are_no_formulas(tmp_path):
+    left = tmp_path / ".explore-killed"
+    (left / "tables").mkdir(parents=True)
+    folder.check(tmp_path)  # a folder counts as empty after a kill
+    with folder.staged(tmp_path) as stage:
+        assert not left.exists()
+        stage.add(Finding("one", "One", "x", pd.DataFrame({"speaker": ["=1+1"], "score": [-0.5]})))
+        stage.publish("<html>", {"findings": []})
+    assert (tmp_path / "tables" / "one.csv").read_bytes() == b"speaker,score\n'=1+1,-0.5\n"
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".explore-")]

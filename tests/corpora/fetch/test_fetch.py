@@ -92,6 +92,15 @@ def test_zip_left_by_an_interrupted_unpacking_is_used(zenodo: Zenodo, tmp_path: 
     assert zenodo.zips == []
 
 
+def test_what_a_killed_unpacking_left_is_removed(zenodo: Zenodo, tmp_path: Path) -> None:
+    """By the run that completes the corpus, and by one that has nothing to do."""
+    left = tmp_path / "ravdess" / ".unpacking-killed"
+    for _ in range(2):
+        (left / "Audio_Speech_Actors_01-24").mkdir(parents=True)
+        get(zenodo, tmp_path)
+        assert not left.exists() and tree(tmp_path / "ravdess") == expected_tree()
+
+
 @pytest.mark.parametrize("name", ["tess", "nemo", "EMO-DB", "crema-d", "savee", "emovo", "ased"])
 def test_corpora_without_download_say_where_to_get_them(tmp_path: Path, name: str) -> None:
     with pytest.raises(
