@@ -1,8 +1,10 @@
 """Temporary files and folders: private, removed at the end, and removed after a kill by the next of their kind."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,6 +81,24 @@ def test_folders_of_other_users_are_left_alone(tmp_path):
     os.chown(tmp_path / ".explore-other", 65_534, 65_534)
     remove_leftovers(".explore-", parent=tmp_path)
     assert names(tmp_path) == {".explore-other"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
+def test_folders_of_other_users_do_not_keep_those_of_this_user():
+    """Whatever their order in the folder, such as /tmp."""
+    parent = Path(tempfile.mkdtemp())
+    parent.chmod(0o777)
+    for number in range(0, 12, 2):
+        (parent / f".explore-{number}").mkdir(mode=0o700)
+    os.seteuid(65_534)
+    try:
+        for number in range(1, 12, 2):
+            (parent / f".explore-{number}").mkdir(mode=0o700)
+        remove_leftovers(".explore-", parent=parent)
+    finally:
+        os.seteuid(0)
+    assert names(parent) == {f".explore-{number}" for number in range(0, 12, 2)}
+    shutil.rmtree(parent)
 
 
 def test_the_file_of_a_killed_process_is_replaced_and_that_of_a_running_one_is_not(tmp_path):

@@ -51,7 +51,7 @@ def remove_leftovers(prefix: str, *, parent: Path) -> None:
     with contextlib.suppress(OSError), os.scandir(parent) as entries:
         for entry in entries:
             if entry.name.startswith(prefix) and entry.is_dir(follow_symlinks=False):
-                with contextlib.suppress(_NoLocksError):
+                with contextlib.suppress(OSError, _NoLocksError):  # OSError: of another user, or just removed
                     _remove_if_dead(Path(entry.path))
 
 
