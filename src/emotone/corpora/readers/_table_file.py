@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from emotone.errors import CorpusError
 
 #: Suffixes of tables.
@@ -147,6 +145,8 @@ def _cell(value: Any) -> str:
 
 def _parquet(path: Path) -> TableFile:
     """Read header and rows; rows are numbered like the lines of a CSV file, from 2."""
+    import pandas as pd  # imported here: CSV and the names of corpora need none of it
+
     table = pd.read_parquet(path)
     if any(name is not None for name in table.index.names):  # audformat keeps file, start and end in the index
         table = table.reset_index()
