@@ -2,44 +2,21 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
-import tomllib
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from packaging.requirements import Requirement
-
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-
-
-def canonical(name):
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def with_dependencies(requirements, *, extra=""):
-    """Names of the distributions that these requirements install, with all that they need in turn."""
-    found = set()
-    waiting = [(requirement, extra) for requirement in map(Requirement, requirements)]
-    while waiting:
-        requirement, extra = waiting.pop()
-        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
-            continue
-        name = canonical(requirement.name)
-        for wanted in ("", *sorted(requirement.extras)):
-            if (name, wanted) not in found:
-                found.add((name, wanted))
-                waiting += [(Requirement(text), wanted) for text in metadata.requires(name) or ()]
-    return {name for name, _ in found}
+sys.path.insert(0, str(ROOT / "scripts"))
+from dependencies import PROJECT, canonical, with_dependencies  # noqa: E402
 
 
 @cache
 def other_modules():
     """Top-level modules that the base dependencies do not install, and that Python does not have."""
-    base = with_dependencies(PROJECT["dependencies"]) | {"emotone"}
+    base = with_dependencies(PROJECT["dependencies"]).keys() | {"emotone"}
     owners = metadata.packages_distributions()
     others = {module for module, owned in owners.items() if not {canonical(name) for name in owned} & base}
     return sorted(others - set(sys.stdlib_module_names))
