@@ -1,8 +1,8 @@
 """Look for known vulnerabilities of the pinned packages with pip-audit, and say clearly if none were looked for.
 
-Run as ``python scripts/check_vulnerabilities.py [FILE ...]``; FILE is a list of pins, constraints.txt by default.  The exit status
-is 0 if every package was checked and nothing was found, 1 if something was found, and 2 if packages were not checked: pip-audit is not
-installed, reaches no database, or passed packages over.
+Run as ``python scripts/check_vulnerabilities.py [FILE ...]``; FILE is a list of pins, constraints.txt by default.  The
+exit status is 0 if every package was checked and nothing was found, 1 if something was found, and 2 if packages were
+not checked: pip-audit is not installed, reaches no database, or passed packages over.
 """
 
 import argparse
@@ -70,10 +70,8 @@ def read_report(text: str, *, pins: int) -> Audit:
 
 def audit(files: list[Path], *, timeout_s: float = 600.0) -> Audit:
     """Ask pip-audit about all pins in files."""
-    pins = {
-        line.split("==")[0] for file in files for line in file.read_text(encoding="utf-8").splitlines() if "==" in line
-    }
-    pins = {name for name in pins if not name.startswith("#")}
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    pins = {line.partition("==")[0] for line in lines if "==" in line and not line.startswith("#")}
     command = [sys.executable, "-m", "pip_audit", "--no-deps", "--disable-pip", "--progress-spinner", "off"]
     command += ["--format", "json", *(word for file in files for word in ("-r", str(file)))]
     try:

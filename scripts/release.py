@@ -1,8 +1,9 @@
 """Build the wheel and the source archive twice, from different folders, and compare them byte for byte.
 
-Run as ``python scripts/release.py [--out dist] [--no-lists]`` in a checkout; `make release` does.  What is built is the last commit, not
-the working tree.  SOURCE_DATE_EPOCH is the time of that commit unless it is set.  Beside the two files, OUT gets SHA256SUMS, the bill of
-materials (sbom.cdx.json), the licences (licences.md) and what is known of vulnerabilities (vulnerabilities.txt).
+Run as ``python scripts/release.py [--out dist] [--no-lists]`` in a checkout; `make release` does.  What is built is the
+last commit, not the working tree.  SOURCE_DATE_EPOCH is the time of that commit unless it is set.  Beside the two files
+OUT gets SHA256SUMS, the bill of materials (sbom.cdx.json), the licences (licences.md) and what is known of
+vulnerabilities (vulnerabilities.txt).
 """
 
 import argparse

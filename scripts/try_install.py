@@ -1,8 +1,9 @@
 """Install a wheel into a new environment of each Python that this machine has, and predict with it.
 
-Run as ``python scripts/try_install.py dist/emotone-*.whl [--python FILE ...] [--most-mb 350]``.  Each environment has the wheel's base
-dependencies with constraints.txt, and nothing else.  It prints the size of what was installed, package by package for the first Python,
-and the two answers.  Without ``--python``, python3.11 to python3.14 are looked for on PATH; one that is not there is named.
+Run as ``python scripts/try_install.py dist/emotone-*.whl [--python FILE ...] [--most-mb 350]``.  An environment has the
+wheel's base dependencies with constraints.txt, and nothing else.  It prints the size of what was installed, package by
+package for the first Python, and the two answers.  Without ``--python``, python3.11 to python3.14 are looked for on
+PATH; one that is not there is named.
 """
 
 import argparse

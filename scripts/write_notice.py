@@ -1,4 +1,4 @@
-"""Write the notice beside the built-in model: the recordings that it was trained on, and that it is not for commercial use.
+"""Write the notice beside the built-in model: what it was trained on, and that it is not for commercial use.
 
 Run as ``python scripts/write_notice.py``; `make builtin` does.  The corpora come from the card of the model.
 """

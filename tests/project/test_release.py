@@ -1,4 +1,4 @@
-"""The release: equal bytes from different folders, what is in it, the licences, the bill of materials, and the audit."""
+"""The release: equal bytes from different folders, its content, licences, bill of materials, and audit."""
 
 import json
 import re
