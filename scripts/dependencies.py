@@ -120,7 +120,7 @@ def licences_page() -> str:
         "([NOTICE](../src/emotone/data/default/NOTICE)).",
         "",
         "An install also brings these packages, in the versions of `constraints.txt`, on Linux. The licence is what",
-        "the package states. Its wheel may contain libraries with other licences: `av` has FFmpeg (LGPL 3) with x264 and",
+        "the package states. Its wheel may contain libraries with other licences: `av` has FFmpeg (LGPL 3), x264 and",
         "x265 (GPL 2), `soundfile` has libsndfile (LGPL 2.1). The extra `pipecat` has an environment of its own and is",
         "not listed. `python scripts/dependencies.py licences` writes this page.",
         "",

@@ -25,7 +25,9 @@ def _sound(kind: str, subtype: str | None = None, *, rate: int = 8_000, channels
 
 
 def _recordings() -> dict[str, bytes]:
-    made = {f"{kind.lower()}_{bits.lower()}": _sound(kind, bits) for kind, bits in (("WAV", "PCM_16"), ("WAV", "FLOAT"))}
+    made = {
+        f"{kind.lower()}_{bits.lower()}": _sound(kind, bits) for kind, bits in (("WAV", "PCM_16"), ("WAV", "FLOAT"))
+    }
     made |= {"wav_pcm_24_stereo": _sound("WAV", "PCM_24", channels=2), "wav_ulaw": _sound("WAV", "ULAW")}
     made |= {"flac": _sound("FLAC"), "aiff": _sound("AIFF"), "ogg": _sound("OGG"), "mp3": _sound("MP3", rate=16_000)}
     wave = handmade.tone(0.1, seconds=0.3)
@@ -66,7 +68,9 @@ def _all() -> dict[str, dict[str, bytes]]:
             "comma": b"file,emotion,speaker,start_s,end_s\na.wav,happy,anna,0.0,1.5\nb.wav,sad,ben,,\n",
             "semicolon": "sep=;\r\nfile;emotion;start;end\r\nä.wav;glücklich;00:01,5;00:02,0\r\n".encode("utf-16"),
         },
-        "manifest_jsonl": {"rows": b'{"file": "a.wav", "emotion": "happy"}\n{"file": "b.wav", "emotion": "sad", "n": 1}\n'},
+        "manifest_jsonl": {
+            "rows": b'{"file": "a.wav", "emotion": "happy"}\n{"file": "b.wav", "emotion": "sad", "n": 1}\n'
+        },
         "card": {"handmade": json.dumps(handmade.card(handmade.graph())).encode()},
         "profile": {
             "speaker": json.dumps(profile).encode(),

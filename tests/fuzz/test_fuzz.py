@@ -70,5 +70,3 @@ def test_numbers_that_overflow_are_refused(number, folder):
         key = old.partition(b": ")[0] + b": " if b": " in old else b""
         value = number.encode() if b"[" not in old else b"[" + number.encode() + b"]"
         TARGETS[name].run(data.replace(old, key + value), folder)
-
-

@@ -181,7 +181,20 @@ def mutated(draw: st.DrawFn, name: str) -> bytes:
     return bytes(data)
 
 
-_KEYS = ("folds", "train", "test", "dev", "seed", "mean", "n_clips", "kind", "source", "composition", "answers", "power")
+_KEYS = (
+    "folds",
+    "train",
+    "test",
+    "dev",
+    "seed",
+    "mean",
+    "n_clips",
+    "kind",
+    "source",
+    "composition",
+    "answers",
+    "power",
+)
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just(10**400),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_KEYS) | st.text(), inner, max_size=3),

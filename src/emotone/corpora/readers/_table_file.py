@@ -95,7 +95,9 @@ def _text(path: Path) -> str:
         if encoding != "utf-8":
             raise CorpusError(f"{str(path)!r} is damaged {encoding.upper()}: {error.reason}; {_SAVE_AS}") from error
         line = content.count(b"\n", 0, error.start) + 1
-        before, after = content[: error.start].splitlines()[-1][-15:], content[error.start :].splitlines()[0][:15]
+        # the file may begin with what is no UTF-8, and then no line is before it
+        before = (content[: error.start].splitlines() or [b""])[-1][-15:]
+        after = content[error.start :].splitlines()[0][:15]
         shown = (before + after).decode("cp1252", "replace")
         raise CorpusError(
             f"{str(path)!r} can't be read as a table: line {line} is not UTF-8, but perhaps Latin-1 ({shown!r}); "
@@ -124,7 +126,7 @@ def _json_lines(path: Path) -> TableFile:
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CorpusError(
                 f"line {number} of {str(path)!r} is no JSON: {error}; expected an object a line"
             ) from error
