@@ -1,8 +1,9 @@
 """Look for inputs that end in an undocumented error, a crash, or more than 10 s, for some minutes.
 
-Run as ``python scripts/fuzz.py --minutes 30 [--target recording ...]``; `make fuzz` does.  Each target is read in a child process, in
-turns of half a minute.  The input that a child was at is in a file, so that one that crashes it is kept.  Finds are written to
-build/fuzz, and the exit status is 1 if there is one.  Make a test of each find, and put its input into tests/fuzz/corpus.
+Run as ``python scripts/fuzz.py --minutes 30 [--target recording ...]``; `make fuzz` does.  Each target is read in a
+child process, in turns of half a minute.  The input that a child was at is in a file, so that one that crashes it is
+kept.  Finds are written to build/fuzz, and the exit status is 1 if there is one.  Make a test of each find, and put its
+input into tests/fuzz/corpus.
 """
 
 import argparse

@@ -168,9 +168,8 @@ def main() -> None:
         chosen = files[:: max(1, len(files) // arguments.most)]
         wrong = run(chosen)
         print("\n".join(wrong))
-        print(
-            f"{len(chosen)} files run: {len(wrong)} undocumented errors, crashes, or over {_LONGEST_S:g} s or {_MOST_MB} MB"
-        )
+        limits = f"{_LONGEST_S:g} s, {_MOST_MB} MB"
+        print(f"{len(chosen)} files run: {len(wrong)} undocumented errors or crashes, or over {limits}")
         sys.exit(1 if wrong else 0)
 
 

@@ -12,9 +12,7 @@ from support import same_answer
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 CLIPS = ("man_plain.wav", "woman_lively.wav", "woman_subdued.wav")
-FEW = settings(
-    max_examples=6, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+FEW = settings(max_examples=6, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
 pytestmark = pytest.mark.slow
 
 
