@@ -41,10 +41,12 @@ def test_gain_changes_little(recognizer, known, name, decibels):
 
 
 @FEW
-@given(st.sampled_from(CLIPS), st.floats(0, 1.5))
-def test_silence_around_changes_little(recognizer, known, name, seconds):
-    seconds = min(seconds, (3.9 - len(known[name][0]) / 16_000) / 2)  # from 4 s on, a recording is cut into utterances
-    check(recognizer, known, name, same_answer.silence(known[name][0], max(seconds, 0.0)), "silence")
+@given(st.sampled_from(CLIPS), st.floats(0.05, 0.5))
+def test_silence_around_changes_little_and_more_of_it_nothing(recognizer, known, name, seconds):
+    samples = known[name][0]
+    check(recognizer, known, name, same_answer.silence(samples, seconds), "silence")
+    little, more = (recognizer.predict(same_answer.silence(samples, length)) for length in (0.05, seconds))
+    assert same_answer.difference(little, more) <= same_answer.TOLERANCE["more silence"]
 
 
 @FEW
