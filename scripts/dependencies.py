@@ -100,13 +100,14 @@ def parts() -> dict[str, list[str]]:
 def licence_of(name: str) -> str:
     """Return the licence of an installed distribution: an SPDX expression where its metadata has one."""
     described = metadata.metadata(name)
-    if expression := described.get("License-Expression"):
-        return str(expression)
+    if expression := described.get_all("License-Expression"):
+        return str(expression[0])
     named = [text.split(" :: ")[-1] for text in described.get_all("Classifier") or () if text.startswith("License ::")]
     named = [text for text in named if text != "OSI Approved"]
     if named:
         return " AND ".join(sorted({_SPDX.get(text.lower(), text) for text in named}))
-    first = next(iter((described.get("License") or "").strip().splitlines()), "").strip()
+    stated = str((described.get_all("License") or [""])[0]).strip()
+    first = next(iter(stated.splitlines()), "").strip()
     return _SPDX.get(first.lower(), first) or "not stated"
 
 
@@ -180,7 +181,7 @@ def _model(version: str) -> dict[str, Any]:
 
 def _component(name: str, installed_by: Sequence[str]) -> dict[str, Any]:
     licence = licence_of(name)
-    is_expression = bool(metadata.metadata(name).get("License-Expression"))
+    is_expression = bool(metadata.metadata(name).get_all("License-Expression"))
     return {
         "type": "library",
         "bom-ref": _purl(name),

@@ -13,10 +13,11 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
@@ -68,7 +69,7 @@ def _other() -> Iterator[bytes]:
         yield _float_wav(np.full(8_000, scale, np.float32))
 
 
-def _float_wav(samples: np.ndarray) -> bytes:
+def _float_wav(samples: npt.NDArray[np.float32]) -> bytes:
     head = struct.pack("<HHIIHH", 3, 1, 16_000, 64_000, 4, 32)
     data = samples.astype("<f4").tobytes()
     body = b"WAVEfmt " + struct.pack("<I", len(head)) + head + b"data" + struct.pack("<I", len(data)) + data
@@ -115,24 +116,30 @@ def child() -> None:
 
     recognizer = emotone.Recognizer()
     recognizer.predict(str(ROOT / "samples" / "man_plain.wav"))
+    calls: dict[str, Callable[[str], object]] = {
+        "read": emotone.load_audio,
+        "predict": recognizer.predict,
+        "timeline": recognizer.timeline,
+    }
     for line in sys.stdin:
-        path, errors, begun = json.loads(line), [], time.monotonic()
+        path, begun = json.loads(line), time.monotonic()
+        errors: list[str] = []
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        for call in (emotone.load_audio, recognizer.predict, recognizer.timeline):
+        for name, call in calls.items():
             try:
                 call(path)
             except emotone.EmotoneError:
                 pass
             except Exception as error:  # what was looked for
-                errors.append(f"{call.__name__}: {type(error).__name__}: {error}"[:300])
+                errors.append(f"{name}: {type(error).__name__}: {error}"[:300])
         grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
         print(json.dumps([errors, time.monotonic() - begun, grown_mb]), flush=True)
 
 
 def run(files: list[Path]) -> list[str]:
     """Give each file to the child; return a line for each that is not as it should be."""
-    wrong, command = [], [sys.executable, __file__, "--child"]
-    waiting = list(files)
+    wrong: list[str] = []
+    command, waiting = [sys.executable, __file__, "--child"], list(files)
     while waiting:
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None and process.stdout is not None
