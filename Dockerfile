@@ -8,7 +8,7 @@ FROM python:3.12-slim-bookworm AS base
 FROM base AS builder
 WORKDIR /build
 # The dependencies first, with an empty package: a layer that changes with their versions alone.  A tenth of it were the
-# tests of numpy, pandas and pyarrow.
+# tests of numpy and pandas.
 COPY pyproject.toml constraints.txt ./
 COPY src/emotone/__init__.py src/emotone/
 RUN touch README.md \

@@ -6,6 +6,8 @@ VENV ?= .venv
 BUILTIN ?= runs/flagship/builtin
 # Processes that run tests.
 JOBS ?= 2
+# How long `make fuzz` looks.
+MINUTES ?= 10
 
 BIN := $(VENV)/bin
 BASE := $(VENV)/.installed-base
@@ -19,7 +21,7 @@ SOURCES := src tests scripts benchmarks notebooks
 PLAIN := README.md CONTRIBUTING.md CHANGELOG.md docs samples benchmarks scripts src
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test lint types pytest integrations format samples notebooks docker-check benchmark load results flagship finetune ablation builtin need-data clean
+.PHONY: help demo quick test lint types pytest integrations format samples notebooks docker-check benchmark load results flagship finetune ablation builtin release try-install fuzz need-data clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +79,7 @@ builtin: need-data $(DEV)  ## train the built-in model again and put it into the
 	rm -rf src/emotone/data/default
 	cp -r $(BUILTIN)/model src/emotone/data/default
 	$(BIN)/python scripts/lighten_graph.py
+	$(BIN)/python scripts/write_notice.py
 
 notebooks: need-data $(DEV)  ## execute the notebooks on RAVDESS and write their pages, docs/notebooks (needs EMOTONE_DATA, minutes)
 	$(BIN)/python scripts/render_notebooks.py
@@ -84,6 +87,15 @@ notebooks: need-data $(DEV)  ## execute the notebooks on RAVDESS and write their
 load: need-data $(DEV)  ## the service under load, streams and faults (needs EMOTONE_DATA, ten minutes)
 	$(BIN)/python benchmarks/load.py --page docs/results.md
 	$(BIN)/python benchmarks/live.py --data "$(EMOTONE_DATA)"
+
+release: $(DEV)  ## the wheel and the source archive of the last commit, built twice and compared, with their lists, in dist/
+	$(BIN)/python scripts/release.py
+
+try-install: $(DEV)  ## install the wheel in dist/ for each Python of this machine and predict with it, in environments of their own (minutes)
+	$(BIN)/python scripts/try_install.py dist/emotone-*.whl
+
+fuzz: $(DEV)  ## hostile inputs for MINUTES (10): recordings, manifests, cards, profiles, protocols, messages and forms
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/fuzz.py --minutes $(MINUTES)
 
 docker-check: $(DEV)  ## run the Dockerfile's steps in a folder, without a container engine, and test the service (minutes)
 	$(BIN)/python scripts/run_docker_steps.py

@@ -74,6 +74,9 @@ _PLACES = {
     "train": "emotone.experiment.api:train",
 }
 
+#: Module -> the extra with the packages that it imports beside those of the base install.
+_EXTRAS = {"emotone.bulk.annotate": "annotate", "emotone.experiment.api": "train"}
+
 
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
@@ -81,7 +84,15 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     module, _, attribute = _PLACES[name].partition(":")
-    value = globals()[name] = getattr(import_module(module), attribute)
+    try:
+        value = globals()[name] = getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get(module)
+        if extra is None or (error.name or "").partition(".")[0] == "emotone":
+            raise
+        from emotone.errors import MissingExtraError
+
+        raise MissingExtraError(f"emotone.{name} ({error.name})", extra=extra) from error
     return value
 
 

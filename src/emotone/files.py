@@ -70,7 +70,7 @@ def read_json(path: Path) -> Any:
     """Read JSON; raise ConfigError if the file is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} can't be read ({error}); delete the folder and run again") from error
 
 

@@ -20,6 +20,7 @@ _HYPHEN = "\0"
 #: Groups of options in the order of the help.
 _GROUPS = ("Data", "Recording", "Model", "Training", "Evaluation", "Speakers", "Adaptation", "Job", "Output")
 _TITLES = ("Arguments", *(f"{group} options" for group in _GROUPS), "Options")
+_DISK = "check the path, its permissions and the space on the disk"
 #: Base class of errors in the arguments; from here, since some versions of Typer contain a copy of click.
 _UsageError: Any = typer.BadParameter.__base__
 
@@ -38,6 +39,11 @@ class Group(TyperGroup):
         except EmotoneError as error:  # --help on a closed stdout
             output.error(error)
             raise typer.Exit(1) from error
+        except BrokenPipeError:
+            raise  # typer itself ends the process in silence
+        except OSError as error:  # --help into a file on a full disk
+            output.error(f"{error}; {_DISK}")
+            raise typer.Exit(1) from error
 
     def get_params(self, ctx: typer.Context) -> list[Any]:  # type: ignore[override]
         """Return the parameters, with that of the help."""
@@ -55,7 +61,7 @@ class Group(TyperGroup):
             # The reader of a pipe (head) has closed it; Python must not complain when it flushes stdout at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except OSError as error:
-            output.error(f"{error}; check the path, its permissions and the space on the disk")
+            output.error(f"{error}; {_DISK}")
         except MemoryError:
             output.error("out of memory; close other programs, or pass fewer or shorter recordings")
         except ImportError as error:

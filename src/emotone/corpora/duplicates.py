@@ -1,9 +1,8 @@
 """Find recordings that occur more than once: with a copy in training and test, a score is too high."""
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-
-import pandas as pd
 
 from emotone.corpora.table import Corpus
 from emotone.errors import CorpusError
@@ -40,7 +39,7 @@ def content_digests(corpus: Corpus, *, progress: Progress | None = None, workers
 
     def digest_of(row: tuple[str, float, float]) -> str:
         path, start_s, end_s = row
-        end = None if pd.isna(end_s) else float(end_s)
+        end = None if math.isnan(end_s) else float(end_s)
         return audio.content_digest(audio.read(path, start_s=float(start_s), end_s=end))
 
     rows = list(zip(table["path"], table["start_s"], table["end_s"], strict=True))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from emotone.corpora.rejected import Rejected
 from emotone.emotions import EMOTIONS, Vocabulary, class_name, class_names, in_order
-from emotone.errors import CorpusError
+from emotone.errors import CorpusError, MissingExtraError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Row(NamedTuple):
@@ -73,7 +74,7 @@ class Corpus:
     @classmethod
     def of_rows(cls, rows: Sequence[Row], name: str, rejected: Sequence[Rejected] = ()) -> Corpus:
         """Make a corpus of rows, in their order."""
-        return cls(pd.DataFrame(rows, columns=list(COLUMNS)), name, rejected)
+        return cls(_pandas().DataFrame(rows, columns=list(COLUMNS)), name, rejected)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -158,10 +159,19 @@ class Corpus:
         if len(corpora) == 1:
             return corpora[0]
         return Corpus(
-            pd.concat([corpus._table for corpus in corpora], ignore_index=True),
+            _pandas().concat([corpus._table for corpus in corpora], ignore_index=True),
             "+".join(corpus.name for corpus in corpora),
             tuple(rejected for corpus in corpora for rejected in corpus.rejected),
         )
+
+
+def _pandas() -> Any:
+    """Import pandas where a table is made, so that names and addresses of corpora are known without it."""
+    try:
+        import pandas
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("a table of clips (pandas)", extra="train") from error
+    return pandas
 
 
 def _wanted(emotions: Iterable[str]) -> tuple[str, ...]:

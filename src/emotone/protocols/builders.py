@@ -145,7 +145,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ProtocolError(f"protocol file {path} can't be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ProtocolError(f"protocol file {path} is no JSON: {error}") from error
     folds = value.get("test_speakers") if isinstance(value, dict) else None
     whole = isinstance(value, dict) and {"corpus", "source"} <= value.keys()

@@ -186,7 +186,7 @@ class Protocol:
             return cls(str(value["name"]), folds, disjoint, str(value["source"]), seed)
         except ProtocolError:
             raise
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:  # numbers of JSON have any size
             raise ProtocolError(f"folds are not of the shape that Emotone writes ({error}); train again") from error
 
 

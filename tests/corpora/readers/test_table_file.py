@@ -86,3 +86,17 @@ def test_parquet(tmp_path: Path) -> None:
     frame.to_parquet(tmp_path / "t.parquet")
     table = read_table_file(tmp_path / "t.parquet")
     assert [cells[:2] for _, cells in table.rows] == [("a.wav", "0.5"), ("b.wav", "")]
+
+
+def test_a_file_that_begins_with_another_encoding_is_refused(tmp_path):
+    path = tmp_path / "clips.csv"
+    path.write_bytes("\u00e4.wav,happy\n".encode("latin-1"))
+    with pytest.raises(CorpusError, match="line 1 is not UTF-8"):
+        read_table_file(path)
+
+
+def test_deeply_nested_json_is_refused(tmp_path):
+    path = tmp_path / "clips.jsonl"
+    path.write_text('{"file": ' + "[" * 100_000)
+    with pytest.raises(CorpusError, match="line 1 of .* is no JSON"):
+        read_table_file(path)

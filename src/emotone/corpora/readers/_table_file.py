@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from emotone.errors import CorpusError
 
 #: Suffixes of tables.
@@ -98,7 +96,9 @@ def _text(path: Path) -> str:
         if encoding != "utf-8":
             raise CorpusError(f"{str(path)!r} is damaged {encoding.upper()}: {error.reason}; {_SAVE_AS}") from error
         line = content.count(b"\n", 0, error.start) + 1
-        before, after = content[: error.start].splitlines()[-1][-15:], content[error.start :].splitlines()[0][:15]
+        # the file may begin with what is no UTF-8, and then no line is before it
+        before = (content[: error.start].splitlines() or [b""])[-1][-15:]
+        after = content[error.start :].splitlines()[0][:15]
         shown = (before + after).decode("cp1252", "replace")
         raise CorpusError(
             f"{str(path)!r} can't be read as a table: line {line} is not UTF-8, but perhaps Latin-1 ({shown!r}); "
@@ -145,7 +145,7 @@ def _json_lines(path: Path) -> TableFile:
             continue
         try:
             record = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CorpusError(
                 f"line {number} of {str(path)!r} is no JSON: {error}; expected an object a line"
             ) from error
@@ -166,6 +166,8 @@ def _cell(value: Any) -> str:
 
 def _parquet(path: Path) -> TableFile:
     """Read header and rows; rows are numbered like the lines of a CSV file, from 2."""
+    import pandas as pd  # imported here: CSV and the names of corpora need none of it
+
     table = pd.read_parquet(path)
     if any(name is not None for name in table.index.names):  # audformat keeps file, start and end in the index
         table = table.reset_index()

@@ -1,0 +1,184 @@
+"""Write 500 hostile files, and run them through reading, prediction and timelines in a watched child process.
+
+Run as ``python scripts/make_hostile_files.py FOLDER [--run]``.  The files are the same each time: real containers whose
+headers lie, cut, doubled, spliced and changed ones, texts, archives and noise, with names that are hard to print.  With
+``--run`` each is given to a child that reads, predicts and makes a timeline of it; what is no `EmotoneError`, ends the
+child, takes over 10 s or 500 MB more is listed, and the exit status is 1.
+"""
+
+import argparse
+import json
+import resource
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
+N_FILES, _LONGEST_S, _MOST_MB = 500, 10.0, 500
+_CORPUS = ROOT / "tests" / "fuzz" / "corpus" / "recording"
+_NAMES = ("plain", "-rf", "a b", "=1+1", "line\nend", "\x1b[31m", "ünï", "'quote\"", "x" * 200, "%s%n")
+
+
+def _wav(*, rate: int = 16_000, channels: int = 1, bits: int = 16, size: int | None = None, kind: int = 1) -> bytes:
+    """A WAV file of a second whose header may lie."""
+    data = (np.sin(np.arange(16_000) / 12) * 8_000).astype("<i2").tobytes()
+    size = len(data) if size is None else size
+    block = channels * bits // 8 & 0xFFFF
+    head = struct.pack("<HHIIHH", kind, channels, rate, rate * block & 0xFFFFFFFF, block, bits)
+    body = b"WAVEfmt " + struct.pack("<I", len(head)) + head + b"data" + struct.pack("<I", size) + data
+    return b"RIFF" + struct.pack("<I", min(36 + size, 0xFFFFFFFF)) + body
+
+
+def _lies() -> Iterator[bytes]:
+    for rate in (0, 1, 7, 999, 0x7FFFFFFF, 0xFFFFFFFF):
+        yield _wav(rate=rate)
+    for channels in (0, 2, 7, 256, 0xFFFF):
+        yield _wav(channels=channels)
+    for bits in (0, 1, 7, 24, 33, 64, 0xFFFF):
+        yield _wav(bits=bits)
+    for size in (0, 1, 3, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF):
+        yield _wav(size=size)
+    for kind in (0, 3, 6, 0x11, 0x55, 0xFFFE, 0xFFFF):
+        yield _wav(kind=kind)
+
+
+def _other() -> Iterator[bytes]:
+    yield from (b"", b"\0", b"\0" * 100_000, b"RIFF", b"OggS", b"fLaC", b"ID3" + b"\xff" * 7, b"\x1aE\xdf\xa3")
+    yield from (
+        b"{}",
+        b"<html></html>",
+        b"%PDF-1.4",
+        b"PK\3\4" + b"\0" * 40,
+        b"#!/bin/sh\necho\n",
+        b"\x7fELF",
+        b"GIF89a",
+    )
+    yield from (
+        b"#EXTM3U\nhttp://127.0.0.1:9/a\n",
+        b"ffconcat version 1.0\nfile /etc/passwd\n",
+        b"[playlist]\nFile1=/etc/passwd\n",
+    )
+    for scale in (np.inf, np.nan, 1e30, -1e30):
+        yield _float_wav(np.full(8_000, scale, np.float32))
+
+
+def _float_wav(samples: npt.NDArray[np.float32]) -> bytes:
+    head = struct.pack("<HHIIHH", 3, 1, 16_000, 64_000, 4, 32)
+    data = samples.astype("<f4").tobytes()
+    body = b"WAVEfmt " + struct.pack("<I", len(head)) + head + b"data" + struct.pack("<I", len(data)) + data
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _changed(random: np.random.Generator) -> Iterator[bytes]:
+    known = [file.read_bytes() for file in sorted(_CORPUS.iterdir())]
+    while True:
+        data = bytearray(known[random.integers(len(known))])
+        for _ in range(random.integers(1, 6)):
+            at, what = int(random.integers(len(data) + 1)), random.integers(5)
+            if what == 0:
+                data[at : at + 4] = random.bytes(4)
+            elif what == 1:
+                data[at : at + 4] = struct.pack("<I", (0, 1, 0x7FFFFFFF, 0xFFFFFFFF)[random.integers(4)])
+            elif what == 2:
+                del data[at:]
+            elif what == 3:
+                data[at:at] = known[random.integers(len(known))][: random.integers(2_000)]
+            else:
+                data[:200] = bytes(byte ^ (random.random() < 0.02) << random.integers(8) for byte in data[:200])
+        yield bytes(data)
+
+
+def write(folder: Path) -> list[Path]:
+    """Write the files; return them in order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    contents = [*_lies(), *_other()]
+    changed = _changed(np.random.default_rng(0))
+    contents += [next(changed) for _ in range(N_FILES - len(contents))]
+    files = []
+    for number, content in enumerate(contents):
+        suffix = (".wav", ".mp3", ".m4a", ".webm", "")[number % 5]
+        file = folder / f"{number:03d}{_NAMES[number % len(_NAMES)]}{suffix}"
+        file.write_bytes(content)
+        files.append(file)
+    return files
+
+
+def child() -> None:
+    """Take paths as JSON from stdin, one a line, and answer with what happened: kind of error or "", seconds, MB."""
+    import emotone
+
+    recognizer = emotone.Recognizer()
+    recognizer.predict(str(ROOT / "samples" / "man_plain.wav"))
+    calls: dict[str, Callable[[str], object]] = {
+        "read": emotone.load_audio,
+        "predict": recognizer.predict,
+        "timeline": recognizer.timeline,
+    }
+    for line in sys.stdin:
+        path, begun = json.loads(line), time.monotonic()
+        errors: list[str] = []
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for name, call in calls.items():
+            try:
+                call(path)
+            except emotone.EmotoneError:
+                pass
+            except Exception as error:  # what was looked for
+                errors.append(f"{name}: {type(error).__name__}: {error}"[:300])
+        grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        print(json.dumps([errors, time.monotonic() - begun, grown_mb]), flush=True)
+
+
+def run(files: list[Path]) -> list[str]:
+    """Give each file to the child; return a line for each that is not as it should be."""
+    wrong: list[str] = []
+    command, waiting = [sys.executable, __file__, "--child"], list(files)
+    while waiting:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdin is not None and process.stdout is not None
+            while waiting:
+                file = waiting.pop(0)
+                process.stdin.write(json.dumps(str(file)) + "\n")
+                process.stdin.flush()
+                answer = process.stdout.readline()
+                if not answer:
+                    wrong.append(f"{file.name!r}: crash, exit {process.wait()}")
+                    break
+                errors, seconds, grown_mb = json.loads(answer)
+                wrong += [f"{file.name!r}: {error}" for error in errors]
+                wrong += [f"{file.name!r}: {seconds:.1f} s"] if seconds > _LONGEST_S else []
+                wrong += [f"{file.name!r}: {grown_mb:.0f} MB"] if grown_mb > _MOST_MB else []
+            process.stdin.close()
+    return wrong
+
+
+def main() -> None:
+    """Write the files, and run them."""
+    if sys.argv[1:] == ["--child"]:
+        child()
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--run", action="store_true")
+    parser.add_argument("--most", type=int, default=N_FILES, help="run only so many of them, spread evenly")
+    arguments = parser.parse_args()
+    files = write(arguments.folder)
+    print(f"{len(files)} files in {arguments.folder}")
+    if arguments.run:
+        chosen = files[:: max(1, len(files) // arguments.most)]
+        wrong = run(chosen)
+        print("\n".join(wrong))
+        limits = f"{_LONGEST_S:g} s, {_MOST_MB} MB"
+        print(f"{len(chosen)} files run: {len(wrong)} undocumented errors or crashes, or over {limits}")
+        sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
