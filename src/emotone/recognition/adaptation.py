@@ -44,6 +44,7 @@ EVENNESS = {SpeakerProfile.kind: (0.3, 0.6), SourceProfile.kind: (0.5, 0.85)}
 SOURCE_CLIPS, FEWEST_CLIPS = 20, 8
 _N_ITERATIONS = 3
 _LEAST_VARIANCE = 1e-3  # of a direction of the embedding, as a share of the largest
+_LARGEST = 1e9  # of the values in a bundle
 _FLOOR = 1e-12  # lower limit of a probability before its logarithm, as in the graph
 
 
@@ -250,10 +251,12 @@ def load(path: Path, card: Mapping[str, Any], *, width: int) -> Adapter | None:
         if name not in stored:
             raise BundleError(f"{path} lacks {name}, which it should hold with {sorted(_DISTANCE)}; {remedy}")
         array = stored[name]
-        if array.shape != shape or array.dtype.kind != "f" or not np.isfinite(array).all() or not members:
+        # NaN compares false
+        is_right = array.shape == shape and array.dtype.kind == "f" and bool((np.abs(array) <= _LARGEST).all())
+        if not is_right or not members:
             raise BundleError(
                 f"{path}: {name} is {array.dtype} of shape {array.shape}, expected finite floating point of shape "
-                f"{shape}; {remedy}"
+                f"{shape}, up to {_LARGEST:g}; {remedy}"
             )
     if stored["within"] <= 0:
         raise BundleError(f"{path}: within is {stored['within']}, expected a number above 0; {remedy}")

@@ -21,6 +21,7 @@ from emotone.errors import EmotoneError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
 from emotone.recognition.arguments import check_samples, check_several, chosen_emotions, open_checked, restricted
+from emotone.recognition.graph_process import Limits
 from emotone.recognition.model import AnyProfile, Model, Outputs, profile_of_clips
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
@@ -53,6 +54,9 @@ class Recognizer:
     threads
         Threads per prediction.  1 is the fastest for short clips: the graph has hundreds of small steps.  To use more
         cores, share the recognizer between several threads.
+    limits
+        Time and memory for the graph of another bundle than the built-in one, which runs in a process of its own; None:
+        `Limits()`.
 
     Attributes
     ----------
@@ -70,7 +74,8 @@ class Recognizer:
     Raises
     ------
     BundleError
-        A file is missing or damaged, the graph does not match the card, or the bundle has a newer format.
+        A file is missing or damaged, the graph does not match the card, fails or takes too much time or memory, or the
+        bundle has a newer format.  A prediction raises it too if the graph fails then.
     MissingExtraError
         The bundle's features need a package that is not installed.
     ConfigError
@@ -84,15 +89,16 @@ class Recognizer:
         emotions: Iterable[str] | None = None,
         threshold: float | None = None,
         threads: int = 1,
+        limits: Limits | None = None,
     ) -> None:
         self.folder = bundle_folder(bundle)
-        self._model = Model(self.folder, threads=threads)
+        self._model = Model(self.folder, threads=threads, limits=limits)
         self.card = self._model.card
         self.emotions: tuple[str, ...] = chosen_emotions(emotions, tuple(self.card["emotions"]))
         is_restricted = len(self.emotions) < len(self.card["emotions"])
         self.notes = (f"only these emotions can be predicted: {', '.join(self.emotions)}",) if is_restricted else ()
         self._columns = [self.card["emotions"].index(emotion) for emotion in self.emotions]
-        self._threads = threads
+        self._threads, self._limits = threads, limits
         if threshold is not None:
             check_range("threshold", threshold, 0, 1)
         self.threshold = float(self.card["calibration"]["threshold"] if threshold is None else threshold)
@@ -106,6 +112,7 @@ class Recognizer:
             "emotions": self.emotions,
             "threshold": self.threshold,
             "threads": self._threads,
+            "limits": self._limits,
             "preprocessing": self.preprocessing,
         }
 
@@ -116,6 +123,13 @@ class Recognizer:
 
     def __repr__(self) -> str:
         return f"Recognizer({str(self.folder)!r}, model={self.card['model']!r}, emotions={self.emotions})"
+
+    def close(self) -> None:
+        """End the process of the model, and predictions that wait for it; the next prediction starts another.
+
+        It ends by itself with the recognizer.  The built-in model has none.
+        """
+        self._model.close()
 
     def new_profile(self, *, source: SourceProfile | None = None) -> SpeakerProfile:
         """Return the profile of an unknown speaker; `ConfigError` if the model can't adapt."""

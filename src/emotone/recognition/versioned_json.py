@@ -1,9 +1,9 @@
 """Check JSON files that state their format version: the card of a bundle and the profile of a speaker."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
+from emotone import files
 from emotone.errors import BundleError
 
 #: Keys of another file that an error names.
@@ -13,8 +13,8 @@ _SHOWN_KEYS = 5
 def parse(content: bytes, *, where: str, remedy: str) -> object:
     """Parse JSON; raise `BundleError` if it is not valid."""
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
+        return files.parse_json(content)
+    except ValueError as error:
         raise BundleError(f"{where} is not valid JSON ({error}); {remedy}") from error
 
 

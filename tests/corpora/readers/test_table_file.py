@@ -86,3 +86,9 @@ def test_parquet(tmp_path: Path) -> None:
     frame.to_parquet(tmp_path / "t.parquet")
     table = read_table_file(tmp_path / "t.parquet")
     assert [cells[:2] for _, cells in table.rows] == [("a.wav", "0.5"), ("b.wav", "")]
+
+
+def test_json_lines_of_many_levels_are_refused(tmp_path):
+    content = '{"file": ' + "[" * 5000 + "]" * 5000 + "}\n"
+    with pytest.raises(CorpusError, match="line 1 of .* is no JSON: brackets are nested on more than 64 levels"):
+        read(tmp_path, content, name="t.jsonl")

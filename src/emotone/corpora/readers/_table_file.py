@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from emotone import files
 from emotone.errors import CorpusError
 
 #: Suffixes of tables.
@@ -125,7 +126,7 @@ def _json_lines(path: Path) -> TableFile:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = files.parse_json(line, allow_nan=True)
         except ValueError as error:
             raise CorpusError(
                 f"line {number} of {str(path)!r} is no JSON: {error}; expected an object a line"
