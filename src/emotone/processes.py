@@ -15,6 +15,11 @@ from typing import Any, BinaryIO
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
+def n_cores() -> int:
+    """Return the number of cores that this process may use; a container or taskset may allow fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def start(
     module: str, *, environment: Mapping[str, str] | None = None, has_stderr: bool = False
 ) -> "subprocess.Popen[bytes]":

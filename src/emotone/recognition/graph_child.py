@@ -133,7 +133,8 @@ def _row(name: str, output: object) -> NDArray[np.float32]:
 def _limits(memory_bytes: int, limit_s: float) -> Any:
     """Let the system end this process after these seconds of computing, and refuse it more memory than these bytes.
 
-    A machine with much to do lets it wait, so that the clock may say more.  Neither needs Python, which waits while a graph runs or is opened.  Only Linux limits the memory of a process.
+    A machine with much to do lets it wait, so that the clock may say more.  Neither needs Python, which waits while a
+    graph runs or is opened.  Only Linux limits the memory of a process.
     """
     try:
         import resource

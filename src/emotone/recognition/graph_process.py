@@ -100,12 +100,10 @@ class GraphProcess:
 
     def _begin(self) -> None:
         """Start without children."""
-        from emotone.parallel import n_cores  # here: the built-in model needs it not
-
         self._pid, self._lock = os.getpid(), threading.Lock()
         self._idle: list[_Child] = []
         self._all: set[subprocess.Popen[bytes]] = set()
-        self._turns = threading.BoundedSemaphore(n_cores())
+        self._turns = threading.BoundedSemaphore(processes.n_cores())
         weakref.finalize(self, _end_all, self._all, self._pid)
 
     def run(
