@@ -107,6 +107,30 @@ def loop(n_times, *, depth=1, delayed=True):
     return after_sound(*nodes, constants=constants)
 
 
+def endless_when_loud():
+    """A loop that never ends, for sound that has a sample above a half."""
+    body = helper.make_graph(
+        [node("Identity", ["condition_in"], "condition_out"), node("Sin", ["carried_in"], "carried_out")],
+        "body",
+        [info("number", INT64, ()), info("condition_in", BOOL, ()), info("carried_in", FLOAT, ())],
+        [info("condition_out", BOOL, ()), info("carried_out", FLOAT, ())],
+    )
+    return after_sound(
+        node("ReduceMax", ["waveform"], "peak", keepdims=0),
+        node("Greater", ["peak", "half"], "loud"),
+        node("Cast", ["loud"], "one", to=INT64),
+        node("Mul", ["one", "many"], "times"),
+        node("Loop", ["times", "true", "zero"], "carried", body=body),
+        node("Add", ["even", "carried"], "scores"),
+        constants=[
+            constant("half", np.float32(0.5)),
+            constant("many", np.int64(2**62)),
+            constant("true", np.bool_(True)),
+            constant("even", FAIR),
+        ],
+    )
+
+
 def growing():
     """A loop that makes its values twice as long each time."""
     body = helper.make_graph(
@@ -274,6 +298,7 @@ MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
     f"{ENDLESS}: a loop": lambda: loop(2**62),
     f"{ENDLESS}: a loop while it is opened": lambda: loop(2**62, delayed=False),
     f"{ENDLESS}: loops in loops": lambda: loop(2**20, depth=4),
+    f"{ENDLESS}: for loud sound": endless_when_loud,
     f"{ENDLESS}: a product of matrices": lambda: product(9_000),
     f"{LARGE}: 4 GB": lambda: large(2**30),
     f"{LARGE}: 1 TB": lambda: large(2**38),

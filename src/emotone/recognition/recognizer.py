@@ -55,8 +55,7 @@ class Recognizer:
         Threads per prediction.  1 is the fastest for short clips: the graph has hundreds of small steps.  To use more
         cores, share the recognizer between several threads.
     limits
-        Time and memory for the graph of another bundle than the built-in one, which runs in a process of its own; None:
-        `Limits()`.
+        Time and memory of the process in which the graph of any bundle but the built-in one runs; None: `Limits()`.
 
     Attributes
     ----------
@@ -74,8 +73,8 @@ class Recognizer:
     Raises
     ------
     BundleError
-        A file is missing or damaged, the graph does not match the card, fails or takes too much time or memory, or the
-        bundle has a newer format.  A prediction raises it too if the graph fails then.
+        A file is missing or damaged, the bundle has a newer format, or the graph does not match the card, fails or
+        takes too much time or memory.  A prediction raises it too if the graph fails then.
     MissingExtraError
         The bundle's features need a package that is not installed.
     ConfigError
@@ -108,12 +107,8 @@ class Recognizer:
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy, in this process or another, needs to open the bundle again."""
         return {
-            "bundle": self.folder,
-            "emotions": self.emotions,
-            "threshold": self.threshold,
-            "threads": self._threads,
-            "limits": self._limits,
-            "preprocessing": self.preprocessing,
+            **{"bundle": self.folder, "emotions": self.emotions, "threshold": self.threshold},
+            **{"threads": self._threads, "limits": self._limits, "preprocessing": self.preprocessing},
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -125,10 +120,7 @@ class Recognizer:
         return f"Recognizer({str(self.folder)!r}, model={self.card['model']!r}, emotions={self.emotions})"
 
     def close(self) -> None:
-        """End the process of the model, and predictions that wait for it; the next prediction starts another.
-
-        It ends by itself with the recognizer.  The built-in model has none.
-        """
+        """End the process of the graph now, and not with the recognizer; the next prediction starts another."""
         self._model.close()
 
     def new_profile(self, *, source: SourceProfile | None = None) -> SpeakerProfile:
@@ -154,12 +146,9 @@ class Recognizer:
         Parameters
         ----------
         clips
-            Recordings of the same person, each as in `predict`.  Recordings that can't be read are skipped; the
-            ``skipped`` of the profile has the reasons.
-        profile
-            A profile of the speaker to extend; it is not changed itself.
-        source
-            The profile of the source of these clips, see `adapt_source`.
+            Recordings of the same person, each as in `predict`; ``skipped`` of the profile says which can't be read.
+        profile, source
+            A profile of the speaker to extend, not changed itself; and that of the clips' source, see `adapt_source`.
         progress
             Called after each clip.
 
@@ -230,16 +219,12 @@ class Recognizer:
 
         Parameters
         ----------
-        source
-            Path, bytes, open binary file, or ``(samples, rate)``; see `emotone.audio.read`.
+        source, channel, track
+            Path, bytes, open binary file, or ``(samples, rate)``, and what to read of it; see `emotone.audio.read`.
         start_s, end_s
             The segment, in seconds; None is the end.
-        channel, track
-            What to read, see `emotone.audio.read`.
-        profile
-            Profile of the speaker or of the source, see `adapt` and `adapt_source`.
-        progress
-            Called with the seconds that are done of a long recording.
+        profile, progress
+            Profile of the speaker or source, see `adapt` and `adapt_source`; called with the seconds that are done.
 
         Raises
         ------
@@ -390,8 +375,8 @@ class Recognizer:
 
         Raises
         ------
-        AudioError, FeatureError, ConfigError
-            ``samples`` is not such an array, the result is not finite, or ``profile`` does not fit the model.
+        AudioError, FeatureError, BundleError, ConfigError
+            ``samples`` is no such array, the result is not finite, the graph fails, or ``profile`` does not fit it.
         """
         check_samples(samples)
         return self._outputs(samples, profile)[:2]
