@@ -39,7 +39,7 @@ def expected(samples, *, mean=MIDDLE, heard=0):
 def graph(*, emotions=EMOTIONS, sample_rate=16_000, scores="scores", nan=False, optional=None, speech=False):
     """The model's bytes; ``optional`` are inputs with zeros for defaults, name -> shape, see `ADAPTS`.
 
-    With ``speech`` it also gives the probability that there is any: the mean absolute amplitude over `MIDDLE`, at most 1.
+    With ``speech`` it also gives the probability of speech: the mean absolute amplitude over `MIDDLE`, at most 1.
     """
     signs = np.array([[0, 0, 1, -1]], np.float32) * 40
     constants = [

@@ -30,7 +30,7 @@ MOST_GRAPH_BYTES = 768 << 20
 #: Signals that end a child that works for too long.
 LATE = {getattr(signal, name) for name in ("SIGPROF", "SIGALRM") if hasattr(signal, name)}
 #: Seconds by the clock for a second of computing.
-_MOST_WAIT = 10
+_MOST_WAIT = 60
 #: Most values of an output of a clip.
 MOST_VALUES = 65_536
 _OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate", "out of memory")

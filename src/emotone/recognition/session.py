@@ -78,9 +78,11 @@ class CheckedGraph:
             expected = max(1, self._widths[name])
             if output.size != expected:
                 raise BundleError(f"the graph returns {output.size} values for {name}, expected {expected}; {_REMEDY}")
+            if not np.isfinite(output).all():
+                raise BundleError(f"the graph returns a value that is not finite for {name}; {_REMEDY}")
             low, high = (-_LARGEST, _LARGEST) if name == "embedding" else (-_TOLERANCE, 1 + _TOLERANCE)
             least, most = float(output.min()), float(output.max())
-            if not (low <= least and most <= high):  # NaN compares false
+            if not (low <= least and most <= high):
                 raise BundleError(
                     f"the graph returns values from {least:.4g} to {most:.4g} for {name}, expected {low:.4g} to "
                     f"{high:.4g}; {_REMEDY}"
