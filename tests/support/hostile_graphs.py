@@ -299,7 +299,7 @@ MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
     f"{ENDLESS}: a loop while it is opened": lambda: loop(2**62, delayed=False),
     f"{ENDLESS}: loops in loops": lambda: loop(2**20, depth=4),
     f"{ENDLESS}: for loud sound": endless_when_loud,
-    f"{ENDLESS}: a product of matrices": lambda: product(9_000),
+    f"{ENDLESS}: a product of matrices": lambda: product(7_000),
     f"{LARGE}: 4 GB": lambda: large(2**30),
     f"{LARGE}: 1 TB": lambda: large(2**38),
     f"{LARGE}: more than there are": lambda: large(2**62),

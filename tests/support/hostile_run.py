@@ -16,7 +16,7 @@ from emotone.recognition.recognizer import Recognizer
 from support import handmade, hostile_graphs
 
 #: A loud sound and a quiet one, of another length than the sound of the first run.
-SOUNDS = (handmade.tone(0.3, seconds=1.7), handmade.tone(0.02, seconds=0.4))
+SOUNDS = (handmade.tone(0.4, seconds=1.7), handmade.tone(0.02, seconds=0.4))
 LIMITS = Limits(open_s=1.5, run_s=1.5)
 
 

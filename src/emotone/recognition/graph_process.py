@@ -30,7 +30,7 @@ _BYTES_A_BYTE, _BYTES_A_THREAD = 4, 8 << 20
 #: Seconds for a child to end that has closed its pipe.
 _END_S = 10.0
 _BUNDLE_REMEDY = "get the bundle again, or train it again"
-_LIMIT_REMEDY = "don't use this bundle, or give it more: Recognizer(..., limits=Limits(...))"
+_LIMIT_REMEDY = "don't use this bundle; if it is your own, raise its limits (emotone.recognition.graph_process.Limits)"
 
 
 @dataclass(frozen=True)
