@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from emotone.errors import BundleError
-from emotone.experiment import evaluate
+from emotone.experiment.evaluate import _trained_on
 from emotone.preprocessing import Preprocessing
 from emotone.recognition import card as cards
 from emotone.recognition import model_card, trust
@@ -76,7 +76,7 @@ def use(card):
     Temperature.from_card(card["calibration"])
     recognizer = SimpleNamespace(card=card, emotions=card["emotions"], threshold=0.5, adapts=False, checks_speech=True)
     json.dumps(routes._model(recognizer), ensure_ascii=False, allow_nan=False).encode()
-    assert isinstance(evaluate._trained_on(recognizer), set)
+    assert isinstance(_trained_on(recognizer), set)
     card["name"].encode(), card["model"].encode()
 
 

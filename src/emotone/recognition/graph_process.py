@@ -246,7 +246,9 @@ class _Child:
 
     def open(self, header: dict[str, Any]) -> None:
         """Open the graph; see `reply` for errors."""
-        self.interface = Interface(*json.loads(self.reply(header, [])))
+        *ports, properties = json.loads(self.reply(header, []))
+        tuples = [{name: (kind, shape) for name, (kind, shape) in nodes.items()} for nodes in ports]
+        self.interface = Interface(*tuples, properties)
 
     def reply(self, header: dict[str, Any], arrays: Sequence[NDArray[np.float32]]) -> bytes:
         """Send a request, and return its result.

@@ -186,7 +186,7 @@ def speaker_width(interface: Interface, *, where: str | Path = "the graph") -> i
     BundleError
         The graph has other optional inputs than `emotone.recognition.card.SPEAKER` and `HEARD`, or of other shapes.
     """
-    optional = {name: (kind, shape) for name, (kind, shape) in interface.optional.items()}
+    optional = interface.optional
     if not optional:
         return 0
     shape = interface.outputs["embedding"][1]
