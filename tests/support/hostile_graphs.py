@@ -411,7 +411,7 @@ MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
     "nodes: the same output twice": lambda: model(
         [node("Identity", ["waveform"], "scores"), node("Identity", ["waveform"], "scores")]
     ),
-    "branches: in each other": lambda: deep(12),
+    "branches: in each other": lambda: deep(4),
     "external: a file beside it": lambda: external("weights.bin"),
     "external: a file above it": lambda: external("../secret.bin"),
     "external: passwords": lambda: external("/etc/passwd"),

@@ -108,8 +108,11 @@ def fields(needed: Mapping[str, Kind], *, optional: Mapping[str, Kind] | None = 
         if not isinstance(value, dict):
             raise MismatchError(name, value, "an object")
         for key, kind in {**needed, **(optional or {})}.items():
+            full = f"{name}.{key}" if name else key
             if key in value or key in needed:
-                kind(value.get(key), f"{name}.{key}" if name else key)
+                kind(value.get(key), full)
+            if key in needed and key not in value:  # its kind takes null, and it must still be there
+                raise MismatchError(full, None, "a value, or null")
 
     return check
 

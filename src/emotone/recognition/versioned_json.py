@@ -37,7 +37,7 @@ def check_object(
         raise BundleError(f"{where}: format_version is {short(version)}, expected a whole number from 1; {remedy}")
     if version > newest:
         raise BundleError(
-            f"{where} has format version {version}, and this version of Emotone reads up to {newest}: "
+            f"{where} has format version {short(version)}, and this version of Emotone reads up to {newest}: "
             "pip install --upgrade emotone"
         )
     missing = [key for key in keys if key not in value]
