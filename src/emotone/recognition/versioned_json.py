@@ -10,10 +10,10 @@ from emotone.errors import BundleError
 _SHOWN_KEYS = 5
 
 
-def parse(content: bytes, *, where: str, remedy: str) -> object:
-    """Parse JSON; raise `BundleError` if it is not valid."""
+def parse(content: bytes, *, where: str, remedy: str, allow_nan: bool = False) -> object:
+    """Parse JSON; raise `BundleError` if it is not valid, or has NaN or infinity, which only some files may have."""
     try:
-        return files.parse_json(content)
+        return files.parse_json(content, allow_nan=allow_nan)
     except ValueError as error:
         raise BundleError(f"{where} is not valid JSON ({error}); {remedy}") from error
 

@@ -156,9 +156,7 @@ def describe(app: FastAPI) -> None:
 def bad_model(error: BundleError) -> ProblemError:
     """Log an error of the bundle, and return its problem, which names no file of the machine."""
     _log.error("the model failed: %s", error)
-    return ProblemError(
-        "bad_model", "the model of the service failed on this recording; its log says why"
-    )
+    return ProblemError("bad_model", "the model of the service failed on this recording; its log says why")
 
 
 def internal() -> ProblemError:
