@@ -9,7 +9,7 @@ import hashlib
 import json
 import signal
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -130,7 +130,7 @@ def _row(name: str, output: object) -> NDArray[np.float32]:
 
 
 @contextlib.contextmanager
-def _limits(memory_bytes: int, limit_s: float) -> Any:
+def _limits(memory_bytes: int, limit_s: float) -> Iterator[None]:
     """Let the system end this process after these seconds of computing, and refuse it more memory than these bytes.
 
     A machine with much to do lets it wait, so that the clock may say more.  Neither needs Python, which waits while a
