@@ -123,10 +123,10 @@ def _row(name: str, output: object) -> NDArray[np.float32]:
     if isinstance(output, np.ndarray) and output.dtype == np.float32:
         if output.ndim == 2 and len(output) == 1 and output.size <= MOST_VALUES:
             return np.ascontiguousarray(output[0])
-        found = f"float32 of shape {output.shape}"
+        kind = f"float32 of shape {output.shape}"
     else:
-        found = str(output.dtype) if isinstance(output, np.ndarray) else f"a {type(output).__name__}"
-    raise BundleError(f"the graph returns for {name} {found}, expected float32 of shape [1, d], d up to {MOST_VALUES}")
+        kind = str(output.dtype) if isinstance(output, np.ndarray) else f"a {type(output).__name__}"
+    raise BundleError(f"the graph returns for {name} {kind}, expected float32 of shape [1, d], d up to {MOST_VALUES}")
 
 
 @contextlib.contextmanager

@@ -144,7 +144,7 @@ class GraphProcess:
                     if is_last or error.is_late or self._is_closed(child):
                         raise BundleError(str(error)) from error
                     continue
-            return _rows(content, len(header["names"]))
+            return _rows(content, len(names))
         raise AssertionError("the last try returns or raises")
 
     @contextmanager
@@ -207,7 +207,7 @@ class GraphProcess:
 
 
 def _end_all(children: "set[subprocess.Popen[bytes]]", pid: int) -> None:
-    """End the children of a graph that nobody uses any more; not in a fork, whose children they are not."""
+    """End the children of a graph that is no longer used; not in a fork, whose children they are not."""
     if os.getpid() == pid:
         for process in list(children):
             processes.end(process)
@@ -267,7 +267,7 @@ class _Child:
         try:
             requests.write(REQUEST.pack(len(text)) + text)
             for array in arrays:
-                requests.write(array)
+                requests.write(memoryview(array).cast("B"))
             requests.flush()
             kind, n_bytes = REPLY.unpack(read_exactly(replies, REPLY.size))
             content = read_exactly(replies, n_bytes)

@@ -118,7 +118,7 @@ def fields(needed: Mapping[str, Kind], *, optional: Mapping[str, Kind] | None = 
 
 
 def is_number(value: object, low: float, high: float) -> bool:
-    """Check for a finite number in this range; True is none."""
+    """Check for a finite number in this range; True is no number."""
     is_right_type = isinstance(value, int | float) and not isinstance(value, bool)
     return is_right_type and low <= value <= high and math.isfinite(value)  # type: ignore[operator, arg-type]
 
