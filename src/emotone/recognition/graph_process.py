@@ -267,7 +267,7 @@ class _Child:
         try:
             requests.write(REQUEST.pack(len(text)) + text)
             for array in arrays:
-                requests.write(memoryview(array).cast("B"))
+                requests.write(array.tobytes())
             requests.flush()
             kind, n_bytes = REPLY.unpack(read_exactly(replies, REPLY.size))
             content = read_exactly(replies, n_bytes)
