@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-#: Largest file that `read_regular` reads, unless it is told otherwise.
+#: Largest file that `read_regular` reads, unless it gets another limit.
 MOST_BYTES = 64 << 20
 #: Most levels of lists and objects in each other; a card has six.
 MOST_LEVELS = 64
