@@ -80,6 +80,7 @@ def use(card):
     card["name"].encode(), card["model"].encode()
 
 
+@pytest.mark.slow
 def test_every_card_is_refused_or_can_be_used(tmp_path):
     content = handmade.graph()
     (tmp_path / "card.json").write_text(json.dumps(hostile_cards.full_card(content)))
