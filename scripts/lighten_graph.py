@@ -24,7 +24,8 @@ import onnxruntime
 from emotone import files
 from emotone.recognition import card as cards
 from emotone.recognition import model_card
-from emotone.recognition.session import bundle_folder, open_session
+from emotone.recognition.runtime import open_session
+from emotone.recognition.session import bundle_folder
 
 _TOLERANCE = 1e-5
 _RUNTIME = "com.microsoft"  # the domain of onnxruntime's own operators

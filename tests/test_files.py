@@ -67,3 +67,45 @@ def test_only_a_regular_file_is_read(tmp_path):
             files.read_regular(path)
     with pytest.raises(FileNotFoundError):
         files.read_regular(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("brackets", [50_000, 900, files.MOST_LEVELS + 1], ids=str)
+def test_json_and_toml_of_many_levels_are_refused(brackets):
+    text = "[" * brackets + "1" + "]" * brackets
+    with pytest.raises(ValueError, match="brackets are nested on more than 64 levels"):
+        files.parse_json(text)
+    with pytest.raises(ValueError, match="brackets are nested on more than 64 levels"):
+        files.parse_toml(f"a = {text}")
+    with pytest.raises(ValueError, match="more than 64 levels"):
+        files.parse_json('{"a":' * brackets + "1" + "}" * brackets)
+
+
+def test_json_and_toml_of_few_levels_are_read():
+    text = "[" * files.MOST_LEVELS + "]" * files.MOST_LEVELS
+    assert str(files.parse_json(text)) == text
+    assert str(files.parse_toml(f"a = {text[1:-1]}")["a"]) == text[1:-1]
+    assert str(files.parse_json(text.replace("[]", "[1]"))) == text.replace("[]", "[1]")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_json_has_finite_numbers_only(number):
+    with pytest.raises(ValueError, match=f"{number} is not finite"):
+        files.parse_json(f'{{"a": {number}}}')
+
+
+def test_no_more_is_read_than_the_limit(tmp_path):
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(files.MOST_BYTES + 1)
+    with pytest.raises(OSError, match="it has 67,108,865 bytes, expected at most 67,108,864"):
+        files.read_regular(path)
+    path.write_bytes(b"12345")
+    assert files.read_regular(path, most_bytes=5) == b"12345"
+    with pytest.raises(OSError, match="it has 5 bytes, expected at most 4"):
+        files.read_regular(path, most_bytes=4)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_a_file_that_the_system_writes_while_it_is_read_is_refused(tmp_path):
+    with pytest.raises(OSError, match="changes, or is no file on a disk"):
+        files.read_regular(Path("/proc/self/status"))

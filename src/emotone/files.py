@@ -4,6 +4,8 @@ import hashlib
 import inspect
 import json
 import os
+import stat
+import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
@@ -17,6 +19,12 @@ from emotone.temporary import temporary_file
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+#: Largest file that `read_regular` reads, unless it gets another limit.
+MOST_BYTES = 64 << 20
+#: Most levels of lists and objects in each other; a card has six.
+MOST_LEVELS = 64
+_TOO_DEEP = f"brackets are nested on more than {MOST_LEVELS} levels"
 
 
 @contextmanager
@@ -59,18 +67,81 @@ def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # its stub takes the names for its options
 
 
-def read_regular(path: Path) -> bytes:
-    """Read a file; OSError also for a pipe or a device, whose reader would wait for ever."""
+def read_regular(path: Path, *, most_bytes: int = MOST_BYTES) -> bytes:
+    """Read a file of at most ``most_bytes``.
+
+    Raises
+    ------
+    OSError
+        It can't be read, is larger, or is a pipe, a device or a folder, whose reader would wait for ever or never end.
+    """
+    not_regular = "it is a pipe, a device or a folder, expected a regular file"
     if path.exists() and not path.is_file():
-        raise OSError("it is a pipe, a device or a folder, expected a regular file")
-    return path.read_bytes()
+        raise OSError(not_regular)
+    # it could be replaced by a pipe in between, and to open a pipe would wait
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(not_regular)
+        if status.st_size > most_bytes:
+            raise OSError(f"it has {status.st_size:,} bytes, expected at most {most_bytes:,}")
+        content = file.read(status.st_size + 1)
+    if len(content) != status.st_size:
+        raise OSError("its size is not the one that the system states: it changes, or is no file on a disk")
+    return content
+
+
+def parse_json(content: str | bytes, *, allow_nan: bool = False) -> Any:
+    """Parse JSON from a user: its values can be written, compared and shown.
+
+    With ``allow_nan``, NaN and infinity are numbers, as other programs write them.
+
+    Raises
+    ------
+    ValueError
+        It is no JSON, has NaN or infinity, which JSON has not, or more than `MOST_LEVELS` levels.
+    """
+    try:
+        value = json.loads(content, parse_constant=float if allow_nan else _refuse_constant)
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+    check_levels(value)
+    return value
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML from a user; ValueError if it is no TOML, or has more than `MOST_LEVELS` levels."""
+    try:
+        value = tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+    check_levels(value)
+    return value
+
+
+def check_levels(value: Any) -> None:
+    """Raise ValueError if lists and objects are in each other on more than `MOST_LEVELS` levels.
+
+    Python can read about a thousand levels, and then fails when it writes, compares or shows them.
+    """
+    level = [value]
+    for _ in range(MOST_LEVELS + 1):
+        level = [inner for inner in level if isinstance(inner, dict | list)]
+        if not level:
+            return
+        level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)]
+    raise ValueError(_TOO_DEEP)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not finite, so it is no number of JSON")
 
 
 def read_json(path: Path) -> Any:
     """Read JSON; raise ConfigError if the file is missing or damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return parse_json(read_regular(path))
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path} can't be read ({error}); delete the folder and run again") from error
 
 

@@ -189,13 +189,9 @@ def test_recordings_that_crash_or_hang_the_decoder(clips, adaptive_bundle, tmp_p
     # The decoder is changed in the workers alone.
     import emotone.bulk.supervised as supervised
 
-    monkeypatch.setattr(
-        supervised,
-        "_START",
-        "import json, sys; sys.path[:] = json.loads(sys.argv[1])\n"
-        + bad_decoder
-        + "\nfrom emotone.bulk.supervised import serve; serve()",
-    )
+    (tmp_path / "bad_worker.py").write_text(bad_decoder + "\nfrom emotone.bulk.supervised import serve\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(supervised, "_CHILD", "bad_worker")
     settings = AnnotateSettings(model=adaptive_bundle, time_limit_s=2, part_files=8)
     annotate(folder, tmp_path / "out", settings=settings, engine=LocalEngine(2))
     check_each_once(tmp_path / "out", 40)

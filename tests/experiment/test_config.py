@@ -4,6 +4,7 @@ import pytest
 
 from emotone.errors import ConfigError
 from emotone.experiment import Config
+from emotone.experiment.config import read_settings
 from emotone.features.encoders import names
 from emotone.models import registry
 
@@ -93,3 +94,12 @@ def test_mixup_alone_makes_no_copies():
 def test_a_missing_setting_is_named():
     with pytest.raises(ConfigError, match="lack data, out"):
         Config.from_dict({"corpora": ["ravdess"]})
+
+
+@pytest.mark.parametrize("brackets", ["[]", "{}"], ids=str)
+def test_a_configuration_of_many_levels_says_so(tmp_path, brackets):
+    opening = brackets[0] if brackets == "[]" else "{a="
+    path = tmp_path / "config.toml"
+    path.write_text("models = " + opening * 5000 + "1" + brackets[1] * 5000)
+    with pytest.raises(ConfigError, match=r"config\.toml is no TOML: .*nested"):
+        read_settings(path)

@@ -8,7 +8,7 @@ from emotone.export.compose import compose
 from emotone.export.pipelines import to_onnx
 from emotone.recognition import adaptation
 from emotone.recognition.profile import SpeakerProfile
-from emotone.recognition.session import open_session
+from emotone.recognition.runtime import open_session
 from emotone.recognition.temperature import Temperature
 from support.toy_speakers import N_COLUMNS, classifier, given_of, toy
 

@@ -24,7 +24,7 @@ from emotone.models import registry as models_by_name
 from emotone.parallel import LocalPool
 from emotone.preprocessing import DEFAULT as PREPROCESSING
 from emotone.recognition.recognizer import Recognizer
-from emotone.recognition.session import open_session
+from emotone.recognition.runtime import open_session
 from emotone.recognition.temperature import Temperature
 from support import toy_encoders
 from support import toy_experiment as toy

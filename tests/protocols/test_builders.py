@@ -176,3 +176,9 @@ def test_real_ravdess_has_the_published_folds(data):
     protocol = protocols.build("speaker-6fold", corpus)
     assert [fold.test.size for fold in protocol.folds] == [240] * 6
     protocols.check_leaks(protocol, corpus)
+
+
+def test_a_file_of_many_levels_says_so(tmp_path):
+    (tmp_path / "deep.json").write_text('{"test_speakers": ' + "[" * 5000 + "]" * 5000 + "}")
+    with pytest.raises(ProtocolError, match=r"deep\.json is no JSON: brackets are nested on more than 64 levels"):
+        protocols.build(str(tmp_path / "deep.json"), made())

@@ -164,3 +164,11 @@ def check_refused(folder, content, message):
     card = {"emotions": list(EMOTIONS), "adaptation": {"sha256": hashlib.sha256(content).hexdigest()}}
     with pytest.raises(BundleError, match=message):
         adaptation.load(path, card, width=WIDTH)
+
+
+def test_an_archive_that_unpacks_to_more_than_a_file_may_have_is_refused(tmp_path):
+    path = tmp_path / "adaptation.npz"
+    np.savez_compressed(path, centre=np.zeros(17 << 20, np.float32))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(BundleError, match=r"can't be read \(it holds 71,303,\d+ bytes, expected at most 67,108,864\)"):
+        adaptation.load(path, {"emotions": ["sad", "angry"], "adaptation": {"sha256": digest}}, width=2)

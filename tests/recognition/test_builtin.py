@@ -11,7 +11,7 @@ from emotone.recognition import adaptation, card, model_card
 from emotone.recognition.prediction import NOT_ADAPTED
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
-from emotone.recognition.session import DEFAULT_FOLDER, checked_session
+from emotone.recognition.session import DEFAULT_FOLDER, checked_graph
 from emotone.recognition.temperature import Temperature
 
 SAMPLES = sorted(path for path in (Path(__file__).parents[2] / "samples").iterdir() if path.suffix != ".md")
@@ -97,7 +97,7 @@ def test_recording_adapts_to_itself(recognizer):
 def test_heads_beside_the_graph_say_what_the_graph_says(recognizer):
     adapter = adaptation.load(DEFAULT_FOLDER / card.ADAPTATION, recognizer.card, width=768)
     temperature = Temperature.from_card(recognizer.card["calibration"])
-    session = checked_session(DEFAULT_FOLDER / card.GRAPH, recognizer.card, threads=1)
+    session = checked_graph(DEFAULT_FOLDER / card.GRAPH, recognizer.card, threads=1)
     samples = recognizer.preprocessing.apply(audio.read(WAVS[0]))
     _, embedding = recognizer.run(samples)
     other = recognizer.embedding(WAVS[1])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from emotone.audio import write_wav
-from emotone.errors import AudioError, ConfigError, FeatureError
+from emotone.errors import AudioError, BundleError, ConfigError, FeatureError
 from emotone.recognition import card as cards
 from emotone.recognition import profile, session
 from emotone.recognition import recognizer as module
@@ -106,10 +106,13 @@ def test_threads_share_one_recognizer(recognizer):
         assert list(pool.map(recognizer.predict, sources)) == [recognizer.predict(source) for source in sources]
 
 
-def test_result_that_is_no_number_is_an_error(tmp_path):
-    broken = Recognizer(handmade.write(tmp_path / "nan", content=handmade.graph(nan=True)))
+def test_result_that_is_no_number_is_an_error(tmp_path, monkeypatch):
+    folder = handmade.write(tmp_path / "nan", content=handmade.graph(nan=True))
+    with pytest.raises(BundleError, match="a value that is not finite for scores"):
+        Recognizer(folder)
+    monkeypatch.setattr(session, "DEFAULT_FOLDER", folder)  # the built-in model is not run before it is used
     with pytest.raises(FeatureError, match="not finite"):
-        broken.predict((handmade.tone(0.05), RATE))
+        Recognizer().predict((handmade.tone(0.05), RATE))
 
 
 @pytest.mark.parametrize("source", [5, None, [1, 2, 3], np.zeros(RATE, np.float32), (np.zeros(RATE, np.float32),)])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import emotone
-from emotone.errors import AudioError, ConfigError, FeatureError
+from emotone.errors import AudioError, BundleError, ConfigError
 from emotone.recognition.profile import MAX_CLIPS, SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
 from support import handmade
@@ -178,13 +178,13 @@ def test_model_that_cannot_adapt_says_which_one_can(recognizer, plain):
 
 def test_embedding_that_is_no_number_is_in_no_profile(tmp_path):
     content = handmade.graph(optional=handmade.ADAPTS, nan=True)
-    with pytest.raises(AudioError, match="any of 1 clips.*not finite"):
+    with pytest.raises(BundleError, match="a value that is not finite for scores"):
         Recognizer(handmade.write(tmp_path / "nan", content=content)).adapt([clip(0.1)])
 
 
 def test_result_that_a_profile_makes_infinite_is_an_error(recognizer):
     far = SpeakerProfile(mean=(3e38,), n_clips=2, model=recognizer.card["sha256"])
-    with pytest.raises(FeatureError, match="not finite"):
+    with pytest.raises(BundleError, match="not finite"):
         recognizer.predict(clip(0.1), profile=far)
 
 

@@ -4,10 +4,13 @@ import json
 
 import pytest
 
-from emotone.errors import FeatureError
+from emotone.errors import BundleError, FeatureError
+from emotone.recognition.graph_process import Limits
+from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems
 from emotone.serve.problems import KINDS
-from support.serving import WAV, client_of, problem, send
+from support import handmade, hostile_graphs
+from support.serving import WAV, client_of, file_of, problem, send
 
 pytestmark = pytest.mark.usefixtures("detector")
 
@@ -57,3 +60,26 @@ def test_invalid_values_are_reported_in_the_service_s_own_words(client):
     assert "Input should" not in detail and "Value error" not in detail
     item = {"loc": ("query", "top"), "input": 0, "msg": "Value error, use 1 or more"}
     assert problems._invalid_value(item) == "query.top is '0'; use 1 or more"
+
+
+def test_a_model_that_fails_is_a_problem_of_its_own(recognizer, monkeypatch, caplog):
+    client = client_of(recognizer)
+
+    def predict(*_, **__):
+        raise BundleError("/work/secret/model.onnx: the graph failed")
+
+    monkeypatch.setattr(recognizer, "predict", predict)
+    assert "secret" not in problem(send(client, WAV), "bad_model")
+    (record,) = [record for record in caplog.records if record.name == "emotone.serve.problems"]
+    assert record.getMessage() == "the model failed: /work/secret/model.onnx: the graph failed"
+    assert record.exc_info is None
+
+
+def test_the_end_of_the_service_ends_a_graph_that_does_not_end(tmp_path):
+    """Without it, the thread of the request would hold up the service for an hour."""
+    content = hostile_graphs.endless_when_loud().SerializeToString()
+    own = Recognizer(handmade.write(tmp_path / "b", content=content), limits=Limits(run_s=3600))
+    with client_of(own, max_seconds=1) as client:
+        assert send(client, WAV).status_code == 200
+        problem(send(client, file_of(handmade.tone(0.4))), "timeout")
+    assert client.app.state.queue.closing

@@ -39,7 +39,7 @@ def expected(samples, *, mean=MIDDLE, heard=0):
 def graph(*, emotions=EMOTIONS, sample_rate=16_000, scores="scores", nan=False, optional=None, speech=False):
     """The model's bytes; ``optional`` are inputs with zeros for defaults, name -> shape, see `ADAPTS`.
 
-    With ``speech`` it also gives the probability that there is any: the mean absolute amplitude over `MIDDLE`.
+    With ``speech`` it also gives the probability of speech: the mean absolute amplitude over `MIDDLE`, at most 1.
     """
     signs = np.array([[0, 0, 1, -1]], np.float32) * 40
     constants = [
@@ -55,7 +55,9 @@ def graph(*, emotions=EMOTIONS, sample_rate=16_000, scores="scores", nan=False, 
         helper.make_node("Softmax", ["logits"], [scores], axis=1),
     ]
     if speech:
-        nodes.append(helper.make_node("Div", ["embedding", "middle"], ["speech"]))
+        nodes.append(helper.make_node("Div", ["embedding", "middle"], ["ratio"]))
+        nodes.append(helper.make_node("Min", ["ratio", "certain"], ["speech"]))
+        constants.append(numpy_helper.from_array(np.float32(1), "certain"))
     if optional == ADAPTS:
         nodes[3:3] = [
             helper.make_node("Sub", ["speaker", "middle"], ["louder"]),

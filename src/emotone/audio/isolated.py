@@ -9,8 +9,6 @@ import atexit
 import json
 import os
 import stat
-import subprocess
-import sys
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -18,6 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from emotone import processes
 from emotone.audio.channels import Channel
 from emotone.audio.isolated_child import END, ERROR, REPLY, REQUEST, SPAN, End, end_of, name_of
 from emotone.audio.layout import layout_of
@@ -25,12 +24,11 @@ from emotone.audio.reader import Waveform
 from emotone.audio.reading import check_sound, open_recording
 from emotone.audio.sources import AudioSource, open_file
 from emotone.errors import AudioError
+from emotone.processes import read_exactly
 
 #: Seconds after which a decoder is stopped.
 TIMEOUT_S = 600.0
 _PLAIN_CONTAINERS, _PLAIN_CODECS = ("wav", "wavex", "rf64", "flac"), ("pcm_", "float", "double")
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-_START += "from emotone.audio.isolated_child import serve; serve()"
 
 
 def blocks(
@@ -191,15 +189,7 @@ class Child:
     """
 
     def __init__(self) -> None:
-        command = [sys.executable, "-I", "-c", _START, json.dumps([str(folder) for folder in sys.path])]
-        # its own session: Ctrl-C is for the parent, which then closes the pipe
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self.process = processes.start("emotone.audio.isolated_child")
         self.is_ready = True
 
     def decode(
@@ -266,14 +256,7 @@ class Child:
 
     def kill(self) -> None:
         """End the process."""
-        self.process.kill()
-        for pipe in (self.process.stdin, self.process.stdout):
-            try:
-                if pipe is not None:
-                    pipe.close()
-            except OSError:  # bytes of a request that were not sent
-                pass
-        self.process.wait()
+        processes.end(self.process)
 
     def _send(self, header: dict[str, Any], data: bytes) -> None:
         pipe, text = self.process.stdin, json.dumps(header).encode()
@@ -287,8 +270,8 @@ class Child:
         """Return kind and content of a reply; raise the error that it is."""
         pipe = self.process.stdout
         assert pipe is not None
-        kind, n_bytes = REPLY.unpack(_exactly(pipe, REPLY.size))
-        content = _exactly(pipe, n_bytes)
+        kind, n_bytes = REPLY.unpack(read_exactly(pipe, REPLY.size))
+        content = read_exactly(pipe, n_bytes)
         self.is_ready = kind in (END, ERROR)
         if kind == ERROR:
             raise _error_of(content)
@@ -316,13 +299,6 @@ def _error_of(content: bytes) -> Exception:
     reply = json.loads(content)
     kind = getattr(emotone.errors, reply["kind"], AudioError)
     return MemoryError(reply["message"]) if reply["kind"] == "MemoryError" else kind(reply["message"])
-
-
-def _exactly(pipe: Any, n_bytes: int) -> bytes:
-    content: bytes = pipe.read(n_bytes)
-    if len(content) < n_bytes:
-        raise EOFError
-    return content
 
 
 _shared = DecoderPool()

@@ -17,6 +17,7 @@ from emotone.audio.decoding import open_reader
 from emotone.audio.reader import reason
 from emotone.audio.reading import Recording, open_recording
 from emotone.errors import EmotoneError
+from emotone.processes import own_pipes
 
 #: Sizes of a request's header and bytes; kind and size of a reply.
 REQUEST, REPLY = struct.Struct("<IQ"), struct.Struct("<cQ")
@@ -46,11 +47,7 @@ def end_of(recording: Recording) -> End:
 
 def serve() -> None:
     """Decode what the parent asks for, until it closes the pipe: the main function of a child."""
-    # Libraries print to stdout, which is not theirs here.
-    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1):
-        os.dup2(null, descriptor)
+    requests, replies = own_pipes()
     try:
         while head := requests.read(REQUEST.size):
             n_header, n_data = REQUEST.unpack(head)

@@ -25,6 +25,7 @@ from emotone.errors import ConfigError, EmotoneError
 from emotone.progress import Progress
 from emotone.recognition.profile import SourceProfile
 from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.versioned_json import parse
 
 FORMAT_VERSION = 1
 _INDEX, _SPEAKERS, _SOURCE = f"{WORK}/recordings.arrow", f"{WORK}/speakers.arrow", f"{WORK}/source.json"
@@ -231,7 +232,7 @@ class _Run:
         """Return the state of the run in the output folder; None if it has not begun."""
         where = f"{self._storage.address}/{RUN}"
         try:
-            state: dict[str, Any] = json.loads(self._storage.read(RUN))
+            state: dict[str, Any] = files.parse_json(self._storage.read(RUN))
             before, model = dict(state["settings"]), state["model"]["sha256"]
             version, source = state["versions"]["emotone"], state["source"]
             has_begun = state["finished"] or self._storage.exists(_INDEX)
@@ -273,8 +274,9 @@ class _Run:
         if settings.adapt == "none" or settings.timeline and settings.speaker_from is None:
             return None
         if self._storage.exists(_SOURCE):
-            content = json.loads(self._storage.read(_SOURCE))
-            return SourceProfile.from_dict(content, where=_SOURCE) if content else None
+            where = f"{self._storage.address}/{_SOURCE}"
+            content = parse(self._storage.read(_SOURCE), where=where, remedy="choose another folder with --out")
+            return SourceProfile.from_dict(content, where=where) if content else None
         source = source_of(self._recognizer, index, Listener(settings, self._folder), self._report)
         self._storage.write(_SOURCE, json.dumps(source and source.to_dict(), allow_nan=False).encode())
         return source

@@ -6,7 +6,6 @@ enough to blame a unit, since the system can kill a child for other reasons, suc
 """
 
 import contextlib
-import json
 import os
 import pickle
 import struct
@@ -18,8 +17,10 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Any, BinaryIO, Protocol
 
+from emotone import processes
 from emotone.bulk.units import Failure
 from emotone.errors import EmotoneError
+from emotone.processes import own_pipes, read_exactly
 
 #: Tries of a unit that ends its child.
 _TRIES = 2
@@ -31,11 +32,10 @@ _SIGN_EVERY_S = 1.0
 _SUSPENDED_S = 1.0
 _SIZE = struct.Struct("<Q")
 _RESULT, _PROGRESS, _ERROR = 0, 1, 2
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-_START += "from emotone.bulk.supervised import serve; serve()"
+#: Module whose `serve` is the main function of a child.
+_CHILD = "emotone.bulk.supervised"
 #: Imported by a child before it knows what to do.
 _NEEDED = "emotone.bulk.work"
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 #: A function that yields the result of each unit, in order, and calls its second argument as work goes on.
 Work = Callable[[Sequence[Any], Callable[[], None]], Iterator[Any]]
@@ -96,7 +96,7 @@ class Supervised:
         self._is_closed = True
         self._end()
         if self._waiting is not None:
-            end_child(self._waiting)
+            processes.end(self._waiting)
             self._waiting = None
 
     def _try(self, units: Sequence[Any]) -> Iterator[Any]:
@@ -167,7 +167,7 @@ class Supervised:
     def _end(self) -> None:
         child, self._child = self._child, None
         if child is not None:
-            end_child(child)
+            processes.end(child)
 
     @contextlib.contextmanager
     def _watched(self, limit_s: float | None = None) -> Iterator["_Watch"]:
@@ -188,25 +188,7 @@ class Supervised:
 
 def new_child() -> "subprocess.Popen[bytes]":
     """Start a child, which imports what it needs and then waits for what to do."""
-    command = [sys.executable, "-I", "-c", _START, json.dumps([str(folder) for folder in sys.path])]
-    # its own session: Ctrl-C is for the parent, which then ends the child
-    return subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-        env=os.environ | _ONE_THREAD,
-    )
-
-
-def end_child(child: "subprocess.Popen[bytes]") -> None:
-    """Kill a child and wait for its end."""
-    child.kill()
-    for pipe in (child.stdin, child.stdout):
-        with contextlib.suppress(OSError):  # bytes that were not sent
-            if pipe is not None:
-                pipe.close()
-    child.wait()
+    return processes.start(_CHILD, environment=processes.ONE_THREAD, has_stderr=True)
 
 
 class _Watch:
@@ -247,10 +229,7 @@ def _write(pipe: Any, value: Any) -> None:
 
 
 def _read(pipe: Any) -> Any:
-    head = pipe.read(_SIZE.size)
-    if len(head) < _SIZE.size:
-        raise EOFError
-    content = pipe.read(_SIZE.unpack(head)[0])
+    content = pipe.read(*_SIZE.unpack(read_exactly(pipe, _SIZE.size)))
     try:
         return pickle.loads(content)
     except (pickle.UnpicklingError, EOFError) as error:  # cut off
@@ -259,11 +238,7 @@ def _read(pipe: Any) -> Any:
 
 def serve() -> None:
     """Work on what the parent sends, until it closes the pipe: the main function of a child."""
-    # Libraries print to stdout, which is not theirs here.
-    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1):
-        os.dup2(null, descriptor)
+    requests, replies = own_pipes()
     try:
         import_module(_NEEDED)
         parent, opener, sign_every_s = _read(requests)

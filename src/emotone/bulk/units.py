@@ -49,7 +49,8 @@ class Failure(NamedTuple):
     Attributes
     ----------
     code
-        not_found, not_audio, no_channel, too_short, silent, unanswerable, memory, crashed, timeout or internal.
+        not_found, not_audio, no_channel, too_short, silent, unanswerable, bad_model, memory, crashed, timeout or
+        internal.
     message
         Finding, expectation and remedy.
     """

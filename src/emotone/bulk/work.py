@@ -1,7 +1,6 @@
 """What a worker does with a recording: from its address to its rows, or to the reason why it has none."""
 
 import io
-import json
 import os
 import time
 from collections import OrderedDict, deque
@@ -16,6 +15,7 @@ from emotone.bulk.storage import Storage, file_system, is_address
 from emotone.bulk.units import Failure, Item, Row
 from emotone.errors import (
     AudioError,
+    BundleError,
     ConfigError,
     EmotoneError,
     FeatureError,
@@ -27,6 +27,7 @@ from emotone.progress import Progress
 from emotone.recognition.prediction import NO_SPEECH, Prediction
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.versioned_json import parse
 
 #: Recordings of other file systems up to this size are fetched in one piece.
 _ONE_PIECE_BYTES = 2**24
@@ -88,7 +89,11 @@ class Profiles:
 
     def _read(self, place: str) -> Iterator[tuple[str, Profile]]:
         where = f"{self._storage.address}/{place}"
-        for speaker, content in json.loads(self._storage.read(place)).items():
+        remedy = "choose another folder with --out"
+        profiles = parse(self._storage.read(place), where=where, remedy=remedy)
+        if not isinstance(profiles, dict):
+            raise BundleError(f"{where} holds no object with the profile of each speaker; {remedy}")
+        for speaker, content in profiles.items():
             yield speaker, replace(SpeakerProfile.from_dict(content, where=where), source=self._source)
 
 
@@ -100,6 +105,7 @@ def code_of(error: EmotoneError) -> str:
         SelectionError: "no_channel",
         AudioError: "not_audio",
         FeatureError: "unanswerable",
+        BundleError: "bad_model",
         ConfigError: "unanswerable",
     }
     if isinstance(error.__cause__ or error.__context__, FileNotFoundError):

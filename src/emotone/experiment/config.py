@@ -5,7 +5,6 @@ the options of ``emotone train`` and ``emotone compare``.
 """
 
 import json
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated, Any, Self
 
 from emotone import augment as augmentation
 from emotone import corpora as tables
-from emotone import preprocessing, protocols
+from emotone import files, preprocessing, protocols
 from emotone.augment.conditions import CONDITIONS
 from emotone.augment.conditions import parse as parse_conditions
 from emotone.corpora.registry import CORPORA
@@ -279,7 +278,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         The file can't be read, is not TOML, or holds an unknown setting.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = files.read_regular(path).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} can't be read ({error}); expected a file such as RUN/config.toml") from error
     return _parsed(text, str(path))
@@ -323,8 +322,8 @@ def _extractor_of(settings: Mapping[str, Any]) -> str:
 
 def _parsed(text: str, where: str) -> dict[str, Any]:
     try:
-        settings = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        settings = files.parse_toml(text)
+    except ValueError as error:
         raise ConfigError(f"{where} is no TOML: {error}") from error
     check_names(settings, SETTINGS, where=f"{where}: ")
     return settings

@@ -2,7 +2,6 @@
 
 import contextlib
 import importlib.util
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -108,7 +107,7 @@ def _claim(out: Path, settings: Mapping[str, Any]) -> None:
 
     def difference(path: Path) -> str:
         try:
-            same = json.loads(path.read_text(encoding="utf-8")) == settings
+            same = files.parse_json(files.read_regular(path)) == settings
         except (OSError, ValueError) as error:
             return f"contains an {SETTINGS} that can't be read ({error})"
         return "" if same else "contains another evaluation"

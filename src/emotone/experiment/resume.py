@@ -1,6 +1,5 @@
 """Whether a run directory holds a finished run of the same settings."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ def is_finished(
 
     def difference(path: Path) -> str:
         try:
-            stored = tomllib.loads(path.read_text(encoding="utf-8"))
+            stored = files.parse_toml(files.read_regular(path).decode())
         except (OSError, ValueError) as error:
             return f"contains a {marker} that can't be read ({error})"
         keys = differing(stored, settings, ignored=PLACES | set(ignored))

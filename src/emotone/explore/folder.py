@@ -10,6 +10,7 @@ from typing import Any
 from emotone import files
 from emotone.errors import ConfigError
 from emotone.explore.finding import Finding
+from emotone.files import parse_json, read_regular
 from emotone.report.figures import style
 from emotone.temporary import temporary_folder
 
@@ -39,7 +40,7 @@ def _written_before(out: Path) -> set[str]:
     if not path.exists():
         return set()
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_regular(path))
         files = {str(name) for finding in content["findings"] for name in finding["files"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(

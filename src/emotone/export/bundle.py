@@ -34,7 +34,7 @@ from emotone.recognition import card as cards
 from emotone.recognition import model_card
 from emotone.recognition.adaptation import PRIOR_ANSWERS, Adapter
 from emotone.recognition.profile import SpeakerProfile
-from emotone.recognition.session import open_session
+from emotone.recognition.runtime import open_session
 from emotone.recognition.temperature import Temperature
 
 if TYPE_CHECKING:

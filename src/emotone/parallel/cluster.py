@@ -13,9 +13,10 @@ from typing import Any
 
 from emotone._version import __version__
 from emotone.errors import ConfigError, EmotoneError, WorkerError
-from emotone.parallel.local import join_pool, n_cores
+from emotone.parallel.local import join_pool
 from emotone.parallel.pool import Item, Pool, Result, Share
 from emotone.parallel.ray_connection import connected, ray_modules
+from emotone.processes import n_cores
 
 
 class RayPool(Pool):

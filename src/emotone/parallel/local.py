@@ -4,7 +4,6 @@ Its processes stay for the next call: they import torch once.  Unlike those of `
 the script that started them, so a script needs no ``if __name__ == "__main__"``.
 """
 
-import os
 import signal
 import warnings
 from collections.abc import Callable, Generator, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 from emotone.errors import WorkerError
 from emotone.parallel.pool import Item, Pool, Result, Share
+from emotone.processes import n_cores
 from emotone.temporary import temporary_folder
 
 _works_for_another = False
@@ -22,11 +22,6 @@ def join_pool() -> None:
     """Note that this process is one of a pool: it starts no others."""
     global _works_for_another
     _works_for_another = True
-
-
-def n_cores() -> int:
-    """Return the number of cores that this process may use; a container or taskset may allow fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class LocalPool(Pool):

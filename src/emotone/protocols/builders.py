@@ -1,6 +1,5 @@
 """The protocols by name, and protocols from a JSON file."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emotone import files
 from emotone.errors import ProtocolError
 from emotone.protocols.dealing import deal, need_speakers, strata_of
 from emotone.protocols.protocol import Fold, Protocol, Rows, column, distinct, listed
@@ -142,10 +142,10 @@ def from_file(path: Path, corpus: "Corpus", *, seed: int) -> Protocol:
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = files.parse_json(files.read_regular(path))
     except OSError as error:
-        raise ProtocolError(f"protocol file {path} can't be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"protocol file {path} can't be read: {error.strerror or error}") from error
+    except ValueError as error:
         raise ProtocolError(f"protocol file {path} is no JSON: {error}") from error
     folds = value.get("test_speakers") if isinstance(value, dict) else None
     whole = isinstance(value, dict) and {"corpus", "source"} <= value.keys()

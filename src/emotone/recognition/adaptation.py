@@ -11,6 +11,7 @@ docs/tried.md.
 
 import hashlib
 import io
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotone.errors import BundleError, ConfigError
-from emotone.files import read_regular
+from emotone.files import MOST_BYTES, read_regular
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
 from emotone.recognition.temperature import Temperature
 
@@ -44,6 +45,7 @@ EVENNESS = {SpeakerProfile.kind: (0.3, 0.6), SourceProfile.kind: (0.5, 0.85)}
 SOURCE_CLIPS, FEWEST_CLIPS = 20, 8
 _N_ITERATIONS = 3
 _LEAST_VARIANCE = 1e-3  # of a direction of the embedding, as a share of the largest
+_LARGEST = 1e9  # of the values in a bundle
 _FLOOR = 1e-12  # lower limit of a probability before its logarithm, as in the graph
 
 
@@ -232,6 +234,7 @@ def load(path: Path, card: Mapping[str, Any], *, width: int) -> Adapter | None:
         raise BundleError(f"{path} was altered or is damaged: its SHA-256 is not that in its card; {remedy}")
     names = [item.name for item in fields(Adapter)]
     try:
+        _check_size(content)
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             # bundles of older versions lack the last two
             stored = {name: arrays[name] for name in names if name in arrays or name not in _DISTANCE}
@@ -250,14 +253,24 @@ def load(path: Path, card: Mapping[str, Any], *, width: int) -> Adapter | None:
         if name not in stored:
             raise BundleError(f"{path} lacks {name}, which it should hold with {sorted(_DISTANCE)}; {remedy}")
         array = stored[name]
-        if array.shape != shape or array.dtype.kind != "f" or not np.isfinite(array).all() or not members:
+        # NaN compares false
+        is_right = array.shape == shape and array.dtype.kind == "f" and bool((np.abs(array) <= _LARGEST).all())
+        if not is_right or not members:
             raise BundleError(
                 f"{path}: {name} is {array.dtype} of shape {array.shape}, expected finite floating point of shape "
-                f"{shape}; {remedy}"
+                f"{shape}, up to {_LARGEST:g}; {remedy}"
             )
     if stored["within"] <= 0:
         raise BundleError(f"{path}: within is {stored['within']}, expected a number above 0; {remedy}")
     return Adapter(**{name: np.asarray(array, np.float64) for name, array in stored.items()})
+
+
+def _check_size(content: bytes) -> None:
+    """Raise ValueError if an archive holds more than a file may hold: zeros can be packed to a thousandth."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        n_bytes = sum(entry.file_size for entry in archive.infolist())
+    if n_bytes > MOST_BYTES:
+        raise ValueError(f"it holds {n_bytes:,} bytes, expected at most {MOST_BYTES:,}")
 
 
 def fitted(

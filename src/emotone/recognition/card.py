@@ -1,7 +1,6 @@
 """The card of a bundle: reading ``card.json`` and checking its content."""
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,27 @@ from emotone.audio.trimming import MIN_DURATION_S
 from emotone.emotions import EMOTIONS, class_name
 from emotone.errors import BundleError, CorpusError
 from emotone.files import read_regular
+from emotone.preprocessing import TRIMS
+from emotone.recognition.schema import (
+    ANY,
+    FLAG,
+    LINE,
+    OBJECT,
+    SHARE,
+    TEXT,
+    Kind,
+    MismatchError,
+    both,
+    each,
+    fields,
+    is_text,
+    nullable,
+    number,
+    satisfying,
+    table,
+    unprintable,
+    whole,
+)
 from emotone.recognition.versioned_json import check_object, parse, short
 
 #: Format version of new bundles.  Bundles of this and older versions can be read.
@@ -23,33 +43,138 @@ SPEAKER, HEARD = "speaker", "heard"
 #: The optional third output of a graph: the probability of speech.
 SPEECH = "speech"
 
-#: Every key of ``card.json`` and the JSON type of its value.
-KEYS: dict[str, type] = {
-    "format_version": int,
-    "name": str,
-    "emotions": list,
-    "sample_rate": int,
-    "extractor": dict,
-    "features": int,
-    "model": str,
-    "parameters": dict,
-    "versions": dict,
-    "protocol": dict,
-    "scores": dict,
-    "calibration": dict,
-    "training": dict,
-    "preprocessing": dict,
-    "sha256": str,
-    "size_bytes": int,
-    "created": str,
-}
 #: Optional: figures on corpora that the model was not trained on, see `check_elsewhere`.
 ELSEWHERE = "elsewhere"
-_TYPE_NAMES = {int: "a whole number", str: "text", list: "a list", dict: "an object"}
-#: Numbers of clips to which a model was adapted.
-_LEVEL = re.compile(r"[1-9][0-9]{0,5}|all")
+#: Largest card, in bytes; that of the built-in model has 11,000.
+MOST_BYTES = 1 << 20
+#: Scores of a model, as in `emotone.metrics.SCORES`, which prediction does not import.
+SCORES = ("uar", "accuracy", "macro_f1")
 _MOST_CLIPS = 10**9
 _REMEDY = "get the bundle again, or train it again with 'emotone train'"
+
+_COUNT = whole(0, _MOST_CLIPS)
+_MAYBE_SHARE = nullable(SHARE)
+_DIGEST = satisfying(
+    "text of 64 hexadecimal digits", lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value))
+)
+#: Numbers of clips to which a model was adapted.
+_LEVEL = satisfying("a number of clips, or 'all'", lambda level: bool(re.fullmatch(r"[1-9][0-9]{0,5}|all", level)))
+_CORPUS_SCORES = {"uar": SHARE, "accuracy": SHARE, "ece": SHARE, "adapted": table(SHARE, key=_LEVEL)}
+_INTERVAL = fields({}, optional={"low": _MAYBE_SHARE, "high": _MAYBE_SHARE})
+_SIZE = {"clips": _COUNT, "emotions": _COUNT}
+_GROUP = fields({**_SIZE, "uar": SHARE, "accuracy": SHARE, "low": _MAYBE_SHARE, "high": _MAYBE_SHARE})
+_SPREAD = fields({"lowest": SHARE, "median": SHARE, "highest": SHARE})
+
+
+def _are_emotions(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_class, value)) and 2 <= len(set(value)) == len(value)
+
+
+def _is_extractor(value: Any) -> bool:
+    return isinstance(value, dict) and is_text(value.get("name")) and isinstance(value.get("graph"), bool)
+
+
+#: What ``elsewhere`` of a card must be, see `check_elsewhere`.
+_ELSEWHERE = fields(
+    {
+        "protocol": satisfying("text", is_text),
+        **_CORPUS_SCORES,
+        "confident": fields({"from": SHARE, "share": SHARE, "right": _MAYBE_SHARE}),
+        "unsure": fields({"coverage": SHARE, "accuracy_above": _MAYBE_SHARE, "accuracy_below": _MAYBE_SHARE}),
+        "corpora": each(
+            fields({"name": satisfying("text", is_text), **_SIZE, "speakers": _COUNT, **_CORPUS_SCORES}),
+            least=1,
+            expected="a list of one corpus or more",
+        ),
+    }
+)
+_NEEDED: dict[str, Kind] = {
+    "format_version": ANY,  # see `check_object`
+    "name": LINE,
+    "emotions": satisfying(f"two or more different names, such as {', '.join(EMOTIONS)}", _are_emotions),
+    "sample_rate": satisfying("16000", lambda value: type(value) is int and value == 16_000),
+    "extractor": both(
+        satisfying("its name, digest and graph", _is_extractor),
+        fields({"name": LINE}, optional={"digest": nullable(TEXT), "sequence": FLAG}),
+    ),
+    "features": whole(1, 10**7),
+    "model": LINE,
+    "parameters": OBJECT,
+    "versions": table(TEXT),
+    "protocol": fields(
+        {},
+        optional={
+            **dict.fromkeys(("name", "words", "description", "warning", "source"), TEXT),
+            "speaker_disjoint": FLAG,
+        },
+    ),
+    "scores": fields(
+        {},
+        optional={
+            **dict.fromkeys((*SCORES, "ece"), SHARE),
+            "interval": nullable(_INTERVAL),
+            "intervals": table(nullable(_INTERVAL)),
+            "n_clips": _COUNT,
+            "per_class": fields({}, optional={"recall": table(SHARE)}),
+            "groups": table(table(_GROUP)),
+            "speaker_range": nullable(fields({"speakers": _COUNT, "uar": _SPREAD, "accuracy": _SPREAD})),
+        },
+    ),
+    "calibration": fields(
+        {"threshold": SHARE},
+        optional={
+            **dict.fromkeys(
+                ("temperature", "adapted_temperature"), number(0, 1e6, expected="a number above 0", is_above=True)
+            ),
+            "per_distance": number(0, 1e6, expected="a number, 0 or more"),
+            **dict.fromkeys(("coverage", "accuracy_above", "accuracy_below", "ece"), _MAYBE_SHARE),
+        },
+    ),
+    "training": fields(
+        {},
+        optional={
+            "corpora": each(
+                fields(
+                    {},
+                    optional={
+                        **dict.fromkeys(("name", "title", "language", "licence", "url"), nullable(TEXT)),
+                        **dict.fromkeys(("clips", "speakers"), nullable(_COUNT)),
+                        "commercial_use": nullable(FLAG),
+                    },
+                )
+            ),
+            "note": nullable(TEXT),
+            "recorded_sounds": FLAG,
+        },
+    ),
+    "preprocessing": fields(
+        {},
+        optional={
+            "trim_db": nullable(
+                number(0, 200, expected="decibels above 0, at most 200, or null for no trim", is_above=True)
+            ),
+            "min_duration_s": number(MIN_DURATION_S, 30, expected=f"{MIN_DURATION_S} to 30 s"),
+            "high_pass_hz": nullable(number(20, 300)),
+            "trim": satisfying(" or ".join(TRIMS), lambda value: isinstance(value, str) and value in TRIMS),
+        },
+    ),
+    "sha256": _DIGEST,
+    "size_bytes": whole(0, 10**12),
+    "created": LINE,
+}
+#: Every key that ``card.json`` needs.
+KEYS = tuple(_NEEDED)
+#: What a card must be.  Other keys may be there; nothing reads them.
+_CARD = fields(
+    _NEEDED,
+    optional={
+        "embedding": whole(1, 65_536),
+        "adapts": FLAG,
+        "checks_speech": FLAG,
+        "adaptation": nullable(fields({"sha256": _DIGEST})),
+        ELSEWHERE: _ELSEWHERE,
+    },
+)
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -68,18 +193,20 @@ def read(folder: Path) -> dict[str, Any]:
             "'model' folder of a training run"
         )
     try:
-        content = read_regular(path)
+        content = read_regular(path, most_bytes=MOST_BYTES)
     except FileNotFoundError as error:
         inner = folder / "model"
         hint = f"did you mean {str(inner)!r}?" if (inner / CARD).is_file() else _REMEDY
         raise BundleError(f"{str(folder)!r} is not a bundle: it holds no {CARD}; {hint}") from error
     except OSError as error:
         raise BundleError(f"{path} can't be read ({error}); check the file and its permissions") from error
-    return check(parse(content, where=str(path), remedy=_REMEDY), where=str(path))
+    # a key that nothing reads may have them; the others are checked
+    parsed = parse(content, where=str(path), remedy=_REMEDY, allow_nan=True)
+    return check(parsed, where=str(path))
 
 
 def check(card: object, *, where: str) -> dict[str, Any]:
-    """Check the values of a card on which predictions depend, and return the card; ``where`` names it in messages.
+    """Check every value of a card that anything reads, and return the card; ``where`` names it in messages.
 
     Raises
     ------
@@ -89,13 +216,10 @@ def check(card: object, *, where: str) -> dict[str, Any]:
     checked = check_object(
         card, where=where, kind="the card of a bundle", keys=KEYS, newest=FORMAT_VERSION, remedy=_REMEDY
     )
-    for key, kind in KEYS.items():
-        is_kind = isinstance(checked[key], kind) and not isinstance(checked[key], bool)
-        _require(is_kind, where, key, checked[key], _TYPE_NAMES[kind])
-    _check_values(checked, where=where)
-    if ELSEWHERE in checked:
-        check_elsewhere(checked[ELSEWHERE], where=where)
-    return checked
+    text = unprintable(checked)
+    if text is not None:
+        raise BundleError(f"{where} has the text {short(text)}, expected characters that can be printed; {_REMEDY}")
+    return _matching(checked, _CARD, where=where, name="")
 
 
 def check_elsewhere(value: object, *, where: str) -> dict[str, Any]:
@@ -118,83 +242,18 @@ def check_elsewhere(value: object, *, where: str) -> dict[str, Any]:
     BundleError
         A key is missing, or a value has the wrong type or is out of range.
     """
-    figures = _object(value, where, ELSEWHERE)
-    _require(_is_text(figures.get("protocol")), where, "elsewhere.protocol", figures.get("protocol"), "text")
-    _check_scores(figures, where, ELSEWHERE)
-    for name, keys, optional in (
-        ("confident", ("from", "share"), ("right",)),
-        ("unsure", ("coverage",), ("accuracy_above", "accuracy_below")),
-    ):
-        inner = f"{ELSEWHERE}.{name}"
-        _check_shares(_object(figures.get(name), where, inner), where, inner, keys, optional)
-    corpora = figures.get("corpora")
-    has_corpora = isinstance(corpora, list) and len(corpora) > 0
-    _require(has_corpora, where, "elsewhere.corpora", corpora, "a list of one corpus or more")
-    for number, entry in enumerate(corpora or []):
-        inner = f"{ELSEWHERE}.corpora[{number}]"
-        corpus = _object(entry, where, inner)
-        _require(_is_text(corpus.get("name")), where, f"{inner}.name", corpus.get("name"), "text")
-        for key in ("clips", "speakers", "emotions"):
-            is_count = isinstance(corpus.get(key), int) and _is_number(corpus[key], 0, _MOST_CLIPS)
-            _require(is_count, where, f"{inner}.{key}", corpus.get(key), f"a whole number from 0 to {_MOST_CLIPS}")
-        _check_scores(corpus, where, inner)
-    return figures
+    return _matching(value, _ELSEWHERE, where=where, name=ELSEWHERE)
 
 
-def _check_scores(scores: Mapping[str, Any], where: str, name: str) -> None:
-    """Check the scores of a corpus, or their means."""
-    _check_shares(scores, where, name, ("uar", "accuracy", "ece"))
-    adapted = _object(scores.get("adapted"), where, f"{name}.adapted")
-    for level in adapted:
-        _require(bool(_LEVEL.fullmatch(level)), where, f"a key of {name}.adapted", level, "a number of clips, or 'all'")
-    _check_shares(adapted, where, f"{name}.adapted", tuple(adapted))
-
-
-def _check_shares(
-    table: Mapping[str, Any], where: str, name: str, keys: tuple[str, ...], optional: tuple[str, ...] = ()
-) -> None:
-    """Check that values are shares; those of ``optional`` keys may be null, but not missing."""
-    for key in (*keys, *optional):
-        can_be_null = key in optional and key in table
-        is_share = _is_number(table.get(key), 0, 1) or (can_be_null and table[key] is None)
-        expected = "a number from 0 to 1" + (", or null" if key in optional else "")
-        _require(is_share, where, f"{name}.{key}", table.get(key), expected)
-
-
-def _object(value: object, where: str, name: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise BundleError(f"{where}: {name} is {short(value)}, expected an object; {_REMEDY}")
+def _matching(value: object, kind: Kind, *, where: str, name: str) -> dict[str, Any]:
+    """Return an object of this kind; raise `BundleError` if it is not."""
+    try:
+        kind(value, name)
+    except MismatchError as error:
+        problem = f"{error.name} is {short(error.value)}, expected {error.expected}"
+        raise BundleError(f"{where}: {problem}; {_REMEDY}") from error
+    assert isinstance(value, dict)
     return value
-
-
-def _is_text(value: object) -> bool:
-    """Check for text that can be written to a file: JSON may hold halves of characters."""
-    return isinstance(value, str) and bool(value.strip()) and not any("\ud800" <= sign <= "\udfff" for sign in value)
-
-
-def _check_values(card: Mapping[str, Any], *, where: str) -> None:
-    emotions, extractor, threshold = card["emotions"], card["extractor"], card["calibration"].get("threshold")
-    temperature = card["calibration"].get("temperature", 1.0)
-    trim_db = card["preprocessing"].get("trim_db")
-    shortest = card["preprocessing"].get("min_duration_s", MIN_DURATION_S)
-    are_names = all(_is_class(emotion) for emotion in emotions) and 2 <= len(set(emotions)) == len(emotions)
-    _require(are_names, where, "emotions", emotions, f"two or more different names, such as {', '.join(EMOTIONS)}")
-    for key in ("adapts", "checks_speech"):
-        _require(isinstance(card.get(key, False), bool), where, key, card.get(key), "true or false")
-    is_extractor = isinstance(extractor.get("name"), str) and isinstance(extractor.get("graph"), bool)
-    _require(is_extractor, where, "extractor", extractor, "its name, digest and graph")
-    _require(card["sample_rate"] == 16_000, where, "sample_rate", card["sample_rate"], "16000")
-    _require(_is_number(threshold, 0, 1), where, "calibration.threshold", threshold, "a number from 0 to 1")
-    is_positive = _is_number(temperature, 0, 1e6) and temperature > 0
-    _require(is_positive, where, "calibration.temperature", temperature, "a number above 0")
-    rise, adapted = (card["calibration"].get(key, 1.0) for key in ("per_distance", "adapted_temperature"))
-    _require(_is_number(rise, 0, 1e6), where, "calibration.per_distance", rise, "a number, 0 or more")
-    is_positive = _is_number(adapted, 0, 1e6) and adapted > 0
-    _require(is_positive, where, "calibration.adapted_temperature", adapted, "a number above 0")
-    can_trim = trim_db is None or (_is_number(trim_db, 0, 200) and trim_db > 0)
-    _require(can_trim, where, "preprocessing.trim_db", trim_db, "decibels above 0, at most 200, or null for no trim")
-    has_range = _is_number(shortest, MIN_DURATION_S, 30)
-    _require(has_range, where, "preprocessing.min_duration_s", shortest, f"{MIN_DURATION_S} to 30 s")
 
 
 def _is_class(name: object) -> bool:
@@ -203,12 +262,3 @@ def _is_class(name: object) -> bool:
         return isinstance(name, str) and class_name(name) == name
     except CorpusError:
         return False
-
-
-def _require(is_valid: bool, where: str, name: str, value: object, expected: str) -> None:
-    if not is_valid:
-        raise BundleError(f"{where}: {name} is {short(value)}, expected {expected}; {_REMEDY}")
-
-
-def _is_number(value: object, low: float, high: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high

@@ -10,14 +10,16 @@ import numpy.typing as npt
 
 from emotone.audio import SAMPLE_RATE, AudioSource, open_recording
 from emotone.audio.speech_detector import Gate
-from emotone.errors import AudioError, ConfigError, FeatureError
+from emotone.errors import AudioError, BundleError, ConfigError, EmotoneError, FeatureError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
 from emotone.recognition import adaptation, card
 from emotone.recognition.arguments import check_several
+from emotone.recognition.graph_process import Limits
 from emotone.recognition.prediction import NOT_ADAPTED, SPEECH_THRESHOLD
 from emotone.recognition.profile import MAX_CLIPS, Profile, SourceProfile
-from emotone.recognition.session import checked_session, extractor_of, long_run, speaker_width
+from emotone.recognition.runtime import LocalGraph
+from emotone.recognition.session import checked_graph, extractor_of, speaker_width
 from emotone.recognition.temperature import Temperature
 from emotone.recognition.windows import utterances
 
@@ -44,6 +46,8 @@ class Model:
         The bundle.
     threads
         Threads of a run.
+    limits
+        What its graph may use; not of the built-in bundle.
 
     Attributes
     ----------
@@ -60,14 +64,14 @@ class Model:
         The bundle's features need a package that is not installed.
     """
 
-    def __init__(self, folder: Path, *, threads: int) -> None:
+    def __init__(self, folder: Path, *, threads: int, limits: Limits | None = None) -> None:
         self.card: dict[str, Any] = card.read(folder)
-        self._session = checked_session(folder / card.GRAPH, self.card, threads=threads)
-        self._width = speaker_width(self._session)
+        self._graph = checked_graph(folder / card.GRAPH, self.card, threads=threads, limits=limits)
+        self._width = speaker_width(self._graph.interface)
         self.adapts = self._width > 0
         self._adapter = adaptation.load(folder / card.ADAPTATION, self.card, width=self._width)
         self._temperature = Temperature.from_card(self.card["calibration"])
-        self.checks_speech = card.SPEECH in {output.name for output in self._session.get_outputs()}
+        self.checks_speech = card.SPEECH in self._graph.interface.outputs
         self._extract: Any = None if self.card["extractor"]["graph"] else extractor_of(self.card, folder)
 
     def outputs(self, samples: Vector, profile: Profile | None = None) -> Outputs:
@@ -76,7 +80,9 @@ class Model:
         Raises
         ------
         FeatureError
-            The result is not finite.
+            The features are not finite, or the result of the built-in model is not.
+        BundleError
+            The graph fails, or its result is not what a model gives.
         ConfigError
             The profile belongs to another model.
         """
@@ -84,20 +90,28 @@ class Model:
             inputs = {"waveform": np.ascontiguousarray(samples[None], dtype=np.float32)}
         else:
             inputs = {"features": np.asarray(self._extract(samples), dtype=np.float32)[None]}
+            self._check_finite(inputs["features"], samples, error=FeatureError)
         if profile is not None:
             self.check_profile(profile)
             inputs |= profile.inputs() if self._adapter is None else {}
         names = ["scores", "embedding", *([card.SPEECH] if self.checks_speech else [])]
-        options = long_run() if len(samples) > _LONG else None
-        (scores,), embedding, *speech = self._session.run(names, inputs, options)
+        (scores,), embedding, *speech = self._graph.run(names, inputs, is_long=len(samples) > _LONG)
         if self._adapter is not None and profile is not None and any(profile.adapted.values()):
             (scores,) = self._adapter.scores(embedding, profile, temperature=self._temperature).astype(np.float32)
-        if not (np.isfinite(scores).all() and np.isfinite(embedding).all()):
-            raise FeatureError(
+        is_own = isinstance(self._graph, LocalGraph)
+        self._check_finite(np.append(scores, embedding), samples, error=FeatureError if is_own else BundleError)
+        return Outputs(scores, embedding[0], float(speech[0][0, 0]) if speech else 1.0)
+
+    def _check_finite(self, values: Vector, samples: Vector, *, error: type[EmotoneError]) -> None:
+        if not np.isfinite(values).all():
+            raise error(
                 f"a score or feature of the model is not finite for {len(samples) / SAMPLE_RATE:.2f} s of sound; leave "
                 "this recording out and report it"
             )
-        return Outputs(scores, embedding[0], float(speech[0][0, 0]) if speech else 1.0)
+
+    def close(self) -> None:
+        """End the process of the graph, if it has one; the next run starts another."""
+        self._graph.close()
 
     def new_profile(self, kind: type[AnyProfile]) -> AnyProfile:
         """Return the profile of an unknown voice or source; `ConfigError` if the model can't adapt."""
@@ -113,9 +127,11 @@ class Model:
             for embedding in embeddings:
                 profile = profile.updated(embedding)
             return profile
-        return self._adapter.extended(
-            profile, embeddings, emotions=self.card["emotions"], temperature=self._temperature
-        )
+        emotions = self.card["emotions"]
+        try:
+            return self._adapter.extended(profile, embeddings, emotions=emotions, temperature=self._temperature)
+        except ConfigError as error:  # the values of a profile are checked
+            raise BundleError(f"the model can't adapt to these clips ({error}); get the bundle again") from error
 
     @property
     def gate(self) -> Gate | None:

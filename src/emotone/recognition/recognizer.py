@@ -21,6 +21,7 @@ from emotone.errors import EmotoneError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
 from emotone.recognition.arguments import check_samples, check_several, chosen_emotions, open_checked, restricted
+from emotone.recognition.graph_process import Limits
 from emotone.recognition.model import AnyProfile, Model, Outputs, profile_of_clips
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
@@ -53,6 +54,8 @@ class Recognizer:
     threads
         Threads per prediction.  1 is the fastest for short clips: the graph has hundreds of small steps.  To use more
         cores, share the recognizer between several threads.
+    limits
+        Time and memory of the process in which the graph of any bundle but the built-in one runs; None: `Limits()`.
 
     Attributes
     ----------
@@ -70,7 +73,8 @@ class Recognizer:
     Raises
     ------
     BundleError
-        A file is missing or damaged, the graph does not match the card, or the bundle has a newer format.
+        A file is missing or damaged, the bundle has a newer format, or the graph does not match the card, fails or
+        takes too much time or memory.  A prediction raises it too if the graph fails then.
     MissingExtraError
         The bundle's features need a package that is not installed.
     ConfigError
@@ -84,15 +88,16 @@ class Recognizer:
         emotions: Iterable[str] | None = None,
         threshold: float | None = None,
         threads: int = 1,
+        limits: Limits | None = None,
     ) -> None:
         self.folder = bundle_folder(bundle)
-        self._model = Model(self.folder, threads=threads)
+        self._model = Model(self.folder, threads=threads, limits=limits)
         self.card = self._model.card
         self.emotions: tuple[str, ...] = chosen_emotions(emotions, tuple(self.card["emotions"]))
         is_restricted = len(self.emotions) < len(self.card["emotions"])
         self.notes = (f"only these emotions can be predicted: {', '.join(self.emotions)}",) if is_restricted else ()
         self._columns = [self.card["emotions"].index(emotion) for emotion in self.emotions]
-        self._threads = threads
+        self._threads, self._limits = threads, limits
         if threshold is not None:
             check_range("threshold", threshold, 0, 1)
         self.threshold = float(self.card["calibration"]["threshold"] if threshold is None else threshold)
@@ -102,11 +107,8 @@ class Recognizer:
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy, in this process or another, needs to open the bundle again."""
         return {
-            "bundle": self.folder,
-            "emotions": self.emotions,
-            "threshold": self.threshold,
-            "threads": self._threads,
-            "preprocessing": self.preprocessing,
+            **{"bundle": self.folder, "emotions": self.emotions, "threshold": self.threshold},
+            **{"threads": self._threads, "limits": self._limits, "preprocessing": self.preprocessing},
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -116,6 +118,10 @@ class Recognizer:
 
     def __repr__(self) -> str:
         return f"Recognizer({str(self.folder)!r}, model={self.card['model']!r}, emotions={self.emotions})"
+
+    def close(self) -> None:
+        """End the process of the graph now, and not with the recognizer; the next prediction starts another."""
+        self._model.close()
 
     def new_profile(self, *, source: SourceProfile | None = None) -> SpeakerProfile:
         """Return the profile of an unknown speaker; `ConfigError` if the model can't adapt."""
@@ -140,12 +146,9 @@ class Recognizer:
         Parameters
         ----------
         clips
-            Recordings of the same person, each as in `predict`.  Recordings that can't be read are skipped; the
-            ``skipped`` of the profile has the reasons.
-        profile
-            A profile of the speaker to extend; it is not changed itself.
-        source
-            The profile of the source of these clips, see `adapt_source`.
+            Recordings of the same person, each as in `predict`; ``skipped`` of the profile says which can't be read.
+        profile, source
+            A profile of the speaker to extend, not changed itself; and that of the clips' source, see `adapt_source`.
         progress
             Called after each clip.
 
@@ -216,16 +219,12 @@ class Recognizer:
 
         Parameters
         ----------
-        source
-            Path, bytes, open binary file, or ``(samples, rate)``; see `emotone.audio.read`.
+        source, channel, track
+            Path, bytes, open binary file, or ``(samples, rate)``, and what to read of it; see `emotone.audio.read`.
         start_s, end_s
             The segment, in seconds; None is the end.
-        channel, track
-            What to read, see `emotone.audio.read`.
-        profile
-            Profile of the speaker or of the source, see `adapt` and `adapt_source`.
-        progress
-            Called with the seconds that are done of a long recording.
+        profile, progress
+            Profile of the speaker or source, see `adapt` and `adapt_source`; called with the seconds that are done.
 
         Raises
         ------
@@ -376,8 +375,8 @@ class Recognizer:
 
         Raises
         ------
-        AudioError, FeatureError, ConfigError
-            ``samples`` is not such an array, the result is not finite, or ``profile`` does not fit the model.
+        AudioError, FeatureError, BundleError, ConfigError
+            ``samples`` is no such array, the result is not finite, the graph fails, or ``profile`` does not fit it.
         """
         check_samples(samples)
         return self._outputs(samples, profile)[:2]

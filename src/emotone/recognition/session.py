@@ -1,91 +1,162 @@
-"""Open the graph of a bundle with onnxruntime and check it against the card."""
+"""The graph of a bundle: opened, and checked against the card.
+
+The graph of the built-in bundle is part of this package and runs in this process.  Any other can be from a stranger:
+it runs in a child process with limits, it is run once before it is used, and what it returns is checked.
+"""
 
 import hashlib
 import json
 import os
-from functools import cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
+import numpy as np
+from numpy.typing import NDArray
 
+from emotone.audio import SAMPLE_RATE
 from emotone.errors import BundleError, ConfigError, MissingExtraError
 from emotone.files import read_regular
-from emotone.recognition.card import CARD, HEARD, SPEAKER
+from emotone.recognition.card import CARD, HEARD, SPEAKER, SPEECH
+from emotone.recognition.graph_child import altered
+from emotone.recognition.graph_process import GraphProcess, Limits
+from emotone.recognition.runtime import Interface, LocalGraph, check_threads, open_session
 
 #: Name and folder of the built-in bundle.
 DEFAULT = "default"
 DEFAULT_FOLDER = Path(__file__).parents[1] / "data" / "default"
 
+#: How far from 0 to 1 a probability may be, and their sum from 1, by rounding; and the largest value of an embedding.
+_TOLERANCE, _LARGEST = 1e-3, 1e12
 _REMEDY = "get the bundle again, or train it again"
 
 
-def open_session(model: bytes, *, threads: int = 1) -> Any:
-    """Open a graph from the bytes of its ONNX file.
+class CheckedGraph:
+    """A graph from others, whose outputs are checked after every run.  Threads may share it.
 
-    The settings are the same as in `emotone.features.runner.GraphRunner`, so that features are equal to the last bit.
+    Parameters
+    ----------
+    graph
+        In child processes.
+    n_emotions
+        The number k of scores.
+    inputs
+        Of a first run.
 
     Raises
     ------
     BundleError
-        The bytes are not an ONNX graph that this onnxruntime can run.
-    ConfigError
-        ``threads`` is not a whole number from 1.
+        The first run fails, or its outputs do not pass the checks.
     """
-    if type(threads) is not int or threads < 1:
-        raise ConfigError(f"threads is {threads!r}, expected a whole number, 1 or more")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors are raised as exceptions
-    options.enable_mem_pattern = False  # clips differ in length, so a pattern of allocations would seldom fit
-    try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions have no other common base class
-        first_line = (str(error).splitlines() or [""])[0]
-        raise BundleError(
-            f"onnxruntime {onnxruntime.__version__} can't run the graph ({first_line}); expected an ONNX model: "
-            "upgrade onnxruntime, or get the bundle again"
-        ) from error
+
+    def __init__(
+        self, graph: GraphProcess, *, n_emotions: int, names: Sequence[str], inputs: Mapping[str, NDArray[np.float32]]
+    ) -> None:
+        self._graph, self.interface = graph, graph.interface
+        self._widths = {"scores": n_emotions, SPEECH: 1}
+        outputs = graph.first_run(names, inputs)
+        # a size that varies by its description must still be the same in every run
+        stated = graph.interface.outputs["embedding"][1][-1:]
+        first = outputs[names.index("embedding")].size
+        self._widths["embedding"] = stated[0] if stated and type(stated[0]) is int else first
+        self._check(names, outputs)
+
+    def run(
+        self, names: Sequence[str], inputs: Mapping[str, NDArray[np.float32]], *, is_long: bool = False
+    ) -> list[NDArray[np.float32]]:
+        """Return the outputs of these names; see `GraphProcess.run` for errors."""
+        outputs = self._graph.run(names, inputs, is_long=is_long)
+        self._check(names, outputs)
+        return outputs
+
+    def close(self) -> None:
+        """End the child processes; the next run starts another."""
+        self._graph.close()
+
+    def _check(self, names: Sequence[str], outputs: Sequence[NDArray[np.float32]]) -> None:
+        for name, output in zip(names, outputs, strict=True):
+            expected = max(1, self._widths[name])
+            if output.size != expected:
+                raise BundleError(f"the graph returns {output.size} values for {name}, expected {expected}; {_REMEDY}")
+            if not np.isfinite(output).all():
+                raise BundleError(f"the graph returns a value that is not finite for {name}; {_REMEDY}")
+            low, high = (-_LARGEST, _LARGEST) if name == "embedding" else (-_TOLERANCE, 1 + _TOLERANCE)
+            least, most = float(output.min()), float(output.max())
+            if not (low <= least and most <= high):
+                raise BundleError(
+                    f"the graph returns values from {least:.4g} to {most:.4g} for {name}, expected {low:.4g} to "
+                    f"{high:.4g}; {_REMEDY}"
+                )
+            if name == "scores" and abs(float(output.sum()) - 1) > _TOLERANCE:
+                raise BundleError(f"the graph returns scores whose sum is {output.sum():.4g}, expected 1; {_REMEDY}")
 
 
-@cache
-def long_run() -> Any:
-    """Return options for a run on a long input: afterwards, its memory is given back."""
-    options = onnxruntime.RunOptions()
-    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-    return options
-
-
-def checked_session(path: Path, card: dict[str, Any], *, threads: int) -> Any:
+def checked_graph(
+    path: Path, card: dict[str, Any], *, threads: int, limits: Limits | None = None
+) -> LocalGraph | CheckedGraph:
     """Open the graph of a bundle.
 
+    Parameters
+    ----------
+    path
+        The ONNX file.
+    card
+        Of the bundle, checked.
+    threads
+        Threads of a run.
+    limits
+        What the graph may use, unless it is that of the built-in bundle.
+
     Raises
     ------
     BundleError
-        The file can't be read, its SHA-256 is not that in the card, or its graph does not fit the card.
+        The file can't be read, its SHA-256 is not that in the card, or its graph does not fit the card, fails, or does
+        not keep the limits.
     """
+    check_threads(threads)
+    if path.parent.resolve() == DEFAULT_FOLDER.resolve():
+        own = _own_graph(path, card, threads=threads)
+        _check_graph(own.interface, card, where=path)
+        return own
+    graph = GraphProcess(path, sha256=card["sha256"], threads=threads, limits=limits or Limits())
+    try:
+        _check_graph(graph.interface, card, where=path)
+        names = ["scores", "embedding", *([SPEECH] if SPEECH in graph.interface.outputs else [])]
+        return CheckedGraph(graph, n_emotions=len(card["emotions"]), names=names, inputs=_first_input(card))
+    except BundleError as error:
+        graph.close()
+        text = str(error)
+        raise BundleError(text if text.startswith(str(path)) else f"{path}: {text}") from error
+
+
+def _own_graph(path: Path, card: dict[str, Any], *, threads: int) -> LocalGraph:
     try:
         model = read_regular(path)
     except OSError as error:
         raise BundleError(f"{path} can't be read ({error}); {_REMEDY}") from error
     digest = hashlib.sha256(model).hexdigest()
     if digest != card["sha256"]:
-        raise BundleError(
-            f"{path} was altered or is damaged: its SHA-256 is {digest}, and its card says {card['sha256']}; {_REMEDY}"
-        )
+        raise altered(path, digest, card["sha256"])
     try:
-        session = open_session(model, threads=threads)
+        return LocalGraph(open_session(model, threads=threads))
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
-    _check_graph(session, card, where=path)
-    return session
 
 
-def _check_graph(session: Any, card: dict[str, Any], *, where: Path) -> None:
+def _first_input(card: dict[str, Any]) -> dict[str, NDArray[np.float32]]:
+    """Return the input of a first run: a second of sound, or features of nothing."""
+    if card["extractor"]["graph"]:
+        t = np.arange(SAMPLE_RATE, dtype=np.float32) / SAMPLE_RATE
+        sound = np.sin(2 * np.pi * 200 * t) * np.sin(2 * np.pi * 3 * t) / 10
+        return {"waveform": sound[None].astype(np.float32)}
+    frames = [100] if card["extractor"].get("sequence") else []
+    return {"features": np.zeros((1, *frames, card["features"]), np.float32)}
+
+
+def _check_graph(interface: Interface, card: dict[str, Any], *, where: Path) -> None:
     expected = "waveform" if card["extractor"]["graph"] else "features"
-    inputs = [node.name for node in session.get_inputs()]
-    shapes = {node.name: node.shape for node in session.get_outputs()}
+    inputs = list(interface.inputs)
+    shapes = {name: shape for name, (_, shape) in interface.outputs.items()}
     if inputs != [expected] or not {"scores", "embedding"} <= set(shapes):
         raise BundleError(
             f"{where} has inputs {inputs} and outputs {list(shapes)}, expected {[expected]} and ['scores', "
@@ -96,19 +167,18 @@ def _check_graph(session: Any, card: dict[str, Any], *, where: Path) -> None:
             f"{where} returns scores of shape {shapes['scores']}, and its card names {len(card['emotions'])} emotions: "
             f"they belong to different bundles; {_REMEDY}"
         )
-    speaker_width(session, where=where)
-    metadata = session.get_modelmeta().custom_metadata_map
+    speaker_width(interface, where=where)
     # The order of the emotions gives the scores their meaning, and the card has no checksum.
     for key in ("emotions", "sample_rate", "extractor"):
         stated = json.dumps(card[key]["name"] if key == "extractor" else card[key])
-        if metadata.get(key) != stated:
+        if interface.properties.get(key) != stated:
             raise BundleError(
-                f"{where} was made for {key} {metadata.get(key)}, and its card says {stated}: the card was altered; "
-                f"{_REMEDY}"
+                f"{where} was made for {key} {interface.properties.get(key)}, and its card says {stated}: the card was "
+                f"altered; {_REMEDY}"
             )
 
 
-def speaker_width(session: Any, *, where: str | Path = "the graph") -> int:
+def speaker_width(interface: Interface, *, where: str | Path = "the graph") -> int:
     """Return the size of the speaker's mean embedding, an optional input of a graph; 0 if the graph does not adapt.
 
     Raises
@@ -116,10 +186,10 @@ def speaker_width(session: Any, *, where: str | Path = "the graph") -> int:
     BundleError
         The graph has other optional inputs than `emotone.recognition.card.SPEAKER` and `HEARD`, or of other shapes.
     """
-    optional = {node.name: (node.type, node.shape) for node in session.get_overridable_initializers()}
+    optional = interface.optional
     if not optional:
         return 0
-    shape = next(node.shape for node in session.get_outputs() if node.name == "embedding")
+    shape = interface.outputs["embedding"][1]
     expected = {SPEAKER: ("tensor(float)", shape), HEARD: ("tensor(float)", [1])}
     if optional != expected or [type(size) for size in shape] != [int, int]:
         raise BundleError(

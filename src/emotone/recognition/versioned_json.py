@@ -1,20 +1,20 @@
 """Check JSON files that state their format version: the card of a bundle and the profile of a speaker."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
+from emotone import files
 from emotone.errors import BundleError
 
 #: Keys of another file that an error names.
 _SHOWN_KEYS = 5
 
 
-def parse(content: bytes, *, where: str, remedy: str) -> object:
-    """Parse JSON; raise `BundleError` if it is not valid."""
+def parse(content: bytes, *, where: str, remedy: str, allow_nan: bool = False) -> object:
+    """Parse JSON; raise `BundleError` if it is not valid, or has NaN or infinity, which only some files may have."""
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
+        return files.parse_json(content, allow_nan=allow_nan)
+    except ValueError as error:
         raise BundleError(f"{where} is not valid JSON ({error}); {remedy}") from error
 
 
@@ -37,7 +37,7 @@ def check_object(
         raise BundleError(f"{where}: format_version is {short(version)}, expected a whole number from 1; {remedy}")
     if version > newest:
         raise BundleError(
-            f"{where} has format version {version}, and this version of Emotone reads up to {newest}: "
+            f"{where} has format version {short(version)}, and this version of Emotone reads up to {newest}: "
             "pip install --upgrade emotone"
         )
     missing = [key for key in keys if key not in value]

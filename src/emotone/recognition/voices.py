@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotone.audio.resampling import SAMPLE_RATE
-from emotone.recognition.session import open_session
+from emotone.recognition.runtime import open_session
 
 Waveform = NDArray[np.float32]
 Array = NDArray[np.float64]

@@ -1,8 +1,6 @@
 """Read a finished run.  Files that an older run or a run of another kind lacks give None."""
 
-import json
 import os
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from emotone import files
 from emotone.errors import ConfigError
 from emotone.formatting import plain_cell
 from emotone.runs.layout import CARD, COMPARISON, CONFIG, METRICS, PREDICTIONS
@@ -139,7 +138,7 @@ def read(path: str | Path) -> RunFolder:
     if lacking:
         raise ConfigError(f"{folder / METRICS} lacks {', '.join(lacking[:3])}; expected the file of 'emotone train'")
     card = _read(folder / CARD, _json) if (folder / CARD).is_file() else {}
-    return RunFolder(folder, _read(folder / CONFIG, lambda path: tomllib.loads(path.read_text("utf-8"))), metrics, card)
+    return RunFolder(folder, _read(folder / CONFIG, _toml), metrics, card)
 
 
 def truth_and_scores(table: pd.DataFrame, emotions: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -160,8 +159,12 @@ def _arrays(path: Path) -> dict[str, NDArray[Any]]:
         return dict(content.items())
 
 
+def _toml(path: Path) -> dict[str, Any]:
+    return files.parse_toml(files.read_regular(path).decode())
+
+
 def _json(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_text("utf-8"))
+    content = files.parse_json(files.read_regular(path))
     if not isinstance(content, dict):
         raise ValueError(f"it holds a {type(content).__name__}")
     return content

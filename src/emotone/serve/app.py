@@ -75,6 +75,7 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
         yield
         forgetting.cancel()
         queue.closing = True
+        recognizer.close()  # a graph that does not end would hold up a thread
         await jobs.close()
         await queue.close()
 

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from emotone.errors import BundleError
 from emotone.serve import problems
 from emotone.serve.problems import ProblemError
 from emotone.serve.work_queue import Deadline, Turn, WorkQueue, closing_error
@@ -280,6 +281,8 @@ class Jobs:
             self._finish(job, results)
         except ProblemError as problem:
             self._fail(job, problem)
+        except BundleError as error:
+            self._fail(job, problems.bad_model(error))
         except Exception:
             if not job.is_cancelled:
                 _log.exception("a job failed")

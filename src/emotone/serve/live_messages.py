@@ -9,6 +9,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from emotone import files
 from emotone.audio.av_reader import LONGEST_LIVE_GAP_S, Clock
 from emotone.audio.push_decoder import LIVE_FORMATS, PushDecoder, push_decoder
 from emotone.audio.raw import ENCODINGS
@@ -211,6 +212,6 @@ def _twilio(message: str | bytes) -> dict[str, Any]:
 def _json(text: str, *, max_length: int = _MAX_TEXT) -> Any:
     """Return the value of a short JSON text; None if it is long or not JSON."""
     try:
-        return json.loads(text) if len(text) <= max_length else None
-    except (ValueError, RecursionError):
+        return files.parse_json(text) if len(text) <= max_length else None
+    except ValueError:
         return None

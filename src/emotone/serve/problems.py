@@ -3,6 +3,7 @@
 A problem says what the client sent and what was expected, without paths of the machine and without a traceback.
 """
 
+import logging
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request
@@ -11,9 +12,10 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from emotone.errors import EmotoneError
+from emotone.errors import BundleError, EmotoneError
 
 MEDIA_TYPE = "application/problem+json"
+_log = logging.getLogger(__name__)
 
 
 class Kind(NamedTuple):
@@ -41,6 +43,7 @@ KINDS: dict[str, Kind] = {
     "silent": Kind(422, "The recording is silent"),
     "unanswerable": Kind(422, "The model can't predict this recording"),
     "internal": Kind(500, "The service failed"),
+    "bad_model": Kind(500, "The model of the service failed"),
     "busy": Kind(503, "The service is busy"),
     "timeout": Kind(503, "The prediction took too long"),
     "too_many_streams": Kind(503, "Too many streams are open"),
@@ -113,7 +116,7 @@ def add_handlers(app: FastAPI) -> None:
         response.headers.update(getattr(error, "headers", None) or {})
         return response
 
-    for kind in (ProblemError, HTTPException, RequestValidationError, ClientDisconnect, Exception):
+    for kind in (ProblemError, BundleError, HTTPException, RequestValidationError, ClientDisconnect, Exception):
         app.add_exception_handler(kind, handle)
 
 
@@ -121,6 +124,8 @@ def _as_problem(request: Request, error: Exception) -> ProblemError:
     match error:
         case ProblemError():
             return error
+        case BundleError():
+            return bad_model(error)
         case HTTPException():
             return _of_http(request, error)
         case RequestValidationError():
@@ -146,6 +151,12 @@ def describe(app: FastAPI) -> None:
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def bad_model(error: BundleError) -> ProblemError:
+    """Log an error of the bundle, and return its problem, which names no file of the machine."""
+    _log.error("the model failed: %s", error)
+    return ProblemError("bad_model", "the model of the service failed on this recording; its log says why")
 
 
 def internal() -> ProblemError:

@@ -34,7 +34,7 @@ _ELSEWHERE_CORPUS = ("name", "clips", "speakers", "emotions", "uar", "accuracy",
 
 _PREDICT_PROBLEMS = (
     *("bad_request", "unauthorized", "forbidden_origin", "idle", "too_large", "too_long", "not_audio", "no_channel"),
-    *("too_short", "silent", "unanswerable", "internal", "busy", "timeout"),
+    *("too_short", "silent", "unanswerable", "internal", "bad_model", "busy", "timeout"),
 )
 
 

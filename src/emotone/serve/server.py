@@ -2,8 +2,10 @@
 
 import contextlib
 import logging
+import os
 import signal
 import socket
+import threading
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -21,13 +23,22 @@ from emotone.serve.timeouts import head_timeout
 #: Hosts that only this machine can reach.
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 _log = logging.getLogger(__name__)
+#: Seconds for the end of threads and child processes, once the requests are finished or cut.
+_SHUTDOWN_S = 30.0
 
 
 class Server(uvicorn.Server):
     """A server that shuts down in two steps: ``/readyz`` becomes 503, then running requests are finished.
 
     After SIGTERM it listens for ``drain_s`` more; SIGINT or a second signal ends the listening at once.
+
+    Attributes
+    ----------
+    owns_process
+        Whether the process is there for the service alone, so that a shutdown that takes too long ends it.
     """
+
+    owns_process = False
 
     def __init__(self, config: uvicorn.Config, *, app: FastAPI) -> None:
         super().__init__(config)
@@ -38,12 +49,21 @@ class Server(uvicorn.Server):
         """Start the shutdown; see the class."""
         first = not self._queue.closing
         self._queue.closing = True
+        if first and self.owns_process:
+            self._end_in_any_case()
         if sig == signal.SIGTERM and first and self._drain_s > 0:
             self._exit_at = time.monotonic() + self._drain_s
         else:
             super().handle_exit(sig, frame)
         # uvicorn would raise the signals again at the end, and the exit code would be that of a killed process
         self._captured_signals.clear()
+
+    def _end_in_any_case(self) -> None:
+        """End the process if the shutdown takes too long, whatever its threads do."""
+        limit_s = self._drain_s + (self.config.timeout_graceful_shutdown or 0) + _SHUTDOWN_S
+        timer = threading.Timer(limit_s, _give_up, (limit_s,))
+        timer.daemon = True
+        timer.start()
 
     async def on_tick(self, counter: int) -> bool:
         """Check, ten times a second, whether to stop listening."""
@@ -52,6 +72,11 @@ class Server(uvicorn.Server):
         if self.should_exit:
             self._queue.closing = True
         return await super().on_tick(counter)
+
+
+def _give_up(limit_s: float) -> None:
+    _log.error("the service did not end within %g s of the signal; it is ended now, with what it was doing", limit_s)
+    os._exit(1)
 
 
 def make_server(
@@ -122,6 +147,7 @@ def serve(
     server = make_server(recognizer, host=host, port=port, settings=settings, access_log=access_log, page=page)
     with listen(host, port) as listener, contextlib.suppress(KeyboardInterrupt):
         on_listening()
+        server.owns_process = True
         server.run(sockets=[listener])
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from fastapi import WebSocket, WebSocketDisconnect
 
 from emotone.audio import Waveform
-from emotone.errors import AudioError, EmotoneError
+from emotone.errors import AudioError, BundleError, EmotoneError
 from emotone.recognition.channel_stream import ChannelStream
 from emotone.recognition.profile import SourceProfile
 from emotone.recognition.recognizer import Recognizer
@@ -49,6 +49,8 @@ async def serve_stream(websocket: WebSocket, *, recognizer: Recognizer, queue: W
             await _refuse(websocket, problem, _CLOSE_CODES.get(problem.code, _POLICY))
         except BadDataError as error:
             await _refuse(websocket, ProblemError("bad_request", str(error)), _BAD_DATA)
+        except BundleError as error:
+            await _refuse(websocket, problems.bad_model(error), _FAILED)
         except (WebSocketDisconnect, asyncio.CancelledError):
             raise
         except Exception:
@@ -151,6 +153,8 @@ def _next_events(stream: Stream | ChannelStream, blocks: Iterator[Waveform]) -> 
         raise ProblemError("not_audio", str(error)) from error
     try:
         return None if block is None else stream.push(block)
+    except BundleError:
+        raise
     except EmotoneError as error:
         raise ProblemError("unanswerable", str(error)) from error
 

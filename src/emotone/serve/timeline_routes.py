@@ -21,6 +21,7 @@ TIMELINE_PROBLEMS = (
     "no_channel",
     "unanswerable",
     "internal",
+    "bad_model",
     "busy",
     "timeout",
 )

@@ -100,3 +100,9 @@ def test_deeply_nested_json_is_refused(tmp_path):
     path.write_text('{"file": ' + "[" * 100_000)
     with pytest.raises(CorpusError, match="line 1 of .* is no JSON"):
         read_table_file(path)
+
+
+def test_json_lines_of_many_levels_are_refused(tmp_path):
+    content = '{"file": ' + "[" * 5000 + "]" * 5000 + "}\n"
+    with pytest.raises(CorpusError, match="line 1 of .* is no JSON: brackets are nested on more than 64 levels"):
+        read(tmp_path, content, name="t.jsonl")

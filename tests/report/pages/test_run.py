@@ -94,6 +94,10 @@ def test_an_older_run_has_a_page_that_says_what_is_missing(finished, tmp_path):
     assert page.words.lower().count("not kept in this run") == 5
     assert f"UAR {100 * told['test']['uar']:.1f} %" in page.words
     assert sum(address.startswith("data:image/png") for address in page.addresses) == 3  # confusion twice, reliability
+    card = (old / "model" / "card.json").read_text()
+    (old / "model" / "card.json").write_text(json.dumps(json.loads(card) | {"training": {"corpora": [7]}}))
+    with pytest.raises(ConfigError, match=r"card\.json: training\.corpora\[0\] is 7, expected an object"):
+        run_html.page(old)
     (old / "model" / "card.json").unlink()
     assert "Settings" in Page(run_html.page(old)).words
 

@@ -5,8 +5,9 @@ import subprocess
 import threading
 from collections.abc import Iterable, Iterator
 
+from emotone import processes
 from emotone.bulk.engines.base import Job, Tick, run_part
-from emotone.bulk.supervised import Supervised, end_child, new_child
+from emotone.bulk.supervised import Supervised, new_child
 from emotone.bulk.units import Report
 from emotone.parallel import n_cores
 from emotone.validation import check_range
@@ -42,7 +43,7 @@ class LocalEngine:
     def close(self) -> None:
         """End the processes that wait."""
         while self._waiting:
-            end_child(self._waiting.pop())
+            processes.end(self._waiting.pop())
 
     def run(self, job: Job, numbers: Iterable[int], *, tick: Tick) -> Iterator[Report]:
         """Work on parts; see `emotone.bulk.engines.base.Engine`."""

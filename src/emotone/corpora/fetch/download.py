@@ -2,7 +2,6 @@
 
 import hashlib
 import http.client
-import json
 import os
 import re
 import time
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from emotone import files
 from emotone._version import __version__
 from emotone.errors import FetchError
 from emotone.progress import Progress
@@ -60,7 +60,7 @@ def read_json(url: str) -> object:
     while True:
         try:
             with _open(url, {"Accept": "application/json"}) as response:
-                return json.loads(_read(response, _MAX_JSON_BYTES))
+                return files.parse_json(_read(response, _MAX_JSON_BYTES))
         except _CutError as cut:
             failures += 1
             if failures >= _ATTEMPTS:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from emotone import files
 from emotone.errors import CorpusError
 
 #: Suffixes of tables.
@@ -144,8 +145,8 @@ def _json_lines(path: Path) -> TableFile:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            record = files.parse_json(line, allow_nan=True)
+        except ValueError as error:
             raise CorpusError(
                 f"line {number} of {str(path)!r} is no JSON: {error}; expected an object a line"
             ) from error

@@ -10,6 +10,7 @@ from emotone.errors import BundleError, ConfigError
 from emotone.formatting import left_out_text, percent, setting_text
 from emotone.metrics import NAMES, SCORES, chance_uar, wilson
 from emotone.palette import colour_of
+from emotone.recognition import card as cards
 from emotone.recognition import trust
 from emotone.recognition.trust import Trust
 from emotone.report.figures import confusion, occlusion, permutation_importance, reliability, style
@@ -35,6 +36,7 @@ def page(folder: str | Path) -> str:
         jinja2 is not installed.
     """
     run = run_folder.read(folder)
+    _check_card(run)
     test = run.metrics["test"]
     protocol, *warnings = protocol_lines(run.metrics["protocol"])
     maps, known = run.arrays("relevance.npz"), _trust(run)
@@ -58,6 +60,15 @@ def page(folder: str | Path) -> str:
         is_calibration_known=run.uncalibrated("test") is not None,
         n_occluded=None if maps is None else int(maps["maps"].shape[0]),
     )
+
+
+def _check_card(run: RunFolder) -> None:
+    """Raise `ConfigError` if the card of the bundle is damaged; a run without a bundle has none."""
+    try:
+        if run.card:
+            cards.check(run.card, where=str(run.path / layout.CARD))
+    except BundleError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _trust(run: RunFolder) -> Trust:

@@ -11,7 +11,7 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from emotone.errors import SilenceError
+from emotone.errors import BundleError, SilenceError
 from emotone.recognition import trust
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import SpeakerProfile
@@ -159,6 +159,8 @@ class PageHandlers:
                 return await self.queue.run(lambda: work(deadline), slot=slot, deadline=deadline, gone=never)
             except ProblemError:
                 raise
+            except BundleError as error:
+                raise problems.bad_model(error) from error
             except Exception as error:
                 _log.exception("the page failed on a recording")
                 raise problems.internal() from error

@@ -29,6 +29,7 @@ _REMEDIES = {
     "timeout": "Send a shorter recording, or try again later.",
     "deleted": "Uploads are kept for some minutes only. Choose or record it again.",
     "unanswerable": "Try another recording.",
+    "bad_model": "The service's log has the reason.",
     "internal": "Try again. The service's log has the reason.",
 }
 
