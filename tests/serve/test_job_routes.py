@@ -284,7 +284,7 @@ def test_uploads_and_jobs_are_bounded(folder, detector):
 
 def test_memory_for_uploads_is_bounded_while_they_are_received(folder, detector):
     with Running(folder, max_job_upload_bytes=100_000, max_jobs_bytes=150_000) as running:
-        head = b"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n"
+        head = b"POST /v1/jobs HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000\r\n"
         head += b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"
         address = ("127.0.0.1", running.client.base_url.port)
         with socket.create_connection(address) as line:

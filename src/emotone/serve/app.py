@@ -15,6 +15,7 @@ from emotone.audio.push_decoder import LIVE_FORMATS
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems, sockets
 from emotone.serve.counters import Metrics
+from emotone.serve.hosts import CheckHost, HostRule
 from emotone.serve.job_routes import job_routes
 from emotone.serve.jobs import Jobs
 from emotone.serve.own_source import OwnSource
@@ -43,7 +44,9 @@ _COUNTED = (
 _JOB = re.compile("^/v1/jobs/[^/]+")
 
 
-def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None, page: bool = False) -> FastAPI:
+def create_app(
+    recognizer: Recognizer, *, settings: ServeSettings | None = None, page: bool = False, listens_on: str | None = None
+) -> FastAPI:
     """Return the service of a model; ``app.state.queue`` is its `WorkQueue`, ``app.state.jobs`` its `Jobs`.
 
     Parameters
@@ -54,6 +57,8 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
         Limits and access.
     page
         Whether there is a web page at ``/``.
+    listens_on
+        Address that the service listens on, which decides by which names it may be called (`HostRule`).
 
     Raises
     ------
@@ -94,7 +99,7 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
     async def stream(websocket: WebSocket) -> None:
         await sockets.serve_stream(websocket, recognizer=recognizer, queue=queue, source=source)
 
-    _add_middleware(app, settings, metrics)
+    _add_middleware(app, settings, metrics, listens_on)
     if page:
         from emotone.serve.page.mount import add_page  # imports gradio
 
@@ -102,7 +107,7 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
     return app
 
 
-def _add_middleware(app: FastAPI, settings: ServeSettings, metrics: Metrics) -> None:
+def _add_middleware(app: FastAPI, settings: ServeSettings, metrics: Metrics, listens_on: str | None) -> None:
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -111,7 +116,8 @@ def _add_middleware(app: FastAPI, settings: ServeSettings, metrics: Metrics) -> 
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Retry-After", "Location", "Content-Disposition"],
         )
-    app.add_middleware(_CountRequests, metrics=metrics)
+    app.add_middleware(CheckHost, rule=HostRule(settings, listens_on=listens_on))
+    app.add_middleware(_CountRequests, metrics=metrics)  # the outermost
 
 
 class _CountRequests:

@@ -51,8 +51,9 @@ def _add_start(router: APIRouter, recognizer: Recognizer, jobs: Jobs, source: Ow
         limit = settings.max_job_upload_bytes
         check_length(request.headers, max_upload_bytes=limit)
         announced = announced_bytes(request.headers)
-        with jobs.reserve(limit if announced is None else min(announced, limit)) as place:
-            upload = await read_upload(request, max_upload_bytes=limit, idle_s=settings.idle_stream_s, takes_rttm=True)
+        jobs.check_room(limit if announced is None else min(announced, limit))
+        upload = await read_upload(request, max_upload_bytes=limit, receptions=jobs.queue.receptions, takes_rttm=True)
+        with jobs.reserve(upload.n_bytes) as place:
             check = functools.partial(
                 check_opens,
                 upload,

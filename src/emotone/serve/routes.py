@@ -60,10 +60,9 @@ def prediction_routes(recognizer: Recognizer, queue: WorkQueue, source: OwnSourc
     ) -> Response:
         """Predict the emotion of a recording, sent as the form's field `file`."""
         check_length(request.headers, max_upload_bytes=settings.max_upload_bytes)
+        queue.check_room()
+        upload = await read_upload(request, max_upload_bytes=settings.max_upload_bytes, receptions=queue.receptions)
         with queue.admit() as slot:
-            upload = await read_upload(
-                request, max_upload_bytes=settings.max_upload_bytes, idle_s=settings.idle_stream_s
-            )
             deadline = Deadline(settings.max_seconds)
 
             def work() -> dict[str, Any]:

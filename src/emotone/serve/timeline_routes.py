@@ -41,10 +41,11 @@ def timeline_routes(recognizer: Recognizer, queue: WorkQueue, source: OwnSource)
     async def timeline(request: Request, options: TimelineQuery, format: Format = "json") -> Response:
         """Predict emotion over time in a recording, sent as the form's field `file`, and return it as a file."""
         check_length(request.headers, max_upload_bytes=settings.max_upload_bytes)
+        queue.check_room()
+        upload = await read_upload(
+            request, max_upload_bytes=settings.max_upload_bytes, receptions=queue.receptions, takes_rttm=True
+        )
         with queue.admit() as slot:
-            upload = await read_upload(
-                request, max_upload_bytes=settings.max_upload_bytes, idle_s=settings.idle_stream_s, takes_rttm=True
-            )
             name, deadline = upload.name, Deadline(settings.max_seconds)
 
             def work(upload: Upload = upload) -> bytes:

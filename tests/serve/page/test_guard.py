@@ -31,7 +31,7 @@ def test_a_file_that_is_too_large_is_not_sent(open_page, served):
     )
     assert status == 413
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as line:  # refused before it is sent
-        head = "POST /gradio_api/upload HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n"
+        head = "POST /gradio_api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9000000\r\n"
         line.sendall(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--b".encode())
         assert line.recv(100).startswith(b"HTTP/1.1 413")
 
@@ -42,7 +42,7 @@ def test_a_service_that_is_busy_says_so(open_page, served, log):
     page.get_by_label("Key").press("Enter")
     page.locator("#em-recognise-recording input[type=file]").wait_for(state="attached")
     with socket.create_connection(("127.0.0.1", served.keyed_port)) as line:  # an upload that takes the only room
-        head = f"POST /v1/predict HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {KEY}\r\nContent-Length: 900\r\n"
+        head = f"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {KEY}\r\nContent-Length: 900\r\n"
         line.sendall(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--b".encode())
         until(lambda: b"emotone_queue_length 1\n" in get(served.keyed_port, "/metrics")[2])
         page.set_input_files("#em-recognise-recording input[type=file]", CLIP)
