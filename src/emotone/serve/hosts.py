@@ -119,8 +119,8 @@ class CheckHost:
         if not self.rule.allows(host):
             raise ProblemError(
                 "unknown_host",
-                f"the header Host is {(host or '')[:100]!r}, which is not an allowed name; to allow it, start the service "
-                "with --allowed-hosts NAME",
+                f"the header Host is {(host or '')[:100]!r}, which is not an allowed name; to allow it, start the "
+                "service with --allowed-hosts NAME",
             )
         check_well_formed_origin(headers)
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems
 from emotone.serve.own_source import OwnSource
+from emotone.serve.query import check_query
 from emotone.serve.schemas import TIMELINE_BODY, Format, timeline_options, timeline_responses
 from emotone.serve.security import access_to, check_length
 from emotone.serve.timelines import TimelineOptions, file_response, timeline_of, written
@@ -30,7 +31,7 @@ TimelineQuery = Annotated[TimelineOptions, Depends(timeline_options)]
 def timeline_routes(recognizer: Recognizer, queue: WorkQueue, source: OwnSource) -> APIRouter:
     """Return the route ``/v1/timeline``."""
     settings = queue.settings
-    router = APIRouter(prefix="/v1", dependencies=access_to(settings))
+    router = APIRouter(prefix="/v1", dependencies=[*access_to(settings), Depends(check_query)])
 
     @router.post(
         "/timeline",
