@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emotone._version import TAGLINE, __version__
 from emotone.audio.push_decoder import LIVE_FORMATS
 from emotone.recognition.recognizer import Recognizer
-from emotone.serve import problems, sockets
+from emotone.serve import api_docs, problems, sockets
 from emotone.serve.counters import Metrics
 from emotone.serve.hosts import CheckHost, HostRule
 from emotone.serve.job_routes import job_routes
@@ -39,7 +39,7 @@ _DESCRIPTION = (
 #: Paths that are counted by name.
 _COUNTED = (
     *("/v1/predict", "/v1/timeline", "/v1/jobs", "/v1/jobs/ID", "/v1/jobs/ID/result", "/v1/jobs/ID/events"),
-    *("/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json"),
+    *("/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"),
 )
 _JOB = re.compile("^/v1/jobs/[^/]+")
 
@@ -83,7 +83,7 @@ def create_app(
         await jobs.close()
         await queue.close()
 
-    # /docs and /redoc would load scripts from another host
+    # FastAPI's /docs and /redoc would load scripts from another host
     app = FastAPI(
         title="Emotone", version=__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None, lifespan=lifespan
     )
@@ -94,6 +94,8 @@ def create_app(
     app.include_router(timeline_routes(recognizer, queue, source))
     app.include_router(job_routes(recognizer, jobs, source))
     app.include_router(health_routes(queue, jobs, metrics))
+    if api_docs.is_installed():
+        app.include_router(api_docs.docs_routes())
 
     @app.websocket("/v1/stream")
     async def stream(websocket: WebSocket) -> None:

@@ -65,8 +65,8 @@ class Reception:
         self._waiting: asyncio.Timeout | None = None
         self._problem: ProblemError | None = None
 
-    async def wait(self, more: Awaitable[Result]) -> Result:
-        """Wait for more of the upload.
+    async def wait(self, more: Awaitable[Result], *, is_timed: bool = True) -> Result:
+        """Wait for more of the upload; if it is not timed, the caller limits the time.
 
         Raises
         ------
@@ -74,7 +74,8 @@ class Reception:
             idle: it paused or is too slow; busy: it was ended for another upload.
         """
         try:
-            async with asyncio.timeout(0.0 if self._problem else self.timeout.wait_s) as self._waiting:
+            wait_s = self.timeout.wait_s if is_timed else None
+            async with asyncio.timeout(0.0 if self._problem else wait_s) as self._waiting:
                 return await more
         except TimeoutError:
             detail = f"the upload paused for {self.timeout.idle_s:g} s or is too slow; send it again"
