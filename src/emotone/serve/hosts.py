@@ -78,7 +78,7 @@ class HostRule:
         takes_any = not self._names and not is_local and (listens_on is None or settings.key is not None)
         self._takes_any = takes_any or "*" in self._names
         self._takes_addresses = not is_local
-        if not is_local and not self._names:
+        if not is_local and settings.key is None:
             self._names.add(socket.gethostname().lower())
 
     def allows(self, host: str | None) -> bool:

@@ -120,7 +120,7 @@ class Guard:
         except ProblemError as problem:  # Gradio shows the body of an error as it is
             text = html.problem_text(problem)
             response = PlainTextResponse(text, status_code=problem.status, headers=problem.headers)
-            await response(scope, receive, _Answer(send, path).send)
+            await response(scope, receive, _Answer(send, path, holds_back=False).send)
 
     async def _pass_on(self, scope: Scope, receive: Receive, answer: "_Answer", *, max_bytes: int) -> None:
         """Pass a request on; raise what is wrong with it as `ProblemError` or `HTTPException`."""
@@ -202,7 +202,7 @@ class _Body:
 
 
 class _Answer:
-    """An answer of Gradio: the page's headers are added, and refusals are held back, for problems of the service.
+    """An answer of the page: its headers are added, and Gradio's refusals held back, for problems of the service.
 
     Attributes
     ----------
@@ -212,8 +212,8 @@ class _Answer:
         Whether the client has got a part of it.
     """
 
-    def __init__(self, send: Send, path: str) -> None:
-        self._send, self._path = send, path
+    def __init__(self, send: Send, path: str, *, holds_back: bool = True) -> None:
+        self._send, self._path, self._holds_back = send, path, holds_back
         self.status, self.is_started, self._is_complete = 0, False, False
 
     async def send(self, message: Message) -> None:
@@ -227,7 +227,7 @@ class _Answer:
             response["Referrer-Policy"] = "no-referrer"
             if self._path.startswith(_CACHEABLE):
                 response["Cache-Control"] = "private, max-age=604800"
-        if self.status in _REFUSALS or self.status >= 500 and not self.is_started:
+        if self._holds_back and (self.status in _REFUSALS or self.status >= 500):
             return
         self.is_started = True
         self._is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
