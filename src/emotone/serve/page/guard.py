@@ -126,9 +126,14 @@ class Guard:
         """Pass a request on; raise what is wrong with it as `ProblemError` or `HTTPException`."""
         body = _Body(receive, self.queue, max_bytes=max_bytes)
         failed: Exception | None = None
+
+        async def send(message: Message) -> None:
+            if body.problem is None:  # what Gradio says of a body that it did not get is of no use
+                await answer.send(message)
+
         with body.opened(scope):
             try:
-                await self.page(scope, body.receive, answer.send)
+                await self.page(scope, body.receive, send)
             except Exception as error:  # uvicorn would log it with a traceback of 7 kB
                 failed = error
         if body.problem is not None and not answer.is_started:
