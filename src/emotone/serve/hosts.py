@@ -1,4 +1,4 @@
-"""Names by which the service may be called: a page of another site must not reach it by a name of its own.
+"""Names by which the service may be called: a page of another site must not reach it by the name of that site.
 
 A browser lets a page read answers of the host that it came from.  The owner of a name can let it point to 127.0.0.1
 after the page was loaded (DNS rebinding); then the page may read what a service on this machine answers.  Its header
@@ -61,7 +61,7 @@ class HostRule:
     Names and addresses of this machine alone (localhost, 127.0.0.1, ::1) and ``allowed_hosts`` always are.  A service
     that listens on such an address allows no others.  One that other machines reach also allows: with a key and
     without ``allowed_hosts``, any, since a page of another site does not have the key; otherwise all addresses, which
-    nobody can let point to another machine, and the name of this machine.
+    can't be made to point to another machine, and the name of this machine.
 
     Parameters
     ----------

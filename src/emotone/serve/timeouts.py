@@ -10,7 +10,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 MIN_BYTES_PER_S = 4_000
 #: An upload may fall behind this rate for so many seconds, also at its start.
 FIRST_S = 10.0
-#: Rate of an upload that nobody waits for in vain: sound of 16 kHz and 16 bits as it is recorded.
+#: Rate of an upload that is not late: sound of 16 kHz and 16 bits as it is recorded.
 STEADY_BYTES_PER_S = 32_000
 #: Longest upload, seconds: 50 MB at 1.3 Mbit/s.  Larger ones may take longer, at this rate.
 MAX_UPLOAD_S, _FULL_BYTES_PER_S = 300.0, 50e6 / 300.0

@@ -158,7 +158,7 @@ class Guard:
 
 
 class _Body:
-    """A request's body within limits; Gradio is told of a disconnect where it is too large, too slow, or complete."""
+    """A request's body within limits; Gradio sees a disconnect where it is too large, too slow, or complete."""
 
     def __init__(self, receive: Receive, queue: WorkQueue, *, max_bytes: int) -> None:
         self._receive, self._queue, self._max_bytes = receive, queue, max_bytes
@@ -227,7 +227,7 @@ class _Answer:
             self.status = message["status"]
             response = MutableHeaders(scope=message)
             if self.status == 500 and response.get("content-type", "").startswith("application/json"):
-                self.status = message["status"] = 422  # how Gradio tells a program what is wrong with its recording
+                self.status = message["status"] = 422  # Gradio's answer to a program whose recording it can't use
             response["Content-Security-Policy"] = _POLICY
             response["Referrer-Policy"] = "no-referrer"
             if self._path.startswith(_CACHEABLE):

@@ -18,14 +18,14 @@ _log = logging.getLogger(__name__)
 def bound(blocks: Any, error: type[Exception]) -> None:
     """Bound the sessions of a page that is not mounted yet, and log a request that it can't use as one line.
 
-    ``error`` is Gradio's error that a client is told; it is logged by those who raise it.
+    ``error`` is Gradio's error for clients; it is logged where it is raised.
     """
     blocks.state_session_capacity = MOST
     inner = blocks.process_api
 
-    async def process_api(*given: Any, **named: Any) -> Any:
+    async def process_api(*arguments: Any, **options: Any) -> Any:
         try:
-            return await inner(*given, **named)
+            return await inner(*arguments, **options)
         except error:
             raise
         except Exception as failed:  # what a client sent is not what the function takes: Gradio would log 7 kB
