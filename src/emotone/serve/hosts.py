@@ -59,9 +59,9 @@ class HostRule:
     """Which names are allowed.
 
     Names and addresses of this machine alone (localhost, 127.0.0.1, ::1) and ``allowed_hosts`` always are.  A service
-    that listens on such an address allows no others.  One that other machines reach also allows: with a key and
-    without ``allowed_hosts``, any, since a page of another site does not have the key; otherwise all addresses, which
-    can't be made to point to another machine, and the name of this machine.
+    that listens on such an address allows no others.  A service that other machines reach also allows all addresses,
+    which can't be made to point to another machine, and without a key the name of this machine.  With a key and without
+    ``allowed_hosts`` it allows any name, since a page of another site does not have the key.
 
     Parameters
     ----------
