@@ -1,7 +1,7 @@
 """Measure the service under load and faults: `python benchmarks/load.py --out load.json`.
 
     python benchmarks/load.py [--seconds 60] [--clients 32] [--workers 2] [--requests 2000] [--streams 200]
-                              [--only load,memory,faults] [--model BUNDLE] [--out FILE.json] [--page FILE.md]
+                              [--only load,memory,faults,idle] [--model BUNDLE] [--out FILE.json] [--page FILE.md]
 
 `emotone serve` runs as a separate process on a free port of this machine, without its page.  The exit status is 1 if a
 target was missed.
@@ -15,6 +15,8 @@ memory: RAM of the service over --requests requests and then --streams streams, 
 median of the last quarter is within 3 % or 10 MiB of the median of the second quarter.
 
 faults: see load_faults.py.  After each, an ordinary request must get the same response as before.
+
+idle: see load_idle.py.  Good clients must be answered while 18 and 100 idle or slow uploads stand.
 """
 
 import argparse
@@ -32,6 +34,7 @@ from typing import Any
 
 import load_client
 import load_faults
+import load_idle
 import load_report
 import load_sounds
 import numpy as np
@@ -230,6 +233,11 @@ def faults_section(service: Service, options: argparse.Namespace) -> Section:
     return {"rows": rows, "targets": {"every fault answered as it should, and the next request too": not wrong}}
 
 
+def idle_section(service: Service, options: argparse.Namespace) -> Section:
+    """Send recordings while uploads stand that never end."""
+    return load_idle.section(service, load_sounds.clip())
+
+
 def _end(service: Service, options: argparse.Namespace) -> Section:
     """Send SIGTERM while recordings of a quarter of a minute are predicted."""
     samples = np.frombuffer(load_sounds.pcm(load_sounds.clip()), "<i2")
@@ -255,7 +263,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     wanted = options.only.split(",")
     if unknown := set(wanted) - set(SECTIONS):
         raise SystemExit(f"unknown section {', '.join(sorted(unknown))}; known: {', '.join(SECTIONS)}")
-    sections = {"load": load_section, "memory": memory_section, "faults": faults_section}
+    sections = {"load": load_section, "memory": memory_section, "faults": faults_section, "idle": idle_section}
     report: dict[str, Any] = {"machine": timing.machine(), "date": time.strftime("%Y-%m-%d")}
     for name in wanted:
         print(f"measuring {name} ...", file=sys.stderr)

@@ -331,7 +331,9 @@ FAULTS: dict[str, Fault] = {
     "a form with an endless header": Fault(form_of_a_header, ("400 bad_request",)),
     "a file full of near-boundaries": Fault(form_of_near_ends, ("422 not_audio",)),
     "connections that send nothing": Fault(mute(b""), ("closed",)),
-    "connections that send half a header": Fault(mute(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nX-A: "), ("closed",)),
+    "connections that send half a header": Fault(
+        mute(b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: "), ("closed",)
+    ),
     "uploads of one byte at a time": Fault(drips, ("408 idle", "408 idle, 503 busy")),
 }
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 BEGIN, END = "<!-- made by benchmarks/load.py: begin -->", "<!-- made by benchmarks/load.py: end -->"
-SECTIONS = ("load", "memory", "faults")
+SECTIONS = ("load", "memory", "faults", "idle")
 Row = tuple[str, ...]
 
 
@@ -34,7 +34,8 @@ def markdown(report: dict[str, Any]) -> list[str]:
 def _tables(report: dict[str, Any]) -> list[list[Row]]:
     figures = [*_load(report.get("load")), *_memory(report.get("memory"))]
     tables: list[list[Row]] = [[("measure", "value", "target"), *figures]] if figures else []
-    return tables + ([_faults(report["faults"])] if "faults" in report else [])
+    tables += [_faults(report["faults"])] if "faults" in report else []
+    return tables + ([_idle(report["idle"])] if "idle" in report else [])
 
 
 def _load(load: dict[str, Any] | None) -> list[Row]:
@@ -86,6 +87,15 @@ def _faults(faults: dict[str, Any]) -> list[Row]:
         peak = "" if row["peak_over_before_mib"] is None else f"{row['peak_over_before_mib']:.0f}"
         after = {True: "the same", False: "WRONG", None: "service has ended"}[row["same_answer"]]
         rows.append((row["fault"], got, f"{row['seconds']:.2f}", peak, after))
+    return rows
+
+
+def _idle(idle: dict[str, Any]) -> list[Row]:
+    rows: list[Row] = [("uploads that stand", "each sends", "good clients answered", "median, ms")]
+    for row in idle["rows"]:
+        share = f"{row['answered']} of {row['clients']}"
+        median = "" if row["median_s"] is None else f"{1000 * row['median_s']:.0f}"
+        rows.append((str(row["held"]), row["kind"], share, median))
     return rows
 
 

@@ -158,7 +158,9 @@ def test_compose_is_closed_but_for_one_port_of_this_machine(service):
 
 
 def test_compose_asks_for_the_key_and_holds_none(service):
-    assert list(service["environment"]) == ["EMOTONE_KEY"]
+    assert list(service["environment"]) == ["EMOTONE_KEY", "EMOTONE_ALLOWED_HOSTS", "EMOTONE_TRUSTED_PROXIES"]
+    assert service["environment"]["EMOTONE_ALLOWED_HOSTS"] == "${EMOTONE_ALLOWED_HOSTS:-}"
+    assert service["environment"]["EMOTONE_TRUSTED_PROXIES"] == "${EMOTONE_TRUSTED_PROXIES:-127.0.0.1,::1}"
     value = service["environment"]["EMOTONE_KEY"]
     assert value.startswith("${EMOTONE_KEY:?") and value.endswith("}")
 
@@ -171,7 +173,7 @@ def test_compose_waits_for_what_runs(service):
 
 def test_compose_has_memory_for_what_the_settings_let_in(service):
     settings = ServeSettings()
-    uploads = (settings.workers + settings.queue) * settings.max_upload_bytes
+    uploads = (settings.workers + settings.queue) * settings.max_upload_bytes + settings.max_uploads_bytes
     sound = settings.workers * settings.max_duration_s * SAMPLE_RATE * 4
     jobs = settings.max_jobs_bytes + 2 * settings.max_job_upload_bytes
     (mount,) = service["tmpfs"]

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("detector")
 def test_an_upload_that_does_not_go_on_is_given_up(folder):
     with Running(folder, idle_stream_s=0.1) as running:
         with socket.create_connection(("127.0.0.1", running.client.base_url.port)) as line:
-            line.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n")
+            line.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n")
             line.sendall(b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b")
             line.settimeout(5)
             answer = b"".join(iter(lambda: line.recv(4096), b""))

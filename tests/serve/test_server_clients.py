@@ -177,6 +177,7 @@ def test_metrics_can_be_read(curl):
         "emotone_requests_total": "counter",
         "emotone_inference_seconds": "histogram",
         "emotone_queue_length": "gauge",
+        "emotone_uploads_bytes": "gauge",
         "emotone_streams_open": "gauge",
         "emotone_jobs_total": "counter",
         "emotone_jobs_kept": "gauge",

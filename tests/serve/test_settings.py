@@ -18,6 +18,15 @@ def test_settings_are_checked():
         {"origins": ("https://example.org/",)},
         {"origins": "https://example.org"},
         {"max_upload_bytes": 0},
+        {"max_uploads": 0},
+        {"max_uploads_per_client": 1.5},
+        {"allowed_hosts": "example.org"},
+        {"allowed_hosts": ("https://example.org",)},
+        {"allowed_hosts": ("example.org:80",)},
+        {"allowed_hosts": ("",)},
+        {"trusted_proxies": "10.0.0.1"},
+        {"trusted_proxies": ("proxy",)},
+        {"trusted_proxies": ("10.0.0.1/8",)},
         {"max_jobs": -1},
         {"max_jobs": 1.5},
         {"keep_jobs_s": 0.0},
@@ -27,3 +36,10 @@ def test_settings_are_checked():
     ):
         with pytest.raises(ConfigError, match="expected"):
             ServeSettings(**given)
+
+
+def test_the_largest_upload_fits_into_the_memory_for_uploads():
+    assert ServeSettings().max_uploads_bytes >= 500_000_000
+    for name in ("max_upload_bytes", "max_job_upload_bytes"):
+        large = ServeSettings(**{name: 600_000_000, "max_jobs_bytes": 600_000_000})
+        assert large.max_uploads_bytes >= 1_200_000_000

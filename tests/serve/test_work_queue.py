@@ -75,7 +75,7 @@ def test_a_client_that_is_gone_leaves_the_queue(folder):
         _, threads = running.background(1)
         until(lambda: running.queue._running == 1)
         body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n' + WAV + b"\r\n--b--\r\n"
-        head = f"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
+        head = f"POST /v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
         head += "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
         for sent in (body, body[:1000]):  # while it waits, and within its upload
             with socket.create_connection(("127.0.0.1", running.client.base_url.port)) as line:

@@ -7,9 +7,10 @@ import typer
 from emotone.cli import console as output
 from emotone.cli import options
 from emotone.cli.app import command
+from emotone.validation import check_range
 
 #: Group of the options in the help.
-_JOBS = "Job"
+_JOBS, _LIMITS = "Job", "Limits of a request"
 
 
 @command("serve", "serve --host 0.0.0.0 --key SECRET --no-page")
@@ -31,12 +32,62 @@ def serve(
             show_default="none",
         ),
     ] = "",
+    allowed_hosts: Annotated[
+        str,
+        typer.Option(
+            "--allowed-hosts",
+            metavar="A,B",
+            envvar="EMOTONE_ALLOWED_HOSTS",
+            help="Names by which clients may call the service, such as emotone.example.org; * allows any.",
+            show_default="this machine's",
+        ),
+    ] = "",
+    trusted_proxies: Annotated[
+        str,
+        typer.Option(
+            "--trusted-proxies",
+            metavar="A,B",
+            envvar="EMOTONE_TRUSTED_PROXIES",
+            help="Addresses or networks of proxies whose header X-Forwarded-For names the client.",
+        ),
+    ] = "127.0.0.1,::1",
     emotions: options.Emotions = None,
     threshold: options.Threshold = None,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Recordings predicted at the same time.")] = 2,
     learn_source: Annotated[
         bool, typer.Option("--learn-source", help="Adapt to what the recordings share: microphone, room, language.")
     ] = False,
+    max_upload_mb: Annotated[
+        float,
+        typer.Option(
+            "--max-upload-mb", metavar="MB", rich_help_panel=_LIMITS, help="Largest upload, millions of bytes."
+        ),
+    ] = 50.0,
+    max_minutes: Annotated[
+        float,
+        typer.Option(
+            "--max-minutes", metavar="MINUTES", rich_help_panel=_LIMITS, help="Longest recording of a request."
+        ),
+    ] = 60.0,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            "--timeout",
+            metavar="SECONDS",
+            rich_help_panel=_LIMITS,
+            help="Longest time from the end of an upload to its answer.",
+        ),
+    ] = 60.0,
+    max_uploads_per_client: Annotated[
+        int,
+        typer.Option(
+            "--max-uploads-per-client",
+            min=1,
+            max=10_000,
+            rich_help_panel=_LIMITS,
+            help="Slow uploads of one address at a time; with one more, the slowest is ended.",
+        ),
+    ] = 32,
     max_jobs: Annotated[
         int,
         typer.Option(
@@ -88,6 +139,7 @@ def serve(
     from emotone.serve import ServeSettings
     from emotone.serve import serve as run  # imports fastapi and uvicorn
 
+    check_range("--max-upload-mb", max_upload_mb, 0.001, 2000.0, unit="MB")
     recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
     for note in recognizer.notes:
         output.note(f"note: {note}")
@@ -96,6 +148,12 @@ def serve(
         key=key,
         learn_source=learn_source,
         origins=options.parse_names(origins),
+        allowed_hosts=options.parse_names(allowed_hosts),
+        trusted_proxies=options.parse_names(trusted_proxies),
+        max_upload_bytes=round(max_upload_mb * 1e6),
+        max_duration_s=max_minutes * 60,
+        max_seconds=timeout,
+        max_uploads_per_client=max_uploads_per_client,
         max_jobs=max_jobs,
         keep_jobs_s=keep_jobs_s,
         max_job_duration_s=max_job_duration_s,

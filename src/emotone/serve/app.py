@@ -13,8 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from emotone._version import TAGLINE, __version__
 from emotone.audio.push_decoder import LIVE_FORMATS
 from emotone.recognition.recognizer import Recognizer
-from emotone.serve import problems, sockets
+from emotone.serve import api_docs, problems, sockets
 from emotone.serve.counters import Metrics
+from emotone.serve.hosts import CheckHost, HostRule
 from emotone.serve.job_routes import job_routes
 from emotone.serve.jobs import Jobs
 from emotone.serve.own_source import OwnSource
@@ -38,12 +39,14 @@ _DESCRIPTION = (
 #: Paths that are counted by name.
 _COUNTED = (
     *("/v1/predict", "/v1/timeline", "/v1/jobs", "/v1/jobs/ID", "/v1/jobs/ID/result", "/v1/jobs/ID/events"),
-    *("/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json"),
+    *("/v1/model", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"),
 )
 _JOB = re.compile("^/v1/jobs/[^/]+")
 
 
-def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None, page: bool = False) -> FastAPI:
+def create_app(
+    recognizer: Recognizer, *, settings: ServeSettings | None = None, page: bool = False, listens_on: str | None = None
+) -> FastAPI:
     """Return the service of a model; ``app.state.queue`` is its `WorkQueue`, ``app.state.jobs`` its `Jobs`.
 
     Parameters
@@ -54,6 +57,8 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
         Limits and access.
     page
         Whether there is a web page at ``/``.
+    listens_on
+        Address that the service listens on, which decides by which names it may be called (`HostRule`).
 
     Raises
     ------
@@ -79,7 +84,7 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
         await jobs.close()
         await queue.close()
 
-    # /docs and /redoc would load scripts from another host
+    # FastAPI's /docs and /redoc would load scripts from another host
     app = FastAPI(
         title="Emotone", version=__version__, description=_DESCRIPTION, docs_url=None, redoc_url=None, lifespan=lifespan
     )
@@ -90,12 +95,14 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
     app.include_router(timeline_routes(recognizer, queue, source))
     app.include_router(job_routes(recognizer, jobs, source))
     app.include_router(health_routes(queue, jobs, metrics))
+    if api_docs.is_installed():
+        app.include_router(api_docs.docs_routes())
 
     @app.websocket("/v1/stream")
     async def stream(websocket: WebSocket) -> None:
         await sockets.serve_stream(websocket, recognizer=recognizer, queue=queue, source=source)
 
-    _add_middleware(app, settings, metrics)
+    _add_middleware(app, settings, metrics, listens_on)
     if page:
         from emotone.serve.page.mount import add_page  # imports gradio
 
@@ -103,7 +110,7 @@ def create_app(recognizer: Recognizer, *, settings: ServeSettings | None = None,
     return app
 
 
-def _add_middleware(app: FastAPI, settings: ServeSettings, metrics: Metrics) -> None:
+def _add_middleware(app: FastAPI, settings: ServeSettings, metrics: Metrics, listens_on: str | None) -> None:
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
@@ -112,7 +119,8 @@ def _add_middleware(app: FastAPI, settings: ServeSettings, metrics: Metrics) -> 
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Retry-After", "Location", "Content-Disposition"],
         )
-    app.add_middleware(_CountRequests, metrics=metrics)
+    app.add_middleware(CheckHost, rule=HostRule(settings, listens_on=listens_on))
+    app.add_middleware(_CountRequests, metrics=metrics)  # the outermost
 
 
 class _CountRequests:

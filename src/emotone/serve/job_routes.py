@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from emotone.recognition.recognizer import Recognizer
@@ -15,6 +15,7 @@ from emotone.serve import problems
 from emotone.serve.jobs import Job, JobDeadline, Jobs, Results, Work
 from emotone.serve.own_source import OwnSource
 from emotone.serve.problems import ProblemError
+from emotone.serve.query import check_query
 from emotone.serve.schemas import TIMELINE_BODY, Format, JobModel, timeline_responses
 from emotone.serve.security import access_to, announced_bytes, check_length
 from emotone.serve.timeline_routes import TIMELINE_PROBLEMS, TimelineQuery
@@ -28,7 +29,7 @@ _LOOK_S, _HEARTBEAT_S = 0.2, 10.0
 
 def job_routes(recognizer: Recognizer, jobs: Jobs, source: OwnSource) -> APIRouter:
     """Return the routes under ``/v1/jobs``."""
-    router = APIRouter(prefix="/v1/jobs", dependencies=access_to(jobs.settings))
+    router = APIRouter(prefix="/v1/jobs", dependencies=[*access_to(jobs.settings), Depends(check_query)])
     _add_start(router, recognizer, jobs, source)
     _add_known(router, jobs)
     return router
@@ -51,8 +52,9 @@ def _add_start(router: APIRouter, recognizer: Recognizer, jobs: Jobs, source: Ow
         limit = settings.max_job_upload_bytes
         check_length(request.headers, max_upload_bytes=limit)
         announced = announced_bytes(request.headers)
-        with jobs.reserve(limit if announced is None else min(announced, limit)) as place:
-            upload = await read_upload(request, max_upload_bytes=limit, idle_s=settings.idle_stream_s, takes_rttm=True)
+        jobs.check_room(limit if announced is None else min(announced, limit))
+        upload = await read_upload(request, max_upload_bytes=limit, receptions=jobs.queue.receptions, takes_rttm=True)
+        with jobs.reserve(upload.n_bytes) as place:
             check = functools.partial(
                 check_opens,
                 upload,
@@ -69,7 +71,7 @@ def _add_start(router: APIRouter, recognizer: Recognizer, jobs: Jobs, source: Ow
 
 def _add_known(router: APIRouter, jobs: Jobs) -> None:
     """Add the routes of a job that was started."""
-    known = problems.responses("unauthorized", "forbidden_origin", "not_found")
+    known = problems.responses("bad_request", "unauthorized", "forbidden_origin", "not_found")
 
     @router.get("/{id}", response_model=JobModel, responses=known)
     async def show(id: str) -> JSONResponse:

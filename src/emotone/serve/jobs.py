@@ -126,7 +126,7 @@ class JobDeadline(Deadline):
 
 @dataclass(eq=False)
 class Place:
-    """A job's place and bytes, which are reserved while its upload is received."""
+    """A job's place and bytes, which are reserved while its upload is opened."""
 
     n_bytes: int
 
@@ -180,16 +180,9 @@ class Jobs:
         ProblemError
             busy: there are ``max_jobs`` already, they hold ``max_jobs_bytes``, or the service ends.
         """
-        if self.queue.closing:
-            raise closing_error()
         self.forget_expired()
         with self._lock:
-            n_jobs = len(self._jobs) + len(self._places)
-            is_full = n_jobs >= self.settings.max_jobs
-            if is_full or self._total_bytes() + n_bytes > self.settings.max_jobs_bytes:
-                state = f"there are {n_jobs} jobs" if is_full else "the memory for jobs is full"
-                detail = f"{state}; delete one that is not needed, or try again later"
-                raise ProblemError("busy", detail, retry_s=self._retry_s())
+            self._check_room(n_bytes)
             place = Place(n_bytes)
             self._places.add(place)
         try:
@@ -197,6 +190,22 @@ class Jobs:
         finally:
             with self._lock:
                 self._places.discard(place)
+
+    def check_room(self, n_bytes: int) -> None:
+        """Raise `ProblemError` busy as `reserve`, before an upload is read in vain."""
+        self.forget_expired()
+        with self._lock:
+            self._check_room(n_bytes)
+
+    def _check_room(self, n_bytes: int) -> None:
+        if self.queue.closing:
+            raise closing_error()
+        n_jobs = len(self._jobs) + len(self._places)
+        is_full = n_jobs >= self.settings.max_jobs
+        if is_full or self._total_bytes() + n_bytes > self.settings.max_jobs_bytes:
+            state = f"there are {n_jobs} jobs" if is_full else "the memory for jobs is full"
+            detail = f"{state}; delete one that is not needed, or try again later"
+            raise ProblemError("busy", detail, retry_s=self._retry_s())
 
     def _retry_s(self) -> int:
         """Return the seconds until the next job is forgotten."""

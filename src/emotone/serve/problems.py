@@ -29,6 +29,7 @@ class Kind(NamedTuple):
 KINDS: dict[str, Kind] = {
     "bad_request": Kind(400, "The request can't be understood"),
     "unauthorized": Kind(401, "The key is missing or wrong"),
+    "unknown_host": Kind(421, "The service does not answer to this name"),
     "forbidden_origin": Kind(403, "Pages of this origin may not use the service"),
     "not_found": Kind(404, "The path does not exist"),
     "method_not_allowed": Kind(405, "The path does not support this method"),
@@ -49,7 +50,7 @@ KINDS: dict[str, Kind] = {
     "too_many_streams": Kind(503, "Too many streams are open"),
 }
 #: Problems after which the rest of a request's body is not read.
-_ENDS_CONNECTION = ("busy", "idle", "too_large")
+_ENDS_CONNECTION = ("busy", "idle", "too_large", "unknown_host")
 _RETRY = ("busy", "timeout", "too_many_streams", "not_done")
 
 

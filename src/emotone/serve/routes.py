@@ -7,7 +7,7 @@ and predicted in a thread.
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from emotone._version import __version__
@@ -19,6 +19,7 @@ from emotone.serve.counters import CONTENT_TYPE, Metrics
 from emotone.serve.jobs import Jobs
 from emotone.serve.own_source import OwnSource
 from emotone.serve.problems import ProblemError
+from emotone.serve.query import check_query
 from emotone.serve.schemas import Adapt, Channel, FilePredictionModel, TimelineModel, Top, Track
 from emotone.serve.security import access_to, check_length
 from emotone.serve.uploads import FORM, body_of, disconnected, read_upload
@@ -42,7 +43,7 @@ def prediction_routes(recognizer: Recognizer, queue: WorkQueue, source: OwnSourc
     """Return the routes under ``/v1``."""
     settings = queue.settings
 
-    router = APIRouter(prefix="/v1", dependencies=access_to(settings))
+    router = APIRouter(prefix="/v1", dependencies=[*access_to(settings), Depends(check_query)])
 
     @router.post(
         "/predict",
@@ -60,10 +61,9 @@ def prediction_routes(recognizer: Recognizer, queue: WorkQueue, source: OwnSourc
     ) -> Response:
         """Predict the emotion of a recording, sent as the form's field `file`."""
         check_length(request.headers, max_upload_bytes=settings.max_upload_bytes)
+        queue.check_room()
+        upload = await read_upload(request, max_upload_bytes=settings.max_upload_bytes, receptions=queue.receptions)
         with queue.admit() as slot:
-            upload = await read_upload(
-                request, max_upload_bytes=settings.max_upload_bytes, idle_s=settings.idle_stream_s
-            )
             deadline = Deadline(settings.max_seconds)
 
             def work() -> dict[str, Any]:
@@ -82,7 +82,7 @@ def prediction_routes(recognizer: Recognizer, queue: WorkQueue, source: OwnSourc
             answer = await queue.run(work, slot=slot, deadline=deadline, gone=lambda: disconnected(request))
         return JSONResponse(answer if top is None else _top(answer, top))
 
-    @router.get("/model", responses=problems.responses("unauthorized"))
+    @router.get("/model", responses=problems.responses("bad_request", "unauthorized"))
     async def model() -> dict[str, Any]:
         """Describe the model: its scores, on new speakers and on other corpora, protocol and training corpora.
 
@@ -95,27 +95,35 @@ def prediction_routes(recognizer: Recognizer, queue: WorkQueue, source: OwnSourc
 
 def health_routes(queue: WorkQueue, jobs: Jobs, metrics: Metrics) -> APIRouter:
     """Return the routes for monitoring, which need no key."""
-    router = APIRouter()
+    router = APIRouter(dependencies=[Depends(check_query)])
 
     @router.head("/healthz", include_in_schema=False)
-    @router.get("/healthz")
+    @router.get("/healthz", responses=problems.responses("bad_request"))
     async def alive() -> dict[str, str]:
         """Return "ok" while the process works."""
         return {"status": "ok"}
 
     @router.head("/readyz", include_in_schema=False, response_model=None)
-    @router.get("/readyz", responses=problems.responses("busy"), response_model=None)
+    @router.get("/readyz", responses=problems.responses("bad_request", "busy"), response_model=None)
     async def ready() -> dict[str, str]:
         """Return "ready" if the service accepts requests; 503 once it is shutting down."""
         if queue.closing:
             raise ProblemError("busy", "the service is shutting down; use another service")
         return {"status": "ready"}
 
-    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    @router.get(
+        "/metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {}}}, **problems.responses("bad_request")},
+    )
     async def counters() -> Response:
         """Return the counters, for Prometheus."""
         gauges = {
             "emotone_queue_length": ("Requests that upload or wait.", lambda: queue.waiting),
+            "emotone_uploads_bytes": (
+                "Bytes of uploads that are being received.",
+                lambda: queue.receptions.n_bytes,
+            ),
             "emotone_streams_open": ("Open WebSockets and streams of events.", lambda: queue.streams),
             "emotone_jobs_kept": ("Jobs that wait or run, or whose result is kept.", lambda: jobs.n_kept),
             "emotone_jobs_bytes": ("Bytes of the uploads and results of jobs.", lambda: jobs.n_bytes),

@@ -47,6 +47,14 @@ def check_origin(settings: ServeSettings, headers: Headers) -> None:
         )
 
 
+def check_well_formed_origin(headers: Headers) -> None:
+    """Raise `ProblemError` forbidden_origin for an origin that no browser sends; libraries fail on some of them."""
+    try:
+        urlsplit(headers.get("origin", ""))
+    except ValueError as error:
+        raise ProblemError("forbidden_origin", "the header Origin is no origin; leave it out") from error
+
+
 def access_to(settings: ServeSettings) -> list[Any]:
     """Return the dependencies of routes that need the key, if there is one, and an allowed origin."""
 

@@ -16,12 +16,11 @@ from fastapi import FastAPI
 from emotone.errors import ConfigError
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve.app import create_app
+from emotone.serve.hosts import is_loopback
 from emotone.serve.live_messages import MAX_CHUNK_BYTES
 from emotone.serve.settings import ServeSettings
 from emotone.serve.timeouts import head_timeout
 
-#: Hosts that only this machine can reach.
-_LOCAL = ("127.0.0.1", "::1", "localhost")
 _log = logging.getLogger(__name__)
 #: Seconds for the end of threads and child processes, once the requests are finished or cut.
 _SHUTDOWN_S = 30.0
@@ -90,13 +89,14 @@ def make_server(
 ) -> Server:
     """Return a server that does not run yet; see `serve`."""
     settings = settings or ServeSettings()
-    app = create_app(recognizer, settings=settings, page=page)
+    app = create_app(recognizer, settings=settings, page=page, listens_on=host)
     config = uvicorn.Config(
         app,
         host=host,
         port=port,
         http=head_timeout(settings.idle_stream_s),
         server_header=False,
+        forwarded_allow_ips=list(settings.trusted_proxies),
         access_log=access_log,
         log_level="info" if access_log else "warning",
         ws_max_size=MAX_CHUNK_BYTES,
@@ -142,7 +142,7 @@ def serve(
         ``page`` is set, and gradio is not installed.
     """
     settings = settings or ServeSettings()
-    if settings.key is None and host not in _LOCAL:
+    if settings.key is None and not is_loopback(host):
         _log.warning("the service listens on %s without a key: everyone who reaches it may use it; set a key", host)
     server = make_server(recognizer, host=host, port=port, settings=settings, access_log=access_log, page=page)
     with listen(host, port) as listener, contextlib.suppress(KeyboardInterrupt):

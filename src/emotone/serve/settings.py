@@ -1,5 +1,7 @@
 """Limits of the service, checked when they are set."""
 
+import ipaddress
+import re
 from dataclasses import dataclass
 
 from emotone.errors import ConfigError
@@ -11,6 +13,8 @@ _RANGES = {
     "workers": (1, 256, "threads"),
     "queue": (0, 10_000, "requests"),
     "max_streams": (0, 10_000, "streams"),
+    "max_uploads": (1, 10_000, "uploads"),
+    "max_uploads_per_client": (1, 10_000, "uploads"),
     "max_duration_s": (0.2, 86_400.0, "seconds"),
     "max_seconds": (0.01, 3600.0, "seconds"),
     "idle_stream_s": (0.01, 3600.0, "seconds"),
@@ -22,9 +26,13 @@ _RANGES = {
     "max_job_upload_bytes": (1000, 2**31, "bytes"),
     "max_jobs_bytes": (1000, 2**36, "bytes"),
 }
+#: A name or an address, as a host of a URL without the brackets of IPv6.
+_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 #: What a form has beside the recording: boundaries, headers and an RTTM file.
 MAX_RTTM_BYTES = 1_000_000
 _FORM_BYTES = 65_536 + MAX_RTTM_BYTES
+#: Bytes of all uploads that are being received, unless the largest upload needs more.
+_UPLOADS_BYTES = 500_000_000
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,8 @@ class ServeSettings:
     Attributes
     ----------
     max_upload_bytes
-        Largest upload.  Uploads are held in memory, at most ``workers + queue`` at a time.
+        Largest upload.  Uploads are held in memory: at most ``workers + queue`` that are complete, and
+        ``max_uploads_bytes`` of those that are being received.
     max_duration_s
         Longest recording, whatever its header says.
     max_seconds
@@ -43,10 +52,14 @@ class ServeSettings:
         Threads for decoding and inference.
     queue
         Requests that may wait for a thread; more are refused at once.
+    max_uploads, max_uploads_per_client
+        Uploads that are being received for more than a second, in all, and of one address (of one network of 64 bits,
+        for IPv6).  With one more, the slowest is ended.
     max_streams
         WebSockets and streams of a job's events that may be open.
     idle_stream_s
-        Seconds without data after which a stream, an upload or a connection is closed.
+        Seconds without data after which a stream, an upload or a connection is closed; an upload must also keep up with
+        the least rate of `UploadTimeout` from its start.
     drain_s
         Seconds from SIGTERM, when ``/readyz`` becomes 503, to the end of listening, so that a load balancer can react.
     max_jobs
@@ -62,6 +75,11 @@ class ServeSettings:
     max_jobs_bytes
         Most bytes of all jobs' uploads and results together, at least ``max_job_upload_bytes``.  One more upload is in
         memory while it is received, and another while it is decoded in a child process.
+    allowed_hosts
+        Names by which clients may call the service, as in the header Host without a port; ``*`` allows any.  See
+        `emotone.serve.hosts.HostRule` for those that need no mention.
+    trusted_proxies
+        Addresses or networks of proxies, whose header X-Forwarded-For says who the client is.
     key
         API key that ``Authorization: Bearer`` must carry on all paths under ``/v1``; None requires no key.
     learn_source
@@ -83,6 +101,8 @@ class ServeSettings:
     workers: int = 2
     queue: int = 16
     max_streams: int = 32
+    max_uploads: int = 256
+    max_uploads_per_client: int = 32
     idle_stream_s: float = 30.0
     drain_s: float = 1.0
     max_jobs: int = 16
@@ -94,6 +114,13 @@ class ServeSettings:
     key: str | None = None
     learn_source: bool = False
     origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+
+    @property
+    def max_uploads_bytes(self) -> int:
+        """Bytes of all uploads that are being received: 500 MB, or twice the largest one."""
+        return max(_UPLOADS_BYTES, 2 * max_request_bytes(max(self.max_upload_bytes, self.max_job_upload_bytes)))
 
     def __post_init__(self) -> None:
         for name, (low, high, unit) in _RANGES.items():
@@ -110,13 +137,35 @@ class ServeSettings:
             raise ConfigError("the key is empty or has characters that a header can't hold; expected printable ASCII")
         if self.key is not None and self.key != self.key.strip():
             raise ConfigError("the key begins or ends with a space, which clients drop; expected a key without them")
-        if isinstance(self.origins, str):
-            raise ConfigError(f"origins is the string {self.origins!r}; expected a tuple of origins")
+        for name in ("origins", "allowed_hosts", "trusted_proxies"):
+            if isinstance(getattr(self, name), str):
+                raise ConfigError(f"{name} is the string {getattr(self, name)!r}; expected a tuple")
+        _check_hosts(self.allowed_hosts)
+        _check_proxies(self.trusted_proxies)
         for origin in self.origins:
             if origin != "*" and (not origin.startswith(("http://", "https://")) or origin.count("/") != 2):
                 raise ConfigError(
                     f"the origin is {origin!r}; expected scheme and host such as https://example.org, or *"
                 )
+
+
+def _check_hosts(hosts: tuple[str, ...]) -> None:
+    for host in hosts:
+        if host != "*" and not _HOST.fullmatch(host):
+            raise ConfigError(
+                f"the allowed host is {host!r}; expected a name or an address without scheme, port and path, such as "
+                "emotone.example.org, or *"
+            )
+
+
+def _check_proxies(proxies: tuple[str, ...]) -> None:
+    for proxy in proxies:
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError as error:
+            raise ConfigError(
+                f"the trusted proxy is {proxy!r} ({error}); expected an address or a network such as 172.16.0.0/12"
+            ) from error
 
 
 def max_request_bytes(max_upload_bytes: int) -> int:

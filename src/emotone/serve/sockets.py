@@ -87,7 +87,8 @@ class _Socket:
 async def _converse(socket: _Socket, recognizer: Recognizer, queue: WorkQueue, source: OwnSource) -> None:
     settings = queue.settings
     check_origin(settings, socket.websocket.headers)
-    messages = await open_messages(socket.receive)
+    with queue.receptions.open(socket.websocket.scope) as reception:  # who sends no hello takes the room of uploads
+        messages = await open_messages(lambda: reception.wait(socket.receive(), is_timed=False))
     check_key(settings, socket.websocket.headers, also=messages.key)
     if queue.closing:
         raise ProblemError("busy", "the service is shutting down; connect to another service")

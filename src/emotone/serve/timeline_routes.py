@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems
 from emotone.serve.own_source import OwnSource
+from emotone.serve.query import check_query
 from emotone.serve.schemas import TIMELINE_BODY, Format, timeline_options, timeline_responses
 from emotone.serve.security import access_to, check_length
 from emotone.serve.timelines import TimelineOptions, file_response, timeline_of, written
@@ -31,7 +32,7 @@ TimelineQuery = Annotated[TimelineOptions, Depends(timeline_options)]
 def timeline_routes(recognizer: Recognizer, queue: WorkQueue, source: OwnSource) -> APIRouter:
     """Return the route ``/v1/timeline``."""
     settings = queue.settings
-    router = APIRouter(prefix="/v1", dependencies=access_to(settings))
+    router = APIRouter(prefix="/v1", dependencies=[*access_to(settings), Depends(check_query)])
 
     @router.post(
         "/timeline",
@@ -42,10 +43,11 @@ def timeline_routes(recognizer: Recognizer, queue: WorkQueue, source: OwnSource)
     async def timeline(request: Request, options: TimelineQuery, format: Format = "json") -> Response:
         """Predict emotion over time in a recording, sent as the form's field `file`, and return it as a file."""
         check_length(request.headers, max_upload_bytes=settings.max_upload_bytes)
+        queue.check_room()
+        upload = await read_upload(
+            request, max_upload_bytes=settings.max_upload_bytes, receptions=queue.receptions, takes_rttm=True
+        )
         with queue.admit() as slot:
-            upload = await read_upload(
-                request, max_upload_bytes=settings.max_upload_bytes, idle_s=settings.idle_stream_s, takes_rttm=True
-            )
             name, deadline = upload.name, Deadline(settings.max_seconds)
 
             def work(upload: Upload = upload) -> bytes:

@@ -1,6 +1,5 @@
 """Uploads: forms that are read into memory, never into a file, within limits of size and time."""
 
-import asyncio
 import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -11,8 +10,8 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from emotone.serve.problems import ProblemError, too_large
+from emotone.serve.receptions import Reception, Receptions
 from emotone.serve.settings import MAX_RTTM_BYTES, max_request_bytes
-from emotone.serve.timeouts import UploadTimeout
 
 #: Problems of receiving an upload.
 UPLOAD_PROBLEMS = (
@@ -67,28 +66,36 @@ def shown_name(filename: str | None) -> str:
     return "".join(letter for letter in last if letter.isprintable())[-255:].strip() or "the upload"
 
 
-async def read_upload(request: Request, *, max_upload_bytes: int, idle_s: float, takes_rttm: bool = False) -> Upload:
+async def read_upload(
+    request: Request, *, max_upload_bytes: int, receptions: Receptions, takes_rttm: bool = False
+) -> Upload:
     """Read the form of a request.
 
     Parameters
     ----------
     max_upload_bytes
         Largest recording.
-    idle_s
-        See `UploadTimeout`.
+    receptions
+        Where the upload is counted while it is received.
     takes_rttm
         Whether the form may have the field ``rttm``.
 
     Raises
     ------
     ProblemError
-        bad_request, too_large or idle.
+        bad_request, too_large, idle or busy.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise ProblemError(
             "bad_request", "the body is not multipart/form-data; send the recording as the form's field 'file'"
         )
-    body = _limited(request, max_upload_bytes, idle_s)
+    most = max_request_bytes(max_upload_bytes)
+    with receptions.open(request.scope, max_bytes=most) as reception:
+        return await _read_form(request, reception, max_upload_bytes=max_upload_bytes, takes_rttm=takes_rttm)
+
+
+async def _read_form(request: Request, reception: Reception, *, max_upload_bytes: int, takes_rttm: bool) -> Upload:
+    body = _limited(request, reception, max_upload_bytes)
     parser = MultiPartParser(request.headers, body, max_files=1 + takes_rttm, max_fields=10)
     parser.spool_max_size = 2 * max_request_bytes(max_upload_bytes)  # uploads stay in memory
     try:
@@ -121,20 +128,12 @@ async def _rttm_of(form: FormData) -> bytes | None:
     return rttm
 
 
-async def _limited(request: Request, max_upload_bytes: int, idle_s: float) -> AsyncGenerator[bytes, None]:
+async def _limited(request: Request, reception: Reception, max_upload_bytes: int) -> AsyncGenerator[bytes, None]:
     """Yield the body in chunks; raise `ProblemError` if it is too large or too slow."""
-    n_bytes, chunks, timeout = 0, request.stream(), UploadTimeout(idle_s, max_bytes=max_upload_bytes)
-    while True:
-        try:
-            async with asyncio.timeout(timeout.wait_s(n_bytes)):
-                chunk = await anext(chunks, None)
-        except TimeoutError:
-            detail = f"the upload paused for {idle_s:g} s or is too slow; send it again"
-            raise ProblemError("idle", detail) from None
-        if chunk is None:
-            return
-        n_bytes += len(chunk)
-        if n_bytes > max_request_bytes(max_upload_bytes):
+    chunks = request.stream()
+    while (chunk := await reception.wait(anext(chunks, None))) is not None:
+        reception.received(len(chunk))
+        if reception.timeout.n_bytes > max_request_bytes(max_upload_bytes):
             raise too_large(max_upload_bytes)
         yield chunk
 

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from emotone.serve.counters import Metrics
 from emotone.serve.problems import ProblemError
+from emotone.serve.receptions import Receptions
 from emotone.serve.settings import ServeSettings
 
 Result = TypeVar("Result")
@@ -141,11 +142,14 @@ class WorkQueue:
         Whether the service is about to end.
     streams
         Number of open WebSockets and streams of a job's events.
+    receptions
+        Uploads that are being received, which have no slot yet.
     """
 
     def __init__(self, settings: ServeSettings, metrics: Metrics) -> None:
         self.settings, self.metrics = settings, metrics
         self.streams = 0
+        self.receptions = Receptions(settings)
         self._lock = threading.Lock()
         self._admitted = self._running = 0
         self.open()
@@ -163,22 +167,26 @@ class WorkQueue:
     @property
     def waiting(self) -> int:
         """Number of requests that upload or wait."""
-        return self._admitted - self._running
+        return len(self.receptions) + self._admitted - self._running
 
     @property
     def is_idle(self) -> bool:
         """Whether no request uploads, waits or runs."""
-        return self._admitted == 0
+        return self._admitted == 0 and not len(self.receptions)
 
     def turn(self) -> Turn:
         """Return the turn of a long task."""
         return Turn(self._threads)
 
+    def check_room(self) -> None:
+        """Raise `ProblemError` busy if all slots are in use, before an upload is read in vain."""
+        if self._admitted >= self.settings.workers + self.settings.queue:
+            raise ProblemError("busy", f"{self._admitted} requests run or wait already; try again in a second")
+
     def admit(self) -> Slot:
-        """Return a slot for a request; raise `ProblemError` busy if all are in use."""
+        """Return a slot for a request whose upload is complete; raise `ProblemError` busy if all are in use."""
         with self._lock:
-            if self._admitted >= self.settings.workers + self.settings.queue:
-                raise ProblemError("busy", f"{self._admitted} requests run or wait already; try again in a second")
+            self.check_room()
             self._admitted += 1
         return Slot(self._release)
 

@@ -59,7 +59,7 @@ def served(browser, tmp_path_factory):
         open_page.goto(f"http://127.0.0.1:{ports[0]}/")
         yield Served(*ports, folder)
         with socket.create_connection(("127.0.0.1", ports[0])) as line:  # as Gradio's client does
-            line.sendall(b"GET /gradio_api/heartbeat/abc HTTP/1.1\r\nHost: a\r\n\r\n")
+            line.sendall(b"GET /gradio_api/heartbeat/abc HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             assert b"200 OK" in line.recv(4096)
             # whoever holds a stream open must not hold the service
             process.send_signal(signal.SIGTERM)
@@ -67,8 +67,7 @@ def served(browser, tmp_path_factory):
         open_page.close()
     assert not list(folder.glob("emotone-page-*")), "the uploads outlive the service"
     written = (folder / "log").read_text()
-    # Gradio writes down who asks for files that are no uploads
-    assert written.count("Traceback") == written.count("gradio.exceptions.InvalidPathError: Cannot move"), written
+    assert "Traceback" not in written, written
 
 
 @pytest.fixture(scope="package")

@@ -1,14 +1,16 @@
 """The guard: files, addresses, origins, sizes and the key."""
 
+import contextlib
 import json
 import re
 import socket
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from support.browser_page import CLIP, KEY, call, get, upload
+from support.browser_page import CLIP, KEY, LONG, call, get, upload
 from support.serving import RATE, file_of, until
 
 pytestmark = pytest.mark.browser
@@ -31,9 +33,32 @@ def test_a_file_that_is_too_large_is_not_sent(open_page, served):
     )
     assert status == 413
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as line:  # refused before it is sent
-        head = "POST /gradio_api/upload HTTP/1.1\r\nHost: a\r\nContent-Length: 9000000\r\n"
+        head = "POST /gradio_api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9000000\r\n"
         line.sendall(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--b".encode())
         assert line.recv(100).startswith(b"HTTP/1.1 413")
+
+
+@contextlib.contextmanager
+def occupied(port):
+    """Keep the only place of the service taken, by clients that ask again as soon as they are answered."""
+    body = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.ogg"\r\n\r\n' + LONG.read_bytes()
+    given = {"Authorization": f"Bearer {KEY}", "Content_Type": "multipart/form-data; boundary=b"}
+    stop = threading.Event()
+
+    def ask():
+        while not stop.is_set():
+            get(port, "/v1/timeline", method="POST", body=body + b"\r\n--b--\r\n", **given)
+
+    threads = [threading.Thread(target=ask, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    until(lambda: b"emotone_queue_length 0\n" not in get(port, "/metrics")[2])
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(60)
 
 
 def test_a_service_that_is_busy_says_so(open_page, served, log):
@@ -41,12 +66,9 @@ def test_a_service_that_is_busy_says_so(open_page, served, log):
     page.get_by_label("Key").fill(KEY)
     page.get_by_label("Key").press("Enter")
     page.locator("#em-recognise-recording input[type=file]").wait_for(state="attached")
-    with socket.create_connection(("127.0.0.1", served.keyed_port)) as line:  # an upload that takes the only room
-        head = f"POST /v1/predict HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {KEY}\r\nContent-Length: 900\r\n"
-        line.sendall(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--b".encode())
-        until(lambda: b"emotone_queue_length 1\n" in get(served.keyed_port, "/metrics")[2])
+    with occupied(served.keyed_port):
         page.set_input_files("#em-recognise-recording input[type=file]", CLIP)
-        page.get_by_text("The service is busy. Try again in a few seconds.").wait_for()
+        page.locator("[data-problem=busy]").wait_for()
     page.context.clear_cookies()
 
 
@@ -128,3 +150,70 @@ def test_nothing_of_gradio_answers_without_the_key(served):
     assert get(served.keyed_port, "/config", Cookie="emotone=1.2")[0] == 401
     assert get(served.keyed_port, "/config", Authorization=f"Bearer {KEY}")[0] == 200
     assert get(served.port, "/login")[0] == 404  # where there is no key
+
+
+BAD = [
+    b'{"a":',
+    b"[]",
+    b'{"data":["x"],"session_hash":"x","fn_index":999}',
+    b'{"data":[1],"fn_index":0}',
+    b"[" * 20_000,
+]
+BAD += [b'{"data":[{"path":"/etc/passwd","meta":{"_type":"gradio.FileData"}}],"session_hash":"x","fn_index":0}']
+
+
+@pytest.mark.parametrize(
+    "path", ["queue/join", "call/recognise", "call/v2/recognise", "run/recognise", "run/nope", "upload"]
+)
+def test_a_bad_request_is_a_4xx_and_a_short_line(served, path):
+    for body in BAD:
+        before = len((served.folder / "log").read_bytes())
+        kind = "multipart/form-data; boundary=b" if path == "upload" else "application/json"
+        status, _, answer = get(served.port, f"/gradio_api/{path}", method="POST", body=body, Content_Type=kind)
+        if status == 200 and b"event_id" in answer:  # what is wrong shows in the events
+            get(served.port, f"/gradio_api/call/recognise/{json.loads(answer)['event_id']}")
+        assert status < 500, (path, body[:40])
+        written = (served.folder / "log").read_bytes()[before:]
+        assert len(written) < 600 and b"Traceback" not in written, written
+
+
+def test_a_body_that_breaks_off_is_no_traceback(served):
+    head = (
+        "Host: 127.0.0.1\r\nTransfer-Encoding: chunked\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\nzz\r\n"
+    )
+    before = len((served.folder / "log").read_bytes())
+    for path in ("/v1/predict", "/gradio_api/upload"):
+        with socket.create_connection(("127.0.0.1", served.port), timeout=10) as line:
+            line.sendall(f"POST {path} HTTP/1.1\r\n{head}".encode())
+            assert line.recv(100).startswith(b"HTTP/1.1 400")
+    status, _, events = get(served.port, "/gradio_api/queue/data?session_hash=unknown")
+    assert status == 200 and b"404" in events  # and the answer ends
+    written = (served.folder / "log").read_bytes()[before:]
+    assert len(written) < 1000 and b"Traceback" not in written, written
+
+
+def test_unknown_paths_and_names_are_problems_with_the_page_too(served):
+    for method, path, code in (
+        ("GET", "/nope", "not_found"),
+        ("POST", "/nope", "not_found"),
+        ("GET", "/assets/nope", "not_found"),
+        ("GET", "/gradio_api/nope", "not_found"),
+        ("GET", "/gradio_api/upload", "method_not_allowed"),
+    ):
+        status, headers, body = get(served.port, path, method=method)
+        assert json.loads(body)["code"] == code and headers["content-type"] == "application/problem+json"
+        assert status == json.loads(body)["status"]
+    for port in (served.port, served.keyed_port):
+        for path in ("/", "/config", "/gradio_api/info", "/login"):
+            assert json.loads(get(port, path, Host="evil.example")[2])["code"] == "unknown_host"
+            assert json.loads(get(port, path, Origin="http://[::1")[2])["code"] == "forbidden_origin"
+
+
+def test_idle_uploads_do_not_keep_others_from_the_page(served):
+    with contextlib.ExitStack() as stack:
+        for _ in range(40):  # the service has 18 places
+            line = stack.enter_context(socket.create_connection(("127.0.0.1", served.port)))
+            head = "POST /gradio_api/upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 90000\r\n"
+            line.sendall(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n--b".encode())
+        event, told = call(served.port, "recognise", upload(served.port, CLIP.read_bytes()))
+        assert event != "error", told

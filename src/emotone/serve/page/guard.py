@@ -2,20 +2,25 @@
 
 import asyncio
 import contextlib
+import logging
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from emotone.serve import problems
 from emotone.serve.page import html
-from emotone.serve.problems import ProblemError
+from emotone.serve.page.sessions import in_short
+from emotone.serve.problems import ProblemError, too_large
+from emotone.serve.receptions import Reception
 from emotone.serve.security import check_key, check_length, check_origin
 from emotone.serve.settings import max_request_bytes
-from emotone.serve.timeouts import UploadTimeout
-from emotone.serve.work_queue import Slot, WorkQueue
+from emotone.serve.work_queue import WorkQueue
 
 #: The page's own files -> their type.
 ASSETS = {
@@ -59,8 +64,11 @@ _UPLOAD, _FILE = "/gradio_api/upload", "/gradio_api/file="
 _MAX_BYTES = 1 << 20
 #: Size of the upload folder, in uploads of the largest size.
 _MAX_KEPT = 4
+#: Statuses of Gradio that the service answers itself.
+_REFUSALS = (404, 405)
 #: Files whose names change with their content, so browsers may cache them.
 _CACHEABLE = ("/assets/", "/static/")
+_log = logging.getLogger(__name__)
 
 
 def assets() -> APIRouter:
@@ -103,64 +111,137 @@ class Guard:
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             check_origin(self.settings, headers)
 
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                response = MutableHeaders(scope=message)
-                response["Content-Security-Policy"] = _POLICY
-                response["Referrer-Policy"] = "no-referrer"
-                if path.startswith(_CACHEABLE):
-                    response["Cache-Control"] = "private, max-age=604800"
-            await send(message)
-
+        answer = _Answer(send, path)
         if path.rstrip("/") != _UPLOAD:
-            return await self.page(scope, self._limited(receive, _MAX_BYTES), send_with_headers)
+            return await self._pass_on(scope, receive, answer, max_bytes=_MAX_BYTES)
         try:
-            slot = self._admit(headers)
+            self._check_room(headers)
+            await self._pass_on(scope, receive, answer, max_bytes=max_request_bytes(self.settings.max_upload_bytes))
         except ProblemError as problem:  # Gradio shows the body of an error as it is
             text = html.problem_text(problem)
             response = PlainTextResponse(text, status_code=problem.status, headers=problem.headers)
-            return await response(scope, receive, send_with_headers)
-        most = max_request_bytes(self.settings.max_upload_bytes)
-        with slot:
-            await self.page(scope, self._limited(receive, most), send_with_headers)
+            await response(scope, receive, _Answer(send, path, holds_back=False).send)
 
-    def _admit(self, headers: Headers) -> Slot:
-        """Return a slot for an upload, if it fits into memory and into the folder."""
+    async def _pass_on(self, scope: Scope, receive: Receive, answer: "_Answer", *, max_bytes: int) -> None:
+        """Pass a request on; raise what is wrong with it as `ProblemError` or `HTTPException`."""
+        body = _Body(receive, self.queue, max_bytes=max_bytes)
+        failed: Exception | None = None
+
+        async def send(message: Message) -> None:
+            if body.problem is None:  # what Gradio says of a body that it did not get is of no use
+                await answer.send(message)
+
+        with body.opened(scope):
+            try:
+                await self.page(scope, body.receive, send)
+            except Exception as error:  # uvicorn would log it with a traceback of 7 kB
+                failed = error
+        if body.problem is not None and not answer.is_started:
+            raise body.problem
+        if failed is not None and not isinstance(failed, ClientDisconnect):
+            path = "".join(letter for letter in scope["path"] if letter.isprintable())[:100]
+            _log.warning("the page failed on %s %s: %s", scope["method"], path, in_short(failed))
+        if answer.is_started:
+            return await answer.end()
+        if isinstance(failed, OSError) and not isinstance(failed, ClientDisconnect):
+            raise problems.internal()
+        if failed is not None or answer.status >= 500:
+            raise ProblemError("bad_request", "the page can't use what was sent; see /openapi.json for programs")
+        if answer.status:
+            raise HTTPException(answer.status)
+
+    def _check_room(self, headers: Headers) -> None:
+        """Check that an upload fits into the folder."""
         check_length(headers, max_upload_bytes=self.settings.max_upload_bytes)
         if _size(self._folder) > _MAX_KEPT * self.settings.max_upload_bytes:
             raise ProblemError("busy", "the folder of uploads is full; try again in some minutes")
-        return self.queue.admit()
 
-    async def _receive_until_closing(self, receive: Receive) -> Message:
+
+class _Body:
+    """A request's body within limits; Gradio sees a disconnect where it is too large, too slow, or complete."""
+
+    def __init__(self, receive: Receive, queue: WorkQueue, *, max_bytes: int) -> None:
+        self._receive, self._queue, self._max_bytes = receive, queue, max_bytes
+        self._reception: Reception | None = None
+        #: What is wrong with it.
+        self.problem: ProblemError | None = None
+
+    @contextlib.contextmanager
+    def opened(self, scope: Scope) -> Iterator[None]:
+        """Count the body among those that are received, until it is complete."""
+        with contextlib.ExitStack() as self._stack:
+            self._reception = self._stack.enter_context(self._queue.receptions.open(scope, max_bytes=self._max_bytes))
+            yield
+
+    async def receive(self) -> Message:
+        """Return the next message."""
+        if self.problem is not None:
+            return {"type": "http.disconnect"}
+        if self._reception is None:
+            return await self._receive_until_closing()
+        try:
+            message = await self._reception.wait(self._receive())
+            n_bytes = len(message.get("body", b""))
+            self._reception.received(n_bytes)
+            if self._reception.timeout.n_bytes > self._max_bytes:
+                raise too_large(self._max_bytes)
+        except ProblemError as problem:
+            self.problem = problem
+            return {"type": "http.disconnect"}
+        if not message.get("more_body", False):
+            self._reception = None
+            self._stack.close()
+        return message
+
+    async def _receive_until_closing(self) -> Message:
         """Report a disconnect once the service ends, which would wait for the idle connections of open pages."""
-        message = asyncio.ensure_future(receive())
+        message = asyncio.ensure_future(self._receive())
         try:
             while not message.done():
-                if self.queue.closing and self.queue.is_idle:
+                if self._queue.closing and self._queue.is_idle:
                     return {"type": "http.disconnect"}
                 await asyncio.wait({message}, timeout=_CLOSING_S)
             return message.result()
         finally:
             message.cancel()
 
-    def _limited(self, receive: Receive, limit: int) -> Receive:
-        """Report a disconnect if a body is larger than ``limit`` bytes or too slow."""
-        n_bytes, is_complete, timeout = 0, False, UploadTimeout(self.settings.idle_stream_s)
 
-        async def limited() -> Message:
-            nonlocal n_bytes, is_complete
-            if is_complete:
-                return await self._receive_until_closing(receive)
-            try:
-                async with asyncio.timeout(timeout.wait_s(n_bytes)):
-                    message = await receive()
-            except TimeoutError:
-                return {"type": "http.disconnect"}
-            n_bytes += len(message.get("body", b""))
-            is_complete = not message.get("more_body", False)
-            return message if n_bytes <= limit else {"type": "http.disconnect"}
+class _Answer:
+    """An answer of the page: its headers are added, and Gradio's refusals held back, for problems of the service.
 
-        return limited
+    Attributes
+    ----------
+    status
+        Its status; 0 before it begins.
+    is_started
+        Whether the client has got a part of it.
+    """
+
+    def __init__(self, send: Send, path: str, *, holds_back: bool = True) -> None:
+        self._send, self._path, self._holds_back = send, path, holds_back
+        self.status, self.is_started, self._is_complete = 0, False, False
+
+    async def send(self, message: Message) -> None:
+        """Send a message to the client."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            response = MutableHeaders(scope=message)
+            if self.status == 500 and response.get("content-type", "").startswith("application/json"):
+                self.status = message["status"] = 422  # Gradio's answer to a program whose recording it can't use
+            response["Content-Security-Policy"] = _POLICY
+            response["Referrer-Policy"] = "no-referrer"
+            if self._path.startswith(_CACHEABLE):
+                response["Cache-Control"] = "private, max-age=604800"
+        if self._holds_back and (self.status in _REFUSALS or self.status >= 500):
+            return
+        self.is_started = True
+        self._is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+        await self._send(message)
+
+    async def end(self) -> None:
+        """Send the end of an answer that broke off."""
+        if not self._is_complete:
+            await self._send({"type": "http.response.body", "body": b""})
 
 
 def _size(folder: Path) -> int:

@@ -19,7 +19,7 @@ from emotone._version import TAGLINE
 from emotone.errors import MissingExtraError
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve.own_source import OwnSource
-from emotone.serve.page import guard, login
+from emotone.serve.page import guard, login, sessions
 from emotone.serve.page.html import render
 from emotone.serve.work_queue import WorkQueue
 from emotone.temporary import temporary_folder
@@ -81,6 +81,7 @@ def add_page(app: FastAPI, recognizer: Recognizer, *, queue: WorkQueue, source: 
     settings = queue.settings
     handlers = PageHandlers(recognizer, queue, source, folder=Path(folder))
     blocks = build(handlers, kept_s=KEPT_S, swept_every_s=SWEPT_EVERY_S)
+    sessions.bound(blocks, gradio.Error)
     gradio.mount_gradio_app(
         app,
         blocks,
@@ -102,7 +103,7 @@ def add_page(app: FastAPI, recognizer: Recognizer, *, queue: WorkQueue, source: 
     if settings.key is not None:
         app.include_router(login.router(settings.key))
     # as default, not as a mount: a mount at / would replace the service's responses to wrong methods and unknown paths
-    _sweep_regularly(app, Path(folder))
+    _sweep_regularly(app, Path(folder), blocks)
     app.router.default = guard.Guard(mounted.app, folder=folder, queue=queue)
 
 
@@ -118,13 +119,15 @@ def sweep(folder: Path, *, age_s: float) -> None:
                 path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
-def _sweep_regularly(app: FastAPI, folder: Path) -> None:
+def _sweep_regularly(app: FastAPI, folder: Path, blocks: Any) -> None:
     inner: Any = app.router.lifespan_context
 
     async def sweep_forever() -> None:
         while True:
             await asyncio.sleep(SWEPT_EVERY_S)
             await asyncio.to_thread(sweep, folder, age_s=KEPT_S)
+            sessions.forget_files(blocks, await asyncio.to_thread(sessions.missing_files, blocks))
+            sessions.forget_ended(blocks._queue)
 
     @contextlib.asynccontextmanager
     async def sweeping(app: FastAPI) -> AsyncIterator[Any]:

@@ -1,0 +1,153 @@
+"""Uploads that are being received: nobody is kept out by those that send nothing or next to nothing."""
+
+import asyncio
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from emotone.serve import ServeSettings
+from emotone.serve.problems import ProblemError
+from emotone.serve.receptions import Receptions, address_of
+from support.serving import WAV, Running, until
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+import load_client  # noqa: E402
+import load_idle  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("detector")
+HEAD = (
+    b"POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 90000\r\n"
+    b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+)
+
+
+class Held:
+    """Uploads that begin and do not go on."""
+
+    def __init__(self, running, *, n, path=b"/v1/predict"):
+        address = ("127.0.0.1", running.client.base_url.port)
+        self.lines = [socket.create_connection(address, timeout=10) for _ in range(n)]
+        for line in self.lines:
+            line.sendall(HEAD % path + b"--b")
+        until(lambda: len(running.queue.receptions) == n)
+
+    def __enter__(self):
+        return self.lines
+
+    def __exit__(self, *_):
+        for line in self.lines:
+            line.close()
+
+
+@pytest.mark.parametrize("path", [b"/v1/predict", b"/v1/timeline", b"/v1/jobs"])
+def test_idle_uploads_take_no_place(folder, path):
+    with Running(
+        folder, workers=1, queue=0, max_jobs=1, max_jobs_bytes=100_000, max_job_upload_bytes=100_000
+    ) as running:
+        running.let.set()
+        with Held(running, n=18, path=path):
+            assert running.client.post("/v1/predict", files={"file": ("a.wav", WAV)}).status_code == 200
+            assert running.client.post("/v1/jobs", files={"file": ("a.wav", WAV)}).status_code == 202
+        until(lambda: not len(running.queue.receptions))  # they have left
+
+
+def test_a_full_queue_is_told_before_the_upload(folder):
+    with Running(folder, workers=1, queue=0) as running:
+        found, threads = running.background(1)
+        until(lambda: running.queue._running == 1)
+        with socket.create_connection(("127.0.0.1", running.client.base_url.port), timeout=10) as line:
+            line.sendall(HEAD % b"/v1/predict")  # and nothing of the recording
+            assert line.recv(4096).startswith(b"HTTP/1.1 503")
+        running.let.set()
+        threads[0].join(10)
+        assert found[0].status_code == 200
+
+
+def test_the_slowest_uploads_of_an_address_are_ended(folder, monkeypatch):
+    monkeypatch.setattr("emotone.serve.receptions.FRESH_S", 0.6)
+    with Running(folder, max_uploads_per_client=2) as running, Held(running, n=5) as lines:
+        running.let.set()
+        until(lambda: len(running.queue.receptions) == 2)
+        answers = []
+        for line in lines:
+            line.settimeout(0.3)
+            try:
+                answers.append(line.recv(4096))
+            except TimeoutError:
+                continue
+        assert len(answers) == 3 and all(b"slow uploads of your address" in answer for answer in answers)
+        assert running.client.post("/v1/predict", files={"file": ("a.wav", WAV)}).status_code == 200
+
+
+def test_proxies_name_the_client(folder, monkeypatch):
+    monkeypatch.setattr("emotone.serve.receptions.FRESH_S", 0.6)
+    with Running(folder, max_uploads_per_client=1) as running:
+        address = ("127.0.0.1", running.client.base_url.port)
+        lines = [socket.create_connection(address, timeout=10) for _ in range(3)]
+        for line, client in zip(lines, (b"192.0.2.1", b"192.0.2.2", b"192.0.2.2"), strict=True):
+            line.sendall(
+                (HEAD % b"/v1/predict").replace(b"Host", b"X-Forwarded-For: " + client + b"\r\nHost", 1) + b"--b"
+            )
+        until(lambda: len(running.queue.receptions) == 3)
+        until(lambda: len(running.queue.receptions) == 2)
+        assert {each.address for each in running.queue.receptions._all} == {"192.0.2.1", "192.0.2.2"}
+        for line in lines:
+            line.close()
+
+
+def test_the_key_is_asked_for_before_the_body(folder):
+    for head in (HEAD, (HEAD).replace(b"Host", b"Authorization: Bearer no\r\nHost", 1)):
+        with Running(folder, key="open sesame") as running:
+            with socket.create_connection(("127.0.0.1", running.client.base_url.port), timeout=10) as line:
+                line.sendall(head % b"/v1/predict")
+                assert line.recv(4096).startswith(b"HTTP/1.1 401")
+            assert not len(running.queue.receptions)
+
+
+def test_addresses():
+    assert (
+        address_of({"client": ("10.0.0.1", 1)}) == "10.0.0.1"
+        and address_of({"client": ("::ffff:10.0.0.1", 1)}) == "10.0.0.1"
+    )
+    assert address_of({"client": ("2001:db8::1", 1)}) == address_of({"client": ("2001:db8::ffff:1", 1)})
+    assert address_of({"client": ("2001:db8::1", 1)}) != address_of({"client": ("2001:db8:0:1::1", 1)})
+    assert (
+        address_of({}) == address_of({"client": None}) == "" and address_of({"client": ("a socket", 0)}) == "a socket"
+    )
+
+
+def test_the_memory_for_uploads_is_bounded(monkeypatch):
+    monkeypatch.setattr(ServeSettings, "max_uploads_bytes", 1000)
+    now = [0.0]
+    monkeypatch.setattr("emotone.serve.timeouts.time.monotonic", lambda: now[0])
+
+    async def fill():
+        receptions = Receptions(ServeSettings())
+        with receptions.open({"client": ("a", 1)}) as slow, receptions.open({"client": ("b", 1)}) as fast:
+            slow.received(600)
+            with pytest.raises(ProblemError, match="memory for uploads is full"):
+                fast.received(401)  # the other one is not late
+            assert receptions.n_bytes == 600
+            now[0] = 1.0
+            fast.received(401)
+            assert receptions.n_bytes == 401
+            with pytest.raises(ProblemError, match="this one is slow") as error:
+                await slow.wait(asyncio.sleep(10))
+            assert error.value.code == "busy"
+            with pytest.raises(ProblemError, match="memory for uploads is full"):
+                fast.received(600)
+        assert len(receptions) == receptions.n_bytes == 0
+
+    asyncio.run(fill())
+
+
+@pytest.mark.slow
+def test_good_clients_are_answered_while_slow_uploads_stand(folder):
+    command = load_client.command(workers=2, model=str(folder))
+    with load_client.Service(command) as service:
+        for bytes_per_s in (0, 5_000):
+            got = load_idle.answered(service, WAV, held=100, bytes_per_s=bytes_per_s, clients=20)
+            assert got.share >= load_idle.LEAST_ANSWERED, got.statuses
