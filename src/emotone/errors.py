@@ -101,8 +101,8 @@ def how_to_install(extra: str) -> str:
     """Return the command that installs an extra, with its constraints, from the origin of the installed Emotone.
 
     Emotone is on no package index, where another project could have its name, so the command never asks an index for
-    it.  The origin is read from ``direct_url.json`` (PEP 610).  If it is unknown or gone, the command names the packages
-    of the extra.
+    it.  The origin is read from ``direct_url.json`` (PEP 610).  If it is unknown or gone, the command names the
+    packages of the extra.
     """
     import json
     from importlib import metadata
@@ -149,7 +149,7 @@ def _words_of_packages(requirements: Sequence[str], extra: str) -> list[str]:
 
 
 def _constraints(extra: str, *folders: Path) -> list[str]:
-    """Return pip's option for the tested versions: the file for this extra alone, or that for all, in the first folder."""
+    """Return pip's option for the tested versions: the file for this extra, or else that for all, in the first folder."""
     for folder in (*folders, _PACKAGED):
         for name in (f"constraints-{extra}.txt", "constraints.txt"):  # an extra may need versions that differ
             if (folder / name).is_file():
