@@ -149,7 +149,7 @@ def _words_of_packages(requirements: Sequence[str], extra: str) -> list[str]:
 
 
 def _constraints(extra: str, *folders: Path) -> list[str]:
-    """Return pip's option for the tested versions: the file for this extra, or else that for all, in the first folder."""
+    """Return pip's option for the tested versions: the file for this extra, else that for all, in the first folder."""
     for folder in (*folders, _PACKAGED):
         for name in (f"constraints-{extra}.txt", "constraints.txt"):  # an extra may need versions that differ
             if (folder / name).is_file():
