@@ -1,6 +1,7 @@
 """Every block of README and docs is run, in order, and prints what the document says; or it says why it is not run."""
 
 import contextlib
+import json
 import re
 import sys
 import tomllib
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
+import emotone
 from emotone.cli.main import app
 from support.document_blocks import DOCUMENTS, ROOT, Block, blocks_of, commands_of, differences, reader
 
@@ -107,6 +109,18 @@ def test_the_table_of_extras_is_that_of_the_project() -> None:
 )
 def test_output_is_compared_in_words_and_within_the_spread_of_figures(printed, written, differs) -> None:
     assert bool(differences(printed, written)) == differs
+
+
+def test_the_event_of_the_guide_has_the_keys_of_an_event() -> None:
+    stream = emotone.Recognizer().stream(rate=16_000)
+    events = stream.push(emotone.load_audio(ROOT / "samples" / "woman_plain.wav")) + stream.finish()
+    event = next(event for event in events if event.kind == "emotion")
+    (block,) = [
+        block for block in blocks_of("docs/guide.md") if block.run_by == "tests/project/test_document_blocks.py"
+    ]
+    written = json.loads(block.text)
+    assert list(written) == list(event.to_dict())
+    assert all(type(written[key]) is type(event.to_dict()[key]) for key in ("time_s", "scores", "adapted", "notes"))
 
 
 def test_a_block_that_fails_is_an_error(tmp_path: Path) -> None:
