@@ -1,6 +1,7 @@
 """The command that installs a missing extra: it follows where Emotone was installed from, and never an index."""
 
 import json
+import re
 import shutil
 import sys
 import tomllib
@@ -180,3 +181,17 @@ def test_the_wheel_is_built_with_both_constraints():
         name: f"emotone/{errors._PACKAGED.name}/{name}" for name in ("constraints.txt", "constraints-pipecat.txt")
     }
     assert all((ROOT / name).is_file() for name in build["force-include"])
+
+
+def test_a_newer_version_comes_from_the_same_place(installed_from):
+    installed_from({"url": "file:///code/emotone", "dir_info": {}})
+    assert errors.how_to_update() == "install a newer version of Emotone from file:///code/emotone"
+    installed_from(None)
+    assert errors.how_to_update() == "install a newer version of Emotone from where it was installed from"
+
+
+def test_no_text_of_the_package_installs_emotone_by_its_name_alone():
+    by_name = re.compile(r"pip install(?: -\S+)* '?emotone(?!\S* @ )")
+    for path in (ROOT / "src").rglob("*.py"):
+        assert not by_name.search(path.read_text(encoding="utf-8")), path
+    assert by_name.search("pip install --upgrade emotone") and not by_name.search("pip install 'emotone[x] @ git+x'")

@@ -120,6 +120,18 @@ def how_to_install(extra: str) -> str:
     return _pip_install(words) if words else _NO_COMMAND.format(extra=extra)
 
 
+def how_to_update() -> str:
+    """Return the remedy where a newer version of Emotone is needed: a sentence, for no command updates every origin."""
+    import json
+    from importlib import metadata
+
+    try:
+        origin = json.loads(metadata.distribution("emotone").read_text("direct_url.json") or "{}")["url"]
+    except (metadata.PackageNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        origin = ""
+    return f"install a newer version of Emotone from {origin or 'where it was installed from'}"
+
+
 def _words_of_origin(origin: dict[str, Any], extra: str) -> tuple[list[str], bool]:
     """Return what pip installs for an origin of PEP 610 (folder, repository, archive), and False if it is gone."""
     url = origin["url"]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from emotone.errors import BundleError
+from emotone.errors import BundleError, how_to_update
 
 #: Keys of another file that an error names.
 _SHOWN_KEYS = 5
@@ -37,8 +37,7 @@ def check_object(
         raise BundleError(f"{where}: format_version is {short(version)}, expected a whole number from 1; {remedy}")
     if version > newest:
         raise BundleError(
-            f"{where} has format version {version}, and this version of Emotone reads up to {newest}: "
-            "pip install --upgrade emotone"
+            f"{where} has format version {version}, and this version of Emotone reads up to {newest}: {how_to_update()}"
         )
     missing = [key for key in keys if key not in value]
     if missing:
