@@ -9,7 +9,7 @@ FROM base AS builder
 WORKDIR /build
 # The dependencies first, with an empty package: a layer that changes with their versions alone.  A tenth of it were the
 # tests of numpy and pandas.
-COPY pyproject.toml constraints.txt ./
+COPY pyproject.toml constraints.txt constraints-pipecat.txt ./
 COPY src/emotone/__init__.py src/emotone/
 RUN touch README.md \
     && python -m venv --without-pip /opt/venv \

@@ -4,7 +4,14 @@ A message gives the actual value, what was expected, and the remedy.  Catch ``Em
 class is also a built-in exception (``ValueError``, ``ImportError``, ...).
 """
 
+import re
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+#: Where a wheel contains constraints.txt and constraints-pipecat.txt; a checkout has them in its root.
+_PACKAGED = Path(__file__).parent / "data"
+_NO_COMMAND = "install the extra '{extra}' from where Emotone was installed from"
 
 
 class EmotoneError(Exception):
@@ -95,41 +102,90 @@ def _missing_extra(what: str, extra: str) -> MissingExtraError:
 
 
 def how_to_install(extra: str) -> str:
-    """Return the command that installs an extra from the origin of the installed Emotone.
+    """Return the command that installs an extra, with its constraints, from the origin of the installed Emotone.
 
-    Emotone is on no package index, where another project could have its name.  The origin is read from
-    ``direct_url.json`` (PEP 610).
+    Emotone is on no package index, where another project could have its name, so the command never asks an index for
+    it.  The origin is read from ``direct_url.json`` (PEP 610).  If it is unknown or gone, the command names the
+    packages of the extra.
     """
     import json
     from importlib import metadata
 
     try:
-        origin = json.loads(metadata.distribution("emotone").read_text("direct_url.json") or "{}")
-        return _pip_command(origin, extra)
+        distribution = metadata.distribution("emotone")
+    except metadata.PackageNotFoundError:
+        return _NO_COMMAND.format(extra=extra)  # the hint must not hide the error itself
+    try:
+        words, is_there = _words_of_origin(json.loads(distribution.read_text("direct_url.json") or "{}"), extra)
+    except (ValueError, KeyError, TypeError, AttributeError):  # not as PEP 610 describes it
+        words, is_there = [], False
+    if not is_there:
+        words = _words_of_packages(getattr(distribution, "requires", None) or [], extra) or words
+    return _pip_install(words) if words else _NO_COMMAND.format(extra=extra)
+
+
+def how_to_update() -> str:
+    """Return the remedy where a newer version of Emotone is needed: a sentence, for no command updates every origin."""
+    import json
+    from importlib import metadata
+
+    try:
+        origin = json.loads(metadata.distribution("emotone").read_text("direct_url.json") or "{}")["url"]
     except (metadata.PackageNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-        # without an origin as PEP 610 describes it there is no command; the hint must not hide the error itself
-        return f"install the extra '{extra}' from where Emotone was installed from"
+        origin = ""
+    return f"install a newer version of Emotone from {origin or 'where it was installed from'}"
 
 
-def _pip_command(origin: dict[str, Any], extra: str) -> str:
-    """Write the pip command for an origin as PEP 610 describes it: a folder, a repository or an archive."""
-    import shlex
-    from pathlib import Path
-    from urllib.parse import urlsplit
-    from urllib.request import url2pathname
-
+def _words_of_origin(origin: dict[str, Any], extra: str) -> tuple[list[str], bool]:
+    """Return what pip installs for an origin of PEP 610 (folder, repository, archive), and False if it is gone."""
     url = origin["url"]
     if not url:
         raise ValueError("the origin has no address")
-    if "dir_info" in origin and url.startswith("file:"):
-        folder = Path(url2pathname(urlsplit(url).path), origin.get("subdirectory") or "")
-        names = (f"constraints-{extra}.txt", "constraints.txt")  # an extra may need versions that differ
-        words = [word for name in names if (folder / name).is_file() for word in ("-c", str(folder / name))][:2]
-        words += ["-e"] if origin["dir_info"].get("editable") else []
-        return f"pip install {shlex.join([*words, f'{folder}[{extra}]'])}"
+    file = _local_path(url)
+    if "dir_info" in origin and file is not None:
+        folder = file / (origin.get("subdirectory") or "")
+        is_editable = bool(origin["dir_info"].get("editable"))
+        words = [*_constraints(extra, folder), *(["-e"] if is_editable else []), f"{folder}[{extra}]"]
+        return words, folder.is_dir()
     if "vcs_info" in origin:
         vcs = origin["vcs_info"]
         url = f"{vcs['vcs']}+{url}@{vcs['commit_id']}"
     if origin.get("subdirectory"):
         url += f"{'&' if '#' in url else '#'}subdirectory={origin['subdirectory']}"
-    return f"pip install {shlex.quote(f'emotone[{extra}] @ {url}')}"
+    return [*_constraints(extra), f"emotone[{extra}] @ {url}"], file is None or file.exists()
+
+
+def _words_of_packages(requirements: Sequence[str], extra: str) -> list[str]:
+    """Return what pip installs to have the packages of an extra; [] if none is known."""
+    split = [requirement.partition(";") for requirement in requirements]
+    packages = [
+        name.strip() for name, _, marker in split if re.search(rf"extra == ['\"]{re.escape(extra)}['\"]", marker)
+    ]
+    return [*_constraints(extra), *packages] if packages else []
+
+
+def _constraints(extra: str, *folders: Path) -> list[str]:
+    """Return pip's option for the tested versions: the file for this extra, else that for all, in the first folder."""
+    for folder in (*folders, _PACKAGED):
+        for name in (f"constraints-{extra}.txt", "constraints.txt"):  # an extra may need versions that differ
+            if (folder / name).is_file():
+                return ["-c", str(folder / name)]
+    return []
+
+
+def _local_path(url: str) -> Path | None:
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    return Path(url2pathname(urlsplit(url).path)) if url.startswith("file:") else None
+
+
+def _pip_install(words: Sequence[str]) -> str:
+    """Write a command for the pip of this environment, which is only called ``pip`` if the environment is activated."""
+    import shlex
+    import shutil
+    import sys
+
+    pip = shutil.which("pip")
+    is_own = pip is not None and Path(pip).parent == Path(sys.executable).parent
+    return shlex.join([*(["pip"] if is_own else [sys.executable, "-m", "pip"]), "install", *words])

@@ -72,6 +72,8 @@ def test_interrupt_is_exit_code_130(monkeypatch, bundle, clips, command, resumes
         (ModuleNotFoundError("No module named 'sklearn'", name="sklearn"), "[train]'"),
         (ModuleNotFoundError("No module named 'opensmile'", name="opensmile"), "[opensmile]'"),
         (ModuleNotFoundError("No module named 'torch'", name="torch"), "[train]'"),  # also in the extra benchmark
+        # a whole command needs more than the extra plot, which is for --picture alone
+        (ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib"), "[train]'"),
     ],
 )
 def test_error_that_a_user_can_fix_is_one_line(monkeypatch, bundle, clips, raised, message):

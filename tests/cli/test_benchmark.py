@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,10 @@ def test_a_file_that_is_no_recording_is_the_error_of_the_process_that_measures(t
     path.write_text("this is no recording")
     result = run("benchmark", path, "--rows", "opensmile")
     assert result.exit_code == 1 and "this is text, not a recording" in result.stderr
+
+
+def test_a_picture_without_matplotlib_is_refused_before_the_measurement(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr("emotone.benchmark.benchmark", lambda *_, **__: pytest.fail("the measurement began"))
+    result = run("benchmark", SAMPLE, "--picture", tmp_path / "speed.png", "--quiet")
+    assert result.exit_code == 1 and "needs the extra 'plot'" in result.stderr

@@ -1,6 +1,7 @@
 """The help of the command line: every command, its options in groups, existing names, two examples; what it imports."""
 
 import importlib
+import os
 import re
 import subprocess
 import sys
@@ -105,3 +106,38 @@ def test_help_imports_nothing_heavy():
 def test_predict_imports_nothing_heavy(bundle, clips, form):
     done = imported_by(["predict", clips / "a_sad.wav", "--model", bundle, "--format", form])
     assert done.stderr == "[]\n" and "sad" in done.stdout
+
+
+def test_completion_is_shown_for_the_shell_that_asks():
+    command = f"{sys.executable} -c 'from emotone.cli.main import main; main()' --show-completion; exit $?"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 0 and "complete -o default -F _emotone_completion emotone" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("emotone time", ["timeline"]),
+        ("emotone ", list(COMMANDS)),
+        ("emotone predict --thresh", ["--threshold"]),
+        ("emotone predict --format ", ["table", "json", "csv"]),
+    ],
+)
+def test_a_shell_completes_commands_options_and_choices(words, expected):
+    environment = {
+        "_EMOTONE_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+    }
+    script = "from emotone.cli.main import main; main()"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=os.environ | environment)
+    assert done.stdout.split() == expected and done.stderr == ""
+
+
+def test_completion_is_installed_into_the_home_of_the_user(tmp_path):
+    command = f"{sys.executable} -c 'from emotone.cli.main import main; main()' --install-completion; exit $?"
+    home = os.environ | {"HOME": str(tmp_path)}
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=home)
+    assert done.returncode == 0 and "bash completion installed in" in done.stdout
+    (script,) = tmp_path.rglob("emotone.sh")
+    assert f"source '{script}'" in (tmp_path / ".bashrc").read_text()

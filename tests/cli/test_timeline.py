@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -173,3 +175,24 @@ def test_timeline_is_saved_in_the_format_of_the_suffix(bundle, recording, tmp_pa
     with pytest.raises(ConfigError, match=r"can't be written to '.*nowhere/call\.vtt'.*; check the folder"):
         expected.save(tmp_path / "nowhere" / "call.vtt")
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_picture_needs_the_extra_plot_and_says_so_before_the_work(bundle, recording, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(Recognizer, "timeline", lambda *_, **__: pytest.fail("the work began"))
+    result = run("timeline", recording, "--model", bundle, "--picture", tmp_path / "call.png")
+    assert result.exit_code == 1 and "a picture needs the extra 'plot', which is not installed: " in result.stderr
+
+
+def test_a_picture_imports_neither_torch_nor_the_other_packages_of_training(bundle, recording, tmp_path):
+    heavy = {"torch", "sklearn", "scipy", "jinja2", "joblib", "onnx", "skorch"}
+    script = (
+        "import sys; from emotone.cli.main import main\n"
+        f"sys.argv = ['emotone', 'timeline', {str(recording)!r}, '--model', {str(bundle)!r},"
+        f" '--picture', {str(tmp_path / 'call.png')!r}, '--speakers', 'one']\n"
+        "try: main()\n"
+        f"finally: print(sorted({heavy!r} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+    assert (tmp_path / "call.png").read_bytes().startswith(b"\x89PNG")

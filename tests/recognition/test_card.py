@@ -59,7 +59,7 @@ def test_pipe_in_a_bundle_is_refused_at_once(tmp_path, name):
         ({"sha256": 5}, "sha256 is 5, expected text"),
         ({"features": True}, "features is True, expected a whole number"),
         ({"adapts": "yes"}, "adapts is 'yes', expected true or false"),
-        ({"format_version": 2}, "pip install --upgrade emotone"),
+        ({"format_version": 2}, "install a newer version of Emotone from "),
         ({"format_version": "1"}, "format_version is '1'"),
     ],
 )

@@ -96,7 +96,7 @@ def test_where_saving_fails_the_old_profile_stays(tmp_path, monkeypatch):
         *[
             (json.dumps({**SAVED, **changes}).encode(), said)
             for changes, said in [
-                ({"format_version": 3}, "pip install --upgrade emotone"),
+                ({"format_version": 3}, "install a newer version of Emotone from "),
                 ({"format_version": "1"}, "format_version is '1'"),
                 ({"format_version": 0}, "format_version is 0"),
                 ({"model": "tiny"}, "model is 'tiny', expected the SHA-256"),

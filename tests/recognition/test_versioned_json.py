@@ -21,7 +21,7 @@ def test_readable_objects_are_returned(version):
         ([], "a.json holds a list, expected a thing; retry"),
         ({"format_version": 0}, "format_version is 0, expected a whole number from 1; retry"),
         ({"format_version": True}, "format_version is True"),
-        ({"format_version": 3}, "format version 3, .* reads up to 2: pip install --upgrade emotone"),
+        ({"format_version": 3}, "format version 3, .* reads up to 2: install a newer version of Emotone from .+"),
         ({"format_version": 1}, "a.json has format_version and lacks x; expected a thing: retry"),
         ({}, "a.json has no keys and lacks format_version, x; expected a thing: retry"),
         (dict.fromkeys("abcdef"), "a.json has a, b, c, d, e, ... and lacks format_version, x;"),

@@ -12,6 +12,7 @@ from emotone.cli.answers import Answer
 from emotone.cli.app import command
 from emotone.cli.recordings import recordings
 from emotone.errors import AudioError
+from emotone.report.figures.required import check_matplotlib
 
 
 @command("benchmark", "benchmark recordings/ --json speed.json --picture speed.png")
@@ -32,7 +33,7 @@ def benchmark(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Also write the report as JSON.")
     ] = None,
-    picture: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Also draw the report.")] = None,
+    picture: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Also draw the report (extra plot).")] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Measure Emotone's speed beside other programs.
@@ -41,6 +42,8 @@ def benchmark(
     """
     from emotone.benchmark import benchmark as measure
 
+    if picture is not None:
+        check_matplotlib("a picture")
     listed = recordings(paths or [])
     for entry in listed:
         if isinstance(entry, Answer):

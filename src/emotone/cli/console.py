@@ -40,8 +40,8 @@ COLOURS = {
     "boredom": "bright_black",
 }
 _BAR_WIDTH = 8
-#: Extras whose packages only tests and comparisons need.
-_FOR_COMPARISON = ("benchmark", "dev")
+#: Extras that are no remedy for a whole command: packages of tests and comparisons, and those of pictures alone.
+_NOT_FOR_COMMANDS = ("benchmark", "dev", "plot")
 #: Seconds between two lines of progress in a log.
 _LINE_EVERY_S = 30.0
 #: What is printed in place of a character that an encoding such as ASCII or cp437 lacks.
@@ -138,7 +138,7 @@ def missing(error: ImportError) -> str:
             extras.append(marker.split("extra ==")[1].strip(" '\""))
     if extras:
         # several extras have the same package: the one of its name, then those that are not for comparisons or tests
-        extra = min(extras, key=lambda extra: (extra != name, extra in _FOR_COMPARISON, extra))
+        extra = min(extras, key=lambda extra: (extra != name, extra in _NOT_FOR_COMMANDS, extra))
         return str(MissingExtraError(f"this command ({name})", extra=extra))
     raise error
 

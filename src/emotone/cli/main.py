@@ -47,7 +47,6 @@ app = typer.Typer(
     cls=_Commands,
     help=TAGLINE,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # without boxes the help of train is half as long
     context_settings={"help_option_names": ["-h", "--help"]},

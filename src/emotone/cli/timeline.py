@@ -26,6 +26,7 @@ from emotone.formatting import plain_cell
 from emotone.progress import Progress
 from emotone.recognition.rttm import recording_ids, to_rttm
 from emotone.recognition.timeline_formats import FORMATS, TimelineFormat, format_for
+from emotone.report.figures.required import check_matplotlib
 
 if TYPE_CHECKING:
     from emotone.recognition.timeline import Timeline
@@ -55,6 +56,8 @@ def _check_outputs(
         format_for(str(out))
     if picture is not None and picture.suffix.lower() != ".png":
         raise typer.BadParameter(f"{picture}: the picture is a PNG file; expected a name that ends in .png")
+    if picture is not None:
+        check_matplotlib("a picture")
     taken = {os.path.realpath(name): "a file that this command reads" for name in inputs if name is not None}
     taken |= {os.path.realpath(file): "a recording" for file in files}
     for name, target in (("--out", out), ("--picture", picture), ("--save-profile", profile)):
@@ -150,7 +153,8 @@ def timeline(
         ),
     ] = None,
     picture: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the timeline of one recording into this PNG file.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the timeline of one recording into this PNG file (extra plot)."),
     ] = None,
     channel: options.Channel = "mix",
     track: options.Track = None,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from emotone import files
-from emotone.errors import BundleError
+from emotone.errors import BundleError, how_to_update
 
 #: Keys of another file that an error names.
 _SHOWN_KEYS = 5
@@ -38,7 +38,7 @@ def check_object(
     if version > newest:
         raise BundleError(
             f"{where} has format version {short(version)}, and this version of Emotone reads up to {newest}: "
-            "pip install --upgrade emotone"
+            f"{how_to_update()}"
         )
     missing = [key for key in keys if key not in value]
     if missing:
