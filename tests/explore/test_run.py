@@ -245,5 +245,8 @@ def test_command_prints_the_page(light, corpus, tmp_path):
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     assert str(tmp_path / "out" / "explore.html") in done.output
+    assert done.stdout.splitlines()[-1] == (
+        f"Next: emotone train {corpus} --data {corpus.parent} --emotions happy,neutral --out runs/svm"
+    )
     refused = CliRunner().invoke(app, [*arguments, "--compare", "happy", "angry"])
     assert refused.exit_code != 0

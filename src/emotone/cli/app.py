@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from emotone.cli import console as output
+from emotone.cli import warned
 from emotone.cli.interrupts import Terminated, check_interrupts, raised
 from emotone.errors import EmotoneError
 
@@ -68,7 +69,7 @@ class Group(TyperGroup):
 
     def _run(self, ctx: typer.Context) -> Any:
         try:
-            with raised():
+            with raised(), warned.gathered():
                 result = super().invoke(ctx)
                 sys.stdout.flush()
                 return result

@@ -45,4 +45,5 @@ def train(
         console.print(f"{left_out}.  Each file: {summary.folder / 'rejected.csv'}", markup=False, soft_wrap=True)
     bundle = summary.folder / "model"
     example = shlex.join(["emotone", "predict", "clip.wav", "--model", str(bundle)])
-    console.print(f"Model: {bundle}\nTry it: {example}", markup=False, soft_wrap=True)
+    page = summary.folder / layout.REPORT
+    console.print(f"Report: {page}\nModel: {bundle}\nTry it: {example}", markup=False, soft_wrap=True)
