@@ -82,7 +82,7 @@ def test_page_is_one_file_without_script_or_outside_reference(written):
     for tag, attributes in page.tags:
         for name in ("src", "href", "srcset", "poster", "data"):
             if name in attributes:
-                assert attributes[name].startswith(("data:image/png;base64,", "#")), (tag, attributes[name][:60])
+                assert attributes[name].startswith(("data:image/svg+xml;base64,", "#")), (tag, attributes[name][:60])
         assert not [name for name in attributes if name.startswith("on")]
     styles = " ".join(re.findall(r"<style>(.*?)</style>", text, re.S)) + " ".join(
         attributes.get("style", "") for _, attributes in page.tags

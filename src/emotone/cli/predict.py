@@ -14,8 +14,8 @@ from emotone.cli.answers import Answer, Answers
 from emotone.cli.app import command
 from emotone.cli.profiles import Reading
 from emotone.cli.recordings import recordings, source_of
-from emotone.cli.summary import Summary
 from emotone.cli.speakers import Adaptation, SameSpeaker, SpeakerFrom, Voices
+from emotone.cli.summary import Summary
 from emotone.progress import Progress
 from emotone.recognition.prediction import NO_SPEECH, UNSURE, Prediction
 

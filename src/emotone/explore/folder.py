@@ -11,7 +11,7 @@ from typing import Any
 
 from emotone.errors import ConfigError
 from emotone.explore.finding import Finding
-from emotone.report.figures import style
+from emotone.report.figures import style, vector
 
 PAGE, FINDINGS = "explore.html", "findings.json"
 FIGURES, TABLES = "figures", "tables"
@@ -54,7 +54,7 @@ class Stage:
     Attributes
     ----------
     pictures
-        Name of a finding -> the bytes of its PNG.
+        Name of a finding -> its picture as SVG, for the page; its file is PNG.
     files
         Name of a finding -> its files, relative to the page.
     """
@@ -71,7 +71,8 @@ class Stage:
         names = []
         if finding.figure is not None:
             names.append(f"{FIGURES}/{finding.name}.png")
-            self.pictures[finding.name] = style.save(finding.figure, self._folder / names[-1]).read_bytes()
+            style.save(finding.figure, self._folder / names[-1])
+            self.pictures[finding.name] = vector.svg(finding.figure)
         names.append(f"{TABLES}/{finding.name}.csv")
         (self._folder / TABLES).mkdir(exist_ok=True)
         finding.table.to_csv(self._folder / names[-1], index=False, lineterminator="\n")

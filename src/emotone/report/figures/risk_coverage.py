@@ -75,6 +75,6 @@ def _headline(unsure: Mapping[str, Any]) -> str:
 def _caption(unsure: Mapping[str, Any]) -> str:
     return (
         f"Area under the risk-coverage curve of the test: {unsure['aurc']:.3f}, which is {unsure['e_aurc']:.3f} above "
-        f"the best order. The threshold, {threshold_text(unsure['threshold'])}, was chosen on the validation predictions of all "
-        "folds with the same temperature; in this picture each fold has its own temperature."
+        f"the best order. The threshold, {threshold_text(unsure['threshold'])}, was chosen on the validation "
+        "predictions of all folds with the same temperature; in this picture each fold has its own temperature."
     )
