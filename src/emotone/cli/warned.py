@@ -9,12 +9,18 @@ from typing import Any
 from emotone.cli import console as output
 
 
+_OF_DEVELOPERS = (DeprecationWarning, PendingDeprecationWarning, ResourceWarning)
+
+
 @contextmanager
 def gathered() -> Iterator[None]:
     """Gather the warnings of a command, also those of its worker processes, and print a note about them at the end."""
     counts: Counter[str] = Counter()
 
-    def count(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+    def count(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, _OF_DEVELOPERS):  # shown only where they are asked for, as by python -W
+            before(message, category, *place, **more)
+            return
         counts[output.one_line(message)] += 1
 
     before, warnings.showwarning = warnings.showwarning, count

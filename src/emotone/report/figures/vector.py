@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
@@ -34,9 +35,10 @@ def svg(figure: Figure) -> bytes:
     picture.
     """
     for points in figure.findobj(PathCollection):
-        if isinstance(points, PathCollection) and len(points.get_offsets()) > _MANY_POINTS:
+        if isinstance(points, PathCollection) and len(np.asarray(points.get_offsets())) > _MANY_POINTS:
             points.set_rasterized(True)
-    target, look = io.StringIO(), {**STYLE, "svg.fonttype": "path", "svg.hashsalt": "emotone"}
+    target = io.StringIO()
+    look: Any = {**STYLE, "svg.fonttype": "path", "svg.hashsalt": "emotone"}
     nothing: Any = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with rc_context(look):
         figure.savefig(target, format="svg", dpi=DPI, transparent=True, metadata=nothing)
