@@ -8,7 +8,6 @@ from typing import Any
 
 from emotone.cli import console as output
 
-
 _OF_DEVELOPERS = (DeprecationWarning, PendingDeprecationWarning, ResourceWarning)
 
 
