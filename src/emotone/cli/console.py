@@ -39,7 +39,7 @@ COLOURS = {
     "boredom": "bright_black",
 }
 _BAR_WIDTH = 8
-#: What the answers of a model without a check for speech do not tell.
+#: The limit of a model without a check for speech.
 NOT_CHECKED = "this model does not check for speech: silence, noise and music get an emotion too"
 #: Columns of what is no terminal: no table is wider.
 _WIDTH_OF_PIPES = 1000

@@ -5,19 +5,21 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib import rc_context
 
 from emotone.report.figures import vector
-from emotone.report.figures.style import ACCENT, INK, ON_FILLED, ON_LIGHT, canvas, headline
+from emotone.report.figures.style import ACCENT, INK, ON_FILLED, ON_LIGHT, STYLE, canvas, headline
 
 
 def figure(*, n_points=0):
-    drawn = canvas(width_inch=4, height_inch=3)
-    axes = drawn.add_subplot()
-    axes.plot([0, 1], [0, 1], color=ACCENT)
-    axes.text(0, 1, "light", color=ON_LIGHT)
-    axes.text(1, 0, "filled", color=ON_FILLED)
-    axes.scatter(*np.random.default_rng(0).random((2, n_points)))
-    headline(drawn, "A headline")
+    with rc_context(STYLE):
+        drawn = canvas(width_inch=4, height_inch=3)
+        axes = drawn.add_subplot()
+        axes.plot([0, 1], [0, 1], color=ACCENT)
+        axes.text(0, 1, "light", color=ON_LIGHT)
+        axes.text(1, 0, "filled", color=ON_FILLED)
+        axes.scatter(*np.random.default_rng(0).random((2, n_points)))
+        headline(drawn, "A headline")
     return drawn
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from emotone import files
 from emotone.report.figures.style import ACCENT, DPI, FAINT, GRID, INK, NOTE, STYLE, WARNING, save
 
-#: Colour of a picture -> the colour in its place on a dark page.  Those of emotions are legible on both.
+#: Colour of a picture -> the colour that replaces it on a dark page.  Those of emotions are legible on both.
 _ON_DARK_PAGE = {
     "#ffffff": "#161618",
     INK: "#e8e8e8",
@@ -70,7 +70,7 @@ def _with_colours(text: str) -> str:
     """Replace colours by variables, which a style at the beginning sets for light and dark pages."""
     start = text.index("<svg")
     names = {colour.lower(): f"--c{number}" for number, colour in enumerate(_ON_DARK_PAGE)}
-    body = re.sub("|".join(names), lambda found: f"var({names[found[0]]})", text[start:])
+    body = re.sub("|".join(names), lambda match: f"var({names[match[0]]})", text[start:])
     light = "".join(f"{name}:{colour};" for colour, name in names.items())
     dark = "".join(f"{name}:{colour};" for name, colour in zip(names.values(), _ON_DARK_PAGE.values(), strict=True))
     style = f"<style>:root{{{light}}}@media (prefers-color-scheme:dark){{:root{{{dark}}}}}</style>"
