@@ -61,7 +61,10 @@ def test_many_points_are_an_image_inside():
 def test_pair_is_a_png_and_an_svg(tmp_path):
     assert vector.save_pair(figure(), tmp_path / "figures" / "a.png") == tmp_path / "figures" / "a.png"
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["a.png", "a.svg"]
-    assert (tmp_path / "figures" / "a.svg").read_bytes() == vector.svg(figure())
+    vector.save_pair(figure(), tmp_path / "again" / "a.png")
+    for name in ("a.png", "a.svg"):
+        assert (tmp_path / "figures" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+    assert vector.size((tmp_path / "figures" / "a.svg").read_bytes()) == (384, 288)
 
 
 def test_svg_without_a_size_is_refused():
