@@ -41,6 +41,17 @@ def percent(share: float, *, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
+def threshold_text(threshold: float) -> str:
+    """Write a threshold, which may have tenths of a percent.
+
+    Examples
+    --------
+    >>> threshold_text(0.435), threshold_text(0.5)
+    ('43.5 %', '50 %')
+    """
+    return f"{100 * threshold:.3g} %"
+
+
 def clock(seconds: float, *, decimals: int = 0, hours: bool = False) -> str:
     """Write a time or duration as minutes and seconds, with hours where there are any.
 

@@ -2,12 +2,10 @@
 
 import io
 import sys
-import warnings
 
 import pytest
 
 from emotone.cli import console as output
-from emotone.errors import StoreWarning
 
 
 class Terminal(io.StringIO):
@@ -32,14 +30,6 @@ def test_bar_waits_for_its_delay(monkeypatch):
     with output.ProgressBar(delay_s=60.0) as progress:
         progress(1, 2, "quick")
     assert stream.getvalue() == ""
-
-
-def test_what_happens_to_the_store_is_a_note_and_other_warnings_are_as_before(capsys):
-    with pytest.warns(UserWarning, match="another") as others, output.warnings_as_notes():
-        warnings.warn("features.sqlite\x1b is damaged", StoreWarning, stacklevel=1)
-        warnings.warn("another", UserWarning, stacklevel=1)
-    assert capsys.readouterr().err == "note: features.sqlite\\x1b is damaged\n"
-    assert [str(warning.message) for warning in others] == ["another"]
 
 
 def test_names_in_lines_are_no_commands_to_a_terminal(capsys):

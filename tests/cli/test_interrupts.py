@@ -1,6 +1,8 @@
 """A signal ends a command also if a library loses its exception."""
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -33,3 +35,42 @@ def test_signals_that_are_ignored_stay_ignored(monkeypatch):
     monkeypatch.setattr(signal, "signal", handlers.__setitem__)
     interrupts.handle_signals()
     assert set(handlers.values()) == {signal.SIG_IGN}
+
+
+#: Runs the program, which gets Ctrl-C when it begins to import a module, or at its end.
+INTERRUPTED = """
+import atexit, os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == moment:
+            interrupt()
+
+def interrupt():
+    print("sent")
+    sys.stdout.flush()
+    os.kill(os.getpid(), signal.SIGINT)
+
+moment = sys.argv.pop(1)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Finder())
+if moment == "the end":
+    atexit.register(interrupt)
+from emotone.cli.start import main
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "moment",
+    [
+        *("emotone.cli.main", "typer", "emotone.cli.app", "emotone.cli.predict", "emotone.recognition.recognizer"),
+        *("numpy", "onnxruntime.capi", "onnxruntime", "emotone.audio.wav_reader", "rich.text", "the end"),
+    ],
+)
+def test_ctrl_c_shows_no_traceback_at_any_moment(bundle, clips, moment):
+    words = [moment, "predict", clips / "a_sad.wav", "--model", bundle]
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED, *map(str, words)], capture_output=True, text=True)
+    assert "sent" in done.stdout and done.returncode == 130
+    assert done.stderr.startswith("interrupted") and done.stderr.count("\n") == 1

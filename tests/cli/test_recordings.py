@@ -4,6 +4,8 @@ import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -150,3 +152,36 @@ def test_raw_needs_files_with_samples(bundle, tmp_path):
     result = run("predict", tmp_path, tmp_path / "short.raw", "--model", bundle, "--raw", "s16le:8000:1")
     assert result.exit_code == 1 and result.stdout == ""
     assert "--raw takes files" in result.stderr and "1 bytes are no sample of 2 bytes; correct --raw" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["predict", "timeline"])
+@pytest.mark.parametrize(
+    ("file", "message"),
+    [
+        (
+            "https://example.org/a clip.wav",
+            "this is an address, and only files are read; download it first: curl -LO 'https://example.org/a clip.wav'",
+        ),
+        ("file:///tmp/clip.wav", "this is an address, and only files are read; leave out 'file://'"),
+        ("s3://bucket/clip.wav", "this is an address, and only files are read; copy it to this machine first"),
+        ("no://where", "this is an address"),
+        ("a folder/clip.wav", "there is no such file; check the path"),
+        ("C:/clip.wav", "there is no such file; check the path"),
+    ],
+)
+def test_address_is_named_as_such_with_a_remedy(bundle, command, file, message):
+    result = run(command, file, "--model", bundle)
+    assert result.exit_code == 1 and result.stderr.startswith(f"error: {file}: {message}")
+
+
+@pytest.mark.parametrize("command", ["predict", "timeline"])
+def test_errors_of_standard_input_say_what_it_is(bundle, command):
+    program = [sys.executable, "-c", "from emotone.cli.start import main; main()"]
+    words = [*program, command, "-", "--model", str(bundle)]
+    done = subprocess.run(words, input=b"", capture_output=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        b"error: - (standard input): nothing came through this pipe; check the program that writes to it\n"
+    )
+    done = subprocess.run(words, input=b"some text", capture_output=True)
+    assert done.stderr.startswith(b"error: - (standard input): this is text, not a recording")

@@ -4,6 +4,7 @@ import io
 
 from rich.console import Console
 
+from emotone.cli import console as output
 from emotone.cli import results
 
 
@@ -25,3 +26,24 @@ def test_table_of_an_adaptive_model_shows_which_clips_were_used():
         [*words.split(), f"{50 + n}.0", "62.0"] for n, words in enumerate(levels.values())
     ]
     assert results.adapted({}) == results.under_conditions({}) == []
+
+
+ROW = {"uar": 0.611, "low": 0.5, "high": 0.7, "accuracy": 0.622, "macro_f1": 0.593, "bundle_mb": 2.5}
+NUMBERS = ["61.1", "50.0", "to", "70.0", "62.2", "59.3", "2.5", "21"]
+
+
+def test_piped_tables_have_every_column_in_one_line(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    name = "a-model-with-a-long-name-" * 4
+    output.console().print(results.comparison([{"model": name, "recognition_ms": 21.4, **ROW}]))
+    head, row = capsys.readouterr().out.splitlines()
+    assert row.split() == [name, *NUMBERS] and head.split()[-1] == "ms"
+
+
+def test_long_names_do_not_cut_numbers_on_a_terminal():
+    console = Console(width=80, record=True, file=io.StringIO(), force_terminal=True)
+    console.print(results.comparison([{"model": "a-model-with-a-long-name-" * 2, "recognition_ms": 21.4, **ROW}]))
+    _, row, *rest = console.export_text().splitlines()
+    assert row.split()[1:] == NUMBERS and row.split()[0] + "".join(rest).replace(" ", "") == (
+        "a-model-with-a-long-name-" * 2
+    )

@@ -110,6 +110,14 @@ def test_data_comes_from_the_environment_last(experiment, monkeypatch):
     assert experiment["config"].data == Path("here")
 
 
+def test_data_is_needed_only_for_corpora_by_name(experiment):
+    run("train", "calls/my.csv", "folder/", "--out", "o")
+    assert experiment["config"].data == Path()
+    experiment.clear()
+    result = run("train", "my.csv", "ravdess", "--out", "o")
+    assert result.exit_code == 2 and "--data missing; required" in result.stderr and not experiment
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -155,6 +163,7 @@ def test_train_ends_with_scores_recalls_and_a_command_to_paste(experiment, tmp_p
     ]  # fmt: skip
     for emotion in EMOTIONS:
         assert lines[emotion][1] == f"{100 * test['per_class']['recall'][emotion]:.1f}"
+    assert f"Report: {tmp_path}/my run/report.html\n" in result.stdout
     assert result.stdout.endswith(f"Try it: emotone predict clip.wav --model '{tmp_path}/my run/model'\n")
     assert result.stderr.splitlines() == [
         "licence of ravdess: CC BY-NC-SA 4.0; a model trained on it is not for commercial use",

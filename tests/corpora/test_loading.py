@@ -55,3 +55,20 @@ def test_union_of_real_corpora(data: Path) -> None:
         "nemo": 4 * 360 + 359,
         "emodb": 79 + 71 + 62 + 127 + 69,
     }
+
+
+def test_data_folder_that_does_not_exist_is_an_error_also_for_a_path(tmp_path: Path) -> None:
+    plant(tmp_path, "calls/x.wav")
+    manifest = tmp_path / "calls" / "calls.csv"
+    manifest.write_text("file,emotion\nx.wav,joy\n")
+    assert len(load(manifest, tmp_path)) == len(load(manifest, Path())) == 1
+    with pytest.raises(CorpusError, match=r"no folder '.*missing'; give a folder that exists as data, or leave data"):
+        load(manifest, tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("https://example.org/calls.csv", "is an address"), ("-", "- is standard input")]
+)
+def test_addresses_and_standard_input_are_named_as_such(tmp_path: Path, name: str, message: str) -> None:
+    with pytest.raises(CorpusError, match=f"{message}, and corpora are read from files"):
+        load(name, tmp_path)

@@ -61,3 +61,20 @@ def test_the_least_certain_tenth_of_the_validation_answers_are_unsure(manifest, 
     other = calibration.calibration([fold], training_set, temperature=Temperature(20.0, adapted=20.0), threshold=0.999)
     assert (other["temperature"], other["threshold"], other["coverage"]) == (20.0, 0.999, 0.0)
     assert other["accuracy_above"] is None and other["accuracy_below"] == pytest.approx(right.mean())
+
+
+@pytest.mark.parametrize("n_emotions", [2, 3])
+def test_a_model_whose_probabilities_hardly_differ_is_unsure(manifest, tmp_path, n_emotions):
+    config = toy.config(manifest, tmp_path / "run")
+    training_set = gather(
+        corpora.load(config.corpora, config.data), toy.Bands(), config, store=FeatureStore(config.cache)
+    )
+    rng = np.random.default_rng(0)
+    rows = np.flatnonzero(training_set.labels < n_emotions)
+    scores = 1 / n_emotions + 0.01 * rng.uniform(-1, 1, (len(rows), n_emotions))
+    fold = replace(result({}, {}), validation_rows=rows, validation_scores=scores / scores.sum(axis=1, keepdims=True))
+    same = Temperature(1.0, adapted=1.0)
+    found = calibration.calibration([fold], training_set, temperature=same)
+    assert found["threshold"] == pytest.approx(1 / n_emotions + 0.05, abs=1e-3)
+    assert (found["coverage"], found["accuracy_above"]) == (0.0, None)
+    assert 0 < found["accuracy_below"] < 1

@@ -175,3 +175,11 @@ def test_every_error_can_be_sent_to_another_process() -> None:
         error = kind("what", extra="hub") if kind is MissingExtraError else kind("what")
         copy = pickle.loads(pickle.dumps(error))
         assert (type(copy), str(copy), vars(copy)) == (kind, str(error), vars(error))
+
+
+@slow
+def test_warnings_of_processes_are_issued_here_and_not_on_their_stderr(pool: Pool, capfd: Any) -> None:
+    with pytest.warns(RuntimeWarning, match="it did not converge") as caught:
+        assert mapped(pool, pool_work.warn, [1, 2, 3]) == [-1, -2, -3]
+    assert {str(each.message) for each in caught} == {"it did not converge"}
+    assert "did not converge" not in capfd.readouterr().err

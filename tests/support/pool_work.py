@@ -2,6 +2,7 @@
 
 import os
 import time
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,3 +65,11 @@ class Describe:
     def __call__(self, row: int) -> tuple[Any, ...]:
         clip = self.training_set.values[row]
         return clip.shape, str(clip.dtype), clip.tobytes(), clip.flags.writeable and os.getpid() != self.pid
+
+
+def warn(item: int) -> int:
+    """Warn, twice from the same line, and once of something that is ignored."""
+    for _ in range(2):
+        warnings.warn("it did not converge", RuntimeWarning, stacklevel=1)
+    warnings.warn("old", PendingDeprecationWarning, stacklevel=1)
+    return -item

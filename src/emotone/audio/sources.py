@@ -62,8 +62,10 @@ def open_file(
         raise AudioError(
             f"a {type(source).__name__} was given as a recording; give a path, bytes, a binary file or (samples, rate)"
         )
+    is_pipe = False
     try:
-        file = file if file.seekable() else io.BytesIO(_pipe_bytes(file, name))
+        is_pipe = not file.seekable()
+        file = io.BytesIO(_pipe_bytes(file, name)) if is_pipe else file
         file.seek(0)
         first = file.read(1)
         file.seek(0)
@@ -74,7 +76,8 @@ def open_file(
     if isinstance(first, str):
         raise AudioError(f"{name}: the file was opened as text; open it with open(path, 'rb')")
     if not first:
-        raise AudioError(f"{name}: the file is empty (0 bytes); copy or record it again")
+        what = "nothing came through this pipe; check the program that writes to it"
+        raise AudioError(f"{name}: {what if is_pipe else 'the file is empty (0 bytes); copy or record it again'}")
     return file, name
 
 
@@ -101,13 +104,35 @@ def _open_path(path: str | os.PathLike[str], stack: ExitStack) -> tuple[BinaryIO
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         file = stack.enter_context(open(descriptor, "rb", buffering=0 if _is_pipe(descriptor) else -1))
     except FileNotFoundError:
-        raise AudioError(f"{name}: there is no such file; check the path") from None
+        raise AudioError(f"{name}: {_not_there(name)}") from None
     except IsADirectoryError:
         raise AudioError(f"{name}: this is a folder, not a recording; give a file in it") from None
     except (OSError, ValueError) as error:
         what = "this is a folder, not a recording" if os.path.isdir(name) else f"can't be opened ({_reason(error)})"
         raise AudioError(f"{name}: {what}; give a file that you may read") from error
     return file, name
+
+
+def _not_there(name: str | bytes) -> str:
+    """Say why a path names no file, and what to do.
+
+    Examples
+    --------
+    >>> _not_there("https://example.org/clip.wav")
+    'this is an address, and only files are read; download it first: curl -LO https://example.org/clip.wav'
+    """
+    path = os.fsdecode(name)
+    scheme, separator, _ = path.lower().partition("://")
+    if not separator or not scheme.isidentifier():
+        return "there is no such file; check the path"
+    what = "this is an address, and only files are read"
+    if scheme == "file":
+        return f"{what}; leave out 'file://'"
+    if scheme in ("http", "https", "ftp"):
+        import shlex
+
+        return f"{what}; download it first: curl -LO {shlex.quote(path)}"
+    return f"{what}; copy it to this machine first ('emotone annotate' also reads s3:// and the like)"
 
 
 def _is_pipe(descriptor: int) -> bool:

@@ -26,8 +26,9 @@ _IN_COMMANDS = (
 _STEPS = 1000
 
 
-#: The name of an array in errors of `emotone.audio`.  Of files, only those of ``--raw`` are read as arrays.
-_ARRAY = "the array"
+#: Names in errors of `emotone.audio`: of an array (of files, only those of ``--raw`` are read as arrays), and of
+#: standard input.
+_ARRAY, _STDIN = "the array", "<stdin>"
 
 
 class _Result(Protocol):
@@ -54,8 +55,10 @@ class Answer(Generic[T]):
 
 
 def _with_name(error: EmotoneError, file: str) -> str:
-    """Return the message of an error; it names the file, also if the file was read as an array."""
+    """Return the message of an error; it names the file, also if the file was read as an array, or standard input."""
     text = str(error)
+    if text.startswith(_STDIN):
+        return f"{file} (standard input)" + text.removeprefix(_STDIN)
     return file + text.removeprefix(_ARRAY) if text.startswith(_ARRAY) else text
 
 

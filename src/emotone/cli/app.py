@@ -11,7 +11,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from emotone.cli import console as output
-from emotone.cli.interrupts import Terminated, check_interrupts
+from emotone.cli import warned
+from emotone.cli.interrupts import Terminated, check_interrupts, raised
 from emotone.errors import EmotoneError
 
 _RESUMABLE = ("train", "compare", "fetch", "annotate")
@@ -74,10 +75,10 @@ class Group(TyperGroup):
 
     def _run(self, ctx: typer.Context) -> Any:
         try:
-            with output.warnings_as_notes():
+            with raised(), warned.gathered():
                 result = super().invoke(ctx)
-            sys.stdout.flush()
-            return result
+                sys.stdout.flush()
+                return result
         except (EmotoneError, ImportError):
             check_interrupts()  # a signal can be the cause: an import or a callback from C code was cut
             raise

@@ -10,15 +10,14 @@ import re
 import sys
 import textwrap
 import time
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import typer
 
-from emotone.errors import EmotoneError, MissingExtraError, StoreWarning
-from emotone.formatting import csv_cell, percent
+from emotone.errors import EmotoneError, MissingExtraError
+from emotone.formatting import csv_cell, percent, threshold_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,6 +39,10 @@ COLOURS = {
     "boredom": "bright_black",
 }
 _BAR_WIDTH = 8
+#: The limit of a model without a check for speech.
+NOT_CHECKED = "this model does not check for speech: silence, noise and music get an emotion too"
+#: Columns of what is no terminal: no table is wider.
+_WIDTH_OF_PIPES = 1000
 #: Extras that are no remedy for a whole command: packages of tests and comparisons, and those of pictures alone.
 _NOT_FOR_COMMANDS = ("benchmark", "dev", "plot")
 #: Seconds between two lines of progress in a log.
@@ -94,33 +97,18 @@ def prepare_streams() -> None:
 
 def error(message: object) -> None:
     """Print ``error: ...`` on stderr, in one line; red on a terminal."""
-    _print_on_stderr(f"error: {one_line(message)}", colour="red")
+    print_on_stderr(f"error: {one_line(message)}", colour="red")
 
 
 def note(message: object) -> None:
     """Print a line on stderr; yellow on a terminal."""
-    _print_on_stderr(one_line(message), colour="yellow")
+    print_on_stderr(one_line(message), colour="yellow")
 
 
-@contextlib.contextmanager
-def warnings_as_notes() -> Iterator[None]:
-    """Print what happens to the feature store as notes; other warnings as Python prints them."""
-    before = warnings.showwarning
-
-    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, StoreWarning):
-            note(f"note: {message}")
-        else:
-            before(message, category, *place, **more)
-
-    warnings.showwarning = show
-    try:
-        yield
-    finally:
-        warnings.showwarning = before
-
-
-def _print_on_stderr(line: str, *, colour: str) -> None:
+def print_on_stderr(line: str, *, colour: str | None = None) -> None:
+    """Print a line on stderr, where it disturbs no output that is read by a program; nothing if it is empty."""
+    if not line:
+        return
     with contextlib.suppress(BrokenPipeError):  # its reader is gone, and the answers go to stdout
         typer.secho(line, fg=colour, file=sys.stderr)
 
@@ -161,11 +149,11 @@ def displayed(text: str) -> str:
     return one_line(text).encode(encoding, "emotone").decode(encoding)
 
 
-def console(*, width: int | None = None) -> "Console":
+def console(*, width: int = _WIDTH_OF_PIPES) -> "Console":
     """Return a rich console on stdout; ``width`` applies if stdout is no terminal, so that no line is cut there."""
     from rich.console import Console
 
-    return Console(width=width if width is not None and not sys.stdout.isatty() else None, highlight=False)
+    return Console(width=None if sys.stdout.isatty() else width, highlight=False)
 
 
 def print_lines(*lines: object) -> None:
@@ -214,7 +202,7 @@ class ProgressBar:
     def _draw(self, done: int, total: int | None, what: str) -> None:
         if time.monotonic() >= self._line_at and total:
             self._line_at = time.monotonic() + _LINE_EVERY_S
-            _print_on_stderr(f"{percent(done / total, digits=0)}: {one_line(what)}", colour="yellow")
+            print_on_stderr(f"{percent(done / total, digits=0)}: {one_line(what)}", colour="yellow")
         if not self._is_wanted or time.monotonic() < self._begin_at:
             return
         if self._bar is None:
@@ -256,7 +244,7 @@ def confidence_bar(prediction: "Prediction") -> str:
 
 def unsure_text(threshold: float) -> str:
     """Explain "unsure"; the threshold is in [0, 1]."""
-    return f"unsure: no emotion reaches the threshold of {percent(threshold, digits=0)}"
+    return f"unsure: no emotion reaches the threshold of {threshold_text(threshold)}"
 
 
 def coloured(emotion: str, text: str | None = None) -> "Text":
@@ -294,11 +282,29 @@ def print_json(items: Iterable[Any]) -> None:
         print("]" if before == "\n" else "\n]", flush=True)
 
 
+def print_next(done: str, words: Sequence[str]) -> None:
+    """Print what a command wrote, and one command to run next.
+
+    Parameters
+    ----------
+    words
+        The command without ``emotone``; its words are quoted for a shell.
+    """
+    import shlex
+
+    print_lines(done, f"Next: {shlex.join(['emotone', *words])}")
+
+
 def plain_table(*headers: str, numbers: Sequence[str] = ()) -> "Table":
-    """Make a table without lines; the columns named in ``numbers`` are aligned to the right."""
+    """Make a table without lines; the columns named in ``numbers`` are aligned to the right.
+
+    On a narrow terminal the texts of the first column are wrapped, and the others are whole as long as possible.
+    """
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for header in headers:
-        table.add_column(header, justify="right" if header in numbers else "left", no_wrap=True)
+    for place, header in enumerate(headers):
+        is_number = header in numbers
+        is_whole, justify = is_number or place > 0, "right" if is_number else "left"
+        table.add_column(header, justify=justify, no_wrap=is_whole, overflow="ellipsis" if is_whole else "fold")
     return table

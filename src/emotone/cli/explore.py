@@ -1,5 +1,6 @@
 """The command ``explore``."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -33,5 +34,19 @@ def explore(
     from emotone import explore as exploring
 
     with output.ProgressBar(quiet=quiet) as progress:
-        page = exploring.explore(settings.pop("corpora"), **settings, pair=compare, progress=progress)
-    output.print_lines(f"Page: {page}")
+        page = exploring.explore(settings["corpora"], **_arguments(settings), pair=compare, progress=progress)
+    output.print_next(f"Page: {page}", _train(settings))
+
+
+def _arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != "corpora"}
+
+
+def _train(settings: Mapping[str, Any]) -> list[str]:
+    """Return the command that trains a model on the same clips."""
+    words = ["train", *settings["corpora"], "--data", str(settings["data"])]
+    if settings.get("emotions"):
+        words += ["--emotions", ",".join(settings["emotions"])]
+    for word, emotion in (settings.get("labels") or {}).items():
+        words += ["--labels", f"{emotion}={word}"]
+    return [*words, "--out", "runs/svm"]

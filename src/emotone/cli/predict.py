@@ -15,6 +15,7 @@ from emotone.cli.app import command
 from emotone.cli.profiles import Reading
 from emotone.cli.recordings import recordings, source_of
 from emotone.cli.speakers import Adaptation, SameSpeaker, SpeakerFrom, Voices
+from emotone.cli.summary import Summary
 from emotone.progress import Progress
 from emotone.recognition.prediction import NO_SPEECH, UNSURE, Prediction
 
@@ -103,12 +104,14 @@ class Table:
         row.rstrip()
         self._console.print(row, no_wrap=True, overflow="ignore", crop=False)
 
-    def print_legend(self, *, threshold: float, adapted: str) -> None:
-        """Explain the labels without an emotion, and say whether the model was adapted."""
+    def print_legend(self, *, threshold: float, adapted: str, checks_speech: bool) -> None:
+        """Explain the labels without an emotion, and say whether the model checks for speech and was adapted."""
         if NO_SPEECH in self._labels:
             self._console.print("no speech: silence, noise or music, according to the model", style="dim")
         if UNSURE in self._labels:
             self._console.print(output.unsure_text(threshold), style="dim")
+        if self._labels and not checks_speech:
+            self._console.print(output.NOT_CHECKED, style="dim", soft_wrap=True)
         if self._labels and adapted:
             self._console.print(adapted, style="dim", soft_wrap=True)
 
@@ -128,7 +131,7 @@ def _print_table(
             else:
                 table.print(answer.file, answer.result)
     finally:
-        table.print_legend(threshold=recognizer.threshold, adapted=adapted)
+        table.print_legend(threshold=recognizer.threshold, adapted=adapted, checks_speech=recognizer.checks_speech)
 
 
 def _shortened(name: str, width: int) -> str:
@@ -152,7 +155,7 @@ def _runners_up(prediction: Prediction) -> str:
 
 
 def _print_answers(
-    answers: Answers[Prediction], names: Iterable[str], *, format: str, recognizer: Recognizer, voices: Voices
+    answers: Iterable[Answer[Prediction]], names: Iterable[str], *, format: str, recognizer: Recognizer, voices: Voices
 ) -> None:
     """Print each answer as soon as it is done, and to what all are adapted."""
     if format == "json":
@@ -201,6 +204,7 @@ def predict(
     raw_format = options.raw_format(raw, track=track)
     recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
+        summary = Summary(recognizer.emotions)
         paths = recordings(files, raw=raw_format)
         voices = adaptation.voices(recognizer, paths, Reading(channel, track, raw_format), progress)
 
@@ -213,5 +217,7 @@ def predict(
 
         answers = Answers(paths, predict_file, progress=progress)
         names = (path if isinstance(path, str) else path.file for path in paths)
-        _print_answers(answers, names, format=format, recognizer=recognizer, voices=voices)
+        _print_answers(summary.counted(answers), names, format=format, recognizer=recognizer, voices=voices)
+    if not quiet:
+        output.print_on_stderr(summary.text())
     answers.finish()

@@ -85,4 +85,16 @@ def report(
     """Write the HTML report of a run again, or compare runs."""
     with output.ProgressBar(quiet=quiet) as progress:
         page = run(runs, out=out, progress=progress)
-    output.print_lines(f"Page: {page}")
+    output.print_next(f"Page: {page}", _next(runs[0]))
+
+
+def _next(folder: Path) -> list[str]:
+    """Return the command that tests the model of a run on a corpus that it was not trained on."""
+    from emotone.corpora.registry import CORPORA, find
+    from emotone.runs import folder as run_folder
+    from emotone.runs.layout import MODEL
+
+    config = run_folder.read(folder).config
+    trained = {info.name for info in map(find, config["corpora"]) if info is not None}
+    other = next((name for name in CORPORA if name not in trained), "other.csv")
+    return ["evaluate", str(folder / MODEL), other, "--data", str(config["data"])]

@@ -36,7 +36,8 @@ def takes(
     """Give a command an option for each of these settings; ``corpora`` becomes its arguments.
 
     The command gets them as ``settings``, by name: values of its command line, else those in its ``--config`` file,
-    else the folder that ``EMOTONE_DATA`` names.  Settings with none of these are missing in it.
+    else the folder that ``EMOTONE_DATA`` names.  Settings with none of these are missing in it, except ``data``: the
+    current folder, where all corpora are paths.
 
     Parameters
     ----------
@@ -57,6 +58,8 @@ def takes(
             if "data" in shown and "data" not in settings and os.environ.get(_DATA_VARIABLE):
                 settings["data"] = Path(os.environ[_DATA_VARIABLE])
             settings |= {name: value for name, value in typed.items() if value is not _NOT_GIVEN}
+            if "data" in shown and "data" not in settings and _are_paths(settings.get("corpora", ())):
+                settings["data"] = Path()
             missing = [_label(name) for name, setting in shown.items() if setting.is_required and name not in settings]
             if missing:
                 alternative = ", unless --config names the config.toml of a run" if from_file else ""
@@ -73,6 +76,11 @@ def takes(
     return decorate
 
 
+def _are_paths(corpora: Sequence[str]) -> bool:
+    """Return whether all corpora are named by their paths, so that no folder of corpora is needed."""
+    return bool(corpora) and all(find(name) is None for name in corpora)
+
+
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 _NOT_GIVEN = object()
 
@@ -81,7 +89,8 @@ def _parameter(name: str, setting: Setting, *, from_file: bool) -> inspect.Param
     """Describe a setting as Typer reads it from a function's signature."""
     notes = [f"env var: {_DATA_VARIABLE}"] if name == "data" else []
     if setting.is_required:
-        notes.append("required without --config" if from_file else "required")
+        without = " without --config" if from_file else ""
+        notes.append(f"required{without}{' for names' if name == 'data' else ''}")
     if setting.default_text:
         notes.append(f"default: {setting.default_text}")
     words: dict[str, Any] = {"help": f"{setting.help}  [{'; '.join(notes)}]", "show_default": False}

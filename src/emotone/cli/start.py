@@ -1,4 +1,4 @@
-"""Where the console script begins: `emotone --version` answers before the command line is imported."""
+"""Where the console script begins: `emotone --version` needs no library, and signals are handled before all imports."""
 
 import sys
 
@@ -6,9 +6,12 @@ from emotone._version import __version__
 
 
 def main() -> None:
-    """Run the command line of this process."""
+    """Run the command line of this process; Ctrl-C ends it without a traceback, also during imports."""
     if sys.argv[1:] == ["--version"] and _printed(f"emotone {__version__}"):
         return
+    from emotone.cli.interrupts import handle_signals
+
+    handle_signals()
     from emotone.cli.main import main as run
 
     run()

@@ -45,4 +45,5 @@ def train(
         output.print_lines(f"{left_out}.  Each file: {summary.folder / 'rejected.csv'}")
     bundle = summary.folder / "model"
     example = shlex.join(["emotone", "predict", "clip.wav", "--model", str(bundle)])
-    output.print_lines(f"Model: {bundle}", f"Try it: {example}")
+    page = summary.folder / layout.REPORT
+    output.print_lines(f"Report: {page}", f"Model: {bundle}", f"Try it: {example}")

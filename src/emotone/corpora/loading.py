@@ -78,11 +78,17 @@ def _read(name: str, data: Path, vocabulary: Vocabulary) -> Corpus:
     info = registry.find(name)
     if info is not None:
         return registry.read(info, data).relabelled(vocabulary)
+    if not data.is_dir():
+        raise CorpusError(f"no folder {str(data)!r}; give a folder that exists as data, or leave data out")
     for path in (Path(name).expanduser(), data / name):
         if path.is_file():
             return manifest.read_manifest(path, vocabulary, data=data)
         if path.is_dir():
             return manifest.read_folder_per_class(path, vocabulary)
+    if "://" in name:
+        raise CorpusError(f"{name} is an address, and corpora are read from files; download it and name the file")
+    if name == "-":
+        raise CorpusError("- is standard input, and corpora are read from files; write the manifest to a file")
     raise CorpusError(
         f"unknown corpus {name!r}: expected {', '.join(registry.CORPORA)}, or the path of a manifest or folder, here "
         f"or in {str(data)!r}{registry.suggestion(name)}"

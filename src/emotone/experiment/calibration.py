@@ -13,6 +13,8 @@ from emotone.recognition.temperature import Temperature
 
 #: The share of validation predictions, the least confident ones, that the final model calls "unsure".
 UNSURE_SHARE = 0.1
+#: How much more probable than by chance the emotion of an answer has to be: below that, all are about the same.
+ABOVE_CHANCE = 0.05
 _FLOOR = 1e-12  # lower limit of a probability before its logarithm, as in the graph
 
 
@@ -32,7 +34,8 @@ def calibration(
 
     Returns
     -------
-    ``temperature``; ``threshold``, the quantile `UNSURE_SHARE` of the confidences, rounded down to thousandths;
+    ``temperature``; ``threshold``, the quantile `UNSURE_SHARE` of the confidences, rounded down to thousandths, and at
+    least `least_threshold`, so that a model whose probabilities hardly differ is unsure;
     ``coverage``, the share of predictions at or above it; ``accuracy_above`` and ``accuracy_below`` (None if there
     is no such prediction); ``ece``; ``n_predictions``.
     """
@@ -45,7 +48,8 @@ def calibration(
     confidence, right = scores.max(axis=1), scores.argmax(axis=1) == truth
     # rounded, so that the last bit does not decide if a model is always sure; down, so that it is below 1
     if threshold is None:
-        threshold = max(0.0, float(np.ceil(1000 * np.quantile(confidence, UNSURE_SHARE)) - 1) / 1000)
+        quantile = float(np.ceil(1000 * np.quantile(confidence, UNSURE_SHARE)) - 1) / 1000
+        threshold = max(least_threshold(scores.shape[1]), quantile)
     above = confidence >= threshold
     return {
         **temperature.to_card(),
@@ -56,6 +60,17 @@ def calibration(
         "ece": metrics.expected_calibration_error(truth, scores),
         "n_predictions": int(truth.size),
     }
+
+
+def least_threshold(n_emotions: int) -> float:
+    """Return the least confidence of an answer that is not "unsure": `ABOVE_CHANCE` above that of guessing.
+
+    Examples
+    --------
+    >>> least_threshold(2), least_threshold(8)
+    (0.55, 0.175)
+    """
+    return round(1 / n_emotions + ABOVE_CHANCE, 3)
 
 
 def _constant(temperature: float) -> Temperature:

@@ -20,6 +20,7 @@ from emotone.augment.copies import Augmentation
 from emotone.errors import CorpusError
 from emotone.experiment import folds
 from emotone.experiment.analyses import adaptation
+from emotone.experiment.calibration import least_threshold
 from emotone.experiment.config import Config
 from emotone.experiment.left_out import LEVELS, ONE_EMOTION, LeftOut, of_clips
 from emotone.experiment.training_set import Rows, TrainingSet
@@ -186,7 +187,8 @@ def fitted_threshold(left_out: Sequence[LeftOut], temperature: Temperature) -> f
     share = np.cumsum(weights[order]) / weights.sum()
     quantile = np.concatenate(confidence)[order][int(np.searchsorted(share, _UNSURE_SHARE))]
     # rounded down, so that the last bit does not decide
-    return min(0.999, float(np.floor(1000 * quantile) / 1000))
+    least = least_threshold(left_out[0].calibrated(temperature).shape[1])
+    return min(0.999, max(least, float(np.floor(1000 * quantile) / 1000)))
 
 
 def summary(

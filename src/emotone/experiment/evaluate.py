@@ -290,10 +290,10 @@ def _protocol(recognizer: Recognizer, corpus: Corpus, *, adapt: Adapt = "none") 
 
 
 def _write(out: Path, result: dict[str, Any], table: pd.DataFrame, settings: dict[str, Any]) -> None:
-    from emotone.report.figures import confusion, style
+    from emotone.report.figures import confusion, vector
 
     files.write_json(out / SETTINGS, settings)
     files.write_table(out / layout.PREDICTIONS, table)
     picture = confusion.confusion_picture(result, protocol=result["protocol"], subset="test")
-    style.save(picture, out / "figures" / "confusion_test.png")
+    vector.save_pair(picture, out / "figures" / "confusion_test.png")
     files.write_json(out / layout.METRICS, result)

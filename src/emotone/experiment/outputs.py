@@ -96,12 +96,12 @@ def _fold(table: pd.DataFrame, plan: FoldPlan, training_set: TrainingSet) -> dic
 def write_figures(folder: Path, summary: Mapping[str, Any]) -> None:
     """Write the confusion matrices of validation and test, and the classification report as text."""
     from emotone.report import text
-    from emotone.report.figures import confusion, style
+    from emotone.report.figures import confusion, vector
 
     reports = []
     for subset in SUBSETS:
         picture = confusion.confusion_picture(summary[subset], protocol=summary["protocol"], subset=subset)
-        style.save(picture, folder / "figures" / f"confusion_{subset}.png")
+        vector.save_pair(picture, folder / "figures" / f"confusion_{subset}.png")
         report = text.classification_report(summary[subset], protocol=summary["protocol"])
         how = f"What these clips are: {summary['protocol']['validation']}.\n\n" if subset == "validation" else ""
         reports.append(f"{subset.capitalize()}\n{'=' * len(subset)}\n\n{how}{report}")
@@ -155,8 +155,8 @@ def write_curves(folder: Path, results: Sequence[FoldResult], *, final: Fitted, 
     rows = [{"fold": number, **row} for number, result in enumerate(results, start=1) for row in result.history]
     if not rows:
         return
-    from emotone.report.figures import curves, style
+    from emotone.report.figures import curves, vector
 
     table = pd.DataFrame([*rows, *({"fold": 0, **row} for row in final.history("final"))])
     files.write_table(folder / "curves.csv", table)
-    style.save(curves.curves_picture(table, title=title), folder / "figures" / "curves.png")
+    vector.save_pair(curves.curves_picture(table, title=title), folder / "figures" / "curves.png")

@@ -11,7 +11,7 @@ from emotone import files
 from emotone.errors import ConfigError
 from emotone.explore.finding import Finding
 from emotone.files import parse_json, read_regular
-from emotone.report.figures import style
+from emotone.report.figures import style, vector
 from emotone.temporary import temporary_folder
 
 PAGE, FINDINGS = "explore.html", "findings.json"
@@ -55,7 +55,7 @@ class Stage:
     Attributes
     ----------
     pictures
-        Name of a finding -> the bytes of its PNG.
+        Name of a finding -> its picture as SVG, for the page; its file is PNG.
     files
         Name of a finding -> its files, relative to the page.
     """
@@ -72,7 +72,8 @@ class Stage:
         names = []
         if finding.figure is not None:
             names.append(f"{FIGURES}/{finding.name}.png")
-            self.pictures[finding.name] = style.save(finding.figure, self._folder / names[-1]).read_bytes()
+            style.save(finding.figure, self._folder / names[-1])
+            self.pictures[finding.name] = vector.svg(finding.figure)
         names.append(f"{TABLES}/{finding.name}.csv")
         files.write_table(self._folder / names[-1], finding.table)
         self.files[finding.name] = names

@@ -1,7 +1,6 @@
 """Write the findings as one HTML file, without scripts and without files or addresses outside it."""
 
 import re
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,8 +10,17 @@ import pandas as pd
 from emotone.explore.finding import Finding
 from emotone.formatting import MINUS
 from emotone.palette import colour_of
-from emotone.report.pages.render import embedded, render
+from emotone.report.figures import vector
+from emotone.report.pages.render import SVG, embedded, render
 
+#: Name of a finding -> its title in the summary at the top.
+_BRIEF = {
+    "counts-by-emotion": "Clips",
+    "checks": "Recordings",
+    "duplicates": "Leak",
+    "left-out": "Left out",
+    "discriminative-features": "Emotions",
+}
 MOST_ROWS, MOST_COLUMNS = 50, 14  # of a table, on the page; the CSV has all
 
 
@@ -33,7 +41,7 @@ def page(sections: Sequence[Section], *, emotions: Sequence[str], pictures: Mapp
     emotions
         In the order of their colours.
     pictures
-        Name of a finding -> its picture as PNG.
+        Name of a finding -> its picture as SVG.
     texts
         ``title``, ``summary``, and ``made``: the line at the end, on how the page was made.
 
@@ -44,6 +52,7 @@ def page(sections: Sequence[Section], *, emotions: Sequence[str], pictures: Mapp
     """
     return render(
         "explore.html.j2",
+        brief=_brief(sections),
         emotions={emotion: colour_of(emotion, emotions) for emotion in emotions},
         sections=[
             {
@@ -58,16 +67,22 @@ def page(sections: Sequence[Section], *, emotions: Sequence[str], pictures: Mapp
     )
 
 
-def _texts(finding: Finding, png: bytes | None) -> dict[str, Any]:
+def _brief(sections: Sequence[Section]) -> list[tuple[str, str]]:
+    """Return pairs of a title and a sentence: the beginning of the findings that matter most."""
+    texts = {finding.name: finding.text for section in sections for finding in section.findings}
+    return [(title, f"{texts[name].split('. ')[0].rstrip('.')}.") for name, title in _BRIEF.items() if name in texts]
+
+
+def _texts(finding: Finding, picture: bytes | None) -> dict[str, Any]:
     table = finding.table
     part = table.iloc[:MOST_ROWS, :MOST_COLUMNS]
-    width, height = (0, 0) if png is None else _size(png)
+    width, height = (0, 0) if picture is None else vector.size(picture)
     return {
         "name": finding.name,
         "title": finding.title,
         "text": finding.text,
         "wide": finding.wide,
-        "picture": "" if png is None else embedded(png),
+        "picture": "" if picture is None else embedded(picture, SVG),
         "width": width,
         "height": height,
         "alt": f"{finding.title}. {finding.text}",
@@ -106,9 +121,3 @@ def _cell(value: Any) -> str:
     if value is None or value is pd.NaT:
         return ""
     return f"{value}"
-
-
-def _size(png: bytes) -> tuple[int, int]:
-    """Return width and height of a PNG, so that the page does not jump while pictures are decoded."""
-    width, height = struct.unpack(">II", png[16:24])
-    return width, height

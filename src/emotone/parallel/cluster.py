@@ -16,6 +16,7 @@ from emotone.errors import ConfigError, EmotoneError, WorkerError
 from emotone.parallel.local import join_pool
 from emotone.parallel.pool import Item, Pool, Result, Share
 from emotone.parallel.ray_connection import connected, ray_modules
+from emotone.parallel.worker_warnings import issued, recorded
 from emotone.processes import n_cores
 
 
@@ -92,7 +93,7 @@ class RayPool(Pool):
             while running:
                 (done,), _ = ray.wait(list(running), num_returns=1)
                 number = running.pop(done)
-                result = self._result(done)
+                result = issued(self._result(done))
                 start(1)
                 yield number, result
         finally:
@@ -125,7 +126,7 @@ _loaded: tuple[str, Any] = ("", None)
 
 
 def _run(key: str, shared: list[Any], item: Any, version: str) -> Any:
-    """Call the function of a map with an item, in a process of the cluster."""
+    """Call the function of a map with an item, in a process of the cluster; see `recorded`."""
     global _loaded
     import ray
 
@@ -137,4 +138,4 @@ def _run(key: str, shared: list[Any], item: Any, version: str) -> Any:
     if _loaded[0] != key:
         _loaded = ("", None)
         _loaded = (key, ray.get(shared[0]))
-    return _loaded[1](item)
+    return recorded(_loaded[1], item)

@@ -12,6 +12,7 @@ from typing import Any
 
 from emotone.errors import WorkerError
 from emotone.parallel.pool import Item, Pool, Result, Share
+from emotone.parallel.worker_warnings import Warned, issued, recorded
 from emotone.processes import n_cores
 from emotone.temporary import temporary_folder
 
@@ -59,8 +60,8 @@ class LocalPool(Pool):
                 run = joblib.Parallel(n_jobs=share.workers, return_as="generator_unordered")
                 results = run(joblib.delayed(_run)(path, number, item) for number, item in enumerate(items))
             try:
-                for result in results:  # noqa: UP028  # "yield from" would close it too, and warn
-                    yield result
+                for number, done in results:
+                    yield number, issued(done)
             except BrokenProcessPool as error:
                 raise WorkerError(
                     "a process of this program died (out of memory?); what was finished is kept: run again, with "
@@ -75,8 +76,8 @@ class LocalPool(Pool):
 _loaded: tuple[str, Any] = ("", None)  # the last function and its file: it may take long to prepare
 
 
-def _run(path: str, number: int, item: Any) -> tuple[int, Any]:
-    """Call the function in a file with an item, in a process of the pool."""
+def _run(path: str, number: int, item: Any) -> tuple[int, tuple[Any, list[Warned]]]:
+    """Call the function in a file with an item, in a process of the pool; see `recorded`."""
     global _loaded
     import joblib
 
@@ -85,4 +86,4 @@ def _run(path: str, number: int, item: Any) -> tuple[int, Any]:
     if _loaded[0] != path:
         _loaded = ("", None)  # frees the memory of the last one first
         _loaded = (path, joblib.load(path, mmap_mode="c"))
-    return number, _loaded[1](item)
+    return number, recorded(_loaded[1], item)

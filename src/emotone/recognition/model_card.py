@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from emotone.formatting import threshold_text
 from emotone.metrics import SCORES
 from emotone.recognition import trust
 from emotone.recognition.card import ADAPTATION, ELSEWHERE, GRAPH, HEARD, SPEAKER, SPEECH
@@ -150,7 +151,7 @@ def _limits(card: Mapping[str, Any]) -> list[str]:
         "- Not for decisions about people: hiring, policing, medicine, insurance, schooling.",
     ]
     if threshold > 0:
-        lines.append(f"- Under a confidence of {trust.threshold_text(threshold)} the answer is 'unsure'.")
+        lines.append(f"- Under a confidence of {threshold_text(threshold)} the answer is 'unsure'.")
         lines.append(f"- {trust.of_card(card).reaching}")
     return lines
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from emotone.formatting import percent
+from emotone.formatting import percent, threshold_text
 from emotone.recognition.card import check_elsewhere
 
 #: The recordings on which figures were measured, as they follow "on".
@@ -295,17 +295,6 @@ def _level_title(level: str) -> str:
 def _cells(scores: Mapping[str, Any], levels: list[str]) -> list[str]:
     values = [scores["uar"], *(scores["adapted"].get(level) for level in levels), scores["accuracy"], scores["ece"]]
     return [_MISSING if value is None else f"{100 * value:.1f}" for value in values]
-
-
-def threshold_text(threshold: float) -> str:
-    """Write a threshold, which may have tenths of a percent.
-
-    Examples
-    --------
-    >>> threshold_text(0.435), threshold_text(0.5)
-    ('43.5 %', '50 %')
-    """
-    return f"{100 * threshold:.3g} %"
 
 
 def level_text(level: str) -> str:

@@ -36,7 +36,7 @@ def test_a_run_ends_with_a_page_that_refers_to_nothing_outside(finished, page):
     own = [address for address in page.addresses if address.startswith("#")]
     assert len(own) > 8 and {address[1:] for address in own} <= set(page.ids)
     rest = [address for address in page.addresses if not address.startswith("#")]
-    assert all(re.match(r"data:(image/png|audio/mpeg);base64,", address) for address in rest)
+    assert all(re.match(r"data:(image/svg\+xml|image/png|audio/mpeg);base64,", address) for address in rest)
     assert not {"script", "link", "iframe", "object"} & set(page.tags)
     assert not re.search(r"https?://|url\(|@import", html)
 
@@ -93,7 +93,9 @@ def test_an_older_run_has_a_page_that_says_what_is_missing(finished, tmp_path):
     # risk, groups, confidence before calibration, importance, errors
     assert page.words.lower().count("not kept in this run") == 5
     assert f"UAR {100 * told['test']['uar']:.1f} %" in page.words
-    assert sum(address.startswith("data:image/png") for address in page.addresses) == 3  # confusion twice, reliability
+    assert (
+        sum(address.startswith("data:image/svg+xml") for address in page.addresses) == 3
+    )  # confusion twice, reliability
     card = (old / "model" / "card.json").read_text()
     (old / "model" / "card.json").write_text(json.dumps(json.loads(card) | {"training": {"corpora": [7]}}))
     with pytest.raises(ConfigError, match=r"card\.json: training\.corpora\[0\] is 7, expected an object"):

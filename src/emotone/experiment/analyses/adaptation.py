@@ -304,10 +304,10 @@ def write_adaptation(
     curves["folds"] = [
         curve([(rows, adapted)], plain=plain, labels=labels) for rows, plain, adapted in predictions["test"]
     ]
-    from emotone.report.figures import style
+    from emotone.report.figures import vector
     from emotone.report.figures.adaptation import adaptation_picture
 
-    style.save(adaptation_picture(curves["test"], title=title), folder / "figures" / "adaptation.png")
+    vector.save_pair(adaptation_picture(curves["test"], title=title), folder / "figures" / "adaptation.png")
     return curves
 
 

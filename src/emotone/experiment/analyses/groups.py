@@ -30,7 +30,7 @@ def write(
     ``table``: result of `outputs.predictions`; ``protocol``: that of ``metrics.json``; ``seed``: for the intervals.
     """
     from emotone.report.figures import groups as drawn
-    from emotone.report.figures import style
+    from emotone.report.figures import vector
 
     tested = table[table["subset"] == "test"]
     rows, number = tested["row"].to_numpy(), {emotion: index for index, emotion in enumerate(training_set.emotions)}
@@ -39,7 +39,7 @@ def write(
     scores = by_group(training_set.corpus.table.iloc[rows], truth, predicted=predicted, seed=seed)
     files.write_table(folder / TABLE, as_table(scores))
     uar = metrics.unweighted_average_recall(truth, predicted)
-    style.save(drawn.groups_picture(scores, uar=uar, protocol=protocol), folder / "figures" / FIGURE)
+    vector.save_pair(drawn.groups_picture(scores, uar=uar, protocol=protocol), folder / "figures" / FIGURE)
     return scores
 
 

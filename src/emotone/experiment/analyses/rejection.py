@@ -31,7 +31,7 @@ def write(
     ``table``: result of `outputs.predictions`; ``threshold``: that of the final model; ``protocol``: that of
     ``metrics.json``.
     """
-    from emotone.report.figures import risk_coverage, style
+    from emotone.report.figures import risk_coverage, vector
 
     pooled = {
         subset: metrics.risk_coverage(
@@ -48,7 +48,7 @@ def write(
     )
     unsure = selective_metrics(table[table["subset"] == "test"], pooled["test"], threshold=threshold)
     files.write_table(folder / TABLE, curves)
-    style.save(risk_coverage.risk_picture(curves, unsure=unsure, protocol=protocol), folder / "figures" / FIGURE)
+    vector.save_pair(risk_coverage.risk_picture(curves, unsure=unsure, protocol=protocol), folder / "figures" / FIGURE)
     return unsure
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from emotone.explore.figure_parts import IMAGE, box, emotion_axis, grid_behind, picture
 from emotone.palette import colour_of
-from emotone.report.figures.style import INK
+from emotone.report.figures.style import ON_FILLED, ON_LIGHT
 
 _ROW_INCH, _LEAST_ROW_INCH = 0.26, 0.085
 _MOST_ROWS = 90  # of a grid with the least height of a row
@@ -71,7 +71,7 @@ def _count_grid(axes: Any, grid: pd.DataFrame, *, kind: str, with_emotions: bool
     for row, column in np.ndindex(counts.shape):
         count = int(counts[row, column])
         dark = np.mean(colormaps["Blues"](count / (_PALER * top))[:3]) < 0.55
-        axes.text(column, row, f"{count}", ha="center", va="center", fontsize=8, color="white" if dark else INK)
+        axes.text(column, row, f"{count}", ha="center", va="center", fontsize=8, color=ON_FILLED if dark else ON_LIGHT)
 
 
 def spreads(clips: pd.DataFrame, columns: Mapping[str, str], *, emotions: Sequence[str], text: str) -> Figure:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from emotone.errors import ConfigError
-from emotone.report.figures.style import INK, STYLE, canvas, title
+from emotone.report.figures.style import ON_FILLED, ON_LIGHT, STYLE, canvas, title
 from emotone.report.text import Result, score_line
 
 
@@ -69,7 +69,7 @@ def _cell(axes: Any, row: int, column: int, *, share: float, clips: int) -> None
         return
     red, green, blue, _ = colormaps["Blues"](share)
     dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55  # ITU-R BT.601 luma
-    colour = "white" if dark else INK
+    colour = ON_FILLED if dark else ON_LIGHT
     # text, distance from the middle and size in points
     for text, up, size in ((f"{100 * share:.0f} %", 4.0, 9), (f"{clips}", -8.0, 7)):
         place: dict[str, Any] = {"xytext": (0, up), "textcoords": "offset points", "ha": "center", "va": "center"}

@@ -9,6 +9,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
+from emotone.formatting import threshold_text
 from emotone.report.figures.style import ACCENT, FAINT, STYLE, canvas, grid, title
 
 _COLOURS = {"validation": "#CC6677", "test": ACCENT}  # of Paul Tol's "muted" scheme, as in all pictures
@@ -63,7 +64,9 @@ def _headline(unsure: Mapping[str, Any]) -> str:
     below, above = unsure["accuracy_below"], unsure["accuracy_above"]
     if below is None or above is None:
         which = "none" if below is None else "all"
-        return f"Confidence threshold {unsure['threshold']:.2f}: {which} of the test predictions are below it"
+        return (
+            f"Confidence threshold {threshold_text(unsure['threshold'])}: {which} of the test predictions are below it"
+        )
     share = 100 * (1 - unsure["coverage"])
     right = f"{100 * below:.1f} % of them are right, {100 * above:.1f} % of the others"
     return f"Test: {share:.1f} % of predictions are unsure; {right}"
@@ -72,6 +75,6 @@ def _headline(unsure: Mapping[str, Any]) -> str:
 def _caption(unsure: Mapping[str, Any]) -> str:
     return (
         f"Area under the risk-coverage curve of the test: {unsure['aurc']:.3f}, which is {unsure['e_aurc']:.3f} above "
-        f"the best order. The threshold, {unsure['threshold']:.2f}, was chosen on the validation predictions of all "
-        "folds with the same temperature; in this picture each fold has its own temperature."
+        f"the best order. The threshold, {threshold_text(unsure['threshold'])}, was chosen on the validation "
+        "predictions of all folds with the same temperature; in this picture each fold has its own temperature."
     )

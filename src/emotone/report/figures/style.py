@@ -18,6 +18,8 @@ from emotone import files
 DPI = 150
 
 INK = "#222222"
+#: The colours of letters on a filled cell, which are the same on a dark page.
+ON_LIGHT, ON_FILLED = "#222221", "#FEFEFE"
 FAINT = "#888888"
 NOTE = "#555555"
 GRID = "#E6E6E6"

@@ -6,6 +6,9 @@ from typing import Any
 from emotone.errors import MissingExtraError
 from emotone.formatting import percent
 
+#: Type of a picture as SVG.
+SVG = "image/svg+xml"
+
 
 def render(template: str, **values: Any) -> str:
     """Fill in a template of this package; text is escaped, and a missing value is an error.

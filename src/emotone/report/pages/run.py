@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from emotone.errors import BundleError, ConfigError
 from emotone.formatting import left_out_text, percent, setting_text
@@ -13,9 +14,10 @@ from emotone.palette import colour_of
 from emotone.recognition import card as cards
 from emotone.recognition import trust
 from emotone.recognition.trust import Trust
-from emotone.report.figures import confusion, occlusion, permutation_importance, reliability, style
+from emotone.report.figures import confusion, occlusion, permutation_importance, reliability, vector
 from emotone.report.pages import worst_errors
-from emotone.report.pages.render import embedded, render
+from emotone.report.pages.brief import brief
+from emotone.report.pages.render import SVG, embedded, render
 from emotone.report.text import protocol_lines, score_texts, span_text
 from emotone.runs import folder as run_folder
 from emotone.runs import layout
@@ -46,7 +48,9 @@ def page(folder: str | Path) -> str:
         metrics=run.metrics,
         protocol=protocol,
         warnings=warnings,
+        brief=brief(run, known),
         summary=summary(run, known),
+        left_out=run.metrics.get("left_out", []),
         other_corpora=_other_corpora(known),
         scores=SCORES,
         names=NAMES,
@@ -149,22 +153,28 @@ def _class(test: Mapping[str, Any], emotion: str) -> dict[str, Any]:
 
 
 def _pictures(run: RunFolder) -> dict[str, str]:
-    """Return every picture of the page as a data URL, "" if the run did not keep what it shows."""
+    """Return every picture of the page as a data URL, "" if the run did not keep what it shows.
+
+    Pictures are SVG; of a run that kept a PNG alone, that.
+    """
     kept = ("confusion_test", "confusion_validation", "risk_coverage", "groups", "adaptation", "curves")
-    pictures = {name: run.figure(f"{name}.png") for name in kept}
+    drawn: dict[str, Figure] = {}
     protocol, table, maps = run.metrics["protocol"], run.table("importance.csv"), run.arrays("relevance.npz")
     for subset in ("test", "validation"):
-        if pictures[f"confusion_{subset}"] is None:
-            drawn = confusion.confusion_picture(run.metrics[subset], protocol=protocol, subset=subset)
-            pictures[f"confusion_{subset}"] = style.png(drawn)
+        name = f"confusion_{subset}"
+        if run.figure(f"{name}.svg") is None:
+            drawn[name] = confusion.confusion_picture(run.metrics[subset], protocol=protocol, subset=subset)
     before = run.uncalibrated("test")
-    pictures["reliability"] = style.png(
-        reliability.reliability_picture(*run.answers("test"), before=before, protocol=protocol)
-    )
+    drawn["reliability"] = reliability.reliability_picture(*run.answers("test"), before=before, protocol=protocol)
     if table is not None and not table.empty:
-        pictures["importance"] = style.png(permutation_importance.importance_picture(table, protocol=protocol))
+        drawn["importance"] = permutation_importance.importance_picture(table, protocol=protocol)
     if maps is not None and maps["maps"].shape[0]:
         headline = f"{run.model}, the final model: loss when a block of the sound is attenuated"
-        pictures["relevance"] = style.png(occlusion.relevance_picture(maps, title=headline))
-    names = (*kept, "reliability", "importance", "relevance")
-    return {name: embedded(content) if (content := pictures.get(name)) else "" for name in names}
+        drawn["relevance"] = occlusion.relevance_picture(maps, title=headline)
+    pictures = dict.fromkeys((*kept, "reliability", "importance", "relevance"), "")
+    for name in kept:
+        if (content := run.figure(f"{name}.svg")) is not None:
+            pictures[name] = embedded(content, SVG)
+        elif (content := run.figure(f"{name}.png")) is not None:
+            pictures[name] = embedded(content)
+    return pictures | {name: embedded(vector.svg(figure), SVG) for name, figure in drawn.items()}

@@ -4,10 +4,9 @@ import base64
 import functools
 from typing import TYPE_CHECKING, Any
 
-from emotone.formatting import clock
+from emotone.formatting import clock, threshold_text
 from emotone.palette import colour_of
 from emotone.recognition.profile import Profile
-from emotone.recognition.trust import threshold_text
 from emotone.serve.problems import ProblemError
 
 if TYPE_CHECKING:
