@@ -61,7 +61,7 @@ main()
 """
 
 
-# The built-in model runs in the process of the command, any other in a child, which a Ctrl-C in the terminal never reaches.
+# The built-in model runs in the process of the command, any other in a child, which Ctrl-C does not reach.
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "moment",
