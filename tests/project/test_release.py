@@ -143,7 +143,7 @@ SKIPPED = {"name": "c", "skip_reason": "not found on the index"}
 def test_an_audit_says_none_only_if_all_was_checked(text, pins, status, said):
     audit = check_vulnerabilities.read_report(text, pins=pins)
     assert audit.status == status and said in str(audit)
-    assert ("0 known vulnerabilities" in str(audit)) == (audit.n_checked > 0 and not audit.found)
+    assert ("0 known vulnerabilities" in str(audit)) == (audit.n_checked > 0 and not audit.vulnerabilities)
 
 
 @pytest.mark.parametrize(
