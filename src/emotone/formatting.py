@@ -9,7 +9,8 @@ _MAX_REASONS = 12
 #: Control characters of cells, which a terminal could take for commands; line ends are quoted in CSV.
 _CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 #: What spreadsheets take for a formula, and texts that `csv_cell` made of it, so that `plain_cell` is its inverse.
-_FORMULA = re.compile(r"'*[=+\-@＝＋－＠]")
+#: A lone hyphen is none: it is the name of standard input.
+_FORMULA = re.compile(r"'*(?:[=+@＝＋－＠]|-.)", re.DOTALL)
 MINUS = "\N{MINUS SIGN}"  # as wide as the plus
 
 
@@ -133,13 +134,13 @@ def left_out_text(groups: Sequence[Mapping[str, Any]]) -> str:
 def csv_cell(value: Any) -> Any:
     r"""Return what a cell of CSV holds of a value: of a text no control characters, and nothing that is a formula.
 
-    An apostrophe precedes texts that begin with ``=``, ``+``, ``-`` or ``@``, except for numbers.  Values that are no
-    texts are returned unchanged.
+    An apostrophe precedes texts that begin with ``=``, ``+``, ``-`` or ``@``, except for numbers and a lone ``-``.
+    Values that are no texts are returned unchanged.
 
     Examples
     --------
-    >>> [csv_cell(value) for value in ("=1+1", "-5.0", -5.0, "Anna", "a\x1b[2J")]
-    ["'=1+1", '-5.0', -5.0, 'Anna', 'a\\x1b[2J']
+    >>> [csv_cell(value) for value in ("=1+1", "-5.0", -5.0, "-", "Anna", "a\x1b[2J")]
+    ["'=1+1", '-5.0', -5.0, '-', 'Anna', 'a\\x1b[2J']
     """
     if not isinstance(value, str):
         return value
