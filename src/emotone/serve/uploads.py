@@ -67,6 +67,40 @@ def shown_name(filename: str | None) -> str:
     return "".join(letter for letter in last if letter.isprintable())[-255:].strip() or "the upload"
 
 
+async def read_form(
+    request: Request, *, max_bytes: int, idle_s: float, max_files: int, wanted: str = "the form's field 'file'"
+) -> FormData:
+    """Read a form into memory; the caller closes it.
+
+    Parameters
+    ----------
+    max_bytes
+        Largest sum of all its files.
+    idle_s
+        See `UploadTimeout`.
+    max_files
+        Most files.
+    wanted
+        Where the recording belongs, for messages.
+
+    Raises
+    ------
+    ProblemError
+        bad_request, too_large or idle.
+    """
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise ProblemError("bad_request", f"the body is not multipart/form-data; send the recording as {wanted}")
+    body = _limited(request, max_bytes, idle_s)
+    parser = MultiPartParser(request.headers, body, max_files=max_files, max_fields=10)
+    parser.spool_max_size = 2 * max_request_bytes(max_bytes)  # uploads stay in memory
+    try:
+        return await parser.parse()
+    except MultiPartException as error:
+        raise ProblemError("bad_request", f"the form can't be read: {error.message}") from error
+    except (LookupError, ValueError) as error:  # an unknown character set or an empty boundary
+        raise ProblemError("bad_request", "the form can't be read; send multipart/form-data (RFC 7578)") from error
+
+
 async def read_upload(request: Request, *, max_upload_bytes: int, idle_s: float, takes_rttm: bool = False) -> Upload:
     """Read the form of a request.
 
@@ -84,19 +118,7 @@ async def read_upload(request: Request, *, max_upload_bytes: int, idle_s: float,
     ProblemError
         bad_request, too_large or idle.
     """
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise ProblemError(
-            "bad_request", "the body is not multipart/form-data; send the recording as the form's field 'file'"
-        )
-    body = _limited(request, max_upload_bytes, idle_s)
-    parser = MultiPartParser(request.headers, body, max_files=1 + takes_rttm, max_fields=10)
-    parser.spool_max_size = 2 * max_request_bytes(max_upload_bytes)  # uploads stay in memory
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        raise ProblemError("bad_request", f"the form can't be read: {error.message}") from error
-    except (LookupError, ValueError) as error:  # an unknown character set or an empty boundary
-        raise ProblemError("bad_request", "the form can't be read; send multipart/form-data (RFC 7578)") from error
+    form = await read_form(request, max_bytes=max_upload_bytes, idle_s=idle_s, max_files=1 + takes_rttm)
     try:
         rttm = await _rttm_of(form) if takes_rttm else None
         file = form.get("file")
