@@ -35,6 +35,12 @@ def axe_violations(page):
     return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]
 
 
+def answering(text):
+    """What answers a request with this HTML."""
+    body = json.dumps({"html": text}) + "\n"
+    return lambda route: route.fulfill(body=body)
+
+
 def fill(page):
     """Show an answer in each tab; the service's own are tested elsewhere, and take their time."""
     scores = {"happy": 0.4, "sad": 0.35, "angry": 0.25}
@@ -58,8 +64,7 @@ def fill(page):
         "voice": compared,
     }
     for name, text in answers.items():
-        answer = json.dumps({"html": text})
-        page.route(f"**/page/answers/{name}*", lambda route, body=answer: route.fulfill(body=f"{body}\n"))
+        page.route(f"**/page/answers/{name}*", answering(text))
     send(page, CLIP)
     page.set_input_files("#em-timeline-recording input[type=file]", CLIP)
     page.set_input_files("#em-clips input[type=file]", [CLIP, CLIP])

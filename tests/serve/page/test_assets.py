@@ -66,7 +66,8 @@ def test_a_timeline_is_the_recognizers_and_can_be_played(open_page, recognizer, 
 def test_the_live_tab_follows_the_microphone(open_page):
     from playwright.sync_api import expect
 
-    page, told = open_page(), []
+    page, told, sockets = open_page(), [], []
+    page.on("websocket", sockets.append)
     page.on("websocket", lambda one: one.on("framereceived", lambda frame: told.append(json.loads(frame))))
     open_tab(page, "Live")
     button, status = page.locator("#em-live-button"), page.locator("#em-live-status")
@@ -86,6 +87,8 @@ def test_the_live_tab_follows_the_microphone(open_page):
     page.wait_for_function(f"document.querySelectorAll('#em-live-list li').length >= {len(ended)}")
     shown = page.locator("#em-live-list b").all_inner_texts()[::-1]
     assert shown[: len(ended)] == [one["label"] for one in ended]
+    if not sockets[0].is_closed():
+        sockets[0].wait_for_event("close")
     ended = [one for one in told if one["kind"] == "speech_end" and "label" in one]  # what was said last is answered
     page.wait_for_function(f"document.querySelectorAll('#em-live-list li').length >= {len(ended)}")
     expect(page.locator("#em-live-when")).to_have_text("Last utterance")

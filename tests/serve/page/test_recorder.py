@@ -175,3 +175,15 @@ def test_a_long_list_is_listed_in_part_until_asked(open_page):
         page.locator("#em-live-word").inner_text() == "happy"
         and page.locator("#em-live-when").inner_text() == "Last utterance"
     )
+
+
+def test_what_was_no_utterance_leaves_the_last_one_on_the_card(open_page):
+    page = open_page()
+    open_tab(page, "Live")
+    page.evaluate("show({ kind: 'speech_end', start_s: 0, end_s: 0.1 })")
+    assert page.locator("#em-live-now").is_hidden()
+    said = {"kind": "speech_end", "label": "sad", "emotion": "sad", "confidence": 0.6, "start_s": 1, "end_s": 2}
+    page.evaluate("show", said | {"scores": {"sad": 0.6, "happy": 0.4}})
+    page.evaluate("show({ kind: 'speech_end', start_s: 3, end_s: 3.1 })")
+    assert page.locator("#em-live-word").inner_text() == "sad"
+    assert page.locator("#em-live-sure").inner_text() == "60 % sure"

@@ -80,17 +80,13 @@ async def _answer(
     try:
         check_length(request.headers, max_upload_bytes=limit)
         with queue.admit() as slot:
-            form = await read_form(request, max_bytes=limit, idle_s=settings.idle_stream_s, max_files=max_files)
-            title, work = await work_of(form)
+            async with _form(request, jobs, max_bytes=limit, max_files=max_files) as form:
+                title, work = await work_of(form)
             deadline = Deadline(settings.max_seconds)
-            shown = await queue.run(
-                lambda: work(deadline), slot=slot, deadline=deadline, gone=lambda: disconnected(request)
-            )
+            guarded = functools.partial(_guarded, work, deadline)
+            shown = await queue.run(guarded, slot=slot, deadline=deadline, gone=lambda: disconnected(request))
     except ProblemError as problem:
         return _problem(problem, title, limit)
-    except Exception:
-        _log.exception("the page failed on a recording")
-        return _problem(problems.internal(), title, limit)
     return Response(_line(html=shown), media_type=MEDIA_TYPE)
 
 
@@ -102,8 +98,8 @@ async def _follow(request: Request, jobs: Jobs, work: Callable[[Upload, Deadline
         check_length(request.headers, max_upload_bytes=limit)
         announced = announced_bytes(request.headers)
         with jobs.reserve(limit if announced is None else min(announced, limit)) as place:
-            form = await read_form(request, max_bytes=limit, idle_s=settings.idle_stream_s, max_files=1)
-            upload = await _upload(form, "file")
+            async with _form(request, jobs, max_bytes=limit, max_files=1) as form:
+                upload = await _upload(form, "file")
 
             def results(deadline: Deadline) -> Results:
                 return {_PAGE: work(upload, deadline).encode()}
@@ -131,6 +127,28 @@ async def _progress(job: Job, jobs: Jobs, limit: int) -> AsyncIterator[str]:
     finally:
         with contextlib.suppress(ProblemError):  # forgotten by now
             jobs.delete(job.id)
+
+
+def _guarded(work: Callable[[Deadline], str], deadline: Deadline) -> str:
+    """Do the work; only the log has the details of an error in the service itself."""
+    try:
+        return work(deadline)
+    except ProblemError:
+        raise
+    except Exception as error:
+        _log.exception("the page failed on a recording")
+        raise problems.internal() from error
+
+
+@contextlib.asynccontextmanager
+async def _form(request: Request, jobs: Jobs, *, max_bytes: int, max_files: int) -> AsyncIterator[FormData]:
+    """Read a form, and close it after the ``with`` statement."""
+    idle_s = jobs.settings.idle_stream_s
+    form = await read_form(request, max_bytes=max_bytes, idle_s=idle_s, max_files=max_files)
+    try:
+        yield form
+    finally:
+        await form.close()
 
 
 async def _upload(form: FormData, field: str) -> Upload:

@@ -96,4 +96,8 @@ def _markdown() -> Any:
 
 
 def _card(card: Mapping[str, Any]) -> str:
-    return html.render("card", name=card["name"], text=_markdown().render(model_card.readme(card)))
+    text = _markdown().render(model_card.readme(card))
+    # what may scroll to the side can be reached by keyboard
+    wide = '<div class="em-wide" role="group" aria-label="Table" tabindex="0"><table>'
+    text = text.replace("<table>", wide).replace("</table>", "</table></div>").replace("<pre>", '<pre tabindex="0">')
+    return html.render("card", name=card["name"], text=text)

@@ -107,11 +107,8 @@ function show(event) {
     showKnown(listening);
   }
   if (event.kind === "speech_end") {
-    if (event.label) {
-      showNow(event);
-      addUtterance(event);
-    }
-    get("em-live-when").textContent = "Last utterance";
+    if (event.label) addUtterance(event);
+    showLast(event.label ? event : last);
     if (listening) status("Listening. No speech.");
     return;
   }
@@ -157,6 +154,17 @@ function addBar(body, name) {
   row.querySelector("th").textContent = name;
   row.querySelector("span").style.setProperty("--em-colour", colourOf(name));
   return row;
+}
+
+/** The last utterance with a final prediction; null if there is none. */
+let last = null;
+
+/** Keep the final prediction of an utterance on the card. */
+function showLast(event) {
+  last = event;
+  get("em-live-when").textContent = "Last utterance";
+  if (event) showNow(event);
+  else get("em-live-now").hidden = true; // what was heard was no utterance
 }
 
 /** Utterances that are listed until a person asks for all, and that are kept at most. */

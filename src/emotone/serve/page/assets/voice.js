@@ -26,6 +26,12 @@ function compare() {
     forgetAnswer(answer);
     return showProblem(answer, { finding: "Something is missing.", remedy: `Add ${missing} first.` });
   }
+  const most = Number(get("em-compare").dataset.most);
+  if (clips.length > most) {
+    forgetAnswer(answer);
+    const remedy = `There are ${clips.length}, and at most ${most} are used. Remove some.`;
+    return showProblem(answer, { finding: "There are too many clips.", remedy });
+  }
   const form = new FormData();
   form.append("name", get("em-who").value);
   for (const clip of clips) form.append("clips", clip, clip.name);
