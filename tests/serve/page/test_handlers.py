@@ -123,7 +123,7 @@ def test_your_voice_before_and_after(open_page, recognizer, tmp_path):
     assert sides == ["Before: as for anybody", "After: knows the voice of Zoë <b>"]
     words = page.locator(".em-compared").inner_text()
     assert "2 clips of this voice" in words and "silent.wav" in words
-    assert html.composition(profile, n_clips=2) in words and "most seem to be neutral or calm" in words
+    assert html.composition(profile, n_clips=2) in words and "most seem to be calm or neutral" in words
     with page.expect_download() as download:
         page.get_by_text("Save this voice as a profile").click()
     saved = tmp_path / "saved.json"
@@ -182,7 +182,7 @@ def test_clips_are_recorded_one_by_one(open_page):
 def test_what_has_no_answer_is_told_kindly_and_with_its_reason(open_page, log):
     page, log.expected = open_page(), "status of 422"
     for name, content, code, words in (
-        ("notes.wav", b"this is no sound " * 40, "not_audio", f"notes.wav {reason_of(b'this is no sound ' * 40)}."),
+        ("notes.wav", b"this is no sound " * 40, "not_audio", f"notes.wav{reason_of(b'this is no sound ' * 40)}."),
         ("short.wav", file_of(np.sin(np.arange(800))), "too_short", "short.wav: 0.050 s of sound are too short"),
         ("<b>&.wav", b"", "not_audio", "<b>&.wav: the file is empty (0 bytes)"),
         ("silent.wav", file_of(np.zeros(RATE)), None, "detects no speech"),
@@ -203,4 +203,4 @@ def reason_of(content):
     """What the command line says of a file with this content, after its name."""
     with pytest.raises(AudioError) as error:
         audio.read(content)
-    return str(error.value).removeprefix(f"the {len(content)} bytes given ")
+    return str(error.value).removeprefix(f"the {len(content)} bytes given")

@@ -70,7 +70,8 @@ def test_every_problem_of_the_page_has_a_remedy():
 def test_a_problem_has_its_reason_unless_it_is_in_the_service_itself():
     for code in KINDS:
         shown = html.problem(ProblemError(code, "a.wav: the <reason>; do something"))
-        assert ("a.wav: the &lt;reason&gt;; do something." in shown) == (code not in ("internal", "busy")), code
+        is_inside = code in ("internal", "bad_model", "busy", "too_many_streams")
+        assert ("a.wav: the &lt;reason&gt;; do something." in shown) == (not is_inside), code
 
 
 def test_greys_are_variables_since_a_dark_page_needs_darker_ones():
