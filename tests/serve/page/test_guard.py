@@ -21,7 +21,7 @@ def test_a_file_that_is_too_large_is_not_sent(open_page, served, log):
         "#em-recognise-recording input[type=file]",
         {"name": "a.wav", "mimeType": "audio/wav", "buffer": file_of(np.zeros(2 * RATE * 60))},
     )
-    page.get_by_text("It has 3.8 MB, and this page takes up to 2.0 MB.").wait_for()
+    page.get_by_text("It has 3.8 MB, and this page takes up to 2 MB.").wait_for()
     assert not page.locator("#em-recognise-answer").inner_html()
     assert not [url for url in log.asked if "/page/answers" in url]
     body = b'--b\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n' + bytes(2_030_000)

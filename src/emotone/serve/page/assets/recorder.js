@@ -10,7 +10,7 @@ const part = (box, name) => box.querySelector(name);
 let making = null;
 
 function sizeText(bytes) {
-  return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.max(1, Math.round(bytes / 1000))} kB`;
+  return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1).replace(".0", "")} MB` : `${Math.max(1, Math.round(bytes / 1000))} kB`;
 }
 
 /** Take files into a box, unless they are too large for the service. */
