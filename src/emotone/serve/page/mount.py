@@ -57,7 +57,8 @@ def add_page(app: FastAPI, recognizer: Recognizer, *, queue: WorkQueue, jobs: Jo
 
     settings = queue.settings
     handlers = PageHandlers(recognizer, settings, source)
-    for routes in (guard.assets(), site_routes(handlers), answer_routes(handlers, jobs)):
+    # the assets last: /page/card is no asset's /page/{name}
+    for routes in (site_routes(handlers), answer_routes(handlers, jobs), guard.assets()):
         app.include_router(routes)
     if settings.key is not None:
         app.include_router(login.router(settings.key))
