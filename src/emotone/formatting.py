@@ -105,12 +105,13 @@ def size_text(n_bytes: float) -> str:
     Examples
     --------
     >>> [size_text(n_bytes) for n_bytes in (900, 45_000, 1_570_000, 3.2e12)]
-    ['900 bytes', '45.0 kB', '1.6 MB', '3.2 TB']
+    ['900 bytes', '45 kB', '1.6 MB', '3.2 TB']
     """
     if n_bytes < 1000:
         return f"{n_bytes:.0f} bytes"
     power = min(int(math.log10(n_bytes)) // 3, 4)
-    return f"{n_bytes / 1000**power:,.1f} {('', 'kB', 'MB', 'GB', 'TB')[power]}"
+    number = f"{n_bytes / 1000**power:,.1f}".removesuffix(".0")
+    return f"{number} {('', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 def left_out_text(groups: Sequence[Mapping[str, Any]]) -> str:
