@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from emotone import corpora
+from emotone import audio, corpora
 from emotone.recognition import card as cards
 from emotone.recognition import model_card, trust
 from emotone.recognition.recognizer import Recognizer
@@ -48,7 +48,9 @@ def test_built_in_card_has_scores_on_corpora_that_are_not_its_own():
 @pytest.mark.corpus
 def test_scores_go_into_card_and_readme_and_the_graph_stays(script, bundle, data, monkeypatch):
     savee = corpora.load("savee", data)
-    some = corpora.Corpus(savee.table.iloc[::12].reset_index(drop=True), "savee", savee.rejected)
+    # longer recordings are predicted in pieces, and measured as a whole
+    short = savee.table[[audio.info(path).duration_s <= 4 for path in savee.table["path"]]]
+    some = corpora.Corpus(short.sample(40, random_state=0).reset_index(drop=True), "savee", savee.rejected)
     monkeypatch.setattr(script.corpora, "load", lambda name, folder: some)
     monkeypatch.setattr(sys, "argv", ["measure_elsewhere.py", str(bundle), "--data", str(data), "--corpora", "savee"])
     before = (bundle / cards.GRAPH).read_bytes()
