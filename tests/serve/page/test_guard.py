@@ -70,7 +70,7 @@ def test_a_service_that_is_busy_says_so(open_page, served, log):
     with occupied(served.keyed_port):
         page.set_input_files("#em-recognise-recording input[type=file]", CLIP)
         page.locator("[data-problem=busy]").wait_for()
-        page.get_by_text("The service is busy.").wait_for()
+        page.get_by_role("heading", name="The service is busy.").wait_for()
         page.get_by_text("Try again in a few seconds.").wait_for()
     page.context.clear_cookies()
 

@@ -145,12 +145,12 @@ def test_a_service_that_is_gone_is_told_kindly(open_page, log):
     page, log.expected = open_page(), "Failed to load resource"
     page.route("**/page/answers/*", lambda route: route.abort())
     page.set_input_files("#em-recognise-recording input[type=file]", CLIP)
-    page.get_by_text("The service can't be reached.").wait_for()
+    page.get_by_role("heading", name="The service can't be reached.").wait_for()
     page.unroute("**/page/answers/*")
     page.route("**/page/answers/*", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
     page.locator("#em-recognise-recording [data-does=clear]").click()
     page.set_input_files("#em-recognise-recording input[type=file]", CLIP)
-    page.get_by_text("The service gave no answer.").wait_for()
+    page.get_by_role("heading", name="The service gave no answer.").wait_for()
     assert "Bad gateway" not in page.locator("#em-recognise-answer").inner_text()
 
 
