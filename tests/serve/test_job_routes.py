@@ -393,5 +393,5 @@ def test_the_schema_describes_jobs(recognizer):
     assert set(paths["/v1/jobs"]["post"]["responses"]) >= {"202", "400", "401", "413", "503"}
     assert "200" not in paths["/v1/jobs"]["post"]["responses"]
     assert set(paths["/v1/jobs/{id}"]) == {"get", "delete"}
-    assert set(paths["/v1/jobs/{id}"]["delete"]["responses"]) == {"204", "401", "403", "404"}
+    assert set(paths["/v1/jobs/{id}"]["delete"]["responses"]) == {"204", "400", "401", "403", "404"}
     assert all(operation["security"] for path, each in paths.items() if "/v1/" in path for operation in each.values())

@@ -65,6 +65,7 @@ def fill(page):
     }
     for name, text in answers.items():
         page.route(f"**/page/answers/{name}*", answering(text))
+    open_tab(page, "Recognise")
     send(page, CLIP)
     page.set_input_files("#em-timeline-recording input[type=file]", CLIP)
     page.set_input_files("#em-clips input[type=file]", [CLIP, CLIP])

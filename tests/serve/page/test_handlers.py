@@ -134,7 +134,7 @@ def test_your_voice_before_and_after(open_page, recognizer, tmp_path):
     page.set_input_files("#em-profile", saved)
     page.get_by_text("Open: saved.json").wait_for()
     page.locator("#em-compare").click()
-    page.get_by_text("the saved voice of").wait_for()
+    page.locator(".em-change", has_text="the saved voice of").wait_for()
     assert [bars(one) for one in page.locator(".em-compared .em-result").all()] == [
         expected_bars(before),
         expected_bars(after),

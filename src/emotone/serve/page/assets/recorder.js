@@ -49,7 +49,8 @@ function showTaken(box, file) {
   if (!file) return;
   part(box, ".em-about").textContent = `${file.name}, ${sizeText(file.size)}`;
   player.setAttribute("aria-label", `Play ${file.name}`);
-  player.hidden = false;
+  player.hidden = !file.size;
+  if (!file.size) return; // browsers log an error for it
   player.onerror = () => { player.hidden = true; }; // the service reads more formats than browsers play
   player.src = URL.createObjectURL(file);
 }
