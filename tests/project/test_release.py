@@ -75,7 +75,7 @@ def test_the_notice_is_that_of_the_model_card():
 
 def test_the_page_of_licences_has_every_dependency_with_its_pinned_version():
     page = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| ([\w.-]+) \| ([\w.+-]+) \| (.+) \| ([\w, ]+) \|$", page, flags=re.MULTILINE)
+    rows = re.findall(r"^\| ([\w.-]+) \| (\d[\w.+-]*) \| (.+) \| ([\w, ]+) \|$", page, flags=re.MULTILINE)
     listed = {name: (version, installed_by.split(", ")) for name, version, _, installed_by in rows}
     assert {name: version for name, (version, _) in listed.items()} == {name: PINS[name] for name in listed}
     for extra, requirements in dependencies.extras().items():
