@@ -19,7 +19,7 @@ class _OfFolder(Transform):
     folder: str = ""
 
     def __post_init__(self) -> None:
-        """Check no ranges: there are none."""
+        """Check nothing: the transforms have no ranges."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from condition_transforms import MeasuredRoom, RecordedNoise
-from flagship import TRAINED_SOUNDS, _trained_sounds
+from flagship import EPOCHS, TRAINED_SOUNDS, _trained_sounds
 from results import _write
 
 from emotone import metrics, protocols
@@ -27,7 +27,6 @@ from emotone.features.store import FeatureStore
 from emotone.progress import part
 
 BEGIN, END = "<!-- made by benchmarks/conditions.py: begin -->", "<!-- made by benchmarks/conditions.py: end -->"
-EPOCHS = 12
 
 
 def _altered(data: Path, out: Path) -> dict[str, Transform | None]:

@@ -24,29 +24,29 @@ class Audit:
     Attributes
     ----------
     n_checked
-        Packages that a database was asked about.
-    found
+        Packages that were looked up in a database.
+    vulnerabilities
         A line for each known vulnerability.
     not_checked
         A line for each package, or for the whole audit, that was not checked.
     """
 
     n_checked: int
-    found: tuple[str, ...] = ()
+    vulnerabilities: tuple[str, ...] = ()
     not_checked: tuple[str, ...] = ()
 
     @property
     def status(self) -> int:
         """The exit status: found, not checked, or 0."""
-        if self.found:
+        if self.vulnerabilities:
             return FOUND
         return NOT_CHECKED if self.not_checked or not self.n_checked else 0
 
     def __str__(self) -> str:
-        lines = [*self.found, *(f"not checked: {line}" for line in self.not_checked)]
+        lines = [*self.vulnerabilities, *(f"not checked: {line}" for line in self.not_checked)]
         if not self.n_checked and not self.not_checked:
             lines.append("not checked: the audit covered no package")
-        lines.append(f"{self.n_checked} packages checked, {len(self.found)} known vulnerabilities")
+        lines.append(f"{self.n_checked} packages checked, {len(self.vulnerabilities)} known vulnerabilities")
         return "\n".join(lines) if self.n_checked else "\n".join(lines[:-1])
 
 
@@ -58,14 +58,14 @@ def read_report(text: str, *, pins: int) -> Audit:
         return Audit(0, not_checked=(f"pip-audit wrote no report on {pins} packages",))
     skipped = [f"{row['name']}: {row['skip_reason']}" for row in rows if "skip_reason" in row]
     checked = [row for row in rows if "skip_reason" not in row]
-    found = [
+    vulnerabilities = [
         f"{row['name']} {row['version']}: {bug['id']}; fixed in {', '.join(bug.get('fix_versions') or ['no version'])}"
         for row in checked
         for bug in row.get("vulns", ())
     ]
     if len(rows) < pins:
         skipped.append(f"{pins - len(rows)} of {pins} packages are missing in the report of pip-audit")
-    return Audit(len(checked), tuple(found), tuple(skipped))
+    return Audit(len(checked), tuple(vulnerabilities), tuple(skipped))
 
 
 def audit(files: list[Path], *, timeout_s: float = 600.0) -> Audit:

@@ -94,7 +94,7 @@ def parts() -> dict[str, list[str]]:
     for extra, requirements in extras().items():
         for name in with_dependencies(requirements):
             where.setdefault(name, []).append(extra)
-    return {name: [BASE] if BASE in found else found for name, found in sorted(where.items())}
+    return {name: [BASE] if BASE in extras_of else extras_of for name, extras_of in sorted(where.items())}
 
 
 def licence_of(name: str) -> str:
@@ -122,7 +122,7 @@ def licences_page() -> str:
         "",
         "An install also brings these packages, in the versions of `constraints.txt`, on Linux. The licence is what",
         "the package states. Its wheel may contain libraries with other licences: `av` has FFmpeg (LGPL 3), x264 and",
-        "x265 (GPL 2), `soundfile` has libsndfile (LGPL 2.1). The extra `pipecat` has an environment of its own and is",
+        "x265 (GPL 2), `soundfile` has libsndfile (LGPL 2.1). The extra `pipecat` has a separate environment and is",
         "not listed. `python scripts/dependencies.py licences` writes this page.",
         "",
         "| package | version | licence | installed by |",

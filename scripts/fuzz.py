@@ -50,19 +50,19 @@ def child(name: str, current: Path, seconds: float) -> int:
 
 
 def turn(name: str, out: Path, *, seconds: float) -> str:
-    """Let a child try a target; return "" or what it found."""
+    """Let a child try a target; return "" or the error."""
     with tempfile.TemporaryDirectory() as folder:
         current = Path(folder) / "input"
         command = [sys.executable, __file__, "--child", name, str(current), str(seconds)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 300, check=False)
-            found = "" if done.returncode == 0 else f"exit {done.returncode}: {done.stderr[-1500:]}"
+            error = "" if done.returncode == 0 else f"exit {done.returncode}: {done.stderr[-1500:]}"
         except subprocess.TimeoutExpired:
-            found = "it did not end"
-        if found and current.exists():
+            error = "it did not end"
+        if error and current.exists():
             out.mkdir(parents=True, exist_ok=True)
             (out / f"{name}-{time.time_ns()}").write_bytes(current.read_bytes())
-    return found
+    return error
 
 
 def main() -> None:
@@ -80,9 +80,9 @@ def main() -> None:
     end, n_finds, n_turns = time.monotonic() + 60 * arguments.minutes, 0, 0
     while time.monotonic() < end:
         name = arguments.target[n_turns % len(arguments.target)]
-        found = turn(name, arguments.out, seconds=min(_TURN_S, max(end - time.monotonic(), 1.0)))
-        n_turns, n_finds = n_turns + 1, n_finds + bool(found)
-        print(f"{name}: {found or 'nothing'}", flush=True)
+        error = turn(name, arguments.out, seconds=min(_TURN_S, max(end - time.monotonic(), 1.0)))
+        n_turns, n_finds = n_turns + 1, n_finds + bool(error)
+        print(f"{name}: {error or 'nothing'}", flush=True)
     print(f"{n_finds} finds in {n_turns} turns")
     sys.exit(1 if n_finds else 0)
 

@@ -5,6 +5,7 @@ same version of which speaks the same samples.  A program speaks, so the project
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from emotone import audio
 from emotone.preprocessing import DEFAULT as PREPROCESSING
 
 FOLDER = Path(__file__).resolve().parent.parent / "samples"
+#: The page of the service has some of the clips too, so that they come with the package.
+PAGE = FOLDER.parent / "src" / "emotone" / "serve" / "page" / "assets"
 SENTENCE = "The blue box is on the kitchen table."
 VOICES = {"woman": "en-us+f3", "man": "en-us+m3", "anna": "en-us+Annie", "ben": "en-us+m4"}
 PAUSE_S = 0.8
@@ -109,6 +112,8 @@ def main() -> None:
     for name, samples in clips.items():
         write(folder / name, samples)
         size_kb = (folder / name).stat().st_size / 1000
+        if folder == FOLDER and (PAGE / name).exists():
+            shutil.copyfile(folder / name, PAGE / name)
         print(f"{name:20} {samples.size / audio.SAMPLE_RATE:6.2f} s {size_kb:6.1f} kB")
 
 

@@ -22,11 +22,13 @@ _MB = 1_000_000
 
 def sizes(site_packages: Path) -> Counter[str]:
     """Return the bytes on disk of each package or library folder, with the byte code that pip makes."""
-    found: Counter[str] = Counter()
+    bytes_of: Counter[str] = Counter()
     for file in site_packages.rglob("*"):
         if file.is_file() and not file.is_symlink():
-            found[file.relative_to(site_packages).parts[0].partition("-")[0].partition(".")[0]] += file.stat().st_size
-    return found
+            bytes_of[file.relative_to(site_packages).parts[0].partition("-")[0].partition(".")[0]] += (
+                file.stat().st_size
+            )
+    return bytes_of
 
 
 def try_install(python: str, wheel: Path, folder: Path) -> Counter[str]:
@@ -56,10 +58,10 @@ def main() -> None:
             print(f"not tried: {python} is not on this machine")
             continue
         with tempfile.TemporaryDirectory() as temporary:
-            found = try_install(python, arguments.wheel.resolve(), Path(temporary) / "environment")
+            installed = try_install(python, arguments.wheel.resolve(), Path(temporary) / "environment")
         if not tried:
-            print("\n".join(f"{size / _MB:8.1f} MB  {name}" for name, size in found.most_common(12)))
-        tried[python] = found.total() / _MB
+            print("\n".join(f"{size / _MB:8.1f} MB  {name}" for name, size in installed.most_common(12)))
+        tried[python] = installed.total() / _MB
         print(f"{python}: {tried[python]:.0f} MB installed")
     if not tried or max(tried.values()) > arguments.most_mb:
         sys.exit(f"expected at least one Python, and at most {arguments.most_mb:g} MB; found {tried}")

@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 from emotone import files
 from emotone.formatting import csv_cell, plain_cell
 
-FORMULAS = ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "＝1", "=", "-", "'=1", "''@a", "+49 30", "=\x1b[2J")
+FORMULAS = (
+    "=1+1",
+    "+cmd|' /C calc'!A0",
+    "-2+3",
+    "@SUM(A1)",
+    "＝1",
+    "=",
+    "--",
+    "-\n",
+    "'=1",
+    "''@a",
+    "+49 30",
+    "=\x1b[2J",
+)
 
 
 @pytest.mark.parametrize("text", FORMULAS)
@@ -19,7 +32,7 @@ def test_no_text_is_a_formula(text):
 
 
 @pytest.mark.parametrize(
-    "value", [-1, -0.5, -1.5e-9, float("-inf"), None, True, "-5", "+1.5", "-1e3", "Anna", "'tis", ""]
+    "value", [-1, -0.5, -1.5e-9, float("-inf"), None, True, "-5", "+1.5", "-1e3", "-", "'-", "Anna", "'tis", ""]
 )
 def test_numbers_and_other_texts_are_as_they_were(value):
     assert csv_cell(value) is value or csv_cell(value) == value

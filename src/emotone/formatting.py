@@ -9,7 +9,8 @@ _MAX_REASONS = 12
 #: Control characters of cells, which a terminal could take for commands; line ends are quoted in CSV.
 _CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 #: What spreadsheets take for a formula, and texts that `csv_cell` made of it, so that `plain_cell` is its inverse.
-_FORMULA = re.compile(r"'*[=+\-@＝＋－＠]")
+#: A lone hyphen is no formula but the name of standard input.
+_FORMULA = re.compile(r"'*(?:[=+@＝＋－＠]|-.)", re.DOTALL)
 MINUS = "\N{MINUS SIGN}"  # as wide as the plus
 
 
@@ -104,12 +105,13 @@ def size_text(n_bytes: float) -> str:
     Examples
     --------
     >>> [size_text(n_bytes) for n_bytes in (900, 45_000, 1_570_000, 3.2e12)]
-    ['900 bytes', '45.0 kB', '1.6 MB', '3.2 TB']
+    ['900 bytes', '45 kB', '1.6 MB', '3.2 TB']
     """
     if n_bytes < 1000:
         return f"{n_bytes:.0f} bytes"
     power = min(int(math.log10(n_bytes)) // 3, 4)
-    return f"{n_bytes / 1000**power:,.1f} {('', 'kB', 'MB', 'GB', 'TB')[power]}"
+    number = f"{n_bytes / 1000**power:,.1f}".removesuffix(".0")
+    return f"{number} {('', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 def left_out_text(groups: Sequence[Mapping[str, Any]]) -> str:
@@ -133,13 +135,13 @@ def left_out_text(groups: Sequence[Mapping[str, Any]]) -> str:
 def csv_cell(value: Any) -> Any:
     r"""Return what a cell of CSV holds of a value: of a text no control characters, and nothing that is a formula.
 
-    An apostrophe precedes texts that begin with ``=``, ``+``, ``-`` or ``@``, except for numbers.  Values that are no
-    texts are returned unchanged.
+    An apostrophe precedes texts that begin with ``=``, ``+``, ``-`` or ``@``, except for numbers and a lone ``-``.
+    Values that are no texts are returned unchanged.
 
     Examples
     --------
-    >>> [csv_cell(value) for value in ("=1+1", "-5.0", -5.0, "Anna", "a\x1b[2J")]
-    ["'=1+1", '-5.0', -5.0, 'Anna', 'a\\x1b[2J']
+    >>> [csv_cell(value) for value in ("=1+1", "-5.0", -5.0, "-", "Anna", "a\x1b[2J")]
+    ["'=1+1", '-5.0', -5.0, '-', 'Anna', 'a\\x1b[2J']
     """
     if not isinstance(value, str):
         return value

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from emotone import audio
-from emotone.augment import Scene, scene
+from emotone.augment import Scene, scene, transforms
 from emotone.augment.copies import Augmentation
 from emotone.errors import ConfigError
 
 RATE = audio.SAMPLE_RATE
-STEPS = ("_SPEED", "_ROOM", "_ENDS", "_NOISE", "_LINE", "_OFFSET")
+STEPS = ("_SPEED_ALONE", "_SPEED", "_ROOM", "_ENDS", "_NOISE", "_LINE", "_OFFSET")
 
 
 def rng(seed=0):
@@ -66,6 +66,15 @@ def test_speed_changes_the_length(only, clip):
     only("_SPEED")
     sizes = {Scene()(clip, rng=rng(seed)).size for seed in range(10)}
     assert len(sizes) > 5 and 0.7 * clip.size < min(sizes) < clip.size < max(sizes) < 1.4 * clip.size
+
+
+def test_some_copies_differ_in_their_speed_alone(clip):
+    quiet = []
+    for seed in range(200):
+        drawn = rng(seed)
+        drawn.random()  # decides between the two kinds of copies
+        quiet.append(np.array_equal(Scene()(clip, rng=rng(seed)), transforms.Speed()(clip, rng=drawn)))
+    assert 0.3 < np.mean(quiet) < 0.5
 
 
 def test_room_adds_reflections(only, clip):
@@ -133,7 +142,7 @@ def test_offset_adds_a_constant_and_a_hum(only, clip):
 
 
 def test_steps_come_in_some_copies_and_not_in_all(clip):
-    sizes = [Scene()(clip, rng=rng(seed)).size for seed in range(40)]
+    sizes = [Scene()(clip, rng=rng(seed)).size for seed in range(80)]
     assert sizes.count(clip.size) > 4  # neither speed nor silence
     assert sum(size > 1.3 * clip.size for size in sizes) > 4  # silence at the ends
 

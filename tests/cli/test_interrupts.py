@@ -61,6 +61,7 @@ main()
 """
 
 
+# The built-in model runs in the process of the command, any other in a child, which Ctrl-C does not reach.
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "moment",
@@ -69,8 +70,8 @@ main()
         *("numpy", "onnxruntime.capi", "onnxruntime", "emotone.audio.wav_reader", "rich.text", "the end"),
     ],
 )
-def test_ctrl_c_shows_no_traceback_at_any_moment(bundle, clips, moment):
-    words = [moment, "predict", clips / "a_sad.wav", "--model", bundle]
+def test_ctrl_c_shows_no_traceback_at_any_moment(clips, moment):
+    words = [moment, "predict", clips / "a_sad.wav"]
     done = subprocess.run([sys.executable, "-c", INTERRUPTED, *map(str, words)], capture_output=True, text=True)
     assert "sent" in done.stdout and done.returncode == 130
     assert done.stderr.startswith("interrupted") and done.stderr.count("\n") == 1

@@ -139,6 +139,16 @@ def test_held_out_clips_are_projected_too(monkeypatch):
     assert len(model.history_) == 2 and all(np.isfinite(row["valid_loss"]) for row in model.history_)
 
 
+def test_columns_that_hardly_vary_weigh_less_than_the_others():
+    X, y, speakers = toy(64)
+    narrow = np.ones(N_COLUMNS, dtype=np.float32)
+    narrow[0] = 1e-3
+    model = classifier(max_epochs=1).fit([clip * narrow for clip in X], y, extras={"speakers": speakers})
+    every = np.concatenate([clip * narrow for clip in X])
+    np.testing.assert_allclose(model.scale_, np.sqrt(every.std(axis=0)), rtol=1e-4)
+    assert (every.std(axis=0) / model.scale_)[0] < 0.1 * (every.std(axis=0) / model.scale_)[1:].min()
+
+
 @pytest.mark.parametrize("n_components", [None, N_COLUMNS, 256])
 def test_without_them_training_reads_the_frames_themselves(n_components):
     X, y, speakers = toy(48)

@@ -122,8 +122,7 @@ def send(page, file, *, to="recognise", expect=".em-result"):
 
 def choose_speakers(page, choice):
     """Choose who speaks, in the tab of timelines."""
-    page.locator("#em-timeline-speakers input").click()
-    page.get_by_role("option", name=choice, exact=True).click()
+    page.get_by_label("Speakers", exact=True).select_option(label=choice)
 
 
 def open_tab(page, name):

@@ -30,7 +30,7 @@ _DRAWN = re.compile(r"[━─]+")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 #: How far a printed number may be from that in the document: percents, and tenths of seconds.
 SPREAD = 4.0
-_SHIM = "#!/bin/sh\nexec {python} -c 'from emotone.cli.main import main; main()' \"$@\"\n"
+_SHIM = "#!/bin/sh\nexec {python} -c 'from emotone.cli.start import main; main()' \"$@\"\n"
 
 
 @dataclass(frozen=True)

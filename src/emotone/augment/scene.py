@@ -1,8 +1,9 @@
 """The transform ``scene``: a clip as another microphone would record it, in another place.
 
 Every copy is a draw of speed, room, silence at the ends, noise, line and level, each with its own chance, so that a
-model meets all of them, and none in every copy.  Noise is stationary, synthesised (`emotone.augment.nonspeech`) or from
-a folder of recordings.
+model meets all of them, and none in every copy.  Some copies differ in their speed alone: quiet clips are what most
+people record, and a model that seldom meets them gets worse on them.  Noise is stationary, synthesised
+(`emotone.augment.nonspeech`) or from a folder of recordings.
 """
 
 import hashlib
@@ -21,7 +22,9 @@ from emotone.augment.nonspeech import KINDS, synthesised
 from emotone.augment.transforms import Room, Speed, Transform, coloured_noise
 from emotone.errors import ConfigError, EmotoneError
 
-#: Chance of each step.
+#: Chance that the place and the microphone stay, and only the speed changes.
+_SPEED_ALONE = 0.4
+#: Chance of each step in the other copies.
 _SPEED, _ROOM, _ENDS, _NOISE, _LINE, _OFFSET = 0.6, 0.4, 0.35, 0.65, 0.3, 0.1
 #: Chance that noise is stationary, and that it is recorded if a folder is known.
 _STATIONARY, _RECORDED = 0.4, 0.6
@@ -61,6 +64,8 @@ class Scene(Transform):
         return f"scene(min_snr_db={self.min_snr_db!r},max_snr_db={self.max_snr_db!r},sounds={sounds})"
 
     def _change(self, waveform: np.ndarray, *, rng: np.random.Generator) -> np.ndarray:
+        if rng.random() < _SPEED_ALONE:
+            return Speed()(waveform, rng=rng)
         # Measured before silence is added, so that silence does not change the ratio.
         power = float(np.mean(waveform**2))
 

@@ -96,7 +96,7 @@ def _process(*command: str) -> Work:
 
 
 def _cold_emotone() -> Work:
-    return _process(sys.executable, "-c", "from emotone.cli.main import main; main()", "predict")
+    return _process(sys.executable, "-c", "from emotone.cli.start import main; main()", "predict")
 
 
 def _cold_librosa() -> Work:

@@ -19,7 +19,7 @@ _RESUMABLE = ("train", "compare", "fetch", "annotate")
 #: Replaces hyphens while help is wrapped, so that names such as random-forest are not broken.
 _HYPHEN = "\0"
 #: Groups of options in the order of the help.
-_GROUPS = ("Data", "Recording", "Model", "Training", "Evaluation", "Speakers", "Adaptation", "Job", "Output")
+_GROUPS = ("Data", "Recording", "Model", "Training", "Evaluation", "Speakers", "Adaptation", "Request", "Job", "Output")
 _TITLES = ("Arguments", *(f"{group} options" for group in _GROUPS), "Options")
 _DISK = "check the path, its permissions and the space on the disk"
 #: Base class of errors in the arguments; from here, since some versions of Typer contain a copy of click.

@@ -305,6 +305,11 @@ def plain_table(*headers: str, numbers: Sequence[str] = ()) -> "Table":
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for place, header in enumerate(headers):
         is_number = header in numbers
-        is_whole, justify = is_number or place > 0, "right" if is_number else "left"
-        table.add_column(header, justify=justify, no_wrap=is_whole, overflow="ellipsis" if is_whole else "fold")
+        is_whole = is_number or place > 0
+        table.add_column(
+            header,
+            justify="right" if is_number else "left",
+            no_wrap=is_whole,
+            overflow="ellipsis" if is_whole else "fold",
+        )
     return table

@@ -10,7 +10,7 @@ from emotone.cli.app import command
 from emotone.validation import check_range
 
 #: Group of the options in the help.
-_JOBS, _LIMITS = "Job", "Limits of a request"
+_JOBS, _LIMITS = "Job", "Request"
 
 
 @command("serve", "serve --host 0.0.0.0 --key SECRET --no-page")

@@ -21,7 +21,7 @@ def gathered() -> Iterator[None]:
         if issubclass(category, _OF_DEVELOPERS):  # shown only where they are asked for, as by python -W
             before(message, category, *place, **more)
             return
-        if issubclass(category, StoreWarning):  # what happens to the feature store: worth a line of its own
+        if issubclass(category, StoreWarning):  # what happens to the feature store: worth a separate line
             output.note(f"note: {message}")
             return
         counts[output.one_line(message)] += 1

@@ -247,8 +247,8 @@ class _Child:
     def open(self, header: dict[str, Any]) -> None:
         """Open the graph; see `reply` for errors."""
         *ports, properties = json.loads(self.reply(header, []))
-        tuples = [{name: (kind, shape) for name, (kind, shape) in nodes.items()} for nodes in ports]
-        self.interface = Interface(*tuples, properties)
+        inputs, optional, outputs = [{name: (kind, shape) for name, (kind, shape) in nodes.items()} for nodes in ports]
+        self.interface = Interface(inputs, optional, outputs, properties)
 
     def reply(self, header: dict[str, Any], arrays: Sequence[NDArray[np.float32]]) -> bytes:
         """Send a request, and return its result.

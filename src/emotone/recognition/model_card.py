@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from emotone.formatting import threshold_text
@@ -25,6 +26,34 @@ def readme(card: Mapping[str, Any]) -> str:
     sections = (_opening, _licences, _trust, _scores, _elsewhere, _limits, _usage, _facts)
     texts = ["\n".join(section(card)) for section in sections]
     return "\n\n".join(text for text in texts if text) + "\n"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A corpus of a model's training, as its card describes it.
+
+    Attributes
+    ----------
+    title
+        Its name.
+    licence
+        The licence of its recordings, or "not known".
+    commercial_use
+        Whether the licence is known to allow commercial use.
+    """
+
+    title: str
+    licence: str
+    commercial_use: bool
+
+
+def corpora(card: Mapping[str, Any]) -> list[Corpus]:
+    """Return the training corpora of a card and their licences; none if the card names none."""
+    return [
+        Corpus(_title(corpus), _line(corpus.get("licence") or "not known"), bool(corpus.get("commercial_use")))
+        for corpus in card["training"].get("corpora", [])
+        if isinstance(corpus, Mapping)
+    ]
 
 
 def _opening(card: Mapping[str, Any]) -> list[str]:

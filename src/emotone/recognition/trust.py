@@ -21,6 +21,8 @@ _CROSS_CORPUS = "cross-corpus"
 _NOT_MEASURED = "not measured"
 _ADVICE = "Expect it to be right less often there; 'emotone evaluate' measures it on labelled recordings."
 _MISSING = "–"
+#: How many of the emotions that a model recognises most and least often are named.
+_NAMED = 2
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,30 @@ def of_card(card: Mapping[str, Any]) -> Trust:
     """Return how far the model of a card can be trusted; `emotone.recognition.card.check` must accept the card."""
     measured = card["calibration"]
     return _trust(card["scores"], card["protocol"], measured, card.get("elsewhere"))
+
+
+def by_emotion(card: Mapping[str, Any]) -> str:
+    """Return in a sentence which emotions a model recognises most and least often; empty if its card does not say.
+
+    Examples
+    --------
+    >>> scores = {"per_class": {"recall": {"sad": 0.5, "happy": 0.6, "calm": 0.7, "angry": 0.9}}}
+    >>> by_emotion({"scores": scores, "protocol": {"name": "p", "speaker_disjoint": True}})
+    'On new speakers of the corpora it was trained on, it recognises angry (90 %) and calm (70 %) most often, and sad
+    (50 %) and happy (60 %) least often; on corpora it was not trained on: not measured for each emotion.'
+    """
+    recall = _table(_table(card["scores"].get("per_class")).get("recall"))
+    shares = {emotion: share for emotion, value in recall.items() if (share := _share(value)) is not None}
+    if len(shares) < 2 * _NAMED:
+        return ""
+    ranked = sorted(shares, key=lambda emotion: -shares[emotion])
+    most, least = (
+        " and ".join(f"{emotion} ({percent(shares[emotion], digits=0)})" for emotion in emotions)
+        for emotions in (ranked[:_NAMED], ranked[: -_NAMED - 1 : -1])
+    )
+    scope = scope_of(card["protocol"])
+    rest = "" if scope == OTHER_CORPORA else f"; on {OTHER_CORPORA}: {_NOT_MEASURED} for each emotion"
+    return f"On {scope}, it recognises {most} most often, and {least} least often{rest}."
 
 
 def of_run(metrics: Mapping[str, Any], *, where: str) -> Trust:

@@ -106,7 +106,7 @@ def create_app(
     if page:
         from emotone.serve.page.mount import add_page  # imports gradio
 
-        add_page(app, recognizer, queue=queue, source=source)
+        add_page(app, recognizer, queue=queue, jobs=jobs, source=source)
     return app
 
 

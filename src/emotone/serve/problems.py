@@ -39,6 +39,7 @@ KINDS: dict[str, Kind] = {
     "too_large": Kind(413, "The upload is too large"),
     "too_long": Kind(413, "The recording is too long"),
     "not_audio": Kind(422, "The upload is not a recording that can be read"),
+    "not_profile": Kind(422, "The file is not a voice profile of this model"),
     "no_channel": Kind(422, "The recording has no such channel or track"),
     "too_short": Kind(422, "The recording is too short"),
     "silent": Kind(422, "The recording is silent"),

@@ -56,7 +56,7 @@ class ServeSettings:
         Uploads that are being received for more than a second, in all, and of one address (of one network of 64 bits,
         for IPv6).  With one more, the slowest is ended.
     max_streams
-        WebSockets and streams of a job's events that may be open.
+        WebSockets, and streams of a job's events or of the page's progress, that may be open.
     idle_stream_s
         Seconds without data after which a stream, an upload or a connection is closed; an upload must also keep up with
         the least rate of `UploadTimeout` from its start.

@@ -66,6 +66,41 @@ def shown_name(filename: str | None) -> str:
     return "".join(letter for letter in last if letter.isprintable())[-255:].strip() or "the upload"
 
 
+async def read_form(request: Request, *, max_bytes: int, receptions: Receptions, max_files: int) -> FormData:
+    """Read a form into memory; the caller closes it.
+
+    Parameters
+    ----------
+    max_bytes
+        Largest sum of all its files.
+    receptions
+        Where the upload is counted while it is received.
+    max_files
+        Most files.
+
+    Raises
+    ------
+    ProblemError
+        bad_request, too_large, idle or busy.
+    """
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise ProblemError(
+            "bad_request", "the body is not multipart/form-data; send the recording as the form's field 'file'"
+        )
+    most = max_request_bytes(max_bytes)
+    with receptions.open(request.scope, max_bytes=most) as reception:
+        parser = MultiPartParser(
+            request.headers, _limited(request, reception, max_bytes), max_files=max_files, max_fields=10
+        )
+        parser.spool_max_size = 2 * most  # uploads stay in memory
+        try:
+            return await parser.parse()
+        except MultiPartException as error:
+            raise ProblemError("bad_request", f"the form can't be read: {error.message}") from error
+        except (LookupError, ValueError) as error:  # an unknown character set or an empty boundary
+            raise ProblemError("bad_request", "the form can't be read; send multipart/form-data (RFC 7578)") from error
+
+
 async def read_upload(
     request: Request, *, max_upload_bytes: int, receptions: Receptions, takes_rttm: bool = False
 ) -> Upload:
@@ -85,25 +120,7 @@ async def read_upload(
     ProblemError
         bad_request, too_large, idle or busy.
     """
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        raise ProblemError(
-            "bad_request", "the body is not multipart/form-data; send the recording as the form's field 'file'"
-        )
-    most = max_request_bytes(max_upload_bytes)
-    with receptions.open(request.scope, max_bytes=most) as reception:
-        return await _read_form(request, reception, max_upload_bytes=max_upload_bytes, takes_rttm=takes_rttm)
-
-
-async def _read_form(request: Request, reception: Reception, *, max_upload_bytes: int, takes_rttm: bool) -> Upload:
-    body = _limited(request, reception, max_upload_bytes)
-    parser = MultiPartParser(request.headers, body, max_files=1 + takes_rttm, max_fields=10)
-    parser.spool_max_size = 2 * max_request_bytes(max_upload_bytes)  # uploads stay in memory
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        raise ProblemError("bad_request", f"the form can't be read: {error.message}") from error
-    except (LookupError, ValueError) as error:  # an unknown character set or an empty boundary
-        raise ProblemError("bad_request", "the form can't be read; send multipart/form-data (RFC 7578)") from error
+    form = await read_form(request, max_bytes=max_upload_bytes, receptions=receptions, max_files=1 + takes_rttm)
     try:
         rttm = await _rttm_of(form) if takes_rttm else None
         file = form.get("file")

@@ -141,7 +141,7 @@ class WorkQueue:
     closing
         Whether the service is about to end.
     streams
-        Number of open WebSockets and streams of a job's events.
+        Number of open WebSockets, and of streams of a job's events or of the page's progress.
     receptions
         Uploads that are being received, which have no slot yet.
     """

@@ -30,7 +30,9 @@ def test_a_timeline_is_the_recognizers_and_can_be_played(open_page, recognizer, 
         assert float(button.get_attribute("data-seek")) == pytest.approx(one.start_s, abs=0.001)
         assert float(button.get_attribute("data-end")) == pytest.approx(one.end_s, abs=0.001)
         assert button.locator("b").inner_text() == one.label
-        assert button.locator(".em-value").inner_text() == (html.percent(one.confidence) if one.emotion else "")
+        assert button.locator(".em-value").inner_text() == (
+            f"{html.percent(one.confidence)} sure" if one.emotion else ""
+        )
     assert shown.locator("svg rect").count() == len(expected.segments)
     player = shown.locator("audio")
     page.wait_for_function("document.querySelector('.em-timeline audio').duration > 0")
@@ -64,7 +66,8 @@ def test_a_timeline_is_the_recognizers_and_can_be_played(open_page, recognizer, 
 def test_the_live_tab_follows_the_microphone(open_page):
     from playwright.sync_api import expect
 
-    page, told = open_page(), []
+    page, told, sockets = open_page(), [], []
+    page.on("websocket", sockets.append)
     page.on("websocket", lambda one: one.on("framereceived", lambda frame: told.append(json.loads(frame))))
     open_tab(page, "Live")
     button, status = page.locator("#em-live-button"), page.locator("#em-live-status")
@@ -79,12 +82,20 @@ def test_the_live_tab_follows_the_microphone(open_page):
     assert 95 <= sum(float(re.sub(r"[<% ]", "", one)) for one in shares) <= 108 and len(shares) == 8
     button.click()
     expect(status).to_have_text("The microphone is off.")
-    expect(page.locator("#em-live-now")).to_be_hidden()
     ended = [one for one in told if one["kind"] == "speech_end" and "label" in one]
     assert any(one["kind"] == "emotion" for one in told)
     page.wait_for_function(f"document.querySelectorAll('#em-live-list li').length >= {len(ended)}")
     shown = page.locator("#em-live-list b").all_inner_texts()[::-1]
     assert shown[: len(ended)] == [one["label"] for one in ended]
+    if not sockets[0].is_closed():
+        sockets[0].wait_for_event("close")
+    ended = [one for one in told if one["kind"] == "speech_end" and "label" in one]  # what was said last is answered
+    page.wait_for_function(f"document.querySelectorAll('#em-live-list li').length >= {len(ended)}")
+    expect(page.locator("#em-live-when")).to_have_text("Last utterance")
+    expect(page.locator("#em-live-word")).to_have_text(ended[-1]["label"])
+    assert page.locator("#em-live-bars .em-value").all_inner_texts() == [
+        html.percent(share) for share in ended[-1]["scores"].values()
+    ]
 
 
 @pytest.mark.slow

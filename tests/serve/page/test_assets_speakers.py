@@ -1,5 +1,6 @@
 """The page's script: lanes of speakers, their names, and files with these names."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,7 +13,7 @@ from emotone.recognition.speaker_names import plain_text, written_names
 from emotone.recognition.timeline_formats import FORMATS
 from emotone.serve.page.timeline_html import timeline_html
 from support import timelines
-from support.browser_page import CLIP, LONG, choose_speakers, open_tab, send, upload
+from support.browser_page import CLIP, LONG, choose_speakers, open_tab, send
 from support.serving import RATE, file_of, until
 
 pytestmark = pytest.mark.browser
@@ -32,18 +33,21 @@ RENAME = """async (typed) => {
 
 
 @pytest.fixture
-def shown(open_page, served):
+def shown(open_page):
     """The page with a conversation of Anna, Ben and an unknown voice."""
     page = open_page()
     open_tab(page, "Timeline")
-    show(page, served, timelines.conversation())
+    show(page, timelines.conversation())
     return page
 
 
-def show(page, served, timeline):
+def show(page, timeline):
+    """Send a recording whose timeline is known."""
     sound = file_of(0.1 * np.sin(np.arange(round(timeline.duration_s) * RATE // 2) / 9), rate=RATE // 2)
-    text = timeline_html(timeline, name="my call.wav", path=upload(served.port, sound))
-    page.locator("#em-timeline-answer .em-hint").evaluate("(one, text) => { one.outerHTML = text; }", text)
+    answer = json.dumps({"html": timeline_html(timeline, name="my call.wav")})
+    page.route("**/page/answers/timeline*", lambda route: route.fulfill(body=f"{answer}\n"))
+    file = {"name": "my call.wav", "mimeType": "audio/wav", "buffer": sound}
+    send(page, file, to="timeline", expect=".em-timeline")
     page.wait_for_function("document.querySelector('.em-timeline audio').duration > 0")
 
 
@@ -85,9 +89,9 @@ def test_a_name_is_typed_and_goes_everywhere_but_to_the_service(shown, served, l
     expect(shown.locator(".em-speakers .em-who").first).to_have_text(TYPED)
     expect(shown.locator(".em-segments .em-who").nth(2)).to_have_text("Ben")
     segment = shown.locator(".em-lane [data-seek]").nth(1)
-    expect(segment).to_have_attribute("aria-label", f"0:02.3 – 0:03.0, {TYPED}: angry, 71 %")
+    expect(segment).to_have_attribute("aria-label", f"0:02.3 – 0:03.0, {TYPED}: angry, 71 % sure")
     segment.hover()
-    expect(shown.locator(".em-readout")).to_have_text(f"0:02.3 – 0:03.0 {TYPED}: angry, 71 %")
+    expect(shown.locator(".em-readout")).to_have_text(f"0:02.3 – 0:03.0 {TYPED}: angry, 71 % sure")
     assert shown.locator(".em-timeline script, .em-readout b b, .em-who b").count() == 0
     names = {"Anna": TYPED, "Ben": "Ben"}
     for form in FORMATS.values():
@@ -142,7 +146,7 @@ def test_segments_are_played_by_click_and_by_keyboard(shown):
     for key, at in (("Tab", 3), ("Home", 3), ("ArrowRight", 4), ("ArrowUp", 2), ("ArrowLeft", 1), ("End", 2)):
         shown.keyboard.press(key)
         assert segments.nth(at).evaluate("one => one === document.activeElement"), key
-    expect(shown.locator(".em-readout")).to_have_text("0:07.0 – 0:08.0 Anna: happy, 80 %")
+    expect(shown.locator(".em-readout")).to_have_text("0:07.0 – 0:08.0 Anna: happy, 80 % sure")
     shown.keyboard.press("Enter")
     expect(segments.nth(2)).to_have_attribute("aria-current", "true")
     assert 7.0 <= current(shown) < 8.0
@@ -154,11 +158,11 @@ def test_segments_are_played_by_click_and_by_keyboard(shown):
     until(lambda: shown.locator(".em-cursor").bounding_box()["x"] > box["x"] + 0.6 * box["width"])
 
 
-def test_lanes_are_stretched_on_a_phone_and_follow_playback(open_page, served):
+def test_lanes_are_stretched_on_a_phone_and_follow_playback(open_page):
     page = open_page(width=390)
     open_tab(page, "Timeline")
     segments = [timelines.segment(f"speaker {n % 3}", 0.4 * n, 0.4 * n + 0.4) for n in range(300)]
-    show(page, served, timelines.timeline(segments, duration_s=120.0, overlaps=[(3.0, 3.2)]))
+    show(page, timelines.timeline(segments, duration_s=120.0, overlaps=[(3.0, 3.2)]))
     first, scroll = page.locator(".em-lane [data-seek]").first, page.locator(".em-scroll")
     assert first.bounding_box()["width"] >= 14 and first.bounding_box()["height"] >= 44
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -209,6 +213,5 @@ def test_a_speaker_on_each_channel(open_page):
     right = page.locator('[data-lane-name][value="right"]')
     right.wait_for()
     assert "different people" not in page.locator(".em-timeline").inner_text()
-    page.locator("#em-timeline-recording button[aria-label=Clear]").click()
-    page.locator("#em-timeline-answer .em-hint").wait_for()
+    page.locator("#em-timeline-recording [data-does=clear]").click()
     send(page, CLIP, to="timeline", expect="[data-problem=no_channel]")

@@ -1,11 +1,15 @@
 """Predictions and problems as HTML."""
 
+import re
 from dataclasses import replace
 from html import unescape
+from importlib import resources
 
 import pytest
 
+from emotone.palette import OTHER
 from emotone.recognition import trust
+from emotone.recognition.model_card import Corpus
 from emotone.recognition.profile import Profile
 from emotone.serve.page import html
 from emotone.serve.problems import KINDS, ProblemError
@@ -54,21 +58,30 @@ def test_every_problem_of_the_page_has_a_remedy():
     internal = html.problem_text(ProblemError("internal", "x"))
     assert internal == "The service failed. Try again. The service's log has the reason."
     pages = (
-        "not_audio",
-        "too_short",
-        "silent",
-        "too_large",
-        "too_long",
-        "busy",
-        "timeout",
-        "deleted",
-        "unanswerable",
-        "no_channel",
+        *("not_audio", "too_short", "silent", "too_large", "too_long", "busy", "timeout", "deleted", "unanswerable"),
+        *("no_channel", "not_profile", "bad_request", "idle"),
     )
     for code in pages:
-        shown = html.problem(ProblemError(code, "detail of /a/path"), title="a<b>.wav")
+        shown = html.problem(ProblemError(code, "the <reason>"), title="a<b>.wav")
         assert f"{KINDS[code].title}." in unescape(shown) and "a&lt;b&gt;.wav" in shown
-        assert "/a/path" not in shown and internal[-20:] not in unescape(shown)
+        assert internal[-20:] not in unescape(shown)
+
+
+def test_a_problem_has_its_reason_unless_it_is_in_the_service_itself():
+    for code in KINDS:
+        shown = html.problem(ProblemError(code, "a.wav: the <reason>; do something"))
+        is_inside = code in ("internal", "bad_model", "busy", "too_many_streams")
+        assert ("a.wav: the &lt;reason&gt;; do something." in shown) == (not is_inside), code
+
+
+def test_greys_are_variables_since_a_dark_page_needs_darker_ones():
+    assert html.colour("unsure") == "var(--em-unsure)" and html.colour("sad") == "#332288"
+    style = (resources.files("emotone.serve.page") / "assets" / "page.css").read_text()
+    light, dark = (
+        dict(re.findall(r"(--em-unsure|--em-no-speech): (#\w+);", part)) for part in style.split("@media", 2)[:2]
+    )
+    assert light == {f"--em-{label.replace(' ', '-')}": colour.lower() for label, colour in OTHER.items()}
+    assert light.keys() == dark.keys() and set(light.values()).isdisjoint(dark.values())
 
 
 @pytest.mark.parametrize("elsewhere", [None, other_corpora.figures()])
@@ -81,10 +94,37 @@ def test_about_has_each_figure_for_both_kinds_of_recordings(elsewhere):
         **({"elsewhere": elsewhere} if elsewhere else {}),
     )
     known = trust.of_card(card)
-    shown = unescape(html.render("about", trust=known, threshold=0.435, kept_s=60, learns=False))
+    shown = about(known, threshold=0.435)
     for statement in known.right:
         assert f"<li>{statement}</li>" in shown
     assert "reaches 43.5 %, the answer is “unsure” rather than a guess. On new speakers of the corpora" in shown
     assert shown.count("corpora it was not trained on: not measured") == (0 if elsewhere else 2)
+    assert "<dt>On new speakers of the corpora it was trained on</dt><dd>50 %</dd>" in shown
+    assert ("<dt>On corpora it was not trained on</dt><dd>not measured</dd>" in shown) == (not elsewhere)
     assert ("78 % are right" in shown) == bool(elsewhere)
-    assert "unsure" not in html.render("about", trust=known, threshold=0, kept_s=60, learns=False)
+    assert "unsure" not in about(known, threshold=0)
+
+
+def test_about_has_the_licence_and_what_not_to_do():
+    known = trust.of_card(handmade.card(b""))
+    corpora = [Corpus("A <corpus>", "CC BY-NC 4.0", False), Corpus("Another", "CC0", True)]
+    shown = about(known, threshold=0, corpora=corpora)
+    assert "<li>A <corpus>: CC BY-NC 4.0; no commercial use is known to be allowed</li>" in shown
+    assert "<li>Another: CC0</li>" in shown and "Not for decisions about people" in shown
+    assert '<a href="page/card">' in shown and "names no recordings" not in shown
+    assert "names no recordings" in about(known, threshold=0)
+
+
+def about(known, *, threshold, corpora=()):
+    return unescape(
+        html.render(
+            "tab_about",
+            trust=known,
+            threshold=threshold,
+            learns=False,
+            has_key=False,
+            emotions=["sad", "happy"],
+            by_emotion="",
+            corpora=corpora,
+        )
+    )

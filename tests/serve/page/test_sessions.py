@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import types
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -49,14 +50,16 @@ def test_what_the_page_can_not_use_is_one_line_of_the_log(caplog):
 
     blocks = types.SimpleNamespace(process_api=process_api)
     sessions.bound(blocks, RefusalError)
+    # in a thread: the browser of other tests has an event loop in this one
+    run = ThreadPoolExecutor(1).submit
     with caplog.at_level(logging.WARNING), pytest.raises(RefusalError) as refusal:
-        asyncio.run(blocks.process_api(KeyError("a\nb" * 1000)))
+        run(asyncio.run, blocks.process_api(KeyError("a\nb" * 1000))).result()
     assert not refusal.value.print_exception and refusal.value.__cause__ is None
     (line,) = caplog.messages
     assert "KeyError" in line and "\n" not in line and len(line) < 300 and not caplog.records[0].exc_info
     caplog.clear()
     with pytest.raises(RefusalError, match="silent"):
-        asyncio.run(blocks.process_api(RefusalError("silent")))
+        run(asyncio.run, blocks.process_api(RefusalError("silent"))).result()
     assert caplog.messages == []
 
 

@@ -82,8 +82,8 @@ class AdaptiveClassifier(NeuralClassifier):
     """
 
     net_type: ClassVar[type[Net]] = AdaptiveNet
-    #: Training reads this number of principal components of the frames; a fifth of the time, and the same scores
-    #: (docs/tried.md).  None: the frames themselves.
+    #: Training reads this number of principal components of the frames: half of the time, and better on corpora that
+    #: are left out, though worse on new speakers of a known corpus (docs/tried.md).  None: the frames themselves.
     n_components: int | None = 256
     #: Detects speech, see `emotone.models.deep.speech_gate`; set it after the fit.
     gate: Gate | None = None
@@ -119,8 +119,13 @@ class AdaptiveClassifier(NeuralClassifier):
         return np.ones(counts.size) if self._weighs_clips else super()._class_weights(counts)
 
     def _prepare(self, X: Sequence[Frames]) -> None:
-        """Find the principal components of the training frames."""
+        """Set the scale of the columns, and find the principal components of the training frames.
+
+        The scale is the root of the standard deviation.  With the standard deviation itself, columns that hardly vary
+        in training weigh as much as all others, and in these an unknown voice or room is far away (docs/tried.md).
+        """
         self._frames = X
+        self.scale_ = np.sqrt(self.scale_)
         self._components = None
         if self.n_components is not None and X[0].shape[1] > self.n_components:
             self._components = _principal_components(X, self.mean_, self.scale_, self.n_components)

@@ -1,4 +1,4 @@
-"""The guard in front of the page: access, content security policy, and limits of requests."""
+"""The guard in front of Gradio's endpoints: access, content security policy, and limits of requests."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from fastapi import APIRouter, HTTPException
-from fastapi.responses import PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import PlainTextResponse, Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,12 +24,21 @@ from emotone.serve.work_queue import WorkQueue
 
 #: The page's own files -> their type.
 ASSETS = {
+    "answers.js": "text/javascript",
+    "conversation.ogg": "audio/ogg",
     "icon.svg": "image/svg+xml",
     "lanes.css": "text/css",
+    "live.js": "text/javascript",
+    "microphone.js": "text/javascript",
     "names.js": "text/javascript",
     "page.css": "text/css",
-    "page.js": "text/javascript",
+    "recorder.js": "text/javascript",
+    "tabs.js": "text/javascript",
     "timeline.js": "text/javascript",
+    "voice.js": "text/javascript",
+    "woman_lively.wav": "audio/wav",
+    "woman_plain.wav": "audio/wav",
+    "woman_subdued.wav": "audio/wav",
     "worklet.js": "text/javascript",
 }
 #: Paths of Gradio that this page does not use; they expose internals or fetch from other hosts.
@@ -82,7 +91,8 @@ def assets() -> APIRouter:
         if name not in contents:
             raise HTTPException(404)
         headers = {"Cache-Control": "no-cache"}
-        return Response(contents[name], media_type=f"{ASSETS[name]}; charset=utf-8", headers=headers)
+        kind = ASSETS[name] if ASSETS[name].startswith("audio/") else f"{ASSETS[name]}; charset=utf-8"
+        return Response(contents[name], media_type=kind, headers=headers)
 
     return routes
 
@@ -102,12 +112,7 @@ class Guard:
             raise HTTPException(404)
         if path.startswith(_FILE) and (not path.startswith(self._files) or "/../" in path):
             raise HTTPException(404)
-        try:
-            check_key(self.settings, headers)
-        except ProblemError:
-            if path == "/" and scope["method"] in ("GET", "HEAD"):
-                return await RedirectResponse("login", status_code=303)(scope, receive, send)
-            raise
+        check_key(self.settings, headers)
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             check_origin(self.settings, headers)
 

@@ -2,10 +2,11 @@
 
 import base64
 import functools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from emotone.formatting import clock, threshold_text
-from emotone.palette import colour_of
+from emotone.palette import OTHER, colour_of
 from emotone.recognition.profile import Profile
 from emotone.serve.problems import ProblemError
 
@@ -18,19 +19,25 @@ _CERTAINTY = ((0.9, "very sure"), (0.7, "fairly sure"), (0.0, "not very sure"))
 _MOST = 0.6
 #: Code of a problem -> its remedy, for a person at the page.
 _REMEDIES = {
+    "bad_request": "Load the page again, and try once more.",
     "not_audio": "Choose a sound or video file, such as WAV, MP3, M4A, FLAC, OGG or WebM.",
+    "not_profile": "Choose a file that this page has saved, or add clips of the person.",
     "too_short": "Choose or record at least one word; one to five seconds are best.",
     "no_channel": "Choose other speakers than one per channel, or a recording with two channels.",
     "silent": "Check that the microphone is not muted, and record again.",
-    "too_large": "Send a shorter or compressed recording.",
+    "too_large": "Send a compressed recording, such as MP3 or M4A, or a part of it.",
     "too_long": "Cut it into parts, and send each part.",
     "busy": "Try again in a few seconds.",
+    "too_many_streams": "Try again in a few seconds.",
     "timeout": "Send a shorter recording, or try again later.",
-    "deleted": "Uploads are kept for some minutes only. Choose or record it again.",
+    "idle": "Check the connection, and try again.",
+    "deleted": "Send the recording again.",
     "unanswerable": "Try another recording.",
     "bad_model": "The service's log has the reason.",
     "internal": "Try again. The service's log has the reason.",
 }
+#: Codes of problems whose detail is not for a person at the page.
+_WITHOUT_REASON = ("internal", "bad_model", "busy", "too_many_streams")
 
 
 def render(template: str, /, **values: Any) -> str:
@@ -49,10 +56,21 @@ def _environment() -> "jinja2.Environment":
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"percent": percent, "certainty": certainty, "colour": colour_of, "clock": clock}
+    environment.filters |= {"percent": percent, "certainty": certainty, "colour": colour, "clock": clock}
     environment.filters["threshold"] = threshold_text
     environment.filters["base64"] = lambda text: base64.b64encode(text.encode()).decode()
     return environment
+
+
+def colour(label: str, among: Iterable[str] = ()) -> str:
+    """Return the colour of a label for CSS; the greys are variables, since a dark page needs darker ones.
+
+    Examples
+    --------
+    >>> colour("angry"), colour("no speech")
+    ('#882255', 'var(--em-no-speech)')
+    """
+    return f"var(--em-{label.replace(' ', '-')})" if label in OTHER else colour_of(label, among)
 
 
 def percent(share: float) -> str:
@@ -104,8 +122,10 @@ def composition(profile: Profile, *, n_clips: int) -> str:
 
 
 def problem(error: ProblemError, *, title: str = "") -> str:
-    """Return the HTML of a problem and its remedy; ``title`` names the recording."""
-    return render("problem", code=error.code, finding=f"{error.title}.", remedy=_remedy(error), title=title)
+    """Return the HTML of a problem with its reason and remedy; ``title`` names the recording."""
+    reason = "" if error.code in _WITHOUT_REASON else f"{error.detail}."
+    finding, remedy = f"{error.title}.", _remedy(error)
+    return render("problem", code=error.code, finding=finding, reason=reason, remedy=remedy, title=title)
 
 
 def problem_text(error: ProblemError) -> str:

@@ -1,4 +1,4 @@
-"""The web page at ``/``: Gradio within the service's app, behind `Guard`.
+"""The web page at ``/``, and Gradio's endpoints for programs within the service's app, behind `Guard`.
 
 The page uses the queue, threads, limits and deadlines of the routes under ``/v1``, and loads nothing from other hosts.
 """
@@ -15,16 +15,18 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from emotone._version import TAGLINE
 from emotone.errors import MissingExtraError
 from emotone.recognition.recognizer import Recognizer
+from emotone.serve.jobs import Jobs
 from emotone.serve.own_source import OwnSource
 from emotone.serve.page import guard, login, sessions
-from emotone.serve.page.html import render
+from emotone.serve.page.answer_routes import answer_routes
+from emotone.serve.page.handlers import PageHandlers
+from emotone.serve.page.site import site_routes
 from emotone.serve.work_queue import WorkQueue
 from emotone.temporary import temporary_folder
 
-#: Seconds after which an upload is deleted; until then it can be played and predicted again.
+#: Seconds after which an upload to Gradio's endpoints is deleted; the page itself writes none to a file.
 KEPT_S = 600
 #: Seconds between two searches for old uploads.
 SWEPT_EVERY_S = 30
@@ -39,34 +41,10 @@ _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }
-_FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Noto Sans", "Arial", "sans-serif")
-_MONO = ("ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "Liberation Mono", "monospace")
-#: Gradio's name of a colour -> its value in light and in dark mode.
-_COLOURS = {
-    "body_background_fill": ("#faf9f7", "#15151b"),
-    "body_text_color": ("#1d1c22", "#ecebf1"),
-    "body_text_color_subdued": ("#5c5a66", "#a9a7b6"),
-    "block_background_fill": ("#ffffff", "#1e1e27"),
-    "block_border_color": ("#e2dfda", "#34343f"),
-    "border_color_primary": ("#d5d1ca", "#3d3d4a"),
-    "background_fill_primary": ("#ffffff", "#1e1e27"),
-    "background_fill_secondary": ("#f4f2ee", "#24242e"),
-    "button_primary_background_fill": ("#3b3a9e", "#a9a8f5"),
-    "button_primary_background_fill_hover": ("#2f2e86", "#bfbef8"),
-    "button_primary_text_color": ("#ffffff", "#15151b"),
-    "input_background_fill": ("#f4f2ee", "#24242e"),
-    "input_background_fill_focus": ("#f4f2ee", "#24242e"),
-    "input_background_fill_hover": ("#f4f2ee", "#24242e"),
-    "link_text_color": ("#3b3a9e", "#a9a8f5"),
-    "link_text_color_hover": ("#1d1c22", "#ecebf1"),
-    "table_even_background_fill": ("#ffffff", "#1e1e27"),
-    "table_odd_background_fill": ("#f4f2ee", "#24242e"),
-    "loader_color": ("#3b3a9e", "#a9a8f5"),
-}
 
 
-def add_page(app: FastAPI, recognizer: Recognizer, *, queue: WorkQueue, source: OwnSource) -> None:
-    """Add the page to a service that has all its other routes: unknown paths go to the page.
+def add_page(app: FastAPI, recognizer: Recognizer, *, queue: WorkQueue, jobs: Jobs, source: OwnSource) -> None:
+    """Add the page to a service that has all its other routes: unknown paths go to Gradio's endpoints.
 
     Raises
     ------
@@ -75,12 +53,17 @@ def add_page(app: FastAPI, recognizer: Recognizer, *, queue: WorkQueue, source: 
     """
     folder = _folder()
     gradio = _gradio(folder)
-    from emotone.serve.page.handlers import PageHandlers
-    from emotone.serve.page.tabs import build
+    from emotone.serve.page.programs import Programs, build
 
     settings = queue.settings
-    handlers = PageHandlers(recognizer, queue, source, folder=Path(folder))
-    blocks = build(handlers, kept_s=KEPT_S, swept_every_s=SWEPT_EVERY_S)
+    handlers = PageHandlers(recognizer, settings, source)
+    # the assets last: /page/card is no asset's /page/{name}
+    for routes in (site_routes(handlers), answer_routes(handlers, jobs), guard.assets()):
+        app.include_router(routes)
+    if settings.key is not None:
+        app.include_router(login.router(settings.key))
+    programs = Programs(recognizer, queue, source, folder=Path(folder))
+    blocks = build(programs, kept_s=KEPT_S, swept_every_s=SWEPT_EVERY_S)
     sessions.bound(blocks, gradio.Error)
     gradio.mount_gradio_app(
         app,
@@ -93,15 +76,10 @@ def add_page(app: FastAPI, recognizer: Recognizer, *, queue: WorkQueue, source: 
         mcp_server=False,
         enable_monitoring=False,
         max_file_size=settings.max_upload_bytes,
-        theme=_theme(gradio),
-        head=render("head", tagline=TAGLINE),
     )
     # only then does Gradio check that a path from a client is an upload, also for a mounted page
     blocks.has_launched = blocks.is_running = True
     mounted: Any = app.router.routes.pop()
-    app.include_router(guard.assets())
-    if settings.key is not None:
-        app.include_router(login.router(settings.key))
     # as default, not as a mount: a mount at / would replace the service's responses to wrong methods and unknown paths
     _sweep_regularly(app, Path(folder), blocks)
     app.router.default = guard.Guard(mounted.app, folder=folder, queue=queue)
@@ -159,12 +137,3 @@ def _folder() -> str:
     until_exit = contextlib.ExitStack()
     atexit.register(until_exit.close)
     return os.path.realpath(until_exit.enter_context(temporary_folder("emotone-page-")))
-
-
-def _theme(gradio: Any) -> Any:
-    """Return the theme: fonts of the system, which need no download, and one calm colour."""
-    indigo, stone = gradio.themes.colors.indigo, gradio.themes.colors.stone
-    theme = gradio.themes.Base(primary_hue=indigo, secondary_hue=indigo, neutral_hue=stone, font=_FONT, font_mono=_MONO)
-    light = {name: colour for name, (colour, _) in _COLOURS.items()}
-    dark = {f"{name}_dark": colour for name, (_, colour) in _COLOURS.items()}
-    return theme.set(**light, **dark, block_radius="14px", color_accent="#3b3a9e")

@@ -17,6 +17,8 @@ from emotone.serve.page.lanes import lanes_of, numbers_of, reserved_names, with_
 _NOTES = {SPEAKERS_NOTE: "the two channels seem to hold different people: choose “one per channel” above"}
 #: Most peaks of a waveform, and of one that can be zoomed.
 _PEAKS, _ZOOMED_PEAKS = 1000, 4000
+#: Segments that are listed before a person asks for all; the picture and the shares are the overview.
+_SHOWN = 12
 #: Size of the waveform in the units of its SVG.
 _WIDTH, _HEIGHT = 1000, 100
 #: Candidate distances between ticks, seconds.  The first that gives at most `_MAX_TICKS` ticks is used.
@@ -24,15 +26,13 @@ _TICK_STEPS_S = (0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7
 _MAX_TICKS = 6
 
 
-def timeline_html(
-    timeline: Timeline, *, name: str, path: str, knows_source: bool = False, has_lanes: bool = True
-) -> str:
+def timeline_html(timeline: Timeline, *, name: str, knows_source: bool = False, has_lanes: bool = True) -> str:
     """Return the HTML of a timeline.
 
     Parameters
     ----------
-    name, path
-        File name of the recording, and its upload, for playback.
+    name
+        File name of the recording.
     knows_source
         Whether the source was known before; otherwise the recording can only be its own source.
     has_lanes
@@ -48,7 +48,7 @@ def timeline_html(
         shares=list(timeline.shares().items()),
         name=name,
         stem=PurePath(name).stem,
-        path=path,
+        shown=_SHOWN,
         seconds=seconds,
         width=_WIDTH,
         height=_HEIGHT,

@@ -20,20 +20,6 @@ function clock(seconds) {
 
 // ---- playback ----
 
-/** Fetch the whole recording, so that it plays after the service has deleted it. */
-async function fetchRecording(player) {
-  const from = player.dataset.from;
-  player.removeAttribute("data-from");
-  try {
-    const response = await fetch(from);
-    if (!response.ok) throw new Error(response.statusText);
-    player.src = URL.createObjectURL(await response.blob());
-  } catch {
-    player.insertAdjacentHTML("afterend", '<p class="em-note">This recording was deleted. Choose it again to play it.</p>');
-    player.remove();
-  }
-}
-
 function seek(timeline, seconds) {
   const player = playerOf(timeline);
   if (!player) return;
@@ -195,7 +181,7 @@ function drawTicks(axis, duration_s, most) {
     const tick = document.createElement("span");
     tick.textContent = step < 1 ? `${number * step} s` : clock(number * step).slice(0, -2);
     tick.style.left = `${(100 * number * step) / duration_s}%`;
-    tick.classList.toggle("em-late", number * step > duration_s * (1 - 0.6 / most));
+    tick.classList.toggle("em-late", number * step > duration_s * (1 - 0.9 / most));
     ticks.push(tick);
   }
   axis.replaceChildren(...ticks);
@@ -211,10 +197,20 @@ function fit(timeline) {
   box.scrollLeft = 0;
 }
 
-new MutationObserver(() => {
-  for (const player of document.querySelectorAll("audio[data-from]")) {
-    fit(timelineOf(player));
-    showNames(timelineOf(player));
-    fetchRecording(player);
-  }
-}).observe(document.documentElement, { childList: true, subtree: true });
+document.addEventListener("em-answered", ({ target }) => {
+  const timeline = target.querySelector(".em-timeline");
+  if (!timeline) return;
+  fit(timeline);
+  showNames(timeline);
+});
+
+/** List all segments of a long timeline. */
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest?.("[data-all]");
+  if (!button) return;
+  const rows = [...timelineOf(button).querySelectorAll(".em-segments > li")];
+  const first = rows.find((row) => row.hidden);
+  for (const row of rows) row.hidden = false;
+  button.remove();
+  first?.querySelector("button").focus();
+});

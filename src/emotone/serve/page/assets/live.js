@@ -1,12 +1,10 @@
 // The live tab.  It loads nothing from other hosts.
 "use strict";
 
-const get = (id) => document.getElementById(id);
-const percent = (share) => (share > 0 && share < 0.005 ? "< 1 %" : `${Math.round(100 * share)} %`);
-
 document.addEventListener("click", (event) => {
   if (event.target.closest("#em-live-button")) toggle();
   if (event.target.closest("#em-live-forget")) forget();
+  if (event.target.closest("#em-live-all")) showAll();
 });
 
 /**
@@ -25,26 +23,18 @@ function toggle() {
 }
 
 async function start() {
-  const live = { socket: null, context: null, sound: null, adapted: {}, known_s: 0, last_s: 0, forgets: false };
+  const live = { socket: null, microphone: null, adapted: {}, known_s: 0, last_s: 0, forgets: false };
   listening = live;
   setButton(true);
   status("Waiting for the microphone …");
   try {
-    if (!navigator.mediaDevices || !window.AudioWorkletNode) throw new DOMException("", "NotSupportedError");
-    // no processing for calls: it changes how a voice sounds
-    const unprocessed = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
-    live.sound = await navigator.mediaDevices.getUserMedia({ audio: unprocessed });
-    live.context = new AudioContext();
-    await live.context.audioWorklet.addModule("page/worklet.js");
+    live.microphone = await openMicrophone((samples) => canSend(live) && live.socket.send(samples));
   } catch (error) {
     if (listening === live) stop(microphoneError(error));
     return;
   }
-  if (listening !== live) return close(live); // stopped in the meantime
-  const worklet = new AudioWorkletNode(live.context, "emotone-microphone", { numberOfOutputs: 0, channelCount: 1 });
-  worklet.port.onmessage = ({ data }) => canSend(live) && live.socket.send(data);
-  live.context.createMediaStreamSource(live.sound).connect(worklet);
-  connect(live);
+  if (listening === live) connect(live);
+  else close(live); // stopped in the meantime
 }
 
 function canSend({ socket, forgets }) {
@@ -60,16 +50,6 @@ function forget() {
   get("em-live-known").focus(); // the button is gone
 }
 
-function microphoneError(error) {
-  const texts = {
-    NotAllowedError: "The browser blocks the microphone. Allow it next to the address, and press the button again.",
-    NotFoundError: "There is no microphone. Connect one, and press the button again.",
-    NotReadableError: "Another program uses the microphone. Close it, and press the button again.",
-    NotSupportedError: "Browsers allow the microphone only on https pages and on pages from this machine.",
-  };
-  return texts[error.name] ?? "The microphone can't be used. Try another browser.";
-}
-
 function connect(live) {
   const address = new URL("v1/stream", document.baseURI);
   address.protocol = address.protocol.replace("http", "ws");
@@ -77,7 +57,7 @@ function connect(live) {
   Object.assign(live, { socket, forgets: false });
   let problem = "The service closed the connection. Press the button to start again.";
   socket.onopen = () => {
-    const hello = { rate: live.context.sampleRate, channels: 1 };
+    const hello = { rate: live.microphone.rate, channels: 1 };
     if (get("em-live-adapt").checked) hello.adapt = true;
     socket.send(JSON.stringify(hello));
     Object.assign(live, { adapted: { ...live.adapted, speaker: 0 }, known_s: 0, last_s: 0 });
@@ -101,15 +81,14 @@ function stop(reason) {
   listening = null;
   setButton(false);
   status(reason);
-  get("em-live-now").hidden = true;
+  if (get("em-live-when").textContent === "Now") get("em-live-now").hidden = true; // its final answer is still to come
   get("em-live-knows").hidden = true;
   close(live);
 }
 
 /** Turn the microphone off, and let the service finish the last utterance. */
 function close(live) {
-  live.sound?.getTracks().forEach((track) => track.stop());
-  live.context?.close();
+  live.microphone?.close();
   if (canSend(live)) live.socket.send('{"end": true}');
 }
 
@@ -129,11 +108,13 @@ function show(event) {
   }
   if (event.kind === "speech_end") {
     if (event.label) addUtterance(event);
-    if (listening) setState("Listening. No speech.", "Last utterance");
+    showLast(event.label ? event : last);
+    if (listening) status("Listening. No speech.");
     return;
   }
   if (!listening) return;
-  setState("Speech detected.", "Now");
+  if (get("em-live-status").textContent !== "Speech detected.") status("Speech detected.");
+  if (event.kind === "emotion") get("em-live-when").textContent = "Now";
   if (event.kind === "emotion") showNow(event);
 }
 
@@ -150,18 +131,13 @@ function showKnown({ adapted: { speaker, source }, known_s }) {
   get("em-live-forget").hidden = !speaker;
 }
 
-function setState(text, when) {
-  if (get("em-live-status").textContent !== text) status(text);
-  get("em-live-when").textContent = when;
-}
-
 function showNow({ emotion, label, confidence, scores }) {
   get("em-live-now").hidden = false;
-  get("em-live-now").style.setProperty("--em-colour", colours()[label] ?? "#888888");
+  get("em-live-now").style.setProperty("--em-colour", colourOf(label));
   get("em-live-now").dataset.label = label;
   get("em-live-word").textContent = label;
   const best = Object.keys(scores).reduce((best, name) => (scores[name] > scores[best] ? name : best));
-  get("em-live-sure").textContent = emotion ? percent(confidence) : `best guess ${best}, ${percent(confidence)}`;
+  get("em-live-sure").textContent = label === "no speech" ? "" : emotion ? `${percent(confidence)} sure` : `best guess ${best}, ${percent(confidence)} sure`;
   const body = get("em-live-bars");
   for (const [name, score] of Object.entries(scores)) {
     const row = body.querySelector(`[data-emotion="${name}"]`) ?? addBar(body, name);
@@ -176,9 +152,27 @@ function addBar(body, name) {
   row.innerHTML =
     '<th scope="row"></th><td class="em-track" aria-hidden="true"><span></span></td><td class="em-value"></td>';
   row.querySelector("th").textContent = name;
-  row.querySelector("span").style.setProperty("--em-colour", colours()[name] ?? "#888888");
+  row.querySelector("span").style.setProperty("--em-colour", colourOf(name));
   return row;
 }
+
+/** The last utterance with a final prediction; null if there is none. */
+let last = null;
+
+/** Keep the final prediction of an utterance on the card. */
+function showLast(event) {
+  last = event;
+  get("em-live-when").textContent = "Last utterance";
+  if (event) showNow(event);
+  else get("em-live-now").hidden = true; // what was heard was no utterance
+}
+
+/** Utterances that are listed until a person asks for all, and that are kept at most. */
+const LISTED = 12;
+const KEPT = 1000;
+/** Label -> seconds in which it was the answer, and the number of utterances. */
+const spoken_s = new Map();
+let n_spoken = 0;
 
 function addUtterance({ emotion, label, confidence, start_s, end_s }) {
   get("em-live-said").hidden = false;
@@ -186,17 +180,52 @@ function addUtterance({ emotion, label, confidence, start_s, end_s }) {
   item.innerHTML =
     '<span class="em-line"><span class="em-swatch" aria-hidden="true"></span><span class="em-time"></span><b></b>' +
     '<span class="em-value"></span></span>';
-  item.style.setProperty("--em-colour", colours()[label] ?? "#888888");
+  item.style.setProperty("--em-colour", colourOf(label));
   item.querySelector(".em-time").textContent = `${clock(start_s)} – ${clock(end_s)}`;
   item.querySelector("b").textContent = label;
-  item.querySelector(".em-value").textContent = emotion ? percent(confidence) : "";
+  item.querySelector(".em-value").textContent = emotion ? `${percent(confidence)} sure` : "";
   const list = get("em-live-list");
   list.prepend(item);
-  while (list.children.length > 200) list.lastElementChild.remove();
+  while (list.children.length > KEPT) list.lastElementChild.remove();
+  n_spoken += 1;
+  spoken_s.set(label, (spoken_s.get(label) ?? 0) + end_s - start_s);
+  showOverview();
 }
 
-function colours() {
-  return JSON.parse(get("em-live").dataset.colours);
+/** Show all utterances in a bar, and list the newest. */
+function showOverview() {
+  const total_s = [...spoken_s.values()].reduce((sum, seconds) => sum + seconds, 0);
+  const shares = [...spoken_s].sort(([, one], [, other]) => other - one);
+  get("em-live-count").textContent = `${n_spoken} utterance${n_spoken === 1 ? "" : "s"}, ${clock(total_s).slice(0, -2)}`;
+  get("em-live-mix").replaceChildren(...shares.map(([label, seconds]) => coloured("span", label, (bar) => {
+    bar.style.width = `${(100 * seconds) / total_s}%`;
+  })));
+  get("em-live-shares").replaceChildren(...shares.map(([label, seconds]) => coloured("li", label, (item) => {
+    item.innerHTML = '<span class="em-swatch" aria-hidden="true"></span>';
+    item.append(`${label} ${clock(seconds).slice(0, -2)}, ${percent(seconds / total_s)} of the time`);
+  })));
+  const list = get("em-live-list");
+  const items = [...list.children];
+  const all = "all" in list.dataset;
+  items.forEach((item, number) => { item.hidden = !all && number >= LISTED; });
+  get("em-live-all").hidden = all || items.length <= LISTED;
+  get("em-live-all").textContent = `Show all ${items.length} utterances`;
+}
+
+function showAll() {
+  get("em-live-list").dataset.all = "";
+  showOverview();
+}
+
+function coloured(kind, label, fill) {
+  const element = document.createElement(kind);
+  element.style.setProperty("--em-colour", colourOf(label));
+  fill(element);
+  return element;
+}
+
+function colourOf(label) {
+  return JSON.parse(get("em-live-tab").dataset.colours)[label] ?? "#888888";
 }
 
 addEventListener("pagehide", () => listening && stop("The microphone is off."));
