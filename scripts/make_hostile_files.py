@@ -3,7 +3,7 @@
 Run as ``python scripts/make_hostile_files.py FOLDER [--run]``.  The files are the same each time: real containers whose
 headers lie, cut, doubled, spliced and changed ones, texts, archives and noise, with names that are hard to print.  With
 ``--run`` each is given to a child that reads, predicts and makes a timeline of it; what is no `EmotoneError`, ends the
-child, takes over 10 s or 500 MB more is listed, and the exit status is 1.
+child, takes over 10 s of computing, 120 s by the clock or 500 MB more is listed, and the exit status is 1.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import resource
 import struct
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ import numpy.typing as npt
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
 N_FILES, _LONGEST_S, _MOST_MB = 500, 10.0, 500
+#: Seconds by the clock after which a child is ended: it waits for something that does not come.
+_HANGS_S = 120.0
 _CORPUS = ROOT / "tests" / "fuzz" / "corpus" / "recording"
 _NAMES = ("plain", "-rf", "a b", "=1+1", "line\nend", "\x1b[31m", "ünï", "'quote\"", "x" * 200, "%s%n")
 
@@ -111,7 +114,7 @@ def write(folder: Path) -> list[Path]:
 
 
 def child() -> None:
-    """Take paths as JSON from stdin, one a line, and answer with what happened: kind of error or "", seconds, MB."""
+    """Take paths as JSON from stdin, one a line, and answer with what happened: errors, seconds of computing, MB."""
     import emotone
 
     recognizer = emotone.Recognizer()
@@ -122,7 +125,7 @@ def child() -> None:
         "timeline": recognizer.timeline,
     }
     for line in sys.stdin:
-        path, begun = json.loads(line), time.monotonic()
+        path, begun = json.loads(line), time.process_time()
         errors: list[str] = []
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for name, call in calls.items():
@@ -133,7 +136,7 @@ def child() -> None:
             except Exception as error:  # what was looked for
                 errors.append(f"{name}: {type(error).__name__}: {error}"[:300])
         grown_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-        print(json.dumps([errors, time.monotonic() - begun, grown_mb]), flush=True)
+        print(json.dumps([errors, time.process_time() - begun, grown_mb]), flush=True)
 
 
 def run(files: list[Path]) -> list[str]:
@@ -147,9 +150,12 @@ def run(files: list[Path]) -> list[str]:
                 file = waiting.pop(0)
                 process.stdin.write(json.dumps(str(file)) + "\n")
                 process.stdin.flush()
+                watch = threading.Timer(_HANGS_S, process.kill)
+                watch.start()
                 answer = process.stdout.readline()
+                watch.cancel()
                 if not answer:
-                    wrong.append(f"{file.name!r}: crash, exit {process.wait()}")
+                    wrong.append(f"{file.name!r}: crash or over {_HANGS_S:g} s by the clock, exit {process.wait()}")
                     break
                 errors, seconds, grown_mb = json.loads(answer)
                 wrong += [f"{file.name!r}: {error}" for error in errors]
@@ -175,7 +181,7 @@ def main() -> None:
         chosen = files[:: max(1, len(files) // arguments.most)]
         wrong = run(chosen)
         print("\n".join(wrong))
-        limits = f"{_LONGEST_S:g} s, {_MOST_MB} MB"
+        limits = f"{_LONGEST_S:g} s of computing, {_MOST_MB} MB"
         print(f"{len(chosen)} files run: {len(wrong)} undocumented errors or crashes, or over {limits}")
         sys.exit(1 if wrong else 0)
 

@@ -299,3 +299,12 @@ def test_any_damage_gives_an_error_or_a_recording(at: int, junk: bytes, kind: st
         assert "; " in str(error)
     else:
         assert len(found) >= 3200 and np.isfinite(found).all()
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_header_that_lies_prints_nothing(make_voice: Voice) -> None:
+    """libsndfile asks for a place before the beginning of this file, which has no chunk of samples."""
+    held = io.BytesIO()
+    soundfile.write(held, make_voice(seconds=0.2), 16_000, format="AIFF")
+    with pytest.raises(AudioError):
+        audio.read(held.getvalue()[:6_000].replace(b"SSND", b"sSND"))

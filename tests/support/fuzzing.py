@@ -118,7 +118,7 @@ def _form(data: bytes, folder: Path) -> None:
 
     if folder not in _CLIENTS:
         bundle = handmade.write(folder / "bundle")
-        _CLIENTS[folder] = client_of(Recognizer(bundle, speech_detector=handmade.loudness))
+        _CLIENTS[folder] = client_of(Recognizer(bundle))
     for path in ("/v1/predict", "/v1/timeline"):
         kind = f"multipart/form-data; boundary={BOUNDARY}"
         response = _CLIENTS[folder].post(path, content=data, headers={"content-type": kind})

@@ -1,7 +1,8 @@
 """Read WAV, FLAC, AIFF and their relatives through libsndfile."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import BinaryIO
 
@@ -18,6 +19,16 @@ class _UnseekableSoundFile(soundfile.SoundFile):  # type: ignore[misc]
 
     def seekable(self) -> bool:
         return False
+
+
+def _seek(file: BinaryIO, offset: int, whence: int = 0) -> int:
+    """Go to a place, and stay where the file is if there is no such place: headers that lie name some.
+
+    libsndfile calls this, and an exception on the way would be printed.
+    """
+    with suppress(OSError, ValueError, OverflowError):
+        file.seek(offset, whence)
+    return file.tell()
 
 
 class SoundFileReader:
@@ -44,7 +55,8 @@ class SoundFileReader:
 
     def __init__(self, file: BinaryIO, *, name: str, stack: ExitStack, lfe: tuple[int, ...] = ()) -> None:
         # Only the methods are passed on: for a name that ends in .raw, soundfile would expect headerless sound.
-        methods = {key: getattr(file, key) for key in ("read", "readinto", "seek", "tell") if hasattr(file, key)}
+        methods = {key: getattr(file, key) for key in ("read", "readinto", "tell") if hasattr(file, key)}
+        methods["seek"] = partial(_seek, file)
         self._file = stack.enter_context(_UnseekableSoundFile(SimpleNamespace(**methods)))
         self.name, self.sample_rate, self.channels = name, int(self._file.samplerate), int(self._file.channels)
         check_format(self.channels, self.sample_rate, name=name)

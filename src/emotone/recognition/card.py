@@ -60,7 +60,7 @@ _DIGEST = satisfying(
 #: Numbers of clips to which a model was adapted.
 _LEVEL = satisfying("a number of clips, or 'all'", lambda level: bool(re.fullmatch(r"[1-9][0-9]{0,5}|all", level)))
 _CORPUS_SCORES = {"uar": SHARE, "accuracy": SHARE, "ece": SHARE, "adapted": table(SHARE, key=_LEVEL)}
-_INTERVAL = fields({}, optional={"low": _MAYBE_SHARE, "high": _MAYBE_SHARE})
+_INTERVAL = fields({}, optional={"low": _MAYBE_SHARE, "high": _MAYBE_SHARE, "unit": nullable(TEXT)})
 _SIZE = {"clips": _COUNT, "emotions": _COUNT}
 _GROUP = fields({**_SIZE, "uar": SHARE, "accuracy": SHARE, "low": _MAYBE_SHARE, "high": _MAYBE_SHARE})
 _SPREAD = fields({"lowest": SHARE, "median": SHARE, "highest": SHARE})

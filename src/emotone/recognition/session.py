@@ -21,6 +21,7 @@ from emotone.recognition.card import CARD, HEARD, SPEAKER, SPEECH
 from emotone.recognition.graph_child import altered
 from emotone.recognition.graph_process import GraphProcess, Limits
 from emotone.recognition.runtime import Interface, LocalGraph, check_threads, open_session
+from emotone.recognition.versioned_json import short
 
 #: Name and folder of the built-in bundle.
 DEFAULT = "default"
@@ -159,21 +160,22 @@ def _check_graph(interface: Interface, card: dict[str, Any], *, where: Path) -> 
     shapes = {name: shape for name, (_, shape) in interface.outputs.items()}
     if inputs != [expected] or not {"scores", "embedding"} <= set(shapes):
         raise BundleError(
-            f"{where} has inputs {inputs} and outputs {list(shapes)}, expected {[expected]} and ['scores', "
-            "'embedding']; export it with emotone.export.bundle.write_bundle"
+            f"{where} has inputs {short(inputs)} and outputs {short(list(shapes))}, expected {[expected]} and "
+            "['scores', 'embedding']; export it with emotone.export.bundle.write_bundle"
         )
     if shapes["scores"] != [1, len(card["emotions"])]:
         raise BundleError(
-            f"{where} returns scores of shape {shapes['scores']}, and its card names {len(card['emotions'])} emotions: "
-            f"they belong to different bundles; {_REMEDY}"
+            f"{where} returns scores of shape {short(shapes['scores'])}, and its card names {len(card['emotions'])} "
+            f"emotions: they belong to different bundles; {_REMEDY}"
         )
     speaker_width(interface, where=where)
     # The order of the emotions gives the scores their meaning, and the card has no checksum.
     for key in ("emotions", "sample_rate", "extractor"):
         stated = json.dumps(card[key]["name"] if key == "extractor" else card[key])
-        if interface.properties.get(key) != stated:
+        made_for = interface.properties.get(key)
+        if made_for != stated:
             raise BundleError(
-                f"{where} was made for {key} {interface.properties.get(key)}, and its card says {stated}: the card was "
+                f"{where} was made for {key} {short(made_for)}, and its card says {short(stated)}: the card was "
                 f"altered; {_REMEDY}"
             )
 
@@ -193,8 +195,9 @@ def speaker_width(interface: Interface, *, where: str | Path = "the graph") -> i
     expected = {SPEAKER: ("tensor(float)", shape), HEARD: ("tensor(float)", [1])}
     if optional != expected or [type(size) for size in shape] != [int, int]:
         raise BundleError(
-            f"{where} has the optional inputs {optional}; expected no optional inputs, or {SPEAKER!r} of the "
-            f"embedding's shape {shape} and {HEARD!r} of shape [1]; export it with emotone.export.bundle.write_bundle"
+            f"{where} has the optional inputs {short(optional)}; expected no optional inputs, or {SPEAKER!r} of the "
+            f"embedding's shape {short(shape)} and {HEARD!r} of shape [1]; export it with "
+            "emotone.export.bundle.write_bundle"
         )
     return int(shape[1])
 

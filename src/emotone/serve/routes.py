@@ -27,6 +27,7 @@ from emotone.serve.work_queue import Deadline, WorkQueue
 
 #: Parts of a model card that the service shows.
 _SCORES = ("accuracy", "uar", "macro_f1", "interval", "n_clips")
+_INTERVAL = ("low", "high", "unit")
 _PROTOCOL = ("name", "description", "speaker_disjoint")
 _CORPUS = ("name", "title", "clips", "speakers", "language", "licence", "url", "commercial_use")
 #: Keys that the card's figures on other corpora must have; others are not checked.
@@ -152,12 +153,20 @@ def _model(recognizer: Recognizer) -> dict[str, Any]:
         "threshold": recognizer.threshold,
         "adapts": recognizer.adapts,
         "checks_speech": recognizer.checks_speech,
-        "scores": {"scope": known.tested, **_pick(card.get("scores", {}), _SCORES)},
+        "scores": {"scope": known.tested, **_scores(card.get("scores", {}))},
         "elsewhere": _elsewhere(known),
         "trust": [*known.right, known.calibration, *filter(None, (known.confident, known.reaching))],
         "protocol": _pick(card.get("protocol", {}), _PROTOCOL),
         "corpora": [_pick(corpus, _CORPUS) for corpus in card.get("training", {}).get("corpora", [])],
     }
+
+
+def _scores(measured: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scores that the service shows; of the interval only what was checked."""
+    shown = _pick(measured, _SCORES)
+    if shown.get("interval") is not None:
+        shown["interval"] = _pick(shown["interval"], _INTERVAL)
+    return shown
 
 
 def _elsewhere(known: trust.Trust) -> dict[str, Any] | None:

@@ -51,7 +51,7 @@ def read_manifest(path: Path, vocabulary: Vocabulary = _ANY, *, data: Path | Non
     Returns
     -------
     Corpus
-        Rows sorted by file as written, then by start.  A row that can't be used (unknown emotion, missing file,
+        Rows sorted by the name of the file, then by start.  A row that can't be used (unknown emotion, missing file,
         repeated segment) is in ``rejected``.  Without a ``speaker``, the speaker is ``""``, and no speaker-disjoint
         protocol can be built.
 
@@ -66,7 +66,7 @@ def read_manifest(path: Path, vocabulary: Vocabulary = _ANY, *, data: Path | Non
     folders = [os.path.abspath(folder) for folder in (path.parent, data) if folder is not None]
     for line, cells, times in _records(path):
         try:
-            file = _file(cells["file"], folders)
+            file, name = _file(cells["file"], folders)
             row = _row(cells, file, times, vocabulary, name=path.stem)
             segment = _segment(row)
             if segment in seen:
@@ -76,7 +76,7 @@ def read_manifest(path: Path, vocabulary: Vocabulary = _ANY, *, data: Path | Non
             rejected.append(Rejected.of(cells["file"], error, where=f"line {line}: "))
             continue
         seen[segment] = (line, row.emotion)
-        rows.append((cells["file"], row))
+        rows.append((name, row))
     if not rows:
         raise CorpusError(f"no row of {str(path)!r} can be used, {len(rejected)} are rejected{_reasons(rejected)}")
     rows.sort(key=lambda item: (item[0], _segment(item[1])))
@@ -149,8 +149,8 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, str], tuple[float, flo
         yield line, {column: texts.get(column, "") for column in _COLUMNS}, times.segment(line, cells)
 
 
-def _file(name: str, folders: Sequence[str]) -> Path:
-    """Return the absolute path of a file that a row names, in the first of the folders that holds it."""
+def _file(name: str, folders: Sequence[str]) -> tuple[Path, str]:
+    """Return the absolute path of a file that a row names, in the first of the folders that holds it, and its name."""
     if not name:
         raise UnusableError("no file is named", group="without a file name")
     reason = f"no such file: {name}"
@@ -159,7 +159,7 @@ def _file(name: str, folders: Sequence[str]) -> Path:
             file = os.path.normpath(os.path.join(folder, written.replace("\\", "/")))
             try:
                 if stat.S_ISREG(os.stat(file).st_mode):
-                    return Path(file)
+                    return Path(file), written
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except (OSError, ValueError) as error:  # a name that is too long or has a null byte, a loop of links
