@@ -187,7 +187,7 @@ def test_a_path_that_is_no_file(tmp_path: Path) -> None:
         audio.info(tmp_path)
     with pytest.raises(AudioError, match="null byte.*; give a file"):
         audio.read("a\0b.wav")
-    with pytest.raises(AudioError, match="there is no such file"):
+    with pytest.raises(AudioError, match="this is an address, and only files are read; download it first"):
         audio.read("http://localhost/a.wav")
 
 

@@ -40,8 +40,8 @@ def contained(samples, kind):
 #: Change -> the largest difference of a score that is tolerated, out of 1.
 #: Measured on samples: gain 0.013, rate 0.027, container 0.022.  Silence moves the beginning of the sound between the
 #: states of the model, of which it hears every third, one each 60 ms: by up to 0.11 with the 50 ms that trimming
-#: leaves, by up to 0.30 at the worst place (docs/guide.md, "Where the sound begins").  How much of it there is makes
-#: no difference.
+#: leaves, by up to 0.30 at the worst place (docs/guide.md, "Where the sound begins").  More of it, by steps of
+#: 10 ms, makes no difference.
 TOLERANCE = {"gain": 0.03, "silence": 0.35, "more silence": 0.01, "resampled": 0.08, "contained": 0.05}
 
 
