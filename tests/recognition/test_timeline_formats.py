@@ -14,6 +14,7 @@ import webvtt
 from hypothesis import example, given, settings
 
 from emotone.errors import ConfigError
+from emotone.formatting import csv_cell
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.speaker_names import written_names
 from emotone.recognition.timeline import Timeline
@@ -132,7 +133,7 @@ def test_pysrt_reads_the_subtitles(made):
 def test_csv_and_audacity_have_a_line_for_each_segment(made):
     names = written_names(each.speaker for each in made.segments)
     rows = list(csv.DictReader(io.StringIO(FORMATS["csv"].write(made), newline="")))
-    assert [row["speaker"] for row in rows] == [names.get(each.speaker, "") for each in made.segments]
+    assert [row["speaker"] for row in rows] == [csv_cell(names.get(each.speaker, "")) for each in made.segments]
     assert FORMATS["csv"].write(made).count("\n") == 1 + len(rows)
     labels = FORMATS["audacity"].write(made).split("\n")[:-1]
     assert [line.count("\t") for line in labels] == [2] * len(made.segments)
@@ -167,7 +168,7 @@ def test_audformat_reads_odd_names(made):
     )
     assert audformat.is_segmented_index(table.index) and len(table) == len(made.segments)
     names = written_names(each.speaker for each in made.segments)
-    assert table["speaker"].tolist() == [names.get(each.speaker, "") for each in made.segments]
+    assert table["speaker"].tolist() == [csv_cell(names.get(each.speaker, "")) for each in made.segments]
     starts = table.index.get_level_values("start").total_seconds()
     assert starts.tolist() == pytest.approx([each.start_s for each in made.segments], abs=1e-6)
     ends = table.index.get_level_values("end").total_seconds()
