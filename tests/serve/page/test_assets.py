@@ -67,7 +67,7 @@ def test_the_live_tab_follows_the_microphone(open_page):
     from playwright.sync_api import expect
 
     page, told, sockets = open_page(), [], []
-    page.on("websocket", sockets.append)
+    page.on("websocket", lambda one: sockets.append(one))
     page.on("websocket", lambda one: one.on("framereceived", lambda frame: told.append(json.loads(frame))))
     open_tab(page, "Live")
     button, status = page.locator("#em-live-button"), page.locator("#em-live-status")

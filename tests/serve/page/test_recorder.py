@@ -116,6 +116,7 @@ def test_long_work_shows_how_far_it_is_and_can_be_cancelled(open_page, served, t
     until(lambda: jobs(served).get("cancelled", 0) == cancelled + 1, seconds=30)
     answer.get_by_role("button", name="Start again").click()
     bar.wait_for()
+    answer.get_by_text(re.compile(r"analysed")).wait_for(timeout=60_000)  # the job exists
     page.locator("#em-timeline-recording [data-does=clear]").click()
     assert answer.inner_html() == ""
     until(lambda: jobs(served).get("cancelled", 0) == cancelled + 2, seconds=30)

@@ -17,8 +17,11 @@ function field(name) {
   return (text.startsWith("<") && text.endsWith(">") ? text.replace(/^[<>]+|[<>]+$/g, "") : text) || UNNAMED;
 }
 
+/** Write a cell of CSV: an apostrophe precedes what a spreadsheet would take for a formula, unless it is a number. */
 function cell(name) {
-  return /[",]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name;
+  const isNumber = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(name);
+  const text = /^'*([=+@\uff1d\uff0b\uff0d\uff20]|-.)/s.test(name) && !isNumber ? `'${name}` : name;
+  return /[",]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 function markup(name) {
