@@ -35,14 +35,17 @@ def test_a_timeline_is_the_recognizers_and_can_be_played(open_page, recognizer, 
         )
     assert shown.locator("svg rect").count() == len(expected.segments)
     player = shown.locator("audio")
-    page.wait_for_function("document.querySelector('.em-timeline audio').duration > 0")
+    until(lambda: page.evaluate("document.querySelector('.em-timeline audio').duration > 0"), seconds=30)
     assert player.evaluate("one => one.duration") == pytest.approx(expected.duration_s, abs=0.05)
     assert player.evaluate("one => one.src").startswith("blob:")
 
     third = expected.segments[2]
     buttons.nth(2).focus()
     page.keyboard.press("Enter")
-    page.wait_for_function(f"document.querySelector('.em-timeline audio').currentTime >= {third.start_s:.3f}")
+    until(
+        lambda: page.evaluate(f"document.querySelector('.em-timeline audio').currentTime >= {third.start_s:.3f}"),
+        seconds=30,
+    )
     expect(buttons.nth(2)).to_have_attribute("aria-current", "true")
     assert player.evaluate("one => one.paused") is False
     stage = shown.locator(".em-stage").bounding_box()
@@ -84,13 +87,13 @@ def test_the_live_tab_follows_the_microphone(open_page):
     expect(status).to_have_text("The microphone is off.")
     ended = [one for one in told if one["kind"] == "speech_end" and "label" in one]
     assert any(one["kind"] == "emotion" for one in told)
-    page.wait_for_function(f"document.querySelectorAll('#em-live-list li').length >= {len(ended)}")
+    until(lambda: page.evaluate(f"document.querySelectorAll('#em-live-list li').length >= {len(ended)}"), seconds=30)
     shown = page.locator("#em-live-list b").all_inner_texts()[::-1]
     assert shown[: len(ended)] == [one["label"] for one in ended]
     if not sockets[0].is_closed():
         sockets[0].wait_for_event("close")
     ended = [one for one in told if one["kind"] == "speech_end" and "label" in one]  # what was said last is answered
-    page.wait_for_function(f"document.querySelectorAll('#em-live-list li').length >= {len(ended)}")
+    until(lambda: page.evaluate(f"document.querySelectorAll('#em-live-list li').length >= {len(ended)}"), seconds=30)
     expect(page.locator("#em-live-when")).to_have_text("Last utterance")
     expect(page.locator("#em-live-word")).to_have_text(ended[-1]["label"])
     assert page.locator("#em-live-bars .em-value").all_inner_texts() == [

@@ -48,7 +48,7 @@ def show(page, timeline):
     page.route("**/page/answers/timeline*", lambda route: route.fulfill(body=f"{answer}\n"))
     file = {"name": "my call.wav", "mimeType": "audio/wav", "buffer": sound}
     send(page, file, to="timeline", expect=".em-timeline")
-    page.wait_for_function("document.querySelector('.em-timeline audio').duration > 0")
+    until(lambda: page.evaluate("document.querySelector('.em-timeline audio').duration > 0"), seconds=30)
 
 
 def renamed(timeline, names):
