@@ -33,8 +33,8 @@ _SPDX = {
     "apache 2.0": "Apache-2.0",
     "apache license, version 2.0": "Apache-2.0",
     "apache license 2.0": "Apache-2.0",
-    "bsd license": "BSD-3-Clause",
-    "bsd": "BSD-3-Clause",
+    "bsd license": "BSD",  # which of its editions is not stated
+    "bsd": "BSD",
     "bsd 3-clause": "BSD-3-Clause",
     "isc license (iscl)": "ISC",
     "mit license": "MIT",

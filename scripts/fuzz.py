@@ -27,7 +27,7 @@ def child(name: str, current: Path, seconds: float) -> int:
 
     from support.fuzzing import TARGETS, inputs
 
-    target, end = TARGETS[name], time.monotonic() + seconds
+    target, end, failed = TARGETS[name], time.monotonic() + seconds, current.with_name("failed")
     with tempfile.TemporaryDirectory() as folder:
 
         @settings(max_examples=100, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -37,8 +37,12 @@ def child(name: str, current: Path, seconds: float) -> int:
                 return
             current.write_bytes(data)
             begun = time.monotonic()
-            target.run(data, Path(folder))
-            assert time.monotonic() - begun < _LONGEST_S, "it takes too long"
+            try:
+                target.run(data, Path(folder))
+                assert time.monotonic() - begun < _LONGEST_S, "it takes too long"
+            except BaseException:
+                failed.write_bytes(data)  # of the smallest that fails: Hypothesis may go on with inputs that don't
+                raise
 
         while time.monotonic() < end:
             try:
@@ -59,9 +63,11 @@ def turn(name: str, out: Path, *, seconds: float) -> str:
             error = "" if done.returncode == 0 else f"exit {done.returncode}: {done.stderr[-1500:]}"
         except subprocess.TimeoutExpired:
             error = "it did not end"
-        if error and current.exists():
+        failed = current.with_name("failed")
+        found = failed if failed.exists() else current  # a crash of the process leaves only the last one
+        if error and found.exists():
             out.mkdir(parents=True, exist_ok=True)
-            (out / f"{name}-{time.time_ns()}").write_bytes(current.read_bytes())
+            (out / f"{name}-{time.time_ns()}").write_bytes(found.read_bytes())
     return error
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emotone import corpora, files
+from emotone import audio, corpora, files
 from emotone.cli.console import ProgressBar
 from emotone.errors import EmotoneError
 from emotone.experiment import elsewhere, left_out
@@ -34,9 +34,11 @@ def answers(recognizer: Recognizer, corpus: corpora.Corpus) -> left_out.LeftOut:
         raise SystemExit(f"{recognizer.folder} does not adapt, or is of an older version; train a model that adapts")
     embeddings, rows = [], []
     with ProgressBar(quiet=False) as progress:
-        for row, path in enumerate(table["path"]):
+        places = zip(table["path"], table["start_s"], table["end_s"], strict=True)
+        for row, (path, start_s, end_s) in enumerate(places):
             try:
-                embeddings.append(recognizer.embedding(path))
+                samples = audio.read(path, start_s=start_s, end_s=None if np.isnan(end_s) else end_s)
+                embeddings.append(recognizer.embedding((samples, audio.SAMPLE_RATE)))
                 rows.append(row)
             except EmotoneError as error:
                 print(error)

@@ -58,6 +58,8 @@ def build_twice(source: Path, out: Path, *, epoch: str) -> dict[str, str]:
         if builds[0] != builds[1] or len(builds[0]) != 2:
             sys.exit(f"the builds differ: {builds[0]} and {builds[1]}; expected one wheel and one archive, equal")
         out.mkdir(parents=True, exist_ok=True)
+        for old in (*out.glob("emotone-*.whl"), *out.glob("emotone-*.tar.gz")):  # of other versions
+            old.unlink()
         for name in builds[0]:
             shutil.copy(Path(temporary) / _FOLDERS[0] / "dist" / name, out / name)
     sums = "".join(f"{digest}  {name}\n" for name, digest in builds[0].items())
@@ -84,6 +86,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="the folder of the files; dist by default")
     parser.add_argument("--no-lists", action="store_true", help="only the wheel and the source archive")
     arguments = parser.parse_args()
+    changed = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=True)
+    if changed.stdout and not arguments.no_lists:  # the lists are of the working tree
+        sys.exit(f"the working tree differs from the last commit; commit or stash first:\n{changed.stdout}")
     epoch = os.environ.get("SOURCE_DATE_EPOCH") or commit_time(ROOT)
     with tempfile.TemporaryDirectory() as temporary:
         committed(ROOT, Path(temporary) / "commit")

@@ -75,12 +75,56 @@ def test_only_folders_of_this_kind_and_no_links_are_removed(tmp_path):
     assert (tmp_path / "elsewhere" / "thesis.txt").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("results", 0o700),
+        ("results_", 0o755),
+        ("results_.temporary", 0o755),
+        ("my-results.temporary", 0o700),
+        ("", 0o700),
+    ],
+)
+def test_a_folder_that_a_person_made_is_left_alone(tmp_path, name, mode):
+    mine = tmp_path / f"emotone-benchmark-{name}"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
+    mine.chmod(mode)
+    with temporary_folder("emotone-benchmark-", parent=tmp_path):
+        pass
+    assert (mine / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("kind", ["of another user", "with two names", "a pipe", "a folder", "a link"])
+def test_what_lies_in_the_place_of_a_temporary_file_is_not_taken_over(tmp_path, kind):
+    place, victim = tmp_path / ".a.txt.00000000.part", tmp_path / "victim"
+    victim.write_text("mine")
+    if kind == "of another user":
+        if os.geteuid() != 0:
+            pytest.skip("only root can make files of another user")
+        place.write_text("theirs")
+        place.chmod(0o666)
+        os.chown(place, 65_534, 65_534)
+    elif kind == "with two names":
+        os.link(victim, place)
+    elif kind == "a pipe":
+        os.mkfifo(place)
+    elif kind == "a folder":
+        place.mkdir()
+    else:
+        place.symlink_to(victim)
+    files.write_text(tmp_path / "a.txt", "whole")
+    assert (tmp_path / "a.txt").read_text() == "whole" and victim.read_text() == "mine"
+    status = (tmp_path / "a.txt").stat(follow_symlinks=False)
+    assert status.st_uid == os.geteuid() and status.st_nlink == 1 and os.path.lexists(place)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another user")
 def test_folders_of_other_users_are_left_alone(tmp_path):
-    (tmp_path / ".explore-other").mkdir()
-    os.chown(tmp_path / ".explore-other", 65_534, 65_534)
+    (tmp_path / ".explore-abcdefgh.temporary").mkdir()
+    os.chown(tmp_path / ".explore-abcdefgh.temporary", 65_534, 65_534)
     remove_leftovers(".explore-", parent=tmp_path)
-    assert names(tmp_path) == {".explore-other"}
+    assert names(tmp_path) == {".explore-abcdefgh.temporary"}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be several users")
@@ -90,15 +134,15 @@ def test_folders_of_other_users_do_not_keep_those_of_this_user():
     parent = Path(tempfile.mkdtemp())
     parent.chmod(0o777)
     for number in range(0, 12, 2):
-        (parent / f".explore-{number}").mkdir(mode=0o700)
+        (parent / f".explore-{number:08}.temporary").mkdir(mode=0o700)
     os.seteuid(65_534)
     try:
         for number in range(1, 12, 2):
-            (parent / f".explore-{number}").mkdir(mode=0o700)
+            (parent / f".explore-{number:08}.temporary").mkdir(mode=0o700)
         remove_leftovers(".explore-", parent=parent)
     finally:
         os.seteuid(0)
-    assert names(parent) == {f".explore-{number}" for number in range(0, 12, 2)}
+    assert names(parent) == {f".explore-{number:08}.temporary" for number in range(0, 12, 2)}
     shutil.rmtree(parent)
 
 

@@ -82,6 +82,10 @@ class BundleError(EmotoneError, ValueError):
     """A bundle is incomplete, was changed, or has another version."""
 
 
+class ResultError(BundleError):
+    """A graph returned something for a recording that is no prediction; other recordings can still be predicted."""
+
+
 class StoreWarning(UserWarning):
     """Features are computed again, or are not kept, since the store on disk is damaged or can't be used."""
 

@@ -8,7 +8,8 @@ from typing import Any
 _MAX_REASONS = 12
 #: Control characters of cells, which a terminal could take for commands; line ends are quoted in CSV.
 _CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
-#: What spreadsheets take for a formula, and texts that `csv_cell` made of it, so that `plain_cell` is its inverse.
+#: What spreadsheets take for a formula, and texts that `csv_cell` made of it, so that `plain_cell` takes the apostrophe
+#: away again; control characters stay escaped.
 #: A lone hyphen, the name of standard input, is no formula.
 _FORMULA = re.compile(r"'*(?:[=+@＝＋－＠]|-.)", re.DOTALL)
 MINUS = "\N{MINUS SIGN}"  # as wide as the plus

@@ -1,20 +1,26 @@
 """Temporary files and folders that outlive no program: what a killed one left is removed by the next of its kind.
 
-Each is locked by the process that made it.  The system frees the lock when the process ends, however it ends, so that
-what can be locked is of a dead process, also in containers that share a folder.  Where a system has no such locks
-(Windows, some network drives), nothing is removed.
+Each is locked by the process that made it.  The system frees the lock when the process ends, however it ends.  So one
+that can be locked belongs to a process that has ended, also in containers that share a folder.  Names, owner and mode
+show that it was made here, and not by a person.  Where a system has no such locks (Windows, some network drives),
+nothing is removed.
 """
 
 import contextlib
 import itertools
 import os
+import re
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+#: End of the names of folders, after eight letters of `tempfile`: no person gives a folder such a name.
+_SUFFIX = ".temporary"
+_NAME = re.compile(r"[a-z0-9_]{8}\.temporary")
 #: Neither follow a link nor wait for the writer of a pipe, which another user may have put there; Windows has neither.
 _CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
@@ -50,7 +56,8 @@ def remove_leftovers(prefix: str, *, parent: Path) -> None:
     """Remove folders of `temporary_folder` whose processes are dead."""
     with contextlib.suppress(OSError), os.scandir(parent) as entries:
         for entry in entries:
-            if entry.name.startswith(prefix) and entry.is_dir(follow_symlinks=False):
+            is_made_here = entry.name.startswith(prefix) and _NAME.fullmatch(entry.name.removeprefix(prefix))
+            if is_made_here and entry.is_dir(follow_symlinks=False):
                 with contextlib.suppress(OSError, _NoLocksError):  # OSError: of another user, or just removed
                     _remove_if_dead(Path(entry.path))
 
@@ -73,7 +80,7 @@ def temporary_file(path: Path) -> Iterator[Path]:
 def _own_folder(prefix: str, parent: Path) -> tuple[Path, int | None]:
     """Return a new folder and its lock, None where the file system has no locks."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix=prefix, suffix=_SUFFIX, dir=parent))
         try:
             lock = _lock(os.open(folder, os.O_RDONLY), folder)
         except FileNotFoundError:
@@ -87,7 +94,9 @@ def _own_folder(prefix: str, parent: Path) -> tuple[Path, int | None]:
 def _remove_if_dead(folder: Path) -> None:
     lock = _lock(os.open(folder, os.O_RDONLY | _CAREFUL), folder)
     if lock is not None:
-        if os.fstat(lock).st_uid == os.geteuid():  # folders of others are theirs, also for root
+        status = os.fstat(lock)
+        # Folders of others are theirs, also for root; those that were made here are private.
+        if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == 0o700:
             shutil.rmtree(folder, ignore_errors=True)
         _free(lock)
 
@@ -123,7 +132,10 @@ def _taken(path: Path) -> int | None:
         is_new = False
         try:
             descriptor = os.open(path, os.O_RDWR | _CAREFUL)
-        except OSError:  # gone in this moment, of another user, or no file
+        except OSError:  # gone in this moment, or of another user
+            return None
+        if not _is_own_file(descriptor):
+            os.close(descriptor)
             return None
     try:
         lock = _lock(descriptor, path)
@@ -151,6 +163,17 @@ def _lock(descriptor: int, path: Path) -> int | None:
         raise _NoLocksError from error
     os.close(descriptor)
     return None
+
+
+def _is_own_file(descriptor: int) -> bool:
+    """Whether an open file is a file of this user under one name.
+
+    The owner of a file of another user could read and change what is written, a file with two names is also elsewhere,
+    and a pipe keeps nothing.
+    """
+    status = os.fstat(descriptor)
+    is_own = not hasattr(os, "geteuid") or status.st_uid == os.geteuid()
+    return stat.S_ISREG(status.st_mode) and is_own and status.st_nlink == 1
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -15,7 +15,6 @@ from support.document_blocks import ROOT, blocks_of, differences
 CHECKOUT = ("pyproject.toml", "constraints.txt", "constraints-pipecat.txt", "README.md", "LICENSE", "src", "samples")
 #: What pip prints if it can't reach an index: the packages can't be installed then.
 OFFLINE = (
-    "Could not find a version that satisfies",
     "Failed to establish a new connection",
     "Temporary failure in name",
 )

@@ -177,9 +177,14 @@ def test_model_that_cannot_adapt_says_which_one_can(recognizer, plain):
 
 
 def test_embedding_that_is_no_number_is_in_no_profile(tmp_path):
-    content = handmade.graph(optional=handmade.ADAPTS, nan=True)
-    with pytest.raises(BundleError, match="a value that is not finite for scores"):
-        Recognizer(handmade.write(tmp_path / "nan", content=content)).adapt([clip(0.1)])
+    content = handmade.graph(optional=handmade.ADAPTS, nan_above=0.3)
+    model = Recognizer(handmade.write(tmp_path / "nan", content=content))
+    profile = model.adapt([clip(0.05), clip(0.9), clip(0.06)])
+    assert profile.n_clips == 2 and np.isfinite(profile.mean).all()
+    (reason,) = profile.skipped
+    assert "a value that is not finite for scores" in reason
+    with pytest.raises(AudioError, match=r"any of 1 clips.*not finite"):
+        model.adapt([clip(0.9)])
 
 
 def test_result_that_a_profile_makes_infinite_is_an_error(recognizer):

@@ -28,8 +28,9 @@ RUN_BY = re.compile(r"^<!-- run by (?P<test>tests/\S+\.py) -->$")
 #: What is drawn, and not written: bars of confidence.
 _DRAWN = re.compile(r"[━─]+")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
-#: How far a printed number may be from that in the document: percents, and tenths of seconds.
-SPREAD = 4.0
+#: How far a printed number may be from that in the document: percents, and numbers with a decimal point.  Other whole
+#: numbers, such as counts, are equal.
+SPREAD, TENTHS = 4.0, 0.5
 _SHIM = "#!/bin/sh\nexec {python} -c 'from emotone.cli.start import main; main()' \"$@\"\n"
 
 
@@ -108,12 +109,12 @@ def commands_of(block: Block) -> list[list[str]]:
     return commands
 
 
-def differences(printed: str, written: str, *, spread: float = SPREAD) -> list[str]:
+def differences(printed: str, written: str) -> list[str]:
     """Return the lines of a document that differ from what was printed, each with the printed one.
 
-    Words are equal, up to spaces; numbers are within the spread; bars are not compared.
+    Words are equal, up to spaces; numbers are within `SPREAD` and `TENTHS`; bars are not compared.
     """
-    pairs = zip_lines(printed, written)
+    pairs, spread = zip_lines(printed, written), SPREAD if "%" in written else 0.0
     return [f"{old!r} is printed as {new!r}" for new, old in pairs if not _is_alike(new, old, spread=spread)]
 
 
@@ -128,7 +129,7 @@ def _is_alike(new: str, old: str, *, spread: float) -> bool:
     if _NUMBER.sub("0", new) != _NUMBER.sub("0", old):
         return False
     numbers = zip(_NUMBER.findall(new), _NUMBER.findall(old), strict=True)
-    return all(math.isclose(float(a), float(b), abs_tol=spread) for a, b in numbers)
+    return all(math.isclose(float(a), float(b), abs_tol=TENTHS if "." in b else spread) for a, b in numbers)
 
 
 class Reader:

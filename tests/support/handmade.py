@@ -36,9 +36,12 @@ def expected(samples, *, mean=MIDDLE, heard=0):
     return powers / powers.sum()
 
 
-def graph(*, emotions=EMOTIONS, sample_rate=16_000, scores="scores", nan=False, optional=None, speech=False):
+def graph(
+    *, emotions=EMOTIONS, sample_rate=16_000, scores="scores", nan=False, nan_above=None, optional=None, speech=False
+):
     """The model's bytes; ``optional`` are inputs with zeros for defaults, name -> shape, see `ADAPTS`.
 
+    With ``nan_above``, the scores of sound with a larger mean absolute amplitude are no numbers.
     With ``speech`` it also gives the probability of speech: the mean absolute amplitude over `MIDDLE`, at most 1.
     """
     signs = np.array([[0, 0, 1, -1]], np.float32) * 40
@@ -69,6 +72,16 @@ def graph(*, emotions=EMOTIONS, sample_rate=16_000, scores="scores", nan=False, 
         constants.append(numpy_helper.from_array(np.float32(1), "one"))
     else:
         nodes[2].output[0] = "s"
+    if nan_above is not None:
+        nodes[2].input[0] = "half_way"
+        nodes[2:2] = [
+            helper.make_node("Greater", ["embedding", "limit"], ["is_loud"]),
+            helper.make_node("Where", ["is_loud", "no_number", "middle"], ["half_way"]),
+        ]
+        constants += [
+            numpy_helper.from_array(np.float32(value), name)
+            for name, value in (("limit", nan_above), ("no_number", np.nan))
+        ]
     inputs = {"waveform": [1, "n"], **(optional or {})}
     constants += [numpy_helper.from_array(np.zeros(shape, "f"), name) for name, shape in (optional or {}).items()]
     model = helper.make_model(

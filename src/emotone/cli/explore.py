@@ -45,8 +45,10 @@ def _arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _train(settings: Mapping[str, Any]) -> list[str]:
     """Return the command that trains a model on the same clips."""
     words = ["train", *settings["corpora"], "--data", str(settings["data"])]
+    if settings.get("channel"):
+        words += ["--channel", str(settings["channel"])]
     if settings.get("emotions"):
         words += ["--emotions", ",".join(settings["emotions"])]
     for word, emotion in (settings.get("labels") or {}).items():
-        words += ["--labels", f"{emotion}={word}"]
+        words += ["--labels", f"{emotion}={word}"] if "," not in word else []  # a comma separates words there
     return [*words, "--out", "runs/svm"]

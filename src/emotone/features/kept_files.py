@@ -9,12 +9,14 @@ from emotone.errors import StoreWarning
 
 _MARK = b"emotone kept file 1\n"
 _SUM_BYTES = 32
+#: Largest file, in bytes: graphs of encoders have hundreds of megabytes.
+_MOST_BYTES = 2 << 30
 
 
 def read_kept(path: Path) -> bytes | None:
     """Return what `keep` wrote; None, with a note unless the file is missing, if it has to be made again."""
     try:
-        content = files.read_regular(path)
+        content = files.read_regular(path, most_bytes=_MOST_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+#: What was issued, so that Python prints a warning of a place once, however many items it came from.
+_ISSUED: dict[Any, Any] = {}
 
 
 class Warned(NamedTuple):
@@ -28,5 +30,5 @@ def issued(done: tuple[Any, Sequence[Warned]]) -> Any:
     """Issue the warnings of `recorded` in this process; return the result."""
     result, caught = done
     for each in caught:
-        warnings.warn_explicit(each.text, each.category, each.filename, each.line)
+        warnings.warn_explicit(each.text, each.category, each.filename, each.line, registry=_ISSUED)
     return result

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotone.audio import SAMPLE_RATE, AudioSource, Channel, Recording
-from emotone.errors import AudioError, ConfigError, EmotoneError, FeatureError
+from emotone.errors import AudioError, ConfigError, EmotoneError, FeatureError, ResultError
 from emotone.progress import Progress
 from emotone.recognition.adaptation import FEWEST_CLIPS, SOURCE_CLIPS
 from emotone.recognition.arguments import check_several, open_checked
@@ -59,11 +59,11 @@ def spoken(recognizer: Recognizer, recording: Recording, *, n_blocks: int = 1) -
         The recording can't be read, or no block of it has speech.
     """
     spoken_blocks: list[npt.NDArray[np.float32]] = []
-    problem: AudioError | FeatureError | None = None
+    problem: AudioError | FeatureError | ResultError | None = None
     for block in itertools.islice(recording.blocks(BLOCK_S), _SEARCHED_BLOCKS * n_blocks):
         try:
             _, embeddings = recognizer.predict_with_embeddings((block, SAMPLE_RATE))
-        except (AudioError, FeatureError) as error:  # a silent block, or the last one is too short
+        except (AudioError, FeatureError, ResultError) as error:  # a silent block, or the last one is too short
             problem = problem or error
             continue
         spoken_blocks += [embeddings] if len(embeddings) else []
@@ -187,7 +187,7 @@ def _profile(
     for number in numbers:
         try:
             utterances.append(read(clips, number, n_blocks=n_blocks))
-        except (AudioError, FeatureError) as error:
+        except (AudioError, FeatureError, ResultError) as error:
             skipped.append(str(error))
     rows = np.concatenate(utterances)
     rows = rows[evenly(range(len(rows)), MOST_CLIPS)]

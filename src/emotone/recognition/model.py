@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from emotone.audio import SAMPLE_RATE, AudioSource, open_recording
 from emotone.audio.speech_detector import Gate
-from emotone.errors import AudioError, BundleError, ConfigError, EmotoneError, FeatureError
+from emotone.errors import AudioError, BundleError, ConfigError, EmotoneError, FeatureError, ResultError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
 from emotone.recognition import adaptation, card
@@ -99,7 +99,7 @@ class Model:
         if self._adapter is not None and profile is not None and any(profile.adapted.values()):
             (scores,) = self._adapter.scores(embedding, profile, temperature=self._temperature).astype(np.float32)
         is_own = isinstance(self._graph, LocalGraph)
-        self._check_finite(np.append(scores, embedding), samples, error=FeatureError if is_own else BundleError)
+        self._check_finite(np.append(scores, embedding), samples, error=FeatureError if is_own else ResultError)
         return Outputs(scores, embedding[0], float(speech[0][0, 0]) if speech else 1.0)
 
     def _check_finite(self, values: Vector, samples: Vector, *, error: type[EmotoneError]) -> None:
@@ -192,7 +192,7 @@ def profile_of_clips(
     for number, source in enumerate(sources):
         try:
             embeddings += _spoken(model, source, preprocessing)
-        except (AudioError, FeatureError) as error:
+        except (AudioError, FeatureError, ResultError) as error:
             skipped.append(str(error))
         if progress is not None:
             progress(number + 1, len(sources), f"adapting to the {before.kind}")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotone.audio import SAMPLE_RATE
-from emotone.errors import BundleError, ConfigError, MissingExtraError
+from emotone.errors import BundleError, ConfigError, MissingExtraError, ResultError
 from emotone.files import read_regular
 from emotone.recognition.card import CARD, HEARD, SPEAKER, SPEECH
 from emotone.recognition.graph_child import altered
@@ -78,18 +78,18 @@ class CheckedGraph:
         for name, output in zip(names, outputs, strict=True):
             expected = max(1, self._widths[name])
             if output.size != expected:
-                raise BundleError(f"the graph returns {output.size} values for {name}, expected {expected}; {_REMEDY}")
+                raise ResultError(f"the graph returns {output.size} values for {name}, expected {expected}; {_REMEDY}")
             if not np.isfinite(output).all():
-                raise BundleError(f"the graph returns a value that is not finite for {name}; {_REMEDY}")
+                raise ResultError(f"the graph returns a value that is not finite for {name}; {_REMEDY}")
             low, high = (-_LARGEST, _LARGEST) if name == "embedding" else (-_TOLERANCE, 1 + _TOLERANCE)
             least, most = float(output.min()), float(output.max())
             if not (low <= least and most <= high):
-                raise BundleError(
+                raise ResultError(
                     f"the graph returns values from {least:.4g} to {most:.4g} for {name}, expected {low:.4g} to "
                     f"{high:.4g}; {_REMEDY}"
                 )
             if name == "scores" and abs(float(output.sum()) - 1) > _TOLERANCE:
-                raise BundleError(f"the graph returns scores whose sum is {output.sum():.4g}, expected 1; {_REMEDY}")
+                raise ResultError(f"the graph returns scores whose sum is {output.sum():.4g}, expected 1; {_REMEDY}")
 
 
 def checked_graph(

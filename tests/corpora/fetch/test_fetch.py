@@ -94,9 +94,10 @@ def test_zip_left_by_an_interrupted_unpacking_is_used(zenodo: Zenodo, tmp_path: 
 
 def test_what_a_killed_unpacking_left_is_removed(zenodo: Zenodo, tmp_path: Path) -> None:
     """By the run that completes the corpus, and by one that has nothing to do."""
-    left = tmp_path / "ravdess" / ".unpacking-killed"
+    left = tmp_path / "ravdess" / ".unpacking-ab_12345.temporary"
     for _ in range(2):
         (left / "Audio_Speech_Actors_01-24").mkdir(parents=True)
+        left.chmod(0o700)
         get(zenodo, tmp_path)
         assert not left.exists() and tree(tmp_path / "ravdess") == expected_tree()
 

@@ -23,8 +23,8 @@ ON_LIGHT, ON_FILLED = "#222221", "#FEFEFE"
 FAINT = "#888888"
 NOTE = "#555555"
 GRID = "#E6E6E6"
-ACCENT = "#332288"
-WARNING = "#882255"
+ACCENT = "#332289"
+WARNING = "#882256"
 #: Fonts with Chinese, Japanese and Korean letters, as Linux, macOS and Windows have them.
 _MORE_FONTS = (
     *("Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans CJK KR", "Noto Sans JP", "Noto Sans SC", "Noto Sans KR"),

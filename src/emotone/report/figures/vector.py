@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from matplotlib.figure import Figure
 from emotone import files
 from emotone.report.figures.style import ACCENT, DPI, FAINT, GRID, INK, NOTE, STYLE, WARNING, save
 
-#: Colour of a picture -> the colour that replaces it on a dark page.  Those of emotions are legible on both.
+#: Colour of a picture -> the colour that replaces it on a dark page.  Those of emotions stay, as in the legends of
+#: pages, so that none of them may be among these.
 _ON_DARK_PAGE = {
     "#ffffff": "#161618",
     INK: "#e8e8e8",
@@ -40,7 +42,8 @@ def svg(figure: Figure) -> bytes:
     target = io.StringIO()
     look: Any = {**STYLE, "svg.fonttype": "path", "svg.hashsalt": "emotone"}
     nothing: Any = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with rc_context(look):
+    with rc_context(look), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing from")  # a box is drawn instead
         figure.savefig(target, format="svg", dpi=DPI, transparent=True, metadata=nothing)
     return _with_colours(target.getvalue()).encode("utf-8")
 

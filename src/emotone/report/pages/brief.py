@@ -22,7 +22,7 @@ def brief(run: RunFolder, known: Trust) -> list[tuple[str, str]]:
         ("Leak", _leak(protocol)),
         ("Left out", _left_out(run)),
         ("Worst confusions", _confusions(test)),
-        ("Confidence", _confidence(known)),
+        ("Confidence", _confidence(known, is_leaking=not protocol.get("speaker_disjoint"))),
     ]
 
 
@@ -46,7 +46,11 @@ def _leak(protocol: Mapping[str, Any]) -> str:
 
 def _left_out(run: RunFolder) -> str:
     text = left_out_text(run.metrics.get("left_out", []))
-    return f"{text.removeprefix('Left out ')}." if text else "Nothing: all clips of the corpus were used."
+    return (
+        f"{text.removeprefix('Left out ')}."
+        if text
+        else "Nothing: every clip of the chosen emotions and channel could be used."
+    )
 
 
 def _confusions(test: Mapping[str, Any]) -> str:
@@ -67,14 +71,18 @@ def _confusions(test: Mapping[str, Any]) -> str:
     )
 
 
-def _confidence(known: Trust) -> str:
-    """Say whether confidence can be trusted, by its mean difference from accuracy."""
+def _confidence(known: Trust, *, is_leaking: bool) -> str:
+    """Say whether confidence can be trusted, by its largest measured difference from accuracy.
+
+    Where speakers are both in training and in the test, there is no verdict on new ones.
+    """
     figures = known.near if known.near.ece is not None else known.far
     if figures.ece is None:
         return "Not measured."
-    verdict = (
-        "Can be trusted" if figures.ece <= _TRUSTED else "A rough guide" if figures.ece <= _ROUGHLY else "Misleading"
-    )
+    worst = max(each.ece for each in (known.near, known.far) if each.ece is not None)
+    verdict = "Can be trusted" if worst <= _TRUSTED else "A rough guide" if worst <= _ROUGHLY else "Misleading"
+    if is_leaking and known.far.ece is None:
+        verdict = "Not measured on new speakers"
     text = f"{verdict}: it differs from accuracy by {100 * figures.ece:.1f} points on average, on {figures.scope}."
     if known.far.ece is None:
         text += f" On {OTHER_CORPORA}: not measured."
