@@ -1,11 +1,13 @@
 """The interactive documents: they load nothing from other hosts."""
 
+import importlib.util
 import re
 import types
 
 import pytest
 
 from emotone.serve import api_docs
+from support.browser_page import missing
 from support.serving import client_of, problem
 
 
@@ -44,7 +46,8 @@ def test_the_page_loads_its_own_files_alone(documents):
 
 
 def test_the_package_has_the_files():
-    pytest.importorskip("fastapi_swagger")
+    if importlib.util.find_spec("fastapi_swagger") is None:
+        missing("fastapi-swagger")
     from importlib import resources
 
     for name in api_docs._FILES:

@@ -1,6 +1,7 @@
 """Uploads that are being received: nobody is kept out by those that send nothing or next to nothing."""
 
 import asyncio
+import contextlib
 import socket
 import sys
 from pathlib import Path
@@ -142,6 +143,42 @@ def test_the_memory_for_uploads_is_bounded(monkeypatch):
         assert len(receptions) == receptions.n_bytes == 0
 
     asyncio.run(fill())
+
+
+def test_fast_uploads_of_an_address_are_not_ended(monkeypatch):
+    monkeypatch.setattr("emotone.serve.receptions.FRESH_S", 0.05)
+
+    async def send():
+        receptions = Receptions(ServeSettings(max_uploads_per_client=2))
+        with contextlib.ExitStack() as opened:
+            all_ = [opened.enter_context(receptions.open({"client": ("a", 1)})) for _ in range(5)]
+            for each in all_:
+                each.received(1_000_000)
+            await asyncio.sleep(0.2)
+            assert len(receptions) == 5 and all(each.is_counted for each in all_)
+            for each in all_:
+                await each.wait(asyncio.sleep(0))
+
+    asyncio.run(send())
+
+
+def test_an_upload_that_ends_by_itself_may_be_ended_for_another_in_the_same_moment(monkeypatch):
+    async def both():
+        receptions = Receptions(ServeSettings())
+        with receptions.open({"client": ("a", 1)}) as slow:
+            monkeypatch.setattr(slow.timeout, "idle_s", 0.02)
+            waiting = asyncio.ensure_future(slow.wait(asyncio.sleep(10)))
+            await asyncio.sleep(0)
+            slow._waiting.reschedule(0.0)
+            while not slow._waiting.expired():
+                await asyncio.sleep(0)
+                if slow._waiting is None:
+                    break
+            slow.end(ProblemError("busy", "another one needs the room"))
+            with pytest.raises(ProblemError):
+                await waiting
+
+    asyncio.run(both())
 
 
 @pytest.mark.slow

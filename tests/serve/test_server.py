@@ -10,7 +10,7 @@ import pytest
 
 from emotone.errors import ConfigError, MissingExtraError
 from emotone.recognition.recognizer import Recognizer
-from emotone.serve.server import listen, serve
+from emotone.serve.server import Server, listen, serve
 from support.serving import Running, problem, until
 
 pytestmark = pytest.mark.usefixtures("detector")
@@ -109,3 +109,19 @@ def test_a_page_without_its_extra_announces_nothing(recognizer, monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(MissingExtraError, match="extra 'serve'"):
         serve(recognizer, page=True, on_listening=pytest.fail)
+
+
+def test_a_program_that_served_goes_on_afterwards(folder, monkeypatch):
+    """The clock that ends a shutdown which takes too long ends with the service."""
+    monkeypatch.setattr("emotone.serve.server._give_up", lambda _: pytest.fail("the program was ended"))
+    started = []
+    monkeypatch.setattr(
+        "emotone.serve.server.uvicorn.Server.run", lambda self, sockets=None: self.handle_exit(signal.SIGINT, None)
+    )
+    run = Server.run
+    monkeypatch.setattr(Server, "run", lambda self, sockets=None: (started.append(self), run(self, sockets)))
+    serve(Recognizer(folder), port=0)
+    (server,) = started
+    assert server._end_of_process is not None
+    server._end_of_process.join(5)
+    assert not server._end_of_process.is_alive()

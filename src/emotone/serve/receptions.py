@@ -91,7 +91,7 @@ class Reception:
     def end(self, problem: ProblemError) -> None:
         """Raise a problem where the upload is waited for."""
         self._problem = problem
-        if self._waiting is not None:
+        if self._waiting is not None and not self._waiting.expired():  # else it ends in this moment by itself
             self._waiting.reschedule(0.0)
 
 
@@ -129,9 +129,13 @@ class Receptions:
         counted = [each for each in self._all if each.is_counted]
         same = [each for each in counted if each.address == reception.address]
         if len(same) > self.settings.max_uploads_per_client:
-            self._end(_slowest(same) or reception, f"{len(same)} slow uploads of your address")
+            slowest, reason = _slowest(same), f"{len(same)} slow uploads of your address"
         elif len(counted) > self.settings.max_uploads:
-            self._end(_slowest(counted) or reception, f"{len(counted)} slow uploads")
+            slowest, reason = _slowest(counted), f"{len(counted)} slow uploads"
+        else:
+            return
+        if slowest is not None:  # fast ones are limited by the memory alone
+            self._end(slowest, reason)
 
     def make_room(self, reception: Reception, n_bytes: int) -> None:
         """Make room for so many bytes more of an upload: end slow ones; raise `ProblemError` busy if that won't do."""

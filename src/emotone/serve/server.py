@@ -43,6 +43,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._queue, self._drain_s = app.state.queue, app.state.settings.drain_s
         self._exit_at: float | None = None
+        self._end_of_process: threading.Timer | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Start the shutdown; see the class."""
@@ -60,9 +61,17 @@ class Server(uvicorn.Server):
     def _end_in_any_case(self) -> None:
         """End the process if the shutdown takes too long, whatever its threads do."""
         limit_s = self._drain_s + (self.config.timeout_graceful_shutdown or 0) + _SHUTDOWN_S
-        timer = threading.Timer(limit_s, _give_up, (limit_s,))
-        timer.daemon = True
-        timer.start()
+        self._end_of_process = threading.Timer(limit_s, _give_up, (limit_s,))
+        self._end_of_process.daemon = True
+        self._end_of_process.start()
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Run until a signal; afterwards the process belongs to the caller again."""
+        try:
+            super().run(sockets)
+        finally:
+            if self._end_of_process is not None:
+                self._end_of_process.cancel()
 
     async def on_tick(self, counter: int) -> bool:
         """Check, ten times a second, whether to stop listening."""

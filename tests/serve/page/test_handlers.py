@@ -155,6 +155,7 @@ def test_a_saved_voice_is_checked_and_extended(recognizer):
     other = first.to_dict() | {"model": "0" * 64}
     for content, reason in (
         (b"RIFF", "anna.json is not valid JSON"),
+        (b"[" + b"[],[" * 300_000, r"1,200,001 bytes, expected at most 1,000,000"),
         (json.dumps(other).encode(), "belongs to the model"),
     ):
         with pytest.raises(ProblemError, match=reason) as problem:

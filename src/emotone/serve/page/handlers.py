@@ -29,6 +29,10 @@ from emotone.serve.work_queue import Deadline
 
 #: Who speaks in a recording: what `TimelineOptions` may have for ``speakers``.
 SPEAKERS = (AUTO, ONE, CHANNELS, *map(str, range(2, 9)))
+#: Largest saved voice, in bytes; one of the built-in model has 20,000.
+_MOST_PROFILE_BYTES = 1_000_000
+#: Codes of problems that say nothing of a clip.
+_NOT_OF_A_CLIP = ("bad_model", "internal", "timeout")
 #: Most clips from which a profile is made at once.
 MAX_CLIPS = 20
 #: What the page calls a person whose name is not typed.
@@ -111,6 +115,9 @@ class PageHandlers:
         """Return a saved profile, or that of an unknown speaker."""
         if saved is None:
             return self.recognizer.new_profile()
+        if len(saved.data) > _MOST_PROFILE_BYTES:
+            limit = f"{_MOST_PROFILE_BYTES:,} bytes"
+            raise ProblemError("not_profile", f"{saved.name} has {len(saved.data):,} bytes, expected at most {limit}")
         try:
             content = parse(saved.data, where=saved.name, remedy=_PROFILE_REMEDY)
             profile = SpeakerProfile.from_dict(content, where=saved.name)
@@ -161,6 +168,8 @@ class PageHandlers:
                 embeddings.append(spoken)
             except ProblemError as error:
                 deadline.check()
+                if error.code in _NOT_OF_A_CLIP:
+                    raise
                 skipped, problem = [*skipped, clip.name], error
         if not embeddings:
             if problem is not None and not start.n_clips:

@@ -86,9 +86,9 @@ function showProgress({ status, done_s, total_s }, begun, progress) {
 
 function finish(request, answer, recording) {
   asked.delete(answer);
-  let html;
+  let html, title, detail;
   try {
-    html = JSON.parse(request.responseText.trim().split("\n").at(-1)).html;
+    ({ html, title, detail } = JSON.parse(request.responseText.trim().split("\n").at(-1)));
   } catch {
     html = undefined; // a proxy between answers in words of its own
   }
@@ -96,7 +96,11 @@ function finish(request, answer, recording) {
     const problem =
       request.status === 401
         ? { finding: "You are logged out.", remedy: "Load the page again to log in." }
-        : { finding: "The service gave no answer.", remedy: "Try again in a few seconds." };
+        : {
+            finding: title ? `The service refused it: ${title}.` : "The service gave no answer.",
+            reason: detail,
+            remedy: title ? "Whoever runs the service can mend it." : "Try again in a few seconds.",
+          };
     return showProblem(answer, problem);
   }
   answer.innerHTML = html; // the service escapes every value in it

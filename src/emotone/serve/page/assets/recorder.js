@@ -108,7 +108,11 @@ document.addEventListener("click", (event) => {
     part(box, "input").focus();
   }
   if (button.dataset.does === "sample") takeSamples(box);
-  if (button.dataset.does === "record") making ? stopRecording() : record(box);
+  if (button.dataset.does === "record") {
+    const isOwn = making?.box === box;
+    if (making) stopRecording();
+    if (!isOwn) record(box);
+  }
 });
 
 async function takeSamples(box) {
@@ -150,7 +154,8 @@ function grow(mine, block) {
   mine.n += block.length;
   const text = `Recording: ${clock(Math.floor(mine.n / mine.microphone.rate)).slice(0, -2)}. Please speak.`;
   say(mine.box, text);
-  if (2 * (mine.n + block.length) + 44 > Number(mine.box.dataset.limit)) stopRecording();
+  const others = part(mine.box, ".em-clips") ? filesOf(mine.box).reduce((sum, file) => sum + file.size, 0) : 0;
+  if (others + 2 * (mine.n + block.length) + 44 > Number(mine.box.dataset.limit)) stopRecording();
 }
 
 function say(box, text) {
