@@ -64,10 +64,10 @@ def turn(name: str, out: Path, *, seconds: float) -> str:
         except subprocess.TimeoutExpired:
             error = "it did not end"
         failed = current.with_name("failed")
-        found = failed if failed.exists() else current  # a crash of the process leaves only the last one
-        if error and found.exists():
+        last_input = failed if failed.exists() else current  # a crash of the process leaves only the last one
+        if error and last_input.exists():
             out.mkdir(parents=True, exist_ok=True)
-            (out / f"{name}-{time.time_ns()}").write_bytes(found.read_bytes())
+            (out / f"{name}-{time.time_ns()}").write_bytes(last_input.read_bytes())
     return error
 
 
