@@ -6,7 +6,6 @@ their uploads and results are bounded.
 """
 
 import asyncio
-import logging
 import math
 import secrets
 import threading
@@ -18,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from emotone.errors import BundleError
 from emotone.serve import problems
 from emotone.serve.problems import ProblemError
 from emotone.serve.work_queue import Deadline, Turn, WorkQueue, closing_error
@@ -29,7 +27,6 @@ Work = Callable[["JobDeadline"], Results]
 Status = Literal["waiting", "running", "done", "failed"]
 #: A client that is refused while no job is about to end comes back after so many seconds.
 _RETRY_S = 10
-_log = logging.getLogger(__name__)
 
 
 class Job:
@@ -288,14 +285,8 @@ class Jobs:
                 }
                 deadline.finish()
             self._finish(job, results)
-        except ProblemError as problem:
-            self._fail(job, problem)
-        except BundleError as error:
-            self._fail(job, problems.bad_model(error))
-        except Exception:
-            if not job.is_cancelled:
-                _log.exception("a job failed")
-            self._fail(job, problems.internal())
+        except Exception as error:
+            self._fail(job, problems.problem_of(error, failed=None if job.is_cancelled else "a job"))
 
     def _finish(self, job: Job, results: dict[str, bytes | ProblemError]) -> None:
         n_bytes = sum(len(content) for content in results.values() if isinstance(content, bytes))
