@@ -76,12 +76,13 @@ class ServeSettings:
     max_job_duration_s
         Longest recording of a job.
     max_job_seconds
-        Longest time from the beginning of a job to its end.
+        Longest time from the beginning of a job to its end; a job that turns out to be long begins anew.
     max_job_upload_bytes
         Largest upload of a job.
     max_jobs_bytes
         Most bytes of all jobs' uploads and results together, at least ``max_job_upload_bytes``.  One more upload is in
-        memory while it is received, and another while it is decoded in a child process.
+        memory while it is received, another while it is decoded in a child process, and so is one of a short recording
+        (25 MB at most).
     allowed_hosts
         Names by which clients may call the service, as in the header Host without a port; ``*`` allows any.  See
         `emotone.serve.hosts.HostRule` for those that need no mention.
