@@ -80,7 +80,7 @@ class Kill:
         Seconds after the start of the run.
     all_of_it
         Whether all its processes were killed.
-    found
+    n_files
         Files that the killed run had written.
     wrong
         What is not as it must be.
@@ -89,19 +89,19 @@ class Kill:
     command: str
     after_s: float
     all_of_it: bool
-    found: int
+    n_files: int
     wrong: list[str] = field(default_factory=list)
 
 
 def run_undisturbed(command: Command, place: Place) -> Done:
     """Run a command to its end."""
     run = Forked(command.work, place)
-    told = {} if command.finish is None else command.finish(run)
+    answers = {} if command.finish is None else command.finish(run)
     run.wait()
     if run.poll() is None:  # it does not end
         run.kill(all_of_it=True)
     run.left()
-    return Done(run.status, place.names(), place.contents() | told, run.seconds)
+    return Done(run.status, place.names(), place.contents() | answers, run.seconds)
 
 
 def kill_once(command: Command, folder: Path, *, usual: Done, rng: np.random.Generator) -> Kill:
@@ -158,8 +158,8 @@ def measure(names: Sequence[str], *, kills: int, seed: int, folder: Path) -> lis
 
 def _line(kill: Kill) -> str:
     what = "all processes" if kill.all_of_it else "the process"
-    told = "; ".join(kill.wrong[:5]) or "as usual"
-    return f"{kill.command}, {what} killed {kill.after_s:.1f} s after its start ({kill.found} files): {told}"
+    state = "; ".join(kill.wrong[:5]) or "as usual"
+    return f"{kill.command}, {what} killed {kill.after_s:.1f} s after its start ({kill.n_files} files): {state}"
 
 
 def table(kills: Sequence[Kill]) -> list[str]:

@@ -205,10 +205,10 @@ def _service(port: int, clip: Path) -> Command:
     def finish(run: Forked) -> dict[str, str]:
         run.wait(lambda: _post(port, "/v1/predict", data, within_s=5.0) is not None)
         answers = {path: str(_post(port, path, data, within_s=60.0)) for path in ("/v1/predict", "/v1/timeline")}
-        found = [path.name for path in run.place.temporary.glob("emotone-*")]  # its own folder, and no other
+        folders = list(run.place.temporary.glob("emotone-*"))  # its own folder, and no other
         os.kill(run.pid, signal.SIGINT)
         run.wait()
-        return answers | {"temporary folders while it runs": str(len(found))}
+        return answers | {"temporary folders while it runs": str(len(folders))}
 
     work = emotone("serve", "--port", str(port), "--workers", "1")
     return Command("serve", work, use, finish)

@@ -18,8 +18,8 @@ from pathlib import Path
 GONE_S, DONE_S = 60.0, 900.0
 _POLL_S = 0.005
 _TIME = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00|Z)?")
-#: Files of a run that tell how long it took; their names count, their content does not.
-_TELLS_TIME = re.compile(r"(timing\.csv|.*\.html|features\.sqlite|run\.json)")
+#: Files that say how long a run took; their names count, their content does not.
+_WITH_DURATIONS = re.compile(r"(timing\.csv|.*\.html|features\.sqlite|run\.json)")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Place:
 
     def _is_result(self, path: Path) -> bool:
         is_temporary = self.temporary in (path, *path.parents)
-        return path.is_file() and not is_temporary and not _TELLS_TIME.fullmatch(path.name)
+        return path.is_file() and not is_temporary and not _WITH_DURATIONS.fullmatch(path.name)
 
 
 def _digest(path: Path) -> str:
@@ -64,7 +64,7 @@ def _digest(path: Path) -> str:
 
 
 class Forked:
-    """A run of a function in a fork of this process, in a session of its own.
+    """A run of a function in a fork of this process, in a separate session.
 
     The libraries are imported already, so that the run is mostly work.  Its output goes to the file ``output``.
 
@@ -126,7 +126,7 @@ class Forked:
 
 
 def _run(work: Callable[[], object], place: Place) -> int:
-    """Do the work of a fork as a program of its own; return its exit status."""
+    """Do the work of a fork as a separate program; return its exit status."""
     os.setsid()
     with (place.folder.parent / f"{place.folder.name}.output").open("ab") as output:
         for descriptor in (1, 2):
@@ -160,6 +160,6 @@ def _of_session(leader: int) -> Iterator[int]:
             yield int(entry.name)
 
 
-def difference(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+def difference(again: Mapping[str, str], usual: Mapping[str, str]) -> list[str]:
     """Return the names that differ between two results, or that only one of them has."""
-    return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+    return sorted(name for name in again.keys() | usual.keys() if again.get(name) != usual.get(name))

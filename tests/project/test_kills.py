@@ -40,7 +40,7 @@ folder, careful = Path(sys.argv[1]), sys.argv[2] == "careful"
 command = Command("work", work)
 usual = kills.run_undisturbed(command, Place(folder / "usual").make())
 kill = kills.kill_once(command, folder / "killed", usual=usual, rng=Late())
-print(json.dumps({"usual": sorted(usual.contents), "found": kill.found, "wrong": kill.wrong}))
+print(json.dumps({"usual": sorted(usual.contents), "found": kill.n_files, "wrong": kill.wrong}))
 """
 
 

@@ -59,7 +59,7 @@ class PatientProtocol(H11Protocol):
 
     def _watch(self, timeout: "ReadTimeout") -> None:
         if self.transport.get_protocol() is not self:
-            return  # a WebSocket, which has timeouts of its own
+            return  # a WebSocket, which has separate timeouts
         timeout.left(self.transport.get_write_buffer_size())
         if timeout.wait_s == 0.0:
             return self.transport.abort()  # a mere close would wait until the client has read the rest
