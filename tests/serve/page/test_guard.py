@@ -132,7 +132,6 @@ def test_what_is_gradios_own_is_not_served_and_the_rest_is_no_page(served):
     for path in (
         *closed,
         "monitoring/summary",
-        "gradio_api/call/../file=a",
         "config/../theme.css",
         "gradio_api/theme.css",
     ):
