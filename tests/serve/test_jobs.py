@@ -12,7 +12,7 @@ import pytest
 
 from emotone.serve import ServeSettings
 from emotone.serve.counters import Metrics
-from emotone.serve.jobs import Jobs
+from emotone.serve.jobs import SHORT_BYTES, SHORT_S, Jobs, LongJobError
 from emotone.serve.problems import ProblemError
 from emotone.serve.work_queue import Deadline, WorkQueue
 from support.serving import until
@@ -193,6 +193,89 @@ def test_jobs_that_are_not_over_do_not_expire(start):
     job, waiting = add(jobs, held), add(jobs, Held())
     time.sleep(0.2)
     assert jobs.get(job.id) is job and jobs.get(waiting.id) is waiting
+
+
+# ---- short and long recordings ----
+
+
+class LongHeld(Held):
+    """Work on an hour of sound; its header says so, or it shows while it is decoded."""
+
+    def __init__(self, total_s=3600.0):
+        super().__init__()
+        self.total_s, self.tries = total_s, 0
+
+    def __call__(self, deadline):
+        self.tries += 1
+        deadline.reach(0.0, self.total_s)
+        deadline.reach(SHORT_S + 1, self.total_s)
+        return super().__call__(deadline)
+
+
+@pytest.mark.parametrize("total_s", [3600.0, None])
+def test_a_short_recording_does_not_wait_for_long_ones(start, total_s):
+    jobs, first, second = start(workers=1), LongHeld(total_s), LongHeld(total_s)
+    long, other = add(jobs, first), add(jobs, second)
+    assert first.begun.wait(PATIENCE_S)
+    until(lambda: second.tries == 1 and other.status == "waiting", seconds=PATIENCE_S)
+    assert ended(add(jobs, lambda deadline: deadline.reach(9.0, 9.0) or {"json": b"{}"})).status == "done"
+    assert (long.status, other.status) == ("running", "waiting") and not second.begun.is_set()
+    for each in (first, second):
+        each.let.set()
+    assert ended(long).status == ended(other).status == "done"
+    assert first.tries == second.tries == 2 and counts(jobs)["done"] == 3
+
+
+def test_large_uploads_are_not_tried_in_the_short_place(start):
+    """Their decoder in a child process would have another copy of the upload."""
+    jobs, held = start(), LongHeld()
+    job = add(jobs, held, n_bytes=SHORT_BYTES + 1)
+    held.let.set()
+    assert ended(job).status == "done" and held.tries == 1
+
+
+def test_what_takes_long_does_not_hold_the_short_place(start):
+    jobs, slow = start(max_seconds=0.2), Held()
+    job = add(jobs, slow)
+    assert ended(add(jobs, lambda _: {})).status == "done" and job.status != "failed"
+    slow.let.set()
+    assert ended(job).status == "done"
+
+
+def test_a_job_that_is_deleted_while_it_moves_does_not_come_back(start):
+    jobs = start()
+
+    def work(deadline):
+        jobs.delete(job.id)
+        raise LongJobError
+
+    ready = threading.Event()
+    job = add(jobs, lambda deadline: (ready.wait(PATIENCE_S), work(deadline))[1])
+    ready.set()
+    assert ended(add(jobs, lambda _: {})).status == "done" and job.work is None and jobs.n_kept == 1
+    assert counts(jobs) == {"done": 1, "failed": 0, "cancelled": 1}
+
+
+def test_both_places_together_work_in_no_more_threads_than_there_are(start):
+    jobs, working, most, lock = start(workers=1), [], [], threading.Lock()
+
+    def work(length_s):
+        def steps(deadline):
+            deadline.reach(0.0, length_s)
+            for _ in range(20):
+                with lock:
+                    working.append(length_s)
+                    most.append(len(working))
+                time.sleep(0.005)
+                with lock:
+                    working.remove(length_s)
+                deadline.check()
+            return {}
+
+        return steps
+
+    both = [add(jobs, work(3600.0)), add(jobs, work(10.0))]
+    assert [ended(job).status for job in both] == ["done", "done"] and max(most) == 1 and len(most) == 40
 
 
 # ---- bounds ----

@@ -1,6 +1,8 @@
 """Errors as problem details: codes, statuses, texts, and no internals."""
 
+import ast
 import json
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +74,25 @@ def test_a_model_that_fails_is_a_problem_of_its_own(recognizer, monkeypatch, cap
     (record,) = [record for record in caplog.records if record.name == "emotone.serve.problems"]
     assert record.getMessage() == "the model failed: /work/secret/model.onnx: the graph failed"
     assert record.exc_info is None
+
+
+def test_errors_of_the_bundle_are_told_apart_in_one_place(caplog):
+    """Elsewhere, they pass; each way to the service asks `problem_of`."""
+    folder = Path(problems.__file__).parent
+    telling = []
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and any(
+                "bad_model" in ast.unparse(each) for each in [node.func, *node.args[:1]]
+            ):
+                telling.append(path.name)
+    assert telling == ["problems.py"]
+    told = problems.problem_of(BundleError("/srv/model.onnx: the graph failed"), failed="a job")
+    assert told.code == "bad_model" and "/srv" not in told.detail and len(caplog.records) == 1
+    assert problems.problem_of(told, failed="a job") is told and len(caplog.records) == 1
+    assert problems.problem_of(KeyError("/srv"), failed="a job").code == "internal"
+    assert caplog.records[-1].getMessage() == "a job failed" and caplog.records[-1].exc_info
+    assert problems.problem_of(KeyError("/srv")).code == "internal" and len(caplog.records) == 2
 
 
 def test_the_end_of_the_service_ends_a_graph_that_does_not_end(tmp_path):

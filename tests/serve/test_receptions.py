@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,15 @@ class Held:
             line.close()
 
 
+def answer_in_time(line):
+    """Return an answer that is there already; None without one."""
+    line.settimeout(0.3)
+    try:
+        return line.recv(4096)
+    except TimeoutError:
+        return None
+
+
 @pytest.mark.parametrize("path", [b"/v1/predict", b"/v1/timeline", b"/v1/jobs"])
 def test_idle_uploads_take_no_place(folder, path):
     with Running(
@@ -72,13 +82,7 @@ def test_the_slowest_uploads_of_an_address_are_ended(folder, monkeypatch):
     with Running(folder, max_uploads_per_client=2) as running, Held(running, n=5) as lines:
         running.let.set()
         until(lambda: len(running.queue.receptions) == 2)
-        answers = []
-        for line in lines:
-            line.settimeout(0.3)
-            try:
-                answers.append(line.recv(4096))
-            except TimeoutError:
-                continue
+        answers = [answer for answer in map(answer_in_time, lines) if answer is not None]
         assert len(answers) == 3 and all(b"slow uploads of your address" in answer for answer in answers)
         assert running.client.post("/v1/predict", files={"file": ("a.wav", WAV)}).status_code == 200
 
@@ -121,12 +125,14 @@ def test_addresses():
 
 
 def test_the_memory_for_uploads_is_bounded(monkeypatch):
-    monkeypatch.setattr(ServeSettings, "max_uploads_bytes", 1000)
+    settings = ServeSettings()
+    for name in ("max_uploads_bytes", "most_uploads_bytes_per_client"):
+        monkeypatch.setattr(ServeSettings, name, 1000)
     now = [0.0]
     monkeypatch.setattr("emotone.serve.timeouts.time.monotonic", lambda: now[0])
 
     async def fill():
-        receptions = Receptions(ServeSettings())
+        receptions = Receptions(settings)
         with receptions.open({"client": ("a", 1)}) as slow, receptions.open({"client": ("b", 1)}) as fast:
             slow.received(600)
             with pytest.raises(ProblemError, match="memory for uploads is full"):
@@ -138,11 +144,59 @@ def test_the_memory_for_uploads_is_bounded(monkeypatch):
             with pytest.raises(ProblemError, match="this one is slow") as error:
                 await slow.wait(asyncio.sleep(10))
             assert error.value.code == "busy"
-            with pytest.raises(ProblemError, match="memory for uploads is full"):
+            with pytest.raises(ProblemError, match="memory for uploads of your address is full"):
                 fast.received(600)
         assert len(receptions) == receptions.n_bytes == 0
 
     asyncio.run(fill())
+
+
+def test_an_address_has_a_share_of_the_memory_for_uploads(monkeypatch):
+    """Uploads that are fast enough are not ended, so without a share one client could keep all others out."""
+    settings = ServeSettings()
+    monkeypatch.setattr(ServeSettings, "max_uploads_bytes", 1000)
+    now = [0.0]
+    monkeypatch.setattr("emotone.serve.timeouts.time.monotonic", lambda: now[0])
+
+    async def fill(share, *, fits):
+        monkeypatch.setattr(ServeSettings, "most_uploads_bytes_per_client", share)
+        receptions = Receptions(settings)
+        with contextlib.ExitStack() as opened:
+            greedy = [opened.enter_context(receptions.open({"client": ("a", 1)})) for _ in range(10)]
+            for k, each in enumerate(greedy):
+                if k < fits:
+                    each.received(100)
+                else:
+                    with pytest.raises(ProblemError, match="memory for uploads of your address is full"):
+                        each.received(100)
+            other = opened.enter_context(receptions.open({"client": ("b", 1)}))
+            other.received(1000 - share)
+            now[0] += 1.0  # the slowest of the same address goes, and no other
+            greedy[0].received(1)
+            assert receptions.n_bytes == (fits - 1) * 100 + 1 + 1000 - share and other in receptions._all
+
+    asyncio.run(fill(500, fits=5))
+    asyncio.run(fill(700, fits=7))
+
+
+def test_an_upload_leaves_room_for_clients_of_other_addresses(folder):
+    limits = {"max_upload_bytes": 1_000_000, "max_job_upload_bytes": 1_000_000, "max_jobs_bytes": 1_000_000}
+    with Running(folder, **limits) as running, contextlib.ExitStack() as held:
+        running.let.set()
+        share = running.queue.settings.most_uploads_bytes_per_client
+        assert share == running.queue.settings.max_uploads_bytes // 2 == 250_000_000
+        running.queue.receptions.settings = replace(running.queue.settings, max_uploads_bytes_per_client=2_100_000)
+        address = ("127.0.0.1", running.client.base_url.port)
+        lines = [held.enter_context(socket.create_connection(address, timeout=10)) for _ in range(4)]
+        head = (HEAD % b"/v1/predict").replace(b"90000", b"900000")
+        for line in lines:  # without the end: each keeps what it has sent
+            line.sendall(head.replace(b"Host", b"X-Forwarded-For: 192.0.2.1\r\nHost", 1) + b"--b\r\n")
+            line.sendall(b'Content-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' + bytes(800_000))
+        got = [answer for answer in map(answer_in_time, lines) if answer is not None]
+        assert len(got) == 2 and all(b"of your address is full" in answer for answer in got)
+        assert 1_600_000 <= running.queue.receptions.n_bytes <= 2_100_000
+        others = running.client.post("/v1/predict", files={"file": ("a.wav", WAV)})
+        assert others.status_code == 200
 
 
 def test_fast_uploads_of_an_address_are_not_ended(monkeypatch):

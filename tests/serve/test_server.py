@@ -11,6 +11,7 @@ import pytest
 from emotone.errors import ConfigError, MissingExtraError
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve.server import Server, listen, serve
+from support.children import ended_on_error
 from support.serving import Running, problem, until
 
 pytestmark = pytest.mark.usefixtures("detector")
@@ -58,6 +59,17 @@ def test_what_runs_is_finished_before_the_service_ends(folder):
         assert found[0].status_code == 200 and not running.thread.is_alive()
 
 
+def test_a_test_that_fails_while_its_service_runs_does_not_hang():
+    """`Popen` waits for the end of the process where its block is left; a service has no end of its own."""
+    with (
+        pytest.raises(AssertionError),
+        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]) as process,
+        ended_on_error(process),
+    ):
+        raise AssertionError
+    assert process.returncode == -signal.SIGKILL
+
+
 @pytest.mark.slow
 def test_the_process_listens_and_ends_on_a_signal(folder, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -65,7 +77,8 @@ def test_the_process_listens_and_ends_on_a_signal(folder, tmp_path):
         with pytest.raises(ConfigError, match=f"port {port}"):
             serve(Recognizer(folder), port=port)
     script = f"from emotone import Recognizer, serve as s; s.serve(Recognizer({str(folder)!r}), port={port})"
-    with subprocess.Popen([sys.executable, "-c", f"import emotone.serve; {script}"], stderr=subprocess.PIPE) as process:
+    command = [sys.executable, "-c", f"import emotone.serve; {script}"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process, ended_on_error(process):
 
         def ready():
             try:

@@ -20,6 +20,9 @@ def test_settings_are_checked():
         {"max_upload_bytes": 0},
         {"max_uploads": 0},
         {"max_uploads_per_client": 1.5},
+        {"max_uploads_bytes_per_client": 2e9},
+        {"max_uploads_bytes_per_client": 100_000_000},
+        {"max_uploads_bytes_per_client": 0},
         {"allowed_hosts": "example.org"},
         {"allowed_hosts": ("https://example.org",)},
         {"allowed_hosts": ("example.org:80",)},
@@ -36,6 +39,14 @@ def test_settings_are_checked():
     ):
         with pytest.raises(ConfigError, match="expected"):
             ServeSettings(**given)
+
+
+def test_one_address_has_half_of_the_memory_for_uploads_unless_it_is_raised():
+    usual = ServeSettings()
+    assert usual.most_uploads_bytes_per_client == usual.max_uploads_bytes // 2 > usual.max_job_upload_bytes
+    assert ServeSettings(max_uploads_bytes_per_client=400_000_000).most_uploads_bytes_per_client == 400_000_000
+    raised = ServeSettings(max_uploads_bytes_per_client=8_000_000_000)
+    assert raised.most_uploads_bytes_per_client == raised.max_uploads_bytes
 
 
 def test_the_largest_upload_fits_into_the_memory_for_uploads():

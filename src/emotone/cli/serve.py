@@ -88,6 +88,16 @@ def serve(
             help="Slow uploads of one address at a time; with one more, the slowest is ended.",
         ),
     ] = 32,
+    max_uploads_mb_per_client: Annotated[
+        float | None,
+        typer.Option(
+            "--max-uploads-mb-per-client",
+            metavar="MB",
+            rich_help_panel=_LIMITS,
+            help="Memory for the uploads of one address while they arrive; raise it if clients share an address.",
+            show_default="half of that for all",
+        ),
+    ] = None,
     max_jobs: Annotated[
         int,
         typer.Option(
@@ -140,6 +150,8 @@ def serve(
     from emotone.serve import serve as run  # imports fastapi and uvicorn
 
     check_range("--max-upload-mb", max_upload_mb, 0.001, 2000.0, unit="MB")
+    if max_uploads_mb_per_client is not None:
+        check_range("--max-uploads-mb-per-client", max_uploads_mb_per_client, 0.001, 8000.0, unit="MB")
     recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
     for note in recognizer.notes:
         output.note(f"note: {note}")
@@ -154,6 +166,9 @@ def serve(
         max_duration_s=max_minutes * 60,
         max_seconds=timeout,
         max_uploads_per_client=max_uploads_per_client,
+        max_uploads_bytes_per_client=None
+        if max_uploads_mb_per_client is None
+        else round(max_uploads_mb_per_client * 1e6),
         max_jobs=max_jobs,
         keep_jobs_s=keep_jobs_s,
         max_job_duration_s=max_job_duration_s,

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from emotone import audio
 from emotone.audio import Channel, isolated
-from emotone.errors import AudioError, BundleError, FeatureError, SelectionError, SilenceError, TooShortError
+from emotone.errors import AudioError, FeatureError, SelectionError, SilenceError, TooShortError
 from emotone.recognition.prediction import CHANNELS_NOTE, SPEAKERS_NOTE, Prediction
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.timeline import Timeline
 from emotone.serve.own_source import OwnSource
-from emotone.serve.problems import ProblemError, bad_model
+from emotone.serve.problems import ProblemError
 from emotone.serve.settings import ServeSettings
 from emotone.serve.work_queue import Deadline
 
@@ -154,7 +154,7 @@ def _long_enough(samples: NDArray[np.float32], min_samples: int, name: str) -> N
 
 @contextlib.contextmanager
 def as_problem(name: str, data: bytes) -> Iterator[None]:
-    """Raise errors of a recording as `ProblemError`, with the client's file name."""
+    """Raise errors of a recording as `ProblemError`, with the client's file name; others pass (`problem_of`)."""
     try:
         yield
     except (AudioError, FeatureError) as error:
@@ -169,5 +169,3 @@ def as_problem(name: str, data: bytes) -> Iterator[None]:
         }
         code = next((code for kind, code in kinds.items() if isinstance(error, kind)), "unanswerable")
         raise ProblemError(code, detail) from error
-    except BundleError as error:
-        raise bad_model(error) from error

@@ -3,10 +3,13 @@
 A job waits, runs, and is done or has failed; then it is kept for ``keep_jobs_s`` and forgotten.  A client can end it at
 any time.  It works in the threads of the requests, in turn with them (`Turn`).  The number of jobs and the bytes of
 their uploads and results are bounded.
+
+Short recordings have a place of their own, so that they don't wait for long ones.  How long a recording is shows when
+it is decoded: each job of a small upload begins in the short place, and one that turns out to be long leaves it, to
+begin anew when its turn among the long ones has come.
 """
 
 import asyncio
-import logging
 import math
 import secrets
 import threading
@@ -18,7 +21,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from emotone.errors import BundleError
 from emotone.serve import problems
 from emotone.serve.problems import ProblemError
 from emotone.serve.work_queue import Deadline, Turn, WorkQueue, closing_error
@@ -27,9 +29,10 @@ from emotone.serve.work_queue import Deadline, Turn, WorkQueue, closing_error
 Results = Mapping[str, bytes | ProblemError]
 Work = Callable[["JobDeadline"], Results]
 Status = Literal["waiting", "running", "done", "failed"]
+#: Longest recording of a job in the short place, and its largest upload: a minute of stereo at 48 kHz and 32 bits.
+SHORT_S, SHORT_BYTES = 60.0, 25_000_000
 #: A client that is refused while no job is about to end comes back after so many seconds.
 _RETRY_S = 10
-_log = logging.getLogger(__name__)
 
 
 class Job:
@@ -94,12 +97,22 @@ class Job:
         return zlib.decompress(content)
 
 
-class JobDeadline(Deadline):
-    """The deadline of a job, which also ends with it and with the service; it passes on the job's turn."""
+class LongJobError(Exception):
+    """A job in the short place is long, and must begin anew among the long ones."""
 
-    def __init__(self, seconds: float, *, job: Job, queue: WorkQueue, turn: Turn) -> None:
-        super().__init__(seconds)
+
+class JobDeadline(Deadline):
+    """The deadline of a job, which also ends with it and with the service; it passes on the job's turn.
+
+    In the short place, it raises `LongJobError` for a recording of over `SHORT_S`, and for a job that has run for as
+    long as a request may.
+    """
+
+    def __init__(self, *, job: Job, queue: WorkQueue, turn: Turn, is_short: bool) -> None:
+        limit_s, short_s = queue.settings.max_job_seconds, queue.settings.max_seconds
+        super().__init__(min(limit_s, short_s) if is_short else limit_s)
         self._job, self._queue, self._turn = job, queue, turn
+        self._is_short, self._may_take_longer = is_short, is_short and short_s < limit_s
         self._decoded_s = 0.0
 
     def finish(self) -> None:
@@ -109,6 +122,8 @@ class JobDeadline(Deadline):
     def reach(self, done_s: float, total_s: float | None) -> None:
         """Note how much is decoded."""
         self._decoded_s, self._job.total_s = done_s, total_s
+        if self._is_short and max(done_s, total_s or 0.0) > SHORT_S:
+            raise LongJobError
         self.check()
 
     def progress(self, done: int, total: int, what: str, /) -> None:
@@ -118,6 +133,8 @@ class JobDeadline(Deadline):
 
     def check(self, *_: object) -> None:
         """Raise `ProblemError` if the job must end; otherwise let the requests that wait go first."""
+        if self._may_take_longer and self.left_s == 0.0 and not self._job.is_cancelled:
+            raise LongJobError
         super().check()
         if self._job.is_cancelled or self._queue.closing:
             raise closing_error()
@@ -142,16 +159,17 @@ class Jobs:
         self.open()
 
     def open(self) -> None:
-        """Start the thread, also after `close`."""
-        self._runner = ThreadPoolExecutor(1, thread_name_prefix="emotone-job")
+        """Start the threads, also after `close`; they work only in turn with those of the queue."""
+        self._short, self._long = (ThreadPoolExecutor(1, thread_name_prefix="emotone-job") for _ in range(2))
 
     async def close(self) -> None:
-        """End all jobs; the running one stops at its next block."""
+        """End all jobs; those that run stop at their next block."""
         with self._lock:
             jobs = list(self._jobs.values())
         for job in jobs:
             self._fail(job, closing_error())
-        await asyncio.to_thread(self._runner.shutdown, cancel_futures=True)
+        for place in (self._short, self._long):
+            await asyncio.to_thread(place.shutdown, cancel_futures=True)
         with self._lock:
             self._jobs.clear()
 
@@ -228,11 +246,14 @@ class Jobs:
         with self._lock:
             self._places.discard(place)
             self._jobs[job.id] = job
+        self._submit(job, is_short=n_bytes <= SHORT_BYTES)
+        return job
+
+    def _submit(self, job: Job, *, is_short: bool) -> None:
         try:
-            self._runner.submit(self._run, job)
+            (self._short if is_short else self._long).submit(self._run, job, is_short)
         except RuntimeError:  # the service ends
             self._fail(job, closing_error())
-        return job
 
     def describe(self, job: Job) -> dict[str, Any]:
         """Return a dictionary of a job for JSON."""
@@ -273,7 +294,7 @@ class Jobs:
             await asyncio.sleep(min(1.0, self.settings.keep_jobs_s))
             self.forget_expired()
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: Job, is_short: bool) -> None:
         with self._lock:
             work, job.work = job.work, None
             if work is None or job.is_over:
@@ -281,21 +302,25 @@ class Jobs:
             job.status = "running"
         try:
             with self.queue.turn() as turn:
-                deadline = JobDeadline(self.settings.max_job_seconds, job=job, queue=self.queue, turn=turn)
+                deadline = JobDeadline(job=job, queue=self.queue, turn=turn, is_short=is_short)
                 results = {
                     name: zlib.compress(content) if isinstance(content, bytes) else content
                     for name, content in work(deadline).items()
                 }
                 deadline.finish()
             self._finish(job, results)
-        except ProblemError as problem:
-            self._fail(job, problem)
-        except BundleError as error:
-            self._fail(job, problems.bad_model(error))
-        except Exception:
-            if not job.is_cancelled:
-                _log.exception("a job failed")
-            self._fail(job, problems.internal())
+        except LongJobError:
+            self._move(job, work)
+        except Exception as error:
+            self._fail(job, problems.problem_of(error, failed=None if job.is_cancelled else "a job"))
+
+    def _move(self, job: Job, work: Work) -> None:
+        """Let a job that has turned out to be long wait for its turn among the long ones."""
+        with self._lock:
+            if job.is_cancelled or job.is_over:
+                return
+            job.status, job.work, job.done_s = "waiting", work, 0.0
+        self._submit(job, is_short=False)
 
     def _finish(self, job: Job, results: dict[str, bytes | ProblemError]) -> None:
         n_bytes = sum(len(content) for content in results.values() if isinstance(content, bytes))

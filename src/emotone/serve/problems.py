@@ -124,10 +124,6 @@ def add_handlers(app: FastAPI) -> None:
 
 def _as_problem(request: Request, error: Exception) -> ProblemError:
     match error:
-        case ProblemError():
-            return error
-        case BundleError():
-            return bad_model(error)
         case HTTPException():
             return _of_http(request, error)
         case RequestValidationError():
@@ -135,7 +131,7 @@ def _as_problem(request: Request, error: Exception) -> ProblemError:
         case ClientDisconnect():
             # the client does not read this, but the request is counted as a failed one
             return ProblemError("bad_request", "the client closed the connection early; send the whole request")
-    return internal()
+    return problem_of(error)  # an error in the service itself is logged where it ends
 
 
 def describe(app: FastAPI) -> None:
@@ -155,10 +151,25 @@ def describe(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def bad_model(error: BundleError) -> ProblemError:
-    """Log an error of the bundle, and return its problem, which names no file of the machine."""
-    _log.error("the model failed: %s", error)
-    return ProblemError("bad_model", "the model of the service failed on this recording; its log says why")
+def problem_of(error: Exception, *, failed: str | None = None) -> ProblemError:
+    """Return what a client gets to know of an error of any work; what it must not know is logged.
+
+    Parameters
+    ----------
+    error
+        What was raised.
+    failed
+        What failed, for the log, which then has the traceback of an error in the service itself; None: the caller
+        raises it again.
+    """
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, BundleError):  # it names files of the machine
+        _log.error("the model failed: %s", error)
+        return ProblemError("bad_model", "the model of the service failed on this recording; its log says why")
+    if failed is not None:
+        _log.error("%s failed", failed, exc_info=error)
+    return internal()
 
 
 def internal() -> ProblemError:

@@ -2,13 +2,14 @@
 
 An upload takes no place of the queue, which is for what is complete.  A fast one is not limited at all.  One that takes
 longer than `FRESH_S` is counted: if there are too many of the same address, or in all, the slowest is ended.  So
-clients that send nothing, or next to nothing, only ever take the room of each other.
+clients that send nothing, or next to nothing, only ever take the room of each other.  The bytes of an address are
+limited whatever its speed, so that no client has all of the memory.
 """
 
 import asyncio
 import contextlib
 import ipaddress
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from typing import TypeVar
 
 from starlette.types import Scope
@@ -108,7 +109,7 @@ class Receptions:
     @property
     def n_bytes(self) -> int:
         """Bytes that have arrived of all of them."""
-        return sum(each.timeout.n_bytes for each in self._all)
+        return _total_bytes(self._all)
 
     @contextlib.contextmanager
     def open(self, scope: Scope, *, max_bytes: int = 0) -> Iterator[Reception]:
@@ -138,17 +139,30 @@ class Receptions:
             self._end(slowest, reason)
 
     def make_room(self, reception: Reception, n_bytes: int) -> None:
-        """Make room for so many bytes more of an upload: end slow ones; raise `ProblemError` busy if that won't do."""
-        while self.n_bytes + n_bytes > self.settings.max_uploads_bytes:
-            others = [each for each in self._all if each is not reception and each.timeout.n_bytes]
-            slowest = _slowest(others)
+        """Make room for so many bytes more of an upload: end slow ones; raise `ProblemError` busy if that won't do.
+
+        First within the share of its address, by the uploads of this address alone; then within all the memory.
+        """
+        share, all_ = self.settings.most_uploads_bytes_per_client, self.settings.max_uploads_bytes
+        state = "the memory for uploads of your address is full"
+        self._free(reception, share - n_bytes, state, address=reception.address)
+        self._free(reception, all_ - n_bytes, "the memory for uploads is full")
+
+    def _free(self, but: Reception, most: int, state: str, *, address: str | None = None) -> None:
+        """End slow uploads, of an address or any, but not this one, until all have at most so many bytes."""
+        while _total_bytes(held := [each for each in self._all if address in (None, each.address)]) > most:
+            slowest = _slowest([each for each in held if each is not but and each.timeout.n_bytes])
             if slowest is None:
-                raise ProblemError("busy", "the memory for uploads is full; try again in a second")
-            self._end(slowest, "the memory for uploads is full, and this one is slow")
+                raise ProblemError("busy", f"{state}; try again in a second")
+            self._end(slowest, f"{state}, and this one is slow")
 
     def _end(self, reception: Reception, reason: str) -> None:
         self._all.discard(reception)
         reception.end(ProblemError("busy", f"{reason}; send it again, on a faster line or later"))
+
+
+def _total_bytes(uploads: Iterable[Reception]) -> int:
+    return sum(each.timeout.n_bytes for each in uploads)
 
 
 def _slowest(receptions: list[Reception]) -> Reception | None:

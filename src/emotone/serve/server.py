@@ -19,7 +19,7 @@ from emotone.serve.app import create_app
 from emotone.serve.hosts import is_loopback
 from emotone.serve.live_messages import MAX_CHUNK_BYTES
 from emotone.serve.settings import ServeSettings
-from emotone.serve.timeouts import head_timeout
+from emotone.serve.timeouts import patient_protocol
 
 _log = logging.getLogger(__name__)
 #: Seconds for the end of threads and child processes, once the requests are finished or cut.
@@ -103,7 +103,7 @@ def make_server(
         app,
         host=host,
         port=port,
-        http=head_timeout(settings.idle_stream_s),
+        http=patient_protocol(settings.idle_stream_s),
         server_header=False,
         forwarded_allow_ips=list(settings.trusted_proxies),
         access_log=access_log,

@@ -15,6 +15,7 @@ _RANGES = {
     "max_streams": (0, 10_000, "streams"),
     "max_uploads": (1, 10_000, "uploads"),
     "max_uploads_per_client": (1, 10_000, "uploads"),
+    "max_uploads_bytes_per_client": (1000, 2**33, "bytes"),
     "max_duration_s": (0.2, 86_400.0, "seconds"),
     "max_seconds": (0.01, 3600.0, "seconds"),
     "idle_stream_s": (0.01, 3600.0, "seconds"),
@@ -26,6 +27,8 @@ _RANGES = {
     "max_job_upload_bytes": (1000, 2**31, "bytes"),
     "max_jobs_bytes": (1000, 2**36, "bytes"),
 }
+#: Settings that None leaves to a rule.
+_OPTIONAL = ("max_uploads_bytes_per_client",)
 #: A name or an address, as a host of a URL without the brackets of IPv6.
 _HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 #: What a form has beside the recording: boundaries, headers and an RTTM file.
@@ -55,11 +58,15 @@ class ServeSettings:
     max_uploads, max_uploads_per_client
         Uploads that are being received for more than a second, in all, and of one address (of one network of 64 bits,
         for IPv6).  With one more, the slowest is ended.
+    max_uploads_bytes_per_client
+        Bytes of one address among ``max_uploads_bytes``; at least a request with the largest upload.  None: half of
+        them.  Raise it where many clients share an address, as behind a proxy that does not name them.
     max_streams
         WebSockets, and streams of a job's events or of the page's progress, that may be open.
     idle_stream_s
-        Seconds without data after which a stream, an upload or a connection is closed; an upload must also keep up with
-        the least rate of `UploadTimeout` from its start.
+        Seconds without data after which a stream, an upload or a connection is closed, also one whose client does not
+        read its answer; uploads and the reading of answers must also keep up with a least rate (`UploadTimeout`,
+        `ReadTimeout`).
     drain_s
         Seconds from SIGTERM, when ``/readyz`` becomes 503, to the end of listening, so that a load balancer can react.
     max_jobs
@@ -69,12 +76,13 @@ class ServeSettings:
     max_job_duration_s
         Longest recording of a job.
     max_job_seconds
-        Longest time from the beginning of a job to its end.
+        Longest time from the beginning of a job to its end; a job that turns out to be long begins anew.
     max_job_upload_bytes
         Largest upload of a job.
     max_jobs_bytes
         Most bytes of all jobs' uploads and results together, at least ``max_job_upload_bytes``.  One more upload is in
-        memory while it is received, and another while it is decoded in a child process.
+        memory while it is received, another while it is decoded in a child process, and so is one of a short recording
+        (25 MB at most).
     allowed_hosts
         Names by which clients may call the service, as in the header Host without a port; ``*`` allows any.  See
         `emotone.serve.hosts.HostRule` for those that need no mention.
@@ -103,6 +111,7 @@ class ServeSettings:
     max_streams: int = 32
     max_uploads: int = 256
     max_uploads_per_client: int = 32
+    max_uploads_bytes_per_client: int | None = None
     idle_stream_s: float = 30.0
     drain_s: float = 1.0
     max_jobs: int = 16
@@ -120,11 +129,23 @@ class ServeSettings:
     @property
     def max_uploads_bytes(self) -> int:
         """Bytes of all uploads that are being received: 500 MB, or twice the largest one."""
-        return max(_UPLOADS_BYTES, 2 * max_request_bytes(max(self.max_upload_bytes, self.max_job_upload_bytes)))
+        return max(_UPLOADS_BYTES, 2 * self._largest_request)
+
+    @property
+    def most_uploads_bytes_per_client(self) -> int:
+        """Bytes of the uploads of one address that are being received: as set, or half of all."""
+        most = self.max_uploads_bytes_per_client
+        return self.max_uploads_bytes // 2 if most is None else min(most, self.max_uploads_bytes)
+
+    @property
+    def _largest_request(self) -> int:
+        return max_request_bytes(max(self.max_upload_bytes, self.max_job_upload_bytes))
 
     def __post_init__(self) -> None:
         for name, (low, high, unit) in _RANGES.items():
             value = getattr(self, name)
+            if value is None and name in _OPTIONAL:
+                continue
             if unit != "seconds" and not isinstance(value, int):
                 raise ConfigError(f"{name} is {value!r}; expected a whole number of {unit}")
             check_range(name, value, low, high, unit=unit)
@@ -132,6 +153,11 @@ class ServeSettings:
             raise ConfigError(
                 f"max_jobs_bytes is {self.max_jobs_bytes}; expected at least max_job_upload_bytes, "
                 f"{self.max_job_upload_bytes}"
+            )
+        if self.most_uploads_bytes_per_client < self._largest_request:
+            raise ConfigError(
+                f"max_uploads_bytes_per_client is {self.max_uploads_bytes_per_client}; expected at least the largest "
+                f"request, {self._largest_request} bytes"
             )
         if self.key is not None and not (self.key and self.key.isascii() and self.key.isprintable()):
             raise ConfigError("the key is empty or has characters that a header can't hold; expected printable ASCII")

@@ -9,7 +9,6 @@ socket is closed.
 import asyncio
 import contextlib
 import functools
-import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,10 +30,9 @@ from emotone.serve.work_queue import WorkQueue
 # Close codes of RFC 6455 and its registry: https://www.iana.org/assignments/websocket/websocket.xhtml
 _DONE, _BAD_DATA, _POLICY, _TOO_BIG, _FAILED, _TRY_LATER = 1000, 1003, 1008, 1009, 1011, 1013
 _CLOSE_CODES = {
-    **{"not_audio": _BAD_DATA, "unanswerable": _BAD_DATA, "too_large": _TOO_BIG, "internal": _FAILED},
-    **{"busy": _TRY_LATER, "too_many_streams": _TRY_LATER},
+    **{"not_audio": _BAD_DATA, "unanswerable": _BAD_DATA, "too_large": _TOO_BIG},
+    **{"internal": _FAILED, "bad_model": _FAILED, "busy": _TRY_LATER, "too_many_streams": _TRY_LATER},
 }
-_log = logging.getLogger(__name__)
 
 
 async def serve_stream(websocket: WebSocket, *, recognizer: Recognizer, queue: WorkQueue, source: OwnSource) -> None:
@@ -45,17 +43,13 @@ async def serve_stream(websocket: WebSocket, *, recognizer: Recognizer, queue: W
         try:
             await _converse(_Socket(websocket, queue.settings.idle_stream_s), recognizer, queue, source)
             await websocket.close(_DONE)
-        except ProblemError as problem:
-            await _refuse(websocket, problem, _CLOSE_CODES.get(problem.code, _POLICY))
         except BadDataError as error:
             await _refuse(websocket, ProblemError("bad_request", str(error)), _BAD_DATA)
-        except BundleError as error:
-            await _refuse(websocket, problems.bad_model(error), _FAILED)
-        except (WebSocketDisconnect, asyncio.CancelledError):
+        except WebSocketDisconnect:
             raise
-        except Exception:
-            _log.exception("a stream failed")
-            await _refuse(websocket, problems.internal(), _FAILED)
+        except Exception as error:
+            problem = problems.problem_of(error, failed="a stream")
+            await _refuse(websocket, problem, _CLOSE_CODES.get(problem.code, _POLICY))
 
 
 class _Socket:

@@ -17,6 +17,7 @@ import soxr
 
 from emotone.recognition.recognizer import Recognizer
 from support.browser_page import CLIP, FLAGS, KEY, SAMPLES, Log, Served, is_ready, missing
+from support.children import ended_on_error
 from support.serving import RATE, until
 
 
@@ -51,9 +52,9 @@ def served(browser, tmp_path_factory):
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
         ports = [held.getsockname()[1] for held in (one, other)]
     command = [sys.executable, str(Path(__file__).parents[2] / "support" / "page_server.py"), *map(str, ports), KEY]
-    log = (folder / "log").open("wb")
-    with log, subprocess.Popen(command, env=os.environ | {"TMPDIR": str(folder)}, stdout=log, stderr=log) as process:
-        until(lambda: all(is_ready(port) for port in ports) or process.poll() is not None, seconds=60)
+    env, log = os.environ | {"TMPDIR": str(folder)}, (folder / "log").open("wb")
+    with log, subprocess.Popen(command, env=env, stdout=log, stderr=log) as process, ended_on_error(process):
+        until(lambda: all(is_ready(port) for port in ports) or process.poll() is not None, seconds=180)
         assert process.poll() is None, (folder / "log").read_text()
         open_page = browser.new_page()
         open_page.goto(f"http://127.0.0.1:{ports[0]}/")

@@ -10,7 +10,8 @@ from emotone.errors import BundleError
 from emotone.serve.own_source import OwnSource
 from emotone.serve.page.answer_routes import answer_routes
 from emotone.serve.page.handlers import PageHandlers
-from support.serving import WAV, Running, until
+from support import handmade
+from support.serving import WAV, Running, file_of, until
 
 pytestmark = pytest.mark.usefixtures("detector")
 RECOGNISE, TIMELINE, VOICE = "/page/answers/recognise", "/page/answers/timeline?speakers=one", "/page/answers/voice"
@@ -86,6 +87,24 @@ def test_a_client_that_leaves_cancels_its_timeline(running):
         with service.client.stream("POST", TIMELINE, files=FILE) as answer:
             assert json.loads(next(answer.iter_lines()))["status"] in ("waiting", "running")
         until(lambda: not service.queue.streams and not service.server.config.app.state.jobs.n_kept)
+
+
+def test_a_short_timeline_does_not_wait_for_a_long_one(running, monkeypatch):
+    monkeypatch.setattr("emotone.serve.jobs.SHORT_S", 2.0)
+    long = {"file": ("long.flac", file_of(handmade.tone(0.02, seconds=3.0), kind="FLAC"))}
+    with running() as service:
+        answers = []
+        first = threading.Thread(target=lambda: answers.append(service.client.post(TIMELINE, files=long)), daemon=True)
+        first.start()
+        jobs = service.server.config.app.state.jobs
+        until(lambda: [job.total_s for job in jobs._jobs.values() if job.status == "running"] == [3.0])
+        service.recognizer.timeline = service._timeline  # which is not held
+        answer = service.client.post(TIMELINE, files=FILE)
+        assert "em-timeline" in shown(answer) and "data-problem" not in shown(answer)
+        assert [job.status for job in jobs._jobs.values()] == ["running"]
+        service.let.set()
+        first.join(10)
+        assert "em-timeline" in shown(answers[0])
 
 
 @pytest.mark.parametrize("limits", [{"max_jobs": 0}, {"max_streams": 0}])

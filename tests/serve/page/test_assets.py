@@ -9,7 +9,7 @@ import pytest
 
 from emotone.recognition.timeline_formats import FORMATS
 from emotone.serve.page import html
-from support.browser_page import LONG, choose_speakers, open_tab, send
+from support.browser_page import KEY, LONG, choose_speakers, open_tab, send
 from support.serving import until
 
 pytestmark = pytest.mark.browser
@@ -134,6 +134,49 @@ def test_the_live_tab_says_what_it_knows_of_a_voice_and_forgets_it(open_page):
     assert len(sockets) == 3
     page.locator("#em-live-button").click()
     expect(known).to_be_hidden()
+
+
+def test_the_live_tab_says_how_to_give_the_key(open_page, served):
+    from playwright.sync_api import expect
+
+    page, sockets = open_page(url=served.keyed_url, wait=False), []
+    page.get_by_label("Key").fill(KEY)
+    page.get_by_label("Key").press("Enter")
+    open_tab(page, "Live")
+    page.on("websocket", lambda one: sockets.append(one.url))
+    page.context.clear_cookies()  # as after twelve hours, or with a new key
+    button, status = page.locator("#em-live-button"), page.locator("#em-live-status")
+    button.click()
+    expect(status).to_have_text(re.compile("^You are not logged in. Load this page again, and type the key"))
+    expect(button).to_have_attribute("aria-pressed", "false")
+    page.wait_for_timeout(500)
+    assert len(sockets) == 1
+
+
+def test_the_live_tab_does_not_ask_again_when_it_is_refused(open_page):
+    """Also where the voice is to be forgotten, which opens another connection."""
+    from playwright.sync_api import expect
+
+    page, opened = open_page(), []
+
+    def refuse_the_end(socket):
+        opened.append(socket)
+        socket.send(json.dumps({"kind": "speech_start", "time_s": 0, "adapted": {"speaker": 1, "source": 0}}))
+
+        def answer(message):
+            if message == '{"end": true}':
+                socket.send(json.dumps({"code": "unauthorized", "title": "The key is missing or wrong"}))
+                socket.close(code=1008)
+
+        socket.on_message(answer)
+
+    page.route_web_socket(re.compile("/v1/stream$"), refuse_the_end)
+    open_tab(page, "Live")
+    page.locator("#em-live-button").click()
+    page.locator("#em-live-forget").click()
+    expect(page.locator("#em-live-status")).to_have_text(re.compile("^You are not logged in"))
+    page.wait_for_timeout(500)
+    assert len(opened) == 1 and page.locator("#em-live-button").get_attribute("aria-pressed") == "false"
 
 
 def seconds(known):

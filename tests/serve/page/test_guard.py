@@ -98,10 +98,8 @@ def test_other_files_and_addresses_are_not_opened(served, tmp_path):
         with pytest.raises(TimeoutError):
             listener.accept()
     uploaded = upload(served.port, CLIP.read_bytes())
-    assert get(served.port, f"/gradio_api/file={uploaded}")[2] == CLIP.read_bytes()
-    out = f"{Path(uploaded).parent}/../../log"
-    assert Path(out).is_file() and get(served.port, f"/gradio_api/file={out}")[0] == 404
-    for path in ("proxy=https://example.org/", "vibe-code/", "profiling/summary", "dev/reload"):
+    assert Path(uploaded).is_file()
+    for path in (f"file={uploaded}", "proxy=https://example.org/", "vibe-code/", "profiling/summary", "dev/reload"):
         assert get(served.port, f"/gradio_api/{path}")[0] == 404
     (folder,) = served.folder.glob("emotone-page-*")
     assert not [one for one in folder.rglob("*") if one.name in ("passwd", "log", "a.svg")]
@@ -124,6 +122,29 @@ def test_a_browser_can_not_be_made_to_call_another_host(browser, served):
     page.close()
 
 
+def test_what_is_gradios_own_is_not_served_and_the_rest_is_no_page(served):
+    """Its page and its files are HTML, scripts and content of clients under the address of this page."""
+    page = upload(served.port, b"<script>alert(document.cookie)</script>", name="a.html")
+    closed = ["theme.css", "manifest.json", "favicon.ico", "static/img/logo.svg", "assets/index.js", "svelte/svelte.js"]
+    closed += [
+        f"gradio_api/{name}" for name in (f"file={page}", f"file/{page}", "runs", "login_check", "upload_progress")
+    ]
+    for path in (
+        *closed,
+        "monitoring/summary",
+        "config/../theme.css",
+        "gradio_api/theme.css",
+    ):
+        status, headers, body = get(served.port, f"/{path}")
+        assert status == 404 and json.loads(body)["code"] == "not_found", path
+        assert headers["x-content-type-options"] == "nosniff"
+    for path in ("config", "gradio_api/info", "gradio_api/app_id", "gradio_api/queue/data?session_hash=a"):
+        status, headers, _ = get(served.port, f"/{path}")
+        policy = headers["content-security-policy"]
+        assert status == 200 and policy.startswith("default-src 'none'") and "unsafe" not in policy, path
+        assert headers["x-content-type-options"] == "nosniff" and "text/html" not in headers["content-type"], path
+
+
 def test_pages_of_other_origins_are_refused(served):
     status, _, body = get(served.port, "/gradio_api/queue/join", method="POST", body="{}", Origin="https://a.org")
     assert status == 403 and json.loads(body)["code"] == "forbidden_origin"
@@ -143,7 +164,7 @@ def test_bodies_are_bounded(served):
 
 
 def test_nothing_of_gradio_answers_without_the_key(served):
-    for path in ("config", "gradio_api/info", "gradio_api/queue/data", "gradio_api/startup-events", "theme.css"):
+    for path in ("config", "gradio_api/info", "gradio_api/queue/data", "gradio_api/startup-events"):
         status, headers, body = get(served.keyed_port, f"/{path}")
         assert status == 401 and json.loads(body)["code"] == "unauthorized", path
         assert headers["content-type"] == "application/problem+json"

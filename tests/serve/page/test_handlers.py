@@ -13,6 +13,7 @@ from emotone.errors import AudioError
 from emotone.recognition.profile import SpeakerProfile
 from emotone.serve import ServeSettings
 from emotone.serve.own_source import OwnSource
+from emotone.serve.page import handlers as handlers_module
 from emotone.serve.page import html
 from emotone.serve.page.handlers import PageHandlers, Voice
 from emotone.serve.problems import ProblemError
@@ -164,6 +165,20 @@ def test_a_saved_voice_is_checked_and_extended(recognizer):
     for voice, reason in ((Voice("", [], None, test), "no clips"), (Voice("", [second] * 21, None, test), "21 clips")):
         with pytest.raises(ProblemError, match=reason):
             handlers.compare(voice, Deadline(60.0))
+
+
+def test_the_recording_that_is_compared_is_decoded_once(recognizer, monkeypatch):
+    decoded, decode = [], handlers_module.decode
+
+    def noted(data, name, **given):
+        decoded.append(name)
+        return decode(data, name, **given)
+
+    monkeypatch.setattr(handlers_module, "decode", noted)
+    handlers = PageHandlers(recognizer, ServeSettings(), OwnSource(recognizer, learns=False))
+    clip = Upload((SAMPLES / "woman_plain.wav").read_bytes(), "clip.wav")
+    shown = handlers.compare(Voice("", [clip], None, Upload(CLIP.read_bytes(), "test.wav")), Deadline(60.0))
+    assert sorted(decoded) == ["clip.wav", "test.wav"] and shown.count('class="em-word"') == 2
 
 
 @pytest.mark.slow

@@ -9,14 +9,12 @@ import asyncio
 import contextlib
 import functools
 import json
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import FormData, UploadFile
 
-from emotone.errors import BundleError
 from emotone.formatting import size_text
 from emotone.serve import problems
 from emotone.serve.jobs import Job, Jobs, Results
@@ -34,7 +32,6 @@ _LOOK_S = 0.25
 _PAGE = "page"
 #: Name of the recording, and what returns the HTML.
 _Work = tuple[str, Callable[[Deadline], str]]
-_log = logging.getLogger(__name__)
 
 
 def answer_routes(handlers: PageHandlers, jobs: Jobs) -> APIRouter:
@@ -152,13 +149,8 @@ def _guarded(work: Callable[[Deadline], str], deadline: Deadline) -> str:
     """Do the work; only the log has the details of an error in the service itself."""
     try:
         return work(deadline)
-    except ProblemError:
-        raise
-    except BundleError as error:
-        raise problems.bad_model(error) from error
     except Exception as error:
-        _log.exception("the page failed on a recording")
-        raise problems.internal() from error
+        raise problems.problem_of(error, failed="an answer of the page") from error
 
 
 @contextlib.asynccontextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import re
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -41,42 +42,27 @@ ASSETS = {
     "woman_subdued.wav": "audio/wav",
     "worklet.js": "text/javascript",
 }
-#: Paths of Gradio that this page does not use; they expose internals or fetch from other hosts.
-_CLOSED = (
-    *("/login", "/logout", "/monitoring", "/pwa_icon", "/robots.txt", "/gradio_api/file/", "/gradio_api/proxy="),
-    *("/gradio_api/vibe", "/gradio_api/undo-vibe", "/gradio_api/dev", "/gradio_api/profiling", "/gradio_api/mcp"),
-    *("/gradio_api/run-history", "/gradio_api/runs", "/gradio_api/deep_link", "/gradio_api/process_recording"),
-    *("/gradio_api/custom_component", "/gradio_api/token", "/gradio_api/user", "/gradio_api/openapi.json"),
-    *("/gradio_api/component_server", "/gradio_api/stream/"),
+#: Paths of Gradio that its clients for programs use.  Its page, its files and the uploads are not among them: nothing
+#: here uses them, and they would be HTML and content of others under the address of this page.
+_OPEN = re.compile(
+    r"/config/?|/gradio_api/("
+    r"(info|app_id|startup-events|upload|queue/join|queue/data|reset|cancel)/?|(call|run|api)/.+|heartbeat/[^/]+)"
 )
-#: Browsers load everything from this service only, even if a library asks for another host.
-_POLICY = "; ".join(
-    [
-        "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "media-src 'self' data: blob:",
-        "font-src 'self' data:",
-        "connect-src 'self' data: blob:",
-        "worker-src 'self' blob:",
-        "object-src 'none'",
-        "frame-ancestors 'self'",
-        "form-action 'self'",
-        "base-uri 'self'",
-    ]
-)
+#: What these paths answer is for programs: a browser that opens it loads and runs nothing.
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 #: Seconds between two checks whether the service ends.
 _CLOSING_S = 0.5
-_UPLOAD, _FILE = "/gradio_api/upload", "/gradio_api/file="
+_UPLOAD = "/gradio_api/upload"
 #: Largest request that is not an upload.
 _MAX_BYTES = 1 << 20
 #: Size of the upload folder, in uploads of the largest size.
 _MAX_KEPT = 4
 #: Statuses of Gradio that the service answers itself.
 _REFUSALS = (404, 405)
-#: Files whose names change with their content, so browsers may cache them.
-_CACHEABLE = ("/assets/", "/static/")
 _log = logging.getLogger(__name__)
 
 
@@ -98,25 +84,22 @@ def assets() -> APIRouter:
 
 
 class Guard:
-    """Pass allowed requests to Gradio's application, ``page``; send no file outside ``folder`` of the uploads."""
+    """Pass requests of programs to Gradio's application, ``page``, which keeps uploads in ``folder``."""
 
     def __init__(self, page: ASGIApp, *, folder: str, queue: WorkQueue) -> None:
         self.page, self.queue, self.settings = page, queue, queue.settings
         self._folder = Path(folder)
-        self._files = f"{_FILE}{folder}/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
         path, headers = scope["path"], Headers(scope=scope)
-        if scope["type"] != "http" or path == "/v1" or path.startswith(("/v1/", *_CLOSED)):
-            raise HTTPException(404)
-        if path.startswith(_FILE) and (not path.startswith(self._files) or "/../" in path):
+        if scope["type"] != "http" or not _OPEN.fullmatch(path):
             raise HTTPException(404)
         check_key(self.settings, headers)
         if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
             check_origin(self.settings, headers)
 
-        answer = _Answer(send, path)
+        answer = _Answer(send)
         if path.rstrip("/") != _UPLOAD:
             return await self._pass_on(scope, receive, answer, max_bytes=_MAX_BYTES)
         try:
@@ -125,7 +108,7 @@ class Guard:
         except ProblemError as problem:  # Gradio shows the body of an error as it is
             text = html.problem_text(problem)
             response = PlainTextResponse(text, status_code=problem.status, headers=problem.headers)
-            await response(scope, receive, _Answer(send, path, holds_back=False).send)
+            await response(scope, receive, _Answer(send, holds_back=False).send)
 
     async def _pass_on(self, scope: Scope, receive: Receive, answer: "_Answer", *, max_bytes: int) -> None:
         """Pass a request on; raise what is wrong with it as `ProblemError` or `HTTPException`."""
@@ -222,8 +205,8 @@ class _Answer:
         Whether the client has got a part of it.
     """
 
-    def __init__(self, send: Send, path: str, *, holds_back: bool = True) -> None:
-        self._send, self._path, self._holds_back = send, path, holds_back
+    def __init__(self, send: Send, *, holds_back: bool = True) -> None:
+        self._send, self._holds_back = send, holds_back
         self.status, self.is_started, self._is_complete = 0, False, False
 
     async def send(self, message: Message) -> None:
@@ -233,10 +216,7 @@ class _Answer:
             response = MutableHeaders(scope=message)
             if self.status == 500 and response.get("content-type", "").startswith("application/json"):
                 self.status = message["status"] = 422  # Gradio's answer to a program whose recording it can't use
-            response["Content-Security-Policy"] = _POLICY
-            response["Referrer-Policy"] = "no-referrer"
-            if self._path.startswith(_CACHEABLE):
-                response["Cache-Control"] = "private, max-age=604800"
+            response.update(_HEADERS)
         if self._holds_back and (self.status in _REFUSALS or self.status >= 500):
             return
         self.is_started = True

@@ -1,6 +1,7 @@
 """What the page's tabs answer: HTML for uploads, within the limits of the service."""
 
 import contextlib
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from numpy.typing import NDArray
 
 from emotone.errors import BundleError, ConfigError, SilenceError
 from emotone.recognition import trust
-from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import SpeakerProfile
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.speaker_choice import AUTO, CHANNELS, ONE
@@ -32,7 +32,7 @@ SPEAKERS = (AUTO, ONE, CHANNELS, *map(str, range(2, 9)))
 #: Largest saved voice, in bytes; one of the built-in model has 20,000.
 _MOST_PROFILE_BYTES = 1_000_000
 #: Codes of problems that say nothing of a clip.
-_NOT_OF_A_CLIP = ("bad_model", "internal", "timeout")
+_NOT_OF_A_CLIP = ("internal", "timeout")
 #: Most clips from which a profile is made at once.
 MAX_CLIPS = 20
 #: What the page calls a person whose name is not typed.
@@ -96,11 +96,14 @@ class PageHandlers:
         start = self._opened(voice.profile)
         profile, skipped = self._adapt(voice.clips, deadline, start=start)
         n_clips = len(voice.clips) - len(skipped)
+        with self._utterance(voice.test, deadline) as sound:
+            predict = functools.partial(self.recognizer.predict, sound.source, progress=deadline.check)
+            before, after = (sound.with_note(predict(profile=known)) for known in (None, profile))
         name = " ".join("".join(letter if letter.isprintable() else " " for letter in voice.name).split())[:60]
         return html.render(
             "compared",
-            before=self._predict(voice.test, deadline),
-            after=self._predict(voice.test, deadline, profile=profile),
+            before=before,
+            after=after,
             title=voice.test.name,
             person=name or SOMEBODY,
             file=f"{PurePath(name).name or 'voice'}.profile.json",
@@ -147,10 +150,6 @@ class PageHandlers:
         sound = decode(upload.data, upload.name, max_duration_s=self.settings.max_duration_s, deadline=deadline)
         with as_problem(upload.name, upload.data):
             yield sound
-
-    def _predict(self, upload: Upload, deadline: Deadline, *, profile: SpeakerProfile | None = None) -> Prediction:
-        with self._utterance(upload, deadline) as sound:
-            return sound.with_note(self.recognizer.predict(sound.source, profile=profile, progress=deadline.check))
 
     def _adapt(
         self, clips: Sequence[Upload], deadline: Deadline, *, start: SpeakerProfile

@@ -2,13 +2,11 @@
 
 import asyncio
 import functools
-import logging
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from emotone.errors import BundleError
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems
 from emotone.serve.answers import predict_json
@@ -16,8 +14,6 @@ from emotone.serve.own_source import OwnSource
 from emotone.serve.problems import ProblemError
 from emotone.serve.uploads import shown_name
 from emotone.serve.work_queue import Deadline, WorkQueue
-
-_log = logging.getLogger(__name__)
 
 
 class Programs:
@@ -61,13 +57,8 @@ class Programs:
             with self.queue.admit() as slot:
                 # Gradio does not say when a client disconnects: the deadline ends the work
                 return await self.queue.run(work, slot=slot, deadline=deadline, gone=asyncio.Event().wait)
-        except ProblemError as problem:
-            raise _shown(problem) from problem
-        except BundleError as error:
-            raise _shown(problems.bad_model(error)) from error
         except Exception as error:
-            _log.exception("an endpoint of the page failed on a recording")
-            raise _shown(problems.internal()) from error
+            raise _shown(problems.problem_of(error, failed="an endpoint of the page")) from error
 
     def _read(self, path: str) -> tuple[bytes, str]:
         """Return an upload's content and file name."""

@@ -56,6 +56,7 @@ function connect(live) {
   const socket = new WebSocket(address);
   Object.assign(live, { socket, forgets: false });
   let problem = "The service closed the connection. Press the button to start again.";
+  let refused = false; // asking again would be refused again
   socket.onopen = () => {
     const hello = { rate: live.microphone.rate, channels: 1 };
     if (get("em-live-adapt").checked) hello.adapt = true;
@@ -67,13 +68,25 @@ function connect(live) {
   socket.onmessage = ({ data }) => {
     const message = JSON.parse(data);
     if (message.kind) show(message);
-    else problem = message.code === "too_many_streams" ? "Too many live sessions are open. Try again later." : problem;
+    else if (message.code) [problem, refused] = [refusalText(message), true];
   };
   socket.onclose = () => {
     if (listening !== live) return;
-    if (live.forgets) connect(live);
+    if (live.forgets && !refused) connect(live);
     else stop(problem);
   };
+}
+
+/** Say why the service refused, and what to do. */
+function refusalText({ code, title }) {
+  const texts = {
+    unauthorized: "You are not logged in. Load this page again, and type the key; whoever runs the service has it.",
+    forbidden_origin: "The service refuses this page. Whoever runs the service can allow its address.",
+    too_many_streams: "Too many live sessions are open. Try again later.",
+    busy: "The service is busy. Try again in a few seconds.",
+    idle: "No sound arrived for too long. Press the button to start again.",
+  };
+  return texts[code] ?? `The service ended the session: ${title}. Press the button to start again.`;
 }
 
 function stop(reason) {
