@@ -59,6 +59,7 @@ def scores(data: Path, out: Path, *, networks: int) -> dict[str, float]:
         copies=3,
         networks=networks,
         sounds=_trained_sounds(data, out / "sounds"),
+        trim="speech",
     )
     extractor, store = registry.get(config.extractor_name), FeatureStore()
     own, extra = training_set.load(config)

@@ -88,8 +88,8 @@ def main() -> None:
 
 def _config(trial: Trial, chosen: argparse.Namespace) -> Config:
     sounds = _trained_sounds(chosen.data, chosen.out / "sounds")
-    common = {"corpora": ("ravdess",), "augment": ("scene",), "copies": 3, "networks": 3, "sounds": sounds}
-    settings = {**common, **trial.settings}
+    common = {"corpora": ("ravdess",), "augment": ("scene",), "copies": 3, "networks": 3, "trim": "speech"}
+    settings = {**common, "sounds": sounds, **trial.settings}
     return Config(data=chosen.data, out=chosen.out / trial.name, model="adaptive", **settings)
 
 
@@ -115,8 +115,8 @@ def _command(name: str) -> str:
         if key != "corpora":
             words += [f"--{key.replace('_', '-')}"]
             words += [] if value is True else [",".join(value) if isinstance(value, tuple) else str(value)]
-    common = ["--networks", "3", "--augment", "scene", "--copies", "3", "--sounds", "SOUNDS", "--out", "RUN"]
-    return f"`{shlex.join([*words, *common])}`"
+    common = "--networks 3 --augment scene --copies 3 --trim speech --sounds SOUNDS --out RUN"
+    return f"`{shlex.join([*words, *common.split()])}`"
 
 
 def _lines(results: dict[str, dict]) -> list[str]:

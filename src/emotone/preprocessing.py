@@ -137,7 +137,7 @@ class Preprocessing:
         return cls(trim_db=described.get("trim_db"), **known)
 
 
-#: Preprocessing of models trained with this version, the built-in one among them.
+#: Preprocessing of models, unless their training names another one (``trim`` of `emotone.experiment.Config`).
 DEFAULT = Preprocessing()
 #: For recordings with offset, hum, clicks, beeps and noise; docs/results.md, "Real recordings", compares the two.
 ROBUST = Preprocessing(high_pass_hz=70.0, trim="speech")

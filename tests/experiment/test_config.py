@@ -2,6 +2,7 @@
 
 import pytest
 
+from emotone import preprocessing
 from emotone.errors import ConfigError
 from emotone.experiment import Config
 from emotone.experiment.config import read_settings
@@ -89,6 +90,14 @@ def test_mixup_alone_makes_no_copies():
     made = [Config(("ravdess",), "data", "out", augment=names, copies=2) for names in ((), ("mixup",), ("gain",))]
     assert [config.n_copies for config in made] == [0, 0, 2]
     assert [config.mixup for config in made] == [False, True, False]
+
+
+def test_what_is_trimmed_is_the_preprocessing(tmp_path):
+    named = {"corpora": ("a",), "data": tmp_path, "out": tmp_path}
+    assert Config(**named).preprocessing == preprocessing.DEFAULT
+    assert Config(**named, trim="speech").preprocessing == preprocessing.ROBUST
+    with pytest.raises(ConfigError, match="trim is 'noise'; expected sound, speech"):
+        Config(**named, trim="noise")
 
 
 def test_a_missing_setting_is_named():

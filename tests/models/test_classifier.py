@@ -66,6 +66,7 @@ def test_every_setting_reaches_the_training_or_the_network(monkeypatch):
         "max_bands": 11,
         "window": 33,
         "stride": 4,
+        "training_stride": 2,
         "averaging": 0.44,
     }
     NeuralClassifier(networks.Cnn1d, dropout=0.77, precision="float32", device="cpu", seed=3, **settings).fit(

@@ -175,3 +175,17 @@ def test_padding_is_zero_and_lengths_are_the_clips():
     assert given["lengths"].tolist() == [2, 4]
     assert given["frames"][0].tolist() == [[5] * 3] * 2 + [[0] * 3] * 2
     assert given["frames"][1].tolist() == [[7] * 3] * 4
+
+
+def test_a_training_stride_leaves_out_frames_in_training_alone(monkeypatch):
+    strides = {True: set(), False: set()}
+
+    class Watched(Batches):
+        def __iter__(self):
+            strides[self.rng is not None].add(self.stride)
+            return super().__iter__()
+
+    monkeypatch.setattr(training, "Batches", Watched)
+    some = without_numbers(clips(12))
+    trained(some=some, held_out=some, max_epochs=1, mixup=0.0, stride=2, training_stride=3)
+    assert strides == {True: {6}, False: {2}}

@@ -46,6 +46,7 @@ _PROTOCOLS = f"Evaluation protocol: {_listed(protocols.PROTOCOLS)}, or a JSON fi
 _TRAIN_ALSO = "Also train on this channel's clips of the training speakers, never test on them: {}."
 _AUGMENT = "Augment copies of the training clips: {}, in this order; mixup mixes training clips."
 _SOUNDS = "Folder of recordings without speech: noise for scene, and what a speech check has to reject."
+_TRIM = "Before features: remove silence at both ends (sound), or all but speech there, and hum below 70 Hz (speech)."
 _ELSEWHERE = "Also test on each corpus with a model of the others, and fit the confidence on these answers."
 _BALANCE = "Class balancing: class weights, augmented oversampling, or none."
 _EPOCHS = "Maximum number of training epochs of a network."
@@ -86,6 +87,7 @@ class Config:
         int, Setting("Training", "Number of augmented copies of each training clip.", "N", at_least=0)
     ] = 1
     sounds: Annotated[Path | None, Setting("Training", _SOUNDS, "DIR", (), "synthesised noise only")] = None
+    trim: Annotated[str, Setting("Training", _TRIM, "", preprocessing.TRIMS)] = "sound"
     balance: Annotated[str, Setting("Training", _BALANCE, "", ("weights", "augment", "none"))] = "weights"
     epochs: Annotated[
         int | None, Setting("Training", _EPOCHS, "N", (), "the model's own", at_least=1, networks_only=True)
@@ -191,7 +193,7 @@ class Config:
     @property
     def preprocessing(self) -> Preprocessing:
         """The steps between decoding and feature extraction."""
-        return preprocessing.DEFAULT
+        return preprocessing.ROBUST if self.trim == "speech" else preprocessing.DEFAULT
 
     @property
     def mixup(self) -> bool:

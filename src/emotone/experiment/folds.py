@@ -32,7 +32,7 @@ from emotone.progress import Progress, named, part
 #: Folds within a training part, for validation and for the search of settings.
 N_INNER_FOLDS = 4
 #: Raised when training or the results of folds change within a version: folds of an interrupted run are run again.
-_REVISION = 2
+_REVISION = 3
 
 
 @dataclass(frozen=True, eq=False)

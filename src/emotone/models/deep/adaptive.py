@@ -82,9 +82,9 @@ class AdaptiveClassifier(NeuralClassifier):
     """
 
     net_type: ClassVar[type[Net]] = AdaptiveNet
-    #: Training reads this number of principal components of the frames: half of the time, and better on corpora that
-    #: are left out, though worse on new speakers of a known corpus (docs/tried.md).  None: the frames themselves.
-    n_components: int | None = 256
+    #: Training reads this number of principal components of the frames: half of the time, and about as good on corpora
+    #: that are left out.  Fewer are worse on new speakers of a known corpus (docs/tried.md).  None: the frames.
+    n_components: int | None = 512
     #: Detects speech, see `emotone.models.deep.speech_gate`; set it after the fit.
     gate: Gate | None = None
     _frames: Sequence[Frames] = ()  # during the fit, the training clips
@@ -286,5 +286,6 @@ def adaptive(*, seed: int, n_jobs: int, class_weight: bool) -> Pipeline:
         n_time_masks=0,
         n_frequency_masks=0,
         window=100_000,
+        training_stride=2,
     )
     return Pipeline([("classifier", classifier)])

@@ -40,7 +40,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         See `emotone.models.deep.training.Recipe`.
     dropout
         Share of values that dropout sets to zero, in [0, 1).
-    mixup, n_time_masks, max_time_share, n_frequency_masks, max_bands, window, stride, averaging
+    mixup, n_time_masks, max_time_share, n_frequency_masks, max_bands, window, stride, training_stride, averaging
         See `emotone.models.deep.training.Recipe`.
     class_weight
         "balanced": every emotion has the same weight; None: every clip has.
@@ -89,6 +89,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         max_bands: int = 20,
         window: int = 160,
         stride: int = 1,
+        training_stride: int = 1,
         averaging: float = 0.99,
         class_weight: str | None = "balanced",
         precision: str = "auto",
@@ -112,6 +113,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         self.max_bands = max_bands
         self.window = window
         self.stride = stride
+        self.training_stride = training_stride
         self.averaging = averaging
         self.class_weight = class_weight
         self.precision = precision

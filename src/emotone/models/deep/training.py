@@ -73,6 +73,9 @@ class Recipe:
     stride
         Use every ``stride``-th frame of a clip: from the first frame, in training from a random one.  For networks
         that don't look at neighbouring frames, where these differ little.
+    training_stride
+        In training, use every ``training_stride``-th of these frames, from a random one: mean and deviation over time
+        hardly change, and a step takes less time.
     """
 
     n_classes: int
@@ -94,6 +97,7 @@ class Recipe:
     precision: str
     epoch_size: int | None = None
     stride: int = 1
+    training_stride: int = 1
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Return the context of mixed precision, if the recipe asks for it."""
@@ -147,8 +151,14 @@ class Net(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
         if not training:
             return Batches(dataset, size=4 * size, stride=self.recipe.stride)
         recipe = self.recipe
-        n_clips, rng = recipe.epoch_size, self.epoch_rng
-        return Batches(dataset, size=size, n_clips=n_clips, window=recipe.window, stride=recipe.stride, rng=rng)
+        return Batches(
+            dataset,
+            size=size,
+            n_clips=recipe.epoch_size,
+            window=recipe.window,
+            stride=recipe.stride * recipe.training_stride,
+            rng=self.epoch_rng,
+        )
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """Mask and mix a batch, and do a step on it."""
