@@ -21,7 +21,7 @@ SOURCES := src tests scripts benchmarks notebooks
 PLAIN := README.md CONTRIBUTING.md CHANGELOG.md docs samples benchmarks scripts src
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test lint types pytest integrations format samples notebooks docker-check benchmark load results flagship finetune ablation builtin release try-install fuzz need-data clean
+.PHONY: help demo quick test lint types pytest integrations format samples notebooks docker-check benchmark load results flagship finetune ablation tour builtin release try-install fuzz need-data clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ finetune: need-data $(DEV)  ## fine-tune the encoder's upper block on RAVDESS (n
 
 ablation: need-data $(DEV)  ## the table of docs/tried.md (needs EMOTONE_DATA, a quarter of an hour)
 	$(BIN)/python benchmarks/ablation.py --data "$(EMOTONE_DATA)"
+
+tour: need-data $(DEV)  ## the pictures of docs/tour.md, from real screens (needs EMOTONE_DATA and Chromium, a few minutes)
+	$(BIN)/python scripts/make_tour.py --data "$(EMOTONE_DATA)"
 
 builtin: need-data $(DEV)  ## train the built-in model again and put it into the package (needs EMOTONE_DATA, hours)
 	$(BIN)/python benchmarks/flagship.py --data "$(EMOTONE_DATA)" --only builtin
