@@ -143,14 +143,13 @@ def test_jobs_are_one_after_the_other_and_requests_are_answered_meanwhile(runnin
 def test_progress_is_seen_while_it_runs(folder, detector):
     data, calls = file_of(handmade.tone(0.02, seconds=100), kind="MP3"), threading.Semaphore(0)
     with Running(folder) as running:
-        timeline = running.recognizer.__class__.timeline
+        timeline, reported = running.recognizer.__class__.timeline, set()
 
         def stepwise(source, *, progress, **options):
-            reported = set()
-
             def step(*given):
                 progress(*given)
-                if given not in reported:  # a step is reported again while held speech is predicted
+                # a step is reported again while held speech is predicted, and when a long job begins anew
+                if given not in reported:
                     reported.add(given)
                     assert calls.acquire(timeout=PATIENCE_S)
 

@@ -319,7 +319,7 @@ class Jobs:
         with self._lock:
             if job.is_cancelled or job.is_over:
                 return
-            job.status, job.work, job.done_s = "waiting", work, 0.0
+            job.status, job.work = "waiting", work  # its progress stays, and goes on when this point is passed
         self._submit(job, is_short=False)
 
     def _finish(self, job: Job, results: dict[str, bytes | ProblemError]) -> None:
