@@ -2,6 +2,7 @@
 
 import * as ort from "#onnxruntime";
 
+import { decodeInBrowser } from "./browser-decoding.js";
 import { EmotoneError } from "./errors.js";
 import { filesFrom } from "./files.js";
 import { Recognizer as Core } from "./recognizer.js";
@@ -15,7 +16,8 @@ export class Recognizer extends Core {
     const isPlace = typeof bundle === "string" || bundle instanceof URL;
     if (!isPlace && !bundle?.model) throw new EmotoneError("bad_argument", "the bundle is neither an address nor its files { card, model }");
     const files = isPlace ? await filesFrom(bundle) : bundle;
-    const opened = await Core.open(ort, files, options);
+    const decode = globalThis.OfflineAudioContext ? decodeInBrowser : null; // workers and Node have no decoder
+    const opened = await Core.open(ort, files, { decode, ...options });
     return Object.setPrototypeOf(opened, Recognizer.prototype);
   }
 }

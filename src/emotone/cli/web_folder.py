@@ -29,6 +29,7 @@ _SHARED = (
     *("conversation.ogg", "icon.svg", "microphone.js", "page.css", "recorder.js", "tabs.js", "timeline.js"),
     *("voice.js", "woman_lively.wav", "woman_plain.wav", "woman_subdued.wav", "worklet.js"),
 )
+_NOT_COMMERCIAL = "; no commercial use is known to be allowed"
 _PACKAGE = Path(__file__).parents[1]
 _NOTICE = f"""Emotone {__version__}: MIT licence.
 runtime/: onnxruntime-web, https://github.com/microsoft/onnxruntime, MIT licence, (c) Microsoft Corporation.
@@ -130,8 +131,7 @@ def facts(described: Mapping[str, Any], *, adapts: bool) -> dict[str, Any]:
         "reaching": known.reaching,
         "is_commercial": all(corpus.commercial_use for corpus in corpora),
         "corpora": [
-            f"{corpus.title}: {corpus.licence}{'' if corpus.commercial_use else '; no commercial use is known to be allowed'}"
-            for corpus in corpora
+            f"{corpus.title}: {corpus.licence}{'' if corpus.commercial_use else _NOT_COMMERCIAL}" for corpus in corpora
         ],
     }
 

@@ -1,13 +1,15 @@
 // Resample to 16 kHz with a windowed sinc.
 //
-// Passband and stopband are those of soxr's quality HQ, which Emotone uses in Python: flat up to 0.9136 of the lower
-// Nyquist frequency, -126 dB from it on.  Both are linear-phase filters, so that the samples differ by rounding only;
-// scripts/measure_web.py measures by how much.
+// Cut-off, length and window were fitted to the impulse response of soxr's quality HQ, which Emotone uses in Python;
+// benchmarks/web_page.py measures how much the samples differ.
 
 import { SAMPLE_RATE } from "../constants.js";
 
-const PASSBAND_END = 0.91363;
-const ATTENUATION_DB = 126.4;
+/** Cut-off as a share of the lower Nyquist frequency, half length in samples of the lower rate, and Kaiser's beta. */
+const SIMPLE = { cutoff: 0.95687182, reach: 96.5, beta: 13.04 };
+/** The same for ratios of large numbers, such as those of 44.1 kHz. */
+const OTHER = { cutoff: 0.95684292, reach: 109.67, beta: 15.978 };
+const LARGEST_SIMPLE = 8;
 /** Most phases of the filter that are computed exactly; between them, others are interpolated. */
 const MOST_PHASES = 2048;
 
@@ -23,7 +25,7 @@ export function resampled(samples, rate) {
   const common = gcd(rate, SAMPLE_RATE);
   const [up, down] = [SAMPLE_RATE / common, rate / common];
   const nPhases = Math.min(up, MOST_PHASES);
-  const { half, table } = filterOf(rate, nPhases);
+  const { half, table } = filterOf(up, down, nPhases);
   const width = 2 * half;
   const result = new Float32Array(Math.round((samples.length * up) / down));
   for (let n = 0; n < result.length; n += 1) {
@@ -51,28 +53,30 @@ export function resampled(samples, rate) {
 const filters = new Map();
 
 /** Return the filter at each phase, one row more than `nPhases`, and half the length of a row. */
-function filterOf(rate, nPhases) {
-  const key = `${rate}|${nPhases}`;
+function filterOf(up, down, nPhases) {
+  const key = `${up}/${down}`;
   if (!filters.has(key)) {
     if (filters.size >= 4) filters.clear(); // a table has up to a few megabytes
-    filters.set(key, made(rate, nPhases));
+    filters.set(key, made(up, down, nPhases));
   }
   return filters.get(key);
 }
 
-function made(rate, nPhases) {
-  const scale = Math.min(1, SAMPLE_RATE / rate); // the lower Nyquist frequency, as a share of the source's
-  const cutoff = (scale * (PASSBAND_END + 1)) / 2;
-  const transition = (scale * (1 - PASSBAND_END)) / 2; // in cycles per sample
-  const reach = (ATTENUATION_DB - 7.95) / (14.36 * transition) / 2;
-  const beta = 0.1102 * (ATTENUATION_DB - 8.7);
-  const half = Math.ceil(reach);
+function made(up, down, nPhases) {
+  const most = Math.max(up, down);
+  const isSimple = most <= LARGEST_SIMPLE;
+  const { cutoff, reach, beta } = isSimple ? SIMPLE : OTHER;
+  // an odd number of taps, at the rate that both rates divide
+  const reached = isSimple ? (4 * Math.ceil((reach * most) / 2) + 1) / 2 / up : reach * Math.max(1, down / up);
+  const share = cutoff * Math.min(1, up / down);
+  const half = Math.ceil(reached);
   const width = 2 * half;
   const table = new Float64Array((nPhases + 1) * width);
   for (let row = 0; row <= nPhases; row += 1) {
     for (let k = 0; k < width; k += 1) {
       const t = k - half + 1 - row / nPhases; // distance of the sample from the place
-      if (Math.abs(t) < reach) table[row * width + k] = cutoff * sinc(cutoff * t) * (bessel(beta * Math.sqrt(1 - (t / reach) ** 2)) / bessel(beta));
+      if (Math.abs(t) >= reached) continue;
+      table[row * width + k] = (share * sinc(share * t) * bessel(beta * Math.sqrt(1 - (t / reached) ** 2))) / bessel(beta);
     }
   }
   return { half, table };
