@@ -81,9 +81,9 @@ class Site:
 
     def predict(self, clip: Path) -> dict[str, Any]:
         """Return what the page predicts for a file."""
-        found = self._answer("recognise", lambda: self._choose("#em-recognise-recording", clip))
+        answer = self._answer("recognise", lambda: self._choose("#em-recognise-recording", clip))
         self.seconds = float(self._page.locator("#em-recognise-answer").get_attribute("data-ms") or 0) / 1000
-        return found
+        return answer
 
     def timeline(self, recording: Path) -> dict[str, Any]:
         """Return the timeline of a file."""
@@ -119,10 +119,10 @@ class Site:
         ask()
         shown = self._page.locator(f"#em-{name}-answer :is(.em-result, .em-timeline, .em-compared)").first
         shown.wait_for(state="attached")
-        found: dict[str, Any] | None = self._page.evaluate("() => window.emAnswered")
-        if found is None:
+        answer: dict[str, Any] | None = self._page.evaluate("() => window.emAnswered")
+        if answer is None:
             raise AssertionError(shown.inner_text())
-        return found
+        return answer
 
 
 @contextmanager

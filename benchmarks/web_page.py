@@ -66,16 +66,16 @@ def compare_clips(
         if clip.suffix == ".opus":
             shared = folder / f"{clip.stem}.wav"
             soundfile.write(shared, samples, audio.SAMPLE_RATE, subtype="FLOAT")
-        expected, found = recognizer.predict(shared), site.predict(shared)
+        expected, answered = recognizer.predict(shared), site.predict(shared)
         louder = recognizer.predict((samples * np.float32(_LOUDER), audio.SAMPLE_RATE))
         rows.append(
             {
                 "clip": clip.name,
                 "kind": f"{audio.info(clip).codec} {audio.info(clip).sample_rate} Hz",
-                "difference": _difference(expected.scores, found["scores"]),
+                "difference": _difference(expected.scores, answered["scores"]),
                 "as_file": _difference(expected.scores, site.predict(clip)["scores"]) if shared != clip else None,
-                "same_emotion": expected.ranking[0] == max(found["scores"], key=found["scores"].__getitem__),
-                "same_label": expected.label == found["label"],
+                "same_emotion": expected.ranking[0] == max(answered["scores"], key=answered["scores"].__getitem__),
+                "same_label": expected.label == answered["label"],
                 "louder": _difference(expected.scores, louder.scores),
                 "samples_db": _samples_db(samples, site.samples(clip)),
             }
@@ -84,14 +84,14 @@ def compare_clips(
     return rows
 
 
-def _difference(expected: Mapping[str, float], found: Mapping[str, float]) -> float:
-    return max(abs(expected[emotion] - found[emotion]) for emotion in expected)
+def _difference(expected: Mapping[str, float], answered: Mapping[str, float]) -> float:
+    return max(abs(expected[emotion] - answered[emotion]) for emotion in expected)
 
 
-def _samples_db(expected: Waveform, found: Waveform) -> float:
-    """Return the level of the difference of samples at 16 kHz, dB below the sound; -150 if there is none."""
-    n = min(len(expected), len(found))
-    away = float(np.sum((expected[:n] - found[:n]).astype(np.float64) ** 2))
+def _samples_db(expected: Waveform, answered: Waveform) -> float:
+    """Return the level of the difference of samples at 16 kHz, dB below the sound; -150 if they are equal."""
+    n = min(len(expected), len(answered))
+    away = float(np.sum((expected[:n] - answered[:n]).astype(np.float64) ** 2))
     return 10 * np.log10(max(away / float(np.sum(expected[:n].astype(np.float64) ** 2)), 1e-15))
 
 
@@ -100,14 +100,14 @@ def compare_timelines(site: web_browser.Site, recognizer: Recognizer, recordings
     same, differences, n_moments, lengths = 0, [], 0, []
     for recording in recordings:
         expected = recognizer.timeline(recording, adapt=True)
-        found = site.timeline(recording)
+        answered = site.timeline(recording)
         lengths.append(expected.duration_s)
         for at in np.arange(_STEP_S / 2, expected.duration_s, _STEP_S):
-            one, other = _at(_segments(expected), at), _at(found["segments"], at)
+            expected_part, page_part = _at(_segments(expected), at), _at(answered["segments"], at)
             n_moments += 1
-            same += (one or {}).get("label") == (other or {}).get("label")
-            if one and other:
-                differences.append(_difference(one["scores"], other["scores"]))
+            same += (expected_part or {}).get("label") == (page_part or {}).get("label")
+            if expected_part and page_part:
+                differences.append(_difference(expected_part["scores"], page_part["scores"]))
     return {
         "recordings": len(recordings),
         "seconds": sum(lengths),
@@ -133,12 +133,12 @@ def compare_adaptation(site: web_browser.Site, recognizer: Recognizer, data: Pat
         own = table[table["speaker"] == table["speaker"].iloc[0]]["path"].map(Path).tolist()
         picked = [own[at] for at in np.linspace(0, len(own) - 1, 6).round().astype(int)]
         profile = recognizer.adapt(picked[:5])
-        expected, found = recognizer.predict(picked[5], profile=profile), site.compare(picked[:5], picked[5])
-        mean = np.array(found["profile"]["mean"]) - np.array(profile.mean)
+        expected, answered = recognizer.predict(picked[5], profile=profile), site.compare(picked[:5], picked[5])
+        mean = np.array(answered["profile"]["mean"]) - np.array(profile.mean)
         rows.append(
             {
-                "difference": _difference(expected.scores, found["after"]["scores"]),
-                "same": expected.label == found["after"]["label"],
+                "difference": _difference(expected.scores, answered["after"]["scores"]),
+                "same": expected.label == answered["after"]["label"],
                 "mean": float(np.linalg.norm(mean) / np.linalg.norm(profile.mean)),
             }
         )
@@ -164,7 +164,7 @@ def sizes(folder: Path) -> dict[str, float]:
 
 
 def timed(site: web_browser.Site, clip: Path, folder: Path) -> dict[str, float]:
-    """Return the seconds of answers for `_TIMED_S` of sound, after the first: the median and the least."""
+    """Return the seconds of predictions of `_TIMED_S` of sound, after the first: the median and the least."""
     samples = audio.read(clip)
     repeated = np.tile(samples, 1 + round(_TIMED_S * audio.SAMPLE_RATE) // len(samples))
     path = folder / "three_seconds.wav"

@@ -137,7 +137,7 @@ def facts(described: Mapping[str, Any], *, adapts: bool) -> dict[str, Any]:
 
 
 def _sources() -> Path:
-    """Return the folder of the page's own files: in the package, or beside it in a checkout."""
+    """Return the folder of the page's own files: in the package, or of the checkout."""
     installed = _PACKAGE / "data" / "web"
     return installed if installed.is_dir() else _PACKAGE.parents[1] / "web"
 
