@@ -183,9 +183,9 @@ def test_formats_of_timelines(steps):
         Prediction.from_scores(
             names, np.array([score, 1 - score]), start_s=start, end_s=start + 1.25, speech=0.875, threshold=0.7
         )
-        for start, score in ((0.5, 0.75), (2.0, 0.125), (3725.5, 0.625))
+        for start, score in ((0.5, 0.75), (2.0, 0.125), (3725.5, 0.625), (3727.0, 0.999988))
     )
-    timeline = Timeline(segments, 3727.0, names, np.zeros(1, np.float32))
+    timeline = Timeline(segments, 3729.0, names, np.zeros(1, np.float32))
     content = timeline.to_dict() | {"envelope": []}
     (found,) = steps({"do": "formats", "timeline": content})
     assert json.loads(found.pop("json")) == timeline.to_dict()

@@ -39,9 +39,15 @@ function toCsv(timeline) {
 
 /** Quote a text of CSV; spreadsheets take some for formulas, which an apostrophe prevents. */
 function cell(value) {
-  if (typeof value !== "string") return String(value);
+  if (typeof value !== "string") return decimal(value);
   const plain = /^'*([=+@＝＋－＠]|-.)/s.test(value) && Number.isNaN(Number(value)) ? `'${value}` : value;
   return /[",\n\r]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
+}
+
+/** Write a number as Python does: with a decimal point, or with an exponent of two digits. */
+function decimal(value) {
+  if (Number.isInteger(value)) return `${value}.0`;
+  return Math.abs(value) < 1e-4 ? value.toExponential().replace(/e-(\d)$/, "e-0$1") : String(value);
 }
 
 function toVtt(timeline) {
