@@ -132,8 +132,8 @@ def test_a_voice_is_adapted_to_and_saved_as_python_reads_it(page):
     from emotone.recognition.profile import SpeakerProfile
 
     profile = SpeakerProfile.load(download.value.path())
-    found = page.evaluate("() => window.emAnswered")["after"]
-    assert found["scores"] == pytest.approx(Recognizer().predict(CLIP, profile=profile).scores, abs=0.03)
+    answer = page.evaluate("() => window.emAnswered")["after"]
+    assert answer["scores"] == pytest.approx(Recognizer().predict(CLIP, profile=profile).scores, abs=0.03)
 
 
 def test_it_can_be_installed_and_works_without_a_network(page, context):
