@@ -10,7 +10,7 @@ from emotone.cli import options
 from emotone.cli.app import command
 
 
-@command("web site", "web site --model run/model", "web site --runtime node_modules/onnxruntime-web/dist")
+@command("web site --model run/model", "web site --runtime node_modules/onnxruntime-web/dist")
 def web(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the page; new, empty, or an earlier page.")],
     model: options.Bundle = "default",
@@ -24,10 +24,10 @@ def web(
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """Write a page that recognises emotion in the browser, without a server.
+    """Write a page that needs no server.
 
-    The page and the model are static files for any web server.  No recording leaves the device on which the page is
-    open, and it works without a network after the first visit.
+    It recognises emotion in the browser: static files for any web server.  No recording leaves the device on which the
+    page is open, and it works without a network after the first visit.
     """
     from emotone.cli import web_folder
     from emotone.formatting import size_text
