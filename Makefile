@@ -21,7 +21,7 @@ SOURCES := src tests scripts benchmarks notebooks
 PLAIN := README.md CONTRIBUTING.md CHANGELOG.md docs samples benchmarks scripts src
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test lint types pytest integrations format samples notebooks docker-check benchmark load results flagship finetune ablation tour builtin release try-install fuzz need-data clean
+.PHONY: help demo quick test lint types pytest web integrations format samples notebooks docker-check benchmark load results flagship finetune ablation tour builtin release try-install fuzz need-data clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,8 +45,10 @@ types: $(DEV)  ## mypy, strict
 	$(BIN)/mypy scripts
 
 # One thread per process: more would compete for the cores.  The tests of a file stay together, because they share fixtures.
-pytest: $(DEV)  ## tests and doctests alone; corpus tests run where EMOTONE_DATA names the corpora
+pytest: $(DEV) $(if $(shell command -v npm),web)  ## tests and doctests alone; corpus tests run where EMOTONE_DATA names the corpora
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile
+
+web: web/node_modules/.installed  ## what the page without a server and its tests need from npm (half a minute, needs Node 20)
 
 integrations: $(PIPECAT)/.installed  ## the tests of voice agents, in an environment with Pipecat (about two minutes, 900 MB)
 	OMP_NUM_THREADS=1 $(PIPECAT)/bin/python -m pytest -q tests/integrations
@@ -108,7 +110,7 @@ need-data:
 		echo "EMOTONE_DATA is not set; expected the folder that holds ravdess/: EMOTONE_DATA=DIR make $(MAKECMDGOALS)"; exit 1; }
 
 clean:  ## remove the virtual environment, caches and build outputs; runs/ is left alone
-	rm -rf $(VENV) $(PIPECAT) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(PIPECAT) web/node_modules build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(SOURCES) -type d -name __pycache__ -exec rm -rf {} +
 
 $(BIN)/pip $(PIPECAT)/bin/pip:
@@ -126,6 +128,11 @@ $(DEV): pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing Emotone, its training side and the tools into $(VENV) (a few minutes)"
 	@$(PIP) -e '.[train,opensmile,ray,cloud,hub,live,serve,explore,notebooks,dev]'
 	@touch $(BASE) $@
+
+web/node_modules/.installed: web/package.json web/package-lock.json
+	@echo "Getting the packages of npm into web/node_modules (half a minute)"
+	@cd web && npm ci --no-audit --no-fund --silent
+	@touch $@
 
 $(PIPECAT)/.installed: pyproject.toml constraints-pipecat.txt | $(PIPECAT)/bin/pip
 	@echo "Installing Emotone and Pipecat into $(PIPECAT) (two minutes)"

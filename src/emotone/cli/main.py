@@ -18,6 +18,7 @@ COMMANDS = {
     "annotate": "Predict the emotions of an archive of any size.",
     "listen": "Predict emotion from the microphone.",
     "serve": "Serve the web page, the HTTP API and live streams.",
+    "web": "Write a page that needs no server.",
     "train": "Train a model, evaluate it, and save it.",
     "compare": "Compare models on the same folds.",
     "evaluate": "Evaluate a trained model on another corpus.",
