@@ -12,11 +12,15 @@ WORKDIR /build
 COPY pyproject.toml constraints.txt constraints-pipecat.txt ./
 COPY src/emotone/__init__.py src/emotone/
 RUN touch README.md \
+    && mkdir -p web/page web/src && touch web/package.json \
     && python -m venv --without-pip /opt/venv \
     && pip --python /opt/venv install --no-cache-dir -c constraints.txt '.[serve]' \
     && find /opt/venv -type d -name tests -prune -exec rm -rf {} +
 COPY README.md LICENSE ./
 COPY src src
+COPY web/package.json web/
+COPY web/page web/page
+COPY web/src web/src
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir dist . \
     && pip --python /opt/venv install --no-cache-dir --no-deps --force-reinstall dist/*.whl
 

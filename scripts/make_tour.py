@@ -214,12 +214,12 @@ def document() -> str:
         "All pictures are real screens, made by `make tour` (`scripts/make_tour.py`).",
         "",
     ]
-    for one in COMMANDS:
-        lines += ["```bash", one.command, "```", "", one.text, ""]
-        lines += [f"![What {one.command.split(' --')[0]} prints](figures/tour/{one.name}.svg)", ""]
-    for screen in SCREENS:
-        lines += [f"## {screen.heading}", "", screen.text, ""]
-        lines += [f"![{screen.heading}](figures/tour/{screen.name}.png)", ""]
+    for screen in COMMANDS:
+        lines += ["```bash", screen.command, "```", "", screen.text, ""]
+        lines += [f"![What {screen.command.split(' --')[0]} prints](figures/tour/{screen.name}.svg)", ""]
+    for picture in SCREENS:
+        lines += [f"## {picture.heading}", "", picture.text, ""]
+        lines += [f"![{picture.heading}](figures/tour/{picture.name}.png)", ""]
     lines += ["The [guide](guide.md) describes every command, option and format.", ""]
     return "\n".join(lines)
 
@@ -321,10 +321,11 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds EMO-DB")
     chosen = parser.parse_args()
     FIGURES.mkdir(parents=True, exist_ok=True)
-    for one in COMMANDS:
-        (FIGURES / f"{one.name}.svg").write_text(svg(terminal(one.command), title=one.command), encoding="utf-8")
-        print(one.command, flush=True)
-    screens, seen = {screen.name: screen for screen in SCREENS}, {}
+    for screen in COMMANDS:
+        shown = svg(terminal(screen.command), title=screen.command)
+        (FIGURES / f"{screen.name}.svg").write_text(shown, encoding="utf-8")
+        print(screen.command, flush=True)
+    screens, seen = {picture.name: picture for picture in SCREENS}, {}
     report = trained(chosen.data)
     with served() as address, browser_page() as page:
         for name in page_screens(page, address):

@@ -12,7 +12,16 @@ import pytest
 from support.document_blocks import ROOT, blocks_of, differences
 
 #: What a checkout has that the first commands need.
-CHECKOUT = ("pyproject.toml", "constraints.txt", "constraints-pipecat.txt", "README.md", "LICENSE", "src", "samples")
+CHECKOUT = (
+    "pyproject.toml",
+    "constraints.txt",
+    "constraints-pipecat.txt",
+    "README.md",
+    "LICENSE",
+    "src",
+    "samples",
+    "web",
+)
 #: What pip prints if it can't reach an index: the packages can't be installed then.
 OFFLINE = (
     "Failed to establish a new connection",
@@ -26,8 +35,10 @@ def shell(tmp_path_factory):
     folder = tmp_path_factory.mktemp("newcomer") / "emotone"
     folder.mkdir()
     for name in CHECKOUT:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, folder / name)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
+        else:
+            shutil.copy(ROOT / name, folder / name)
     paths = [path for path in os.environ["PATH"].split(os.pathsep) if Path(path) != Path(sys.prefix, "bin")]
     programs = folder.parent / "programs"
     programs.mkdir()

@@ -32,6 +32,8 @@ def project(tmp_path):
     folder = tmp_path / "project"
     for name in ("pyproject.toml", "README.md", "LICENSE", "constraints.txt", "constraints-pipecat.txt"):
         files.write_text(folder / name, (ROOT / name).read_text(encoding="utf-8"))
+    for name in ("package.json", "page/index.html", "src/index.js"):
+        files.write_text(folder / "web" / name, (ROOT / "web" / name).read_text(encoding="utf-8"))
     for name in ("__init__.py", "_version.py", "data/default/NOTICE", "data/default/card.json"):
         files.write_text(folder / "src" / "emotone" / name, (ROOT / "src/emotone" / name).read_text(encoding="utf-8"))
     return folder
