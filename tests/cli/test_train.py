@@ -22,7 +22,7 @@ def test_train_passes_every_option_on(experiment):
     )
     more = "--copies 3 --balance none --tune --seed 7 --extractor log-mel --features none --cache c --train-also speech"
     more += " --labels happy=gioia,felice --labels sad=triste"
-    more += " --epochs 9 --networks 2 --conditions telephone,noise-20 --sounds s"
+    more += " --epochs 9 --networks 2 --conditions telephone,noise-20 --sounds s --trim speech"
     result = run("train", "ravdess", "tess", *options.split(), *more.split())
     assert result.exit_code == 0, result.stderr
     assert asdict(experiment["config"]) == {
@@ -41,6 +41,7 @@ def test_train_passes_every_option_on(experiment):
         "networks": 2,
         "balance": "none",
         "sounds": Path("s"),
+        "trim": "speech",
         "elsewhere": False,
         "tune": True,
         "conditions": ("noise-20", "telephone"),
