@@ -21,7 +21,7 @@ SOURCES := src tests scripts benchmarks notebooks
 PLAIN := README.md CONTRIBUTING.md CHANGELOG.md docs samples benchmarks scripts src
 
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test lint types pytest web integrations format samples notebooks docker-check benchmark load results flagship finetune ablation tour builtin release try-install fuzz need-data clean
+.PHONY: help demo quick test lint types pytest web integrations format samples notebooks docs docker-check benchmark load results flagship finetune ablation tour builtin release try-install fuzz need-data clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ builtin: need-data $(DEV)  ## train the built-in model again and put it into the
 notebooks: need-data $(DEV)  ## execute the notebooks on RAVDESS and write their pages, docs/notebooks (needs EMOTONE_DATA, minutes)
 	$(BIN)/python scripts/render_notebooks.py
 
+docs: $(DEV)  ## the documentation site, in build/site (open index.html, or serve the folder)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 load: need-data $(DEV)  ## the service under load, streams and faults (needs EMOTONE_DATA, ten minutes)
 	$(BIN)/python benchmarks/load.py --page docs/results.md
 	$(BIN)/python benchmarks/live.py --data "$(EMOTONE_DATA)"
@@ -126,7 +129,7 @@ $(BASE): pyproject.toml constraints.txt | $(BIN)/pip
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing Emotone, its training side and the tools into $(VENV) (a few minutes)"
-	@$(PIP) -e '.[train,opensmile,ray,cloud,hub,live,serve,explore,notebooks,dev]'
+	@$(PIP) -e '.[train,opensmile,ray,cloud,hub,live,serve,explore,notebooks,docs,dev]'
 	@touch $(BASE) $@
 
 web/node_modules/.installed: web/package.json web/package-lock.json

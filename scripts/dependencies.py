@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 BASE = "base"
 #: Extras that no user of a release installs, or whose packages need an environment of their own.
-NOT_LISTED = ("dev", "pipecat")
+NOT_LISTED = ("dev", "docs", "pipecat")
 _MODEL = ROOT / "src" / "emotone" / "data" / "default" / "model.onnx"
 #: SPDX identifiers of what classifiers and old fields of metadata say.
 _SPDX = {

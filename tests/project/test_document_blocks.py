@@ -91,7 +91,7 @@ def test_every_language_of_a_block_is_known() -> None:
 def test_the_table_of_extras_is_that_of_the_project() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| [\d.,]+ [MG]B", (ROOT / "docs/guide.md").read_text(), flags=re.M)
-    assert sorted(rows) == sorted(extras.keys() - {"dev", "notebooks"})
+    assert sorted(rows) == sorted(extras.keys() - {"dev", "docs", "notebooks"})
     readme = re.findall(r"^\| `(\w+)` \| .+? \| [\d.,]+ [MG]B \|$", (ROOT / "README.md").read_text(), flags=re.M)
     assert readme and set(readme) <= set(rows)
 

@@ -14,7 +14,15 @@ PACKAGE = ROOT / "src" / "emotone"
 BASES = (ROOT, PACKAGE, ROOT / "tests")
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
-    for pattern in ("*.md", "docs/*.md", "samples/*.md", "benchmarks/*.md", "notebooks/*.md")
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "docs/concepts/*.md",
+        "docs/how-to/*.md",
+        "samples/*.md",
+        "benchmarks/*.md",
+        "notebooks/*.md",
+    )
     for path in ROOT.glob(pattern)
 )
 #: Documents whose paths are those of the repository; a changelog also names paths of earlier versions.

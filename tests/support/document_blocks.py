@@ -19,8 +19,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.labelled_calls import labelled_calls
+
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = ("README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").glob("*.md")))
+#: README and all documents of docs/ but the pages of notebooks, which have tests of their own.
+DOCUMENTS = (
+    "README.md",
+    *sorted(
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "docs").rglob("*.md")
+        if "notebooks" not in path.relative_to(ROOT).parts
+    ),
+)
 #: A line directly before a block that is not run: readers see it.
 NOT_RUN = re.compile(r"^\*Not run in the tests: (?P<reason>.{15,})\*$")
 #: A comment directly before a block that another test runs.
@@ -151,6 +161,7 @@ class Reader:
         self._server: subprocess.Popen[bytes] | None = None
         for name in ("samples", "src", "constraints.txt"):
             (folder / name).symlink_to(ROOT / name)
+        labelled_calls(folder)
         programs = folder / ".programs"
         programs.mkdir()
         (programs / "emotone").write_text(_SHIM.format(python=shlex.quote(sys.executable)))

@@ -8,7 +8,8 @@ import pytest
 from emotone.serve.page import html
 from emotone.serve.page.timeline_html import timeline_html
 from support import timelines
-from support.browser_page import CLIP, TABS, missing, open_tab, send
+from support.accessibility import axe_violations
+from support.browser_page import CLIP, TABS, open_tab, send
 from support.serving import prediction
 
 pytestmark = pytest.mark.browser
@@ -22,17 +23,6 @@ CLIPPED = """() => [...document.querySelectorAll("body *")].filter((one) => {
   const hidesY = /hidden|clip/.test(style.overflowY) && one.scrollHeight > one.clientHeight + 1;
   return (hidesX || hidesY) && one.clientWidth > 0 && one !== document.body;
 }).map((one) => one.outerHTML.slice(0, 200))"""
-
-
-def axe_violations(page):
-    """Rule and elements of each violation that axe-core finds."""
-    try:
-        from axe_playwright_python.sync_playwright import Axe
-    except ModuleNotFoundError:
-        missing("axe-playwright-python")
-    found = Axe().run(page).response
-    assert len(found["passes"]) > 10  # it has looked
-    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]
 
 
 def answering(text):

@@ -1,0 +1,68 @@
+"""Compile and run the programs of docs/examples on a sample, and compare their scores with those of Emotone.
+
+Run as ``python scripts/run_examples.py --node DIR --include DIR --library FILE``: DIR of npm's onnxruntime-node, and
+the headers and the shared library of ONNX Runtime.  A program whose tools are not named is left out.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from emotone.recognition.recognizer import Recognizer
+from emotone.recognition.session import DEFAULT_FOLDER
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "docs" / "examples"
+#: A WAV file of 16 bits and 16 kHz without silence at its ends.
+SAMPLE = ROOT / "samples" / "woman_lively.wav"
+#: How far a score may be from Emotone's: another version of ONNX Runtime rounds in other ways.
+TOLERANCE = 1e-5
+
+
+def main() -> int:
+    """Run each program; return 1 if any has other scores, or if none was run."""
+    parser = argparse.ArgumentParser(description="Run the programs of docs/examples.")
+    parser.add_argument("--node", type=Path, help="folder that holds node_modules/onnxruntime-node")
+    parser.add_argument("--include", type=Path, help="folder of onnxruntime_cxx_api.h")
+    parser.add_argument("--library", type=Path, help="libonnxruntime.so")
+    options = parser.parse_args()
+    expected = list(Recognizer().predict(SAMPLE).scores.values())
+    printed: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        if options.node:
+            shutil.copy(EXAMPLES / "emotion.mjs", options.node)
+            printed["JavaScript"] = scores_of(["node", str(options.node / "emotion.mjs")])
+        if options.include and options.library:
+            program = compiled(Path(folder), include=options.include, library=options.library)
+            printed["C++"] = scores_of([str(program)], library=Path(folder))
+    for name, scores in printed.items():
+        distance = max(abs(a - b) for a, b in zip(scores, expected, strict=True))
+        print(f"{name}: {len(scores)} scores, at most {distance:.1e} from Emotone's; expected up to {TOLERANCE:.0e}")
+        if distance > TOLERANCE:
+            return 1
+    return 0 if printed else 1
+
+
+def compiled(folder: Path, *, include: Path, library: Path) -> Path:
+    """Compile the C++ program; the library is linked by the name that it is looked up by."""
+    (folder / "libonnxruntime.so.1").symlink_to(library.resolve())
+    program = folder / "emotion"
+    flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", f"-I{include}", f"-L{folder}", "-l:libonnxruntime.so.1"]
+    subprocess.run(["g++", str(EXAMPLES / "emotion.cpp"), *flags, "-o", str(program)], check=True)
+    return program
+
+
+def scores_of(command: list[str], *, library: Path | None = None) -> list[float]:
+    """Return the scores that a program prints."""
+    environment = os.environ | ({"LD_LIBRARY_PATH": str(library)} if library else {})
+    arguments = [*command, str(DEFAULT_FOLDER / "model.onnx"), str(SAMPLE)]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True)
+    return [float(line) for line in done.stdout.splitlines()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
