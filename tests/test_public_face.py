@@ -1,5 +1,6 @@
 """What ``import emotone`` gives: the names, their types, the tour of the documents, and how fast it loads."""
 
+import os
 import re
 import subprocess
 import sys
@@ -103,3 +104,13 @@ def test_a_corpus_may_be_a_path(tmp_path, make_voice) -> None:
 def test_one_recording_is_no_list_of_recordings() -> None:
     with pytest.raises(emotone.EmotoneError, match="sources has the type str"):
         next(emotone.Recognizer().predict_many("clip.wav"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["emotone", "onnxruntime"])
+def test_onnxruntime_keeps_no_record_of_what_it_does_and_sends_none(tmp_path, first):
+    code = f"import {first}, emotone, os; emotone.Recognizer().predict({str(ROOT / 'samples' / 'woman_plain.wav')!r});"
+    kept = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment = kept | {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [], done.stdout

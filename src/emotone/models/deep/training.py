@@ -74,8 +74,7 @@ class Recipe:
         Use every ``stride``-th frame of a clip: from the first frame, in training from a random one.  For networks
         that don't look at neighbouring frames, where these differ little.
     training_stride
-        In training, use every ``training_stride``-th of these frames, from a random one: mean and deviation over time
-        hardly change, and a step takes less time.
+        In training, use every ``training_stride``-th of these frames, so that a step takes less time.
     """
 
     n_classes: int
@@ -147,18 +146,11 @@ class Net(NeuralNetClassifier):  # type: ignore[misc]  # skorch has no types
 
     def get_iterator(self, dataset: Clips, training: bool = False) -> Batches:
         """Return batches instead of torch's loader, since clips differ in length."""
-        size = self.recipe.batch_size
+        recipe, size = self.recipe, self.recipe.batch_size
         if not training:
-            return Batches(dataset, size=4 * size, stride=self.recipe.stride)
-        recipe = self.recipe
-        return Batches(
-            dataset,
-            size=size,
-            n_clips=recipe.epoch_size,
-            window=recipe.window,
-            stride=recipe.stride * recipe.training_stride,
-            rng=self.epoch_rng,
-        )
+            return Batches(dataset, size=4 * size, stride=recipe.stride)
+        stride, n_clips = recipe.stride * recipe.training_stride, recipe.epoch_size
+        return Batches(dataset, size=size, n_clips=n_clips, window=recipe.window, stride=stride, rng=self.epoch_rng)
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """Mask and mix a batch, and do a step on it."""
