@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from emotone.parallel import n_cores
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve.timeouts import MIN_BYTES_PER_S
 from support import handmade
@@ -76,15 +75,14 @@ def unharmed(folder, service):
         assert answer.content["scores"] == expected
 
     check()
-    # a stranger's bundle has a child process for each core, started when threads predict at once, with three pipes each
-    most_files, mib = service.n_files() + 2 + 3 * (n_cores() - 1), service.rss_mib()
+    files, mib = service.n_files(), service.rss_mib()
     yield mib
     check()
     assert load_faults.settled(service)
     end = time.monotonic() + 20  # what a connection had is closed after it
-    while service.n_files() > most_files and time.monotonic() < end:
+    while service.n_files() > files + 2 and time.monotonic() < end:
         time.sleep(0.1)
-    assert service.process.poll() is None and service.n_files() <= most_files
+    assert service.process.poll() is None and service.n_files() <= files + 2
     metrics = service.text("/metrics")
     assert not re.search(r'status="5(?!03)', metrics)
 
