@@ -119,6 +119,8 @@ def kill_once(command: Command, folder: Path, *, usual: Done, rng: np.random.Gen
             run.kill(all_of_it=all_of_it)
             break
         latest_s /= 2
+    else:
+        raise SystemExit(f"{command.name} ended {_TRIES} times before it could be killed")
     kill = Kill(command.name, after_s, all_of_it, len(place.names()))
     if n_left := run.left():
         kill.wrong.append(f"{n_left} processes of the killed run are left")
@@ -164,7 +166,7 @@ def _line(kill: Kill) -> str:
 
 def table(kills: Sequence[Kill]) -> list[str]:
     """Return the table of the kills, as lines of Markdown."""
-    head = ("command", "kills", "of all its processes", "seconds after its start", "next run as usual")
+    head = ("command", "kills", "of these, with all child processes", "seconds after its start", "next run as usual")
     rows = [head, ("---",) * len(head)]
     for name in dict.fromkeys(kill.command for kill in kills):
         same = [kill for kill in kills if kill.command == name]

@@ -174,7 +174,10 @@ def archive_server() -> Iterator[str]:
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     pid = os.fork()  # not a thread: this process forks the runs
     if pid == 0:
-        server.serve_forever()
+        try:
+            server.serve_forever()
+        finally:  # the fork must not go on with what this process does afterwards
+            os._exit(0)
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:

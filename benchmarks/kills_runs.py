@@ -112,7 +112,8 @@ class Forked:
 
     def kill(self, *, all_of_it: bool) -> None:
         """Kill the process, or all processes of its session, as the end of a container does (SIGKILL)."""
-        (os.killpg if all_of_it else os.kill)(self.pid, signal.SIGKILL)
+        is_leader = os.getpgid(self.pid) == self.pid  # not before its first line of code
+        (os.killpg if all_of_it and is_leader else os.kill)(self.pid, signal.SIGKILL)
         self.wait()
 
     def left(self) -> int:

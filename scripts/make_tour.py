@@ -237,7 +237,10 @@ def served() -> Iterator[str]:
                 with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
                     break
             except OSError:
-                continue
+                if process.poll() is not None:
+                    raise SystemExit("emotone serve has ended; see its message above") from None
+        else:
+            raise SystemExit("emotone serve was not ready within 60 s")
         yield f"http://127.0.0.1:{port}/"
     finally:
         process.terminate()

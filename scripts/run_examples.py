@@ -34,8 +34,12 @@ def main() -> int:
     printed: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         if options.node:
-            shutil.copy(EXAMPLES / "emotion.mjs", options.node)
-            printed["JavaScript"] = scores_of(["node", str(options.node / "emotion.mjs")])
+            program = options.node / "emotion.mjs"  # it finds its package from there
+            shutil.copy(EXAMPLES / program.name, program)
+            try:
+                printed["JavaScript"] = scores_of(["node", str(program)])
+            finally:
+                program.unlink()
         if options.include and options.library:
             program = compiled(Path(folder), include=options.include, library=options.library)
             printed["C++"] = scores_of([str(program)], library=Path(folder))
@@ -60,7 +64,7 @@ def scores_of(command: list[str], *, library: Path | None = None) -> list[float]
     """Return the scores that a program prints."""
     environment = os.environ | ({"LD_LIBRARY_PATH": str(library)} if library else {})
     arguments = [*command, str(DEFAULT_FOLDER / "model.onnx"), str(SAMPLE)]
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(arguments, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return [float(line) for line in done.stdout.splitlines()]
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from emotone._version import __version__
 
 # onnxruntime's builds for Linux write what they do into a database in the user's cache, and send it to their makers,
-# unless this is set before they are imported.  Emotone calls no other host.
+# unless this is set before they are imported.  No prediction calls another host.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -93,6 +94,49 @@ def test_other_files_are_not_replaced(tmp_path, write):
     result = write()
     assert result.exit_code == 1 and "'mine.txt'" in result.output
     assert (site / "mine.txt").read_text() == "kept"
+
+
+def test_hidden_files_and_the_folder_itself_stay(tmp_path, write, monkeypatch):
+    site = tmp_path / "site"
+    (site / ".git").mkdir(parents=True)
+    (site / ".git" / "HEAD").write_text("ref")
+    inode = site.stat().st_ino
+    monkeypatch.chdir(site)
+    for _ in range(2):
+        assert write().exit_code == 0
+        assert (site / ".git" / "HEAD").read_text() == "ref" and site.stat().st_ino == inode
+    assert sorted(path.name for path in site.iterdir() if path.name.startswith(".")) == [".git"]
+
+
+def test_a_page_whose_writing_was_interrupted_is_written_again(tmp_path, write, monkeypatch):
+    site = tmp_path / "site"
+    write()
+    worker, replace = (site / "service-worker.js").read_text(), Path.replace
+
+    def interrupted(path, target):
+        if path.name == "service-worker.js":
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    assert write().exit_code != 0
+    assert (site / "service-worker.js").read_text() == worker  # the page as browsers have it
+    monkeypatch.undo()
+    assert write().exit_code == 0
+    assert names_in(site) == set(json.loads((site / web_folder.MARKER).read_text())["files"])
+
+
+def test_files_that_a_page_no_longer_has_are_removed(tmp_path, write):
+    site = tmp_path / "site"
+    write()
+    marker = json.loads((site / web_folder.MARKER).read_text())
+    (site / "earlier").mkdir()
+    (site / "earlier" / "a.js").write_text("")
+    (tmp_path / "mine.txt").write_text("kept")
+    listed = [*marker["files"], "earlier/a.js", "../mine.txt"]
+    (site / web_folder.MARKER).write_text(json.dumps(marker | {"files": listed}))
+    assert write().exit_code == 0
+    assert not (site / "earlier").exists() and (tmp_path / "mine.txt").exists()
 
 
 def test_without_the_runtime_it_says_how_to_get_it(tmp_path, bundle):

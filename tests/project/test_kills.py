@@ -37,7 +37,11 @@ class Late:
         return 0.7 * high
 
 folder, careful = Path(sys.argv[1]), sys.argv[2] == "careful"
-command = Command("work", work)
+def wait_for_work(end):
+    while not list(Path(folder, "killed").rglob("*.part")):
+        time.sleep(0.01)
+
+command = Command("work", work, use=wait_for_work)
 usual = kills.run_undisturbed(command, Place(folder / "usual").make())
 kill = kills.kill_once(command, folder / "killed", usual=usual, rng=Late())
 print(json.dumps({"usual": sorted(usual.contents), "found": kill.n_files, "wrong": kill.wrong}))

@@ -192,6 +192,7 @@ def test_an_upload_leaves_room_for_clients_of_other_addresses(folder):
         for line in lines:  # without the end: each keeps what it has sent
             line.sendall(head.replace(b"Host", b"X-Forwarded-For: 192.0.2.1\r\nHost", 1) + b"--b\r\n")
             line.sendall(b'Content-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n' + bytes(800_000))
+        until(lambda: len(running.queue.receptions) == 2 and running.queue.receptions.n_bytes >= 1_600_000)
         got = [answer for answer in map(answer_in_time, lines) if answer is not None]
         assert len(got) == 2 and all(b"of your address is full" in answer for answer in got)
         assert 1_600_000 <= running.queue.receptions.n_bytes <= 2_100_000

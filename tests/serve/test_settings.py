@@ -45,8 +45,12 @@ def test_one_address_has_half_of_the_memory_for_uploads_unless_it_is_raised():
     usual = ServeSettings()
     assert usual.most_uploads_bytes_per_client == usual.max_uploads_bytes // 2 > usual.max_job_upload_bytes
     assert ServeSettings(max_uploads_bytes_per_client=400_000_000).most_uploads_bytes_per_client == 400_000_000
-    raised = ServeSettings(max_uploads_bytes_per_client=8_000_000_000)
-    assert raised.most_uploads_bytes_per_client == raised.max_uploads_bytes
+    # what the guide and the help name can be given, and no more than there is
+    assert ServeSettings(max_uploads_bytes_per_client=251_000_000).most_uploads_bytes_per_client >= 251_000_000
+    least = ServeSettings(max_uploads_bytes_per_client=usual.max_job_upload_bytes)
+    assert least.most_uploads_bytes_per_client > usual.max_job_upload_bytes  # an upload with its form
+    with pytest.raises(ConfigError, match="--max-uploads-mb-per-client.* is 8000000000; expected 250000000"):
+        ServeSettings(max_uploads_bytes_per_client=8_000_000_000)
 
 
 def test_the_largest_upload_fits_into_the_memory_for_uploads():

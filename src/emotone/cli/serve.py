@@ -94,7 +94,8 @@ def serve(
             "--max-uploads-mb-per-client",
             metavar="MB",
             rich_help_panel=_LIMITS,
-            help="Memory for the uploads of one address while they arrive; raise it if clients share an address.",
+            help="Memory for the uploads of one address, from the largest upload (also of jobs) to the memory of all "
+            "uploads (502); raise it if clients share an address.",
             show_default="half of that for all",
         ),
     ] = None,

@@ -1,5 +1,6 @@
 """The command ``web``."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,10 @@ from emotone.cli.app import command
 
 @command("web site --model run/model", "web site --runtime node_modules/onnxruntime-web/dist")
 def web(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the page; new, empty, or an earlier page.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Folder of the page; new, empty (hidden files stay), or an earlier page."),
+    ],
     model: options.Bundle = "default",
     runtime: Annotated[
         Path | None,
@@ -37,6 +41,6 @@ def web(
     if not quiet:
         output.note(
             f"{written.n_files} files, {size_text(written.n_bytes)}; to look at the page: "
-            f"python -m http.server --bind 127.0.0.1 --directory {folder} 8080"
+            f"python -m http.server --bind 127.0.0.1 --directory {shlex.quote(str(folder))} 8080"
         )
     typer.echo(output.one_line(folder))

@@ -1,9 +1,10 @@
 """The folder of a page that runs without a server: its files, what they say of the model, and how it is replaced."""
 
+import contextlib
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,24 +71,40 @@ def write(folder: Path, *, bundle: Path, runtime: Path) -> Written:
             f"the features {described['extractor']['name']!r} are not in the graph of {str(bundle)!r}, so that no "
             "browser can compute them; choose a model whose features are in its graph, such as the built-in one"
         )
-    folder = folder.resolve()
+    folder, is_new = folder.resolve(), not folder.exists()
     files.claim_folder(
         folder, marker=MARKER, kind="an earlier page of 'emotone web'", difference=_foreign, remedy="choose another"
     )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with temporary_folder(f".{folder.name}-", parent=folder.parent) as temporary:
-        new, old = temporary / "new", temporary / "old"
-        _fill(new, described, bundle=bundle, runtime=runtime)
-        if folder.exists():
-            folder.rename(old)
-        try:
-            new.rename(folder)
-        except OSError:
-            if old.exists():
-                old.rename(folder)
-            raise
-    written = [path for path in folder.rglob("*") if path.is_file()]
-    return Written(len(written), sum(path.stat().st_size for path in written))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        # in the folder itself, which may be a mount point, the current folder, or a repository with hidden files
+        with temporary_folder(f".{folder.name}-", parent=folder) as new:
+            _fill(new, described, bundle=bundle, runtime=runtime)
+            names = _replace(folder, new)
+    except BaseException:
+        if is_new:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+    return Written(len(names), sum((folder / name).stat().st_size for name in names))
+
+
+def _replace(folder: Path, new: Path) -> list[str]:
+    """Move the files of a new page over those of an earlier one, and return their names.
+
+    Until all are moved, the marker lists the files of both, so that a page whose writing was interrupted can be
+    written again.
+    """
+    names, earlier = _listed(new / MARKER), _listed(folder / MARKER) if (folder / MARKER).exists() else []
+    _write_marker(folder, [*names, *(name for name in earlier if name not in names)])
+    for name in sorted(names, key=[_SERVICE_WORKER, MARKER].__contains__):  # these two when the rest is there
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (new / name).replace(folder / name)
+    for name in set(earlier) - set(names):
+        (folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (folder / name).parent.rmdir()  # if nothing is left in it
+    return names
 
 
 def runtime_folder(named: Path | None) -> Path:
@@ -104,8 +121,9 @@ def runtime_folder(named: Path | None) -> Path:
     for folder in candidates:
         if all((folder / name).is_file() for name in RUNTIME_FILES):
             return folder
+    missing = next(name for name in RUNTIME_FILES if not (candidates[0] / name).is_file())
     raise ConfigError(
-        f"{str(candidates[0])!r} does not hold {RUNTIME_FILES[1]}, which runs the model in a browser; get it with "
+        f"{str(candidates[0])!r} does not hold {missing}, which runs the model in a browser; get it with "
         f"'npm install onnxruntime-web@{version}', and name its folder if it is elsewhere: --runtime {inner}"
     )
 
@@ -157,8 +175,17 @@ def _fill(new: Path, described: dict[str, Any], *, bundle: Path, runtime: Path) 
     (new / "LICENCES.txt").write_text(_NOTICE, encoding="utf-8")
     (new / "facts.json").write_text(json.dumps(facts(described, adapts=adapts), ensure_ascii=False), encoding="utf-8")
     _write_service_worker(new)
-    names = [*_names_in(new), MARKER]
-    (new / MARKER).write_text(json.dumps({"emotone": __version__, "files": names}, indent=2) + "\n", encoding="utf-8")
+    _write_marker(new, [*_names_in(new), MARKER])
+
+
+def _write_marker(folder: Path, names: Sequence[str]) -> None:
+    files.write_json(folder / MARKER, {"emotone": __version__, "files": list(names)})
+
+
+def _listed(marker: Path) -> list[str]:
+    """Return the files that a marker lists, which are all below its folder."""
+    names = json.loads(marker.read_text(encoding="utf-8"))["files"]
+    return [name for name in names if ".." not in Path(name).parts and not Path(name).is_absolute()]
 
 
 def _copy_model(bundle: Path, folder: Path, described: Mapping[str, Any]) -> bool:
@@ -194,7 +221,8 @@ def _write_service_worker(new: Path) -> None:
     for old, value in (('"development"', digest.hexdigest()[:16]), ("[]", ["./", *names])):
         name = "VERSION" if old.startswith('"') else "FILES"
         before = f"const {name} = {old};"
-        assert before in text, before
+        if before not in text:
+            raise RuntimeError(f"{_SERVICE_WORKER} lacks {before!r}: a page would not work without a network")
         text = text.replace(before, f"const {name} = {json.dumps(value)};")
     worker.write_text(text, encoding="utf-8")
 
@@ -206,8 +234,8 @@ def _names_in(folder: Path) -> list[str]:
 def _foreign(marker: Path) -> str:
     """Return what a folder contains beside an earlier page; an empty text if nothing."""
     try:
-        known = set(json.loads(marker.read_text(encoding="utf-8"))["files"])
+        known = set(_listed(marker))
     except (OSError, ValueError, KeyError, TypeError):
         return f"has a damaged {MARKER}"
-    others = [name for name in _names_in(marker.parent) if name not in known]
+    others = [name for name in _names_in(marker.parent) if name not in known and not name.startswith(".")]
     return f"contains {others[0]!r} beside an earlier page" if others else ""

@@ -135,7 +135,7 @@ class ServeSettings:
     def most_uploads_bytes_per_client(self) -> int:
         """Bytes of the uploads of one address that are being received: as set, or half of all."""
         most = self.max_uploads_bytes_per_client
-        return self.max_uploads_bytes // 2 if most is None else min(most, self.max_uploads_bytes)
+        return self.max_uploads_bytes // 2 if most is None else max(most, self._largest_request)
 
     @property
     def _largest_request(self) -> int:
@@ -154,10 +154,11 @@ class ServeSettings:
                 f"max_jobs_bytes is {self.max_jobs_bytes}; expected at least max_job_upload_bytes, "
                 f"{self.max_job_upload_bytes}"
             )
-        if self.most_uploads_bytes_per_client < self._largest_request:
+        most, largest = self.max_uploads_bytes_per_client, max(self.max_upload_bytes, self.max_job_upload_bytes)
+        if most is not None and not largest <= most <= self.max_uploads_bytes:
             raise ConfigError(
-                f"max_uploads_bytes_per_client is {self.max_uploads_bytes_per_client}; expected at least the largest "
-                f"request, {self._largest_request} bytes"
+                f"max_uploads_bytes_per_client (--max-uploads-mb-per-client) is {most}; expected {largest}, the "
+                f"largest upload, to {self.max_uploads_bytes}, the memory for the uploads of all"
             )
         if self.key is not None and not (self.key and self.key.isascii() and self.key.isprintable()):
             raise ConfigError("the key is empty or has characters that a header can't hold; expected printable ASCII")

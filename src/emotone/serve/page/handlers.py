@@ -120,7 +120,8 @@ class PageHandlers:
             return self.recognizer.new_profile()
         if len(saved.data) > _MOST_PROFILE_BYTES:
             limit = f"{_MOST_PROFILE_BYTES:,} bytes"
-            raise ProblemError("not_profile", f"{saved.name} has {len(saved.data):,} bytes, expected at most {limit}")
+            detail = f"{saved.name} has {len(saved.data):,} bytes, expected at most {limit}: {_PROFILE_REMEDY}"
+            raise ProblemError("not_profile", detail)
         try:
             content = parse(saved.data, where=saved.name, remedy=_PROFILE_REMEDY)
             profile = SpeakerProfile.from_dict(content, where=saved.name)
