@@ -136,13 +136,18 @@ def test_a_voice_is_adapted_to_and_saved_as_python_reads_it(page):
     assert answer["scores"] == pytest.approx(Recognizer().predict(CLIP, profile=profile).scores, abs=0.03)
 
 
-def test_it_can_be_installed_and_works_without_a_network(page, context):
-    assert json.loads(page.request.get(page.url.partition("#")[0] + "manifest.webmanifest").text())["icons"]
+def test_it_can_be_installed(page, address):
+    manifest = page.request.get(address + "manifest.webmanifest").json()
+    assert manifest["display"] == "standalone" and {icon["sizes"] for icon in manifest["icons"]} >= {"192x192"}
+    for icon in manifest["icons"]:
+        assert page.request.get(address + icon["src"]).ok
+
+
+def test_it_works_without_a_network(page, address, server):  # the last: the server is stopped
     page.locator("html[data-offline]").wait_for(state="attached")
-    context.set_offline(True)
-    try:
-        page.goto(page.url.partition("#")[0])
-        page.locator("html[data-ready]").wait_for(state="attached")
-        send(page, str(CLIP))
-    finally:
-        context.set_offline(False)
+    server.shutdown()
+    server.server_close()
+    page.goto(address)
+    page.locator("html[data-ready]").wait_for(state="attached")
+    send(page, str(CLIP))
+    assert page.evaluate("() => window.emAnswered")["scores"]

@@ -25,7 +25,7 @@ const PARTS = [["title", ".em-about"], ["finding", ".em-word"], ["reason", ".em-
 const asked = new WeakMap();
 /** Id of a question -> what its answer and its progress go to. */
 const waiting = new Map();
-let [nAsked, loaded] = [0, 0];
+let [nAsked, loaded, hasFailed] = [0, 0, false];
 
 /**
  * Start the worker from an address that this page makes, so that its content security policy is that of the page:
@@ -49,15 +49,24 @@ function startWorker() {
     else question.resolve(data);
   };
   worker.onerror = (event) => {
+    hasFailed = true;
     for (const { reject } of waiting.values()) reject(new EmotoneError("internal", event.message || "the worker could not start"));
     waiting.clear();
   };
   return worker;
 }
 
+/** Stop the worker, which can't be interrupted otherwise, and start another. */
+function restartWorker() {
+  worker.terminate();
+  [loaded, hasFailed] = [0, false];
+  worker = startWorker();
+}
+
 let worker = startWorker();
 
 function questionOf(task, given, progress) {
+  if (hasFailed) restartWorker();
   nAsked += 1;
   const id = nAsked;
   const result = new Promise((resolve, reject) => waiting.set(id, { resolve, reject, progress }));
@@ -75,6 +84,20 @@ async function soundOf(file) {
   }
 }
 
+/** Decode clips one after the other; what can't be read has its error in place of sound. */
+async function clipsOf(files) {
+  const clips = [];
+  for (const file of files) {
+    try {
+      clips.push(await soundOf(file));
+    } catch (error) {
+      if (!(error instanceof EmotoneError)) throw error;
+      clips.push({ name: file.name, error: { code: error.code, message: error.message } });
+    }
+  }
+  return clips;
+}
+
 async function profileOf(file) {
   try {
     return JSON.parse(await file.text());
@@ -88,7 +111,7 @@ const TASKS = {
   recognise: async (form) => ({ sound: await soundOf(form.get("file")) }),
   timeline: async (form) => ({ sound: await soundOf(form.get("file")) }),
   voice: async (form) => ({
-    clips: await Promise.all(form.getAll("clips").map((clip) => soundOf(clip).catch(() => ({ name: clip.name, channels: [new Float32Array(0)], rate: 16_000 })))),
+    clips: await clipsOf(form.getAll("clips")),
     profile: form.has("profile") ? await profileOf(form.get("profile")) : null,
     test: await soundOf(form.get("test")),
   }),
@@ -149,15 +172,13 @@ function showProgress(answer, again) {
   return show;
 }
 
-/** End the work on an answer; the worker starts anew, because it can't be interrupted. */
+/** End the work on an answer, and free its files. */
 function forgetAnswer(answer) {
   const id = asked.get(answer)?.id ?? null;
   asked.delete(answer);
+  for (const shown of answer.querySelectorAll('[href^="blob:"], [src^="blob:"]')) URL.revokeObjectURL(shown.href || shown.src);
   answer.replaceChildren();
-  if (!waiting.delete(id) || waiting.size) return;
-  worker.terminate();
-  loaded = 0;
-  worker = startWorker();
+  if (waiting.delete(id) && !waiting.size) restartWorker();
 }
 
 const copyOf = (id) => get(id).content.firstElementChild.cloneNode(true);

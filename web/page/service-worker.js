@@ -11,7 +11,7 @@ self.addEventListener("install", (event) => {
     (async () => {
       const cache = await caches.open(CACHE);
       await cache.addAll(FILES.map((file) => new Request(file, { cache: "no-cache" })));
-      await self.skipWaiting();
+      // A new version waits until no tab has the old one: a tab must not mix the files of both.
     })(),
   );
 });

@@ -75,7 +75,8 @@ function bars(ranked) {
   return element("table", { class: "em-bars" }, element("caption", {}, "Probability of each emotion"), element("tbody", {}, ...rows));
 }
 
-const notes = (result) => result.notes.map((text) => note(`${capital(text)}.`));
+/** Notes; what they say of channels is an option of the library that this page does not have. */
+const notes = (result) => result.notes.map((text) => note(`${capital(text.replace(/: .*channel.*$/, ": save each channel as a file, and choose them one by one"))}.`));
 const span = ({ start_s, end_s }) => `${clock(start_s)} – ${clock(end_s)}`;
 const sure = ({ emotion, confidence }) => (emotion ? `${percent(confidence)} sure` : "");
 

@@ -29,6 +29,7 @@ const TASKS = {
 
 /** Return what is predicted before and after adaptation to a person. */
 async function compare(recognizer, { clips, profile: saved, test }, progress) {
+  if (saved && saved.kind !== "speaker") throw new EmotoneError("not_profile", `the profile is of the kind ${JSON.stringify(saved.kind)}, expected that of a speaker`);
   const before = await recognizer.predict(test);
   let [profile, skipped] = [saved, []];
   if (clips.length) {
@@ -46,6 +47,7 @@ async function adaptedTo(recognizer, clips, saved, progress) {
   let error = null;
   for (const [n, clip] of clips.entries()) {
     try {
+      if (clip.error) throw new EmotoneError(clip.error.code, clip.error.message);
       const { embeddings } = await recognizer.predictWithEmbeddings(clip);
       if (!embeddings.length) throw new EmotoneError("no_clips", `${clip.name} has no speech, and a model adapts to speech only`);
       usable.push(...embeddings);

@@ -4,6 +4,7 @@ import { EmotoneError } from "./errors.js";
 
 const FORMAT_VERSION = 2;
 const KINDS = ["speaker", "source"];
+const MOST_CLIPS = 1e9;
 
 /**
  * Return the profile of an unknown speaker or source.
@@ -32,10 +33,11 @@ export function checkedProfile(content, { model, width, emotions }) {
   if (!KINDS.includes(profile.kind)) refuse(`is of the kind ${JSON.stringify(profile.kind)}`, "speaker or source");
   if (profile.model !== model) refuse(`belongs to the model ${String(profile.model).slice(0, 12)}`, model.slice(0, 12));
   if (!Array.isArray(profile.mean) || profile.mean.length !== width || !profile.mean.every(Number.isFinite)) refuse("has another mean", `${width} finite numbers`);
-  if (!Number.isInteger(profile.n_clips) || profile.n_clips < 0) refuse(`has ${profile.n_clips} clips`, "a whole number");
+  if (!Number.isInteger(profile.n_clips) || profile.n_clips < 0 || profile.n_clips > MOST_CLIPS) refuse(`has ${profile.n_clips} clips`, `0 to ${MOST_CLIPS}`);
   if (!(profile.power >= 0 && profile.power < 1e30)) refuse(`has the power ${profile.power}`, "a number from 0");
   for (const key of ["composition", "answers"]) {
-    const names = Object.keys(profile[key] ?? {});
+    if (typeof profile[key] !== "object" || profile[key] === null) refuse(`has another ${key}`, `shares of ${emotions.join(", ")}`);
+    const names = Object.keys(profile[key]);
     const isEmpty = !names.length && !Object.keys(profile.answers ?? {}).length && !Object.keys(profile.composition ?? {}).length;
     const isRight = names.join() === emotions.join() && names.every((name) => profile[key][name] >= 0 && profile[key][name] <= 1);
     if (!isEmpty && !isRight) refuse(`has another ${key}`, `shares of ${emotions.join(", ")}`);

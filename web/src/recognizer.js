@@ -16,7 +16,7 @@ import { utterances, WINDOWED_FROM_S } from "./windows.js";
 
 const TIMELINE_NOTE = `the recording is longer than ${WINDOWED_FROM_S} s: this is the mean over its speech; a timeline shows how the emotion changes`;
 const CHANNELS_NOTE = 'the two channels seem to hold different people: predict each with channel="left" and "right"';
-const SPEAKERS_NOTE = 'the two channels seem to hold different people: speakers="channels" keeps them apart';
+const SPEAKERS_NOTE = 'the two channels seem to hold different people: take each with channel="left" and "right"';
 /** Least probability of speech in a part of a recording that as a whole has none. */
 const HIDDEN_SPEECH = 0.9;
 

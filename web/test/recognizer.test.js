@@ -91,7 +91,7 @@ test("a voice is adapted to, and its profile is JSON that can be opened again", 
 test("a profile of another model, or a damaged one, is refused", async () => {
   const profile = recognizer.newProfile();
   const clip = await sample("woman_lively.wav");
-  for (const wrong of [{ model: "0".repeat(64) }, { mean: [1] }, { n_clips: -1 }, { kind: "other" }, { format_version: 9 }, { composition: { odd: 1 } }]) {
+  for (const wrong of [{ model: "0".repeat(64) }, { mean: [1] }, { n_clips: -1 }, { kind: "other" }, { format_version: 9 }, { composition: { odd: 1 } }, { composition: null }, { answers: null }, { n_clips: 2e9 }]) {
     await assert.rejects(recognizer.predict(clip, { profile: { ...profile, ...wrong } }), { code: "not_profile" });
   }
 });
