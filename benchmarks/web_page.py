@@ -91,7 +91,7 @@ def _samples_db(expected: Waveform, answered: Waveform) -> float:
     """Return the level of the difference of samples at 16 kHz, dB below the sound; -150 if they are equal."""
     n = min(len(expected), len(answered))
     away = float(np.sum((expected[:n] - answered[:n]).astype(np.float64) ** 2))
-    return 10 * np.log10(max(away / float(np.sum(expected[:n].astype(np.float64) ** 2)), 1e-15))
+    return 10 * float(np.log10(max(away / float(np.sum(expected[:n].astype(np.float64) ** 2)), 1e-15)))
 
 
 def compare_timelines(site: web_browser.Site, recognizer: Recognizer, recordings: Sequence[Path]) -> dict[str, float]:
