@@ -1,7 +1,10 @@
 """The README of a bundle: what it says depends on the card."""
 
+import numpy as np
 import pytest
+import soundfile
 
+from emotone.preprocessing import ROBUST, Preprocessing
 from emotone.recognition import model_card
 from support import handmade, other_corpora
 
@@ -104,3 +107,22 @@ def test_temperature_that_rises_is_explained():
         "- Calibration: temperature 1.25 at the usual distance from the training clips or nearer, 50 % more for each "
         "such distance further away, and 0.8 after adaptation to many clips, inside the graph"
     )
+
+
+@pytest.mark.parametrize("preprocessing", [Preprocessing(), Preprocessing(high_pass_hz=70.0), ROBUST])
+def test_code_without_emotone_prepares_sound_as_the_card_says(preprocessing, make_voice, tmp_path, monkeypatch):
+    voice = make_voice(seconds=1.2, pitch_hz=180.0)
+    hum = 0.05 * np.sin(2 * np.pi * 20 * np.arange(32_000) / 16_000) + 0.1
+    noise = 1e-3 * np.random.default_rng(0).standard_normal(32_000)
+    sound = (np.concatenate([np.zeros(8000), voice, np.zeros(32_000 - 8000 - len(voice))]) + noise).astype(np.float32)
+    if preprocessing.high_pass_hz is not None:
+        sound = (sound + hum).astype(np.float32)
+    soundfile.write(tmp_path / "clip.wav", sound, 16_000, subtype="FLOAT")
+    monkeypatch.chdir(tmp_path)
+    lines = model_card.snippet(handmade.card(b"", preprocessing=preprocessing.to_dict())).splitlines()
+    known = {}
+    exec("\n".join(lines[:-2]), known)  # the graph itself is run by the guide
+    expected = preprocessing.apply(sound)
+    assert len(known["x"]) == pytest.approx(len(expected), abs=160) and len(expected) < 28_000
+    starts = range(0, len(expected) - 8000, 160)
+    assert any(np.allclose(expected[at : at + 8000], known["x"][4000:12_000], atol=1e-5) for at in starts)

@@ -188,7 +188,7 @@ def _limits(card: Mapping[str, Any]) -> list[str]:
 def _usage(card: Mapping[str, Any]) -> list[str]:
     extractor = card["extractor"]
     if extractor["graph"]:
-        text = f"Or with onnxruntime alone, the trim of silence included:\n\n```python\n{snippet(card)}```"
+        text = f"Or with onnxruntime alone, the trim included:\n\n```python\n{snippet(card)}```"
     else:
         extras = "extras `train` and `hub`" if "hub:" in extractor["name"] else "extra `opensmile`"
         frames = "frames, " if extractor.get("sequence") else ""
@@ -225,24 +225,44 @@ def _adaptation(card: Mapping[str, Any]) -> str:
 def snippet(card: Mapping[str, Any]) -> str:
     """Return Python code that runs a bundle's graph with numpy, soundfile and onnxruntime alone.
 
-    It trims silence like `emotone.audio.trim_silence`, except for sounds under 0.2 s.
+    It prepares sound as the card's preprocessing does, except for sounds under 0.2 s and, with trim to the speech, for
+    clicks and other sounds apart from the speech, which it keeps.
     """
-    trim_db = card["preprocessing"].get("trim_db")
+    preprocessing = card["preprocessing"]
     lines = [
         "import numpy as np, onnxruntime, soundfile",
         'x, rate = soundfile.read("clip.wav", dtype="float32")  # must be 16 kHz, mono',
     ]
-    if trim_db is not None:
+    if preprocessing.get("high_pass_hz") is not None:
         lines += [
-            "energy = np.array([np.sum(x[i : i + 400] ** 2) for i in range(0, len(x), 160)])  # 25 ms every 10 ms",
-            f"loud = 160 * np.flatnonzero(energy >= energy.max() * 10 ** ({-trim_db:g} / 10))",
-            "x = x[max(0, loud[0] - 800) : loud[-1] + 1200]  # 50 ms around the sound",
+            "spectrum, hz = np.fft.rfft(x - x.mean()), np.fft.rfftfreq(len(x), 1 / 16000)",
+            f"spectrum /= 1 + ({preprocessing['high_pass_hz']:g} / np.maximum(hz, 1e-3)) ** 8  # less hum and rumble",
+            "x = np.fft.irfft(spectrum, len(x)).astype(np.float32)",
         ]
+    if preprocessing.get("trim_db") is not None:
+        lines += _trim_lines(preprocessing)
     lines += [
         f'scores = onnxruntime.InferenceSession("{GRAPH}").run(["scores"], {{"waveform": x[None]}})[0][0]',
         f"print(dict(zip({json.dumps(card['emotions'])}, scores.tolist())))",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _trim_lines(preprocessing: Mapping[str, Any]) -> list[str]:
+    energy = "energy = np.array([np.sum(x[i : i + 400] ** 2) for i in range(0, len(x) - 319, 160)])  # 25 ms every 10 ms"
+    if preprocessing.get("trim") == "speech":
+        return [
+            energy,
+            "level, noise = np.sort(energy)[-12], np.median(np.sort(energy)[: max(1, len(energy) // 10)])",
+            "least = max(level * 10**-4.0, min(noise * 10**0.8, level * 10**-2.4))  # above the noise",
+            "loud = 160 * np.flatnonzero(energy >= least)",
+            "x = x[max(0, loud[0] - 1600) : loud[-1] + 1760]  # 0.1 s around the speech",
+        ]
+    return [
+        energy,
+        f"loud = 160 * np.flatnonzero(energy >= energy.max() * 10 ** ({-preprocessing['trim_db']:g} / 10))",
+        "x = x[max(0, loud[0] - 800) : loud[-1] + 1200]  # 50 ms around the sound",
+    ]
 
 
 def _facts(card: Mapping[str, Any]) -> list[str]:
