@@ -9,8 +9,8 @@ from emotone import audio, files
 from emotone.audio import level, trimming
 from emotone.augment import Noise, transforms
 from emotone.augment.copies import Augmentation
-from emotone.errors import BundleError, ConfigError
-from emotone.preprocessing import DEFAULT, Preprocessing
+from emotone.errors import AudioError, BundleError, ConfigError
+from emotone.preprocessing import DEFAULT, ROBUST, Preprocessing
 from emotone.recognition import card as cards
 from emotone.recognition.recognizer import Recognizer
 from support import handmade
@@ -135,3 +135,15 @@ def test_a_card_with_an_impossible_shortest_length_is_no_bundle(tmp_path, shorte
     card = handmade.card(b"", preprocessing={"trim_db": 40.0, "min_duration_s": shortest})
     with pytest.raises(BundleError, match=r"preprocessing\.min_duration_s"):
         cards.check(card, where="a card")
+
+
+@pytest.mark.parametrize("preprocessing", [Preprocessing(), Preprocessing(trim_db=None), ROBUST])
+@pytest.mark.parametrize("samples", [np.zeros(0), np.zeros((2, 8000)), np.full(8000, np.nan), np.full(8000, np.inf)])
+def test_sound_that_is_none_is_refused(preprocessing, samples):
+    with pytest.raises(AudioError, match="can't be prepared"):
+        preprocessing.apply(samples.astype(np.float32))
+
+
+def test_a_trim_that_would_not_trim_is_refused():
+    with pytest.raises(ConfigError, match="trim is 'speech' and trim_db is None"):
+        Preprocessing(trim="speech", trim_db=None)

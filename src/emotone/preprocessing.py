@@ -15,7 +15,7 @@ import numpy.typing as npt
 from emotone.audio import filters, level, speech_bounds, speech_detector, trimming
 from emotone.audio.resampling import SAMPLE_RATE
 from emotone.audio.trimming import MIN_DURATION_S
-from emotone.errors import ConfigError
+from emotone.errors import AudioError, ConfigError
 from emotone.files import source_digest
 from emotone.validation import check_range
 
@@ -76,6 +76,8 @@ class Preprocessing:
             )
         if self.trim not in TRIMS:
             raise ConfigError(f"trim is {self.trim!r}; expected {' or '.join(TRIMS)}")
+        if self.trim == "speech" and self.trim_db is None:
+            raise ConfigError("trim is 'speech' and trim_db is None, which keeps all; expected trim 'sound' with that")
         if self.high_pass_hz is not None:
             check_range("high_pass_hz", self.high_pass_hz, 20, 300, unit="Hz")
         check_range("min_duration_s", self.min_duration_s, MIN_DURATION_S, 30, unit="seconds")
@@ -106,8 +108,12 @@ class Preprocessing:
         Raises
         ------
         AudioError
-            ``samples`` is empty, silent, or not finite.
+            ``samples`` are empty or not finite, or silent while they are trimmed to the sound.
         """
+        if samples.ndim != 1 or not samples.size:
+            raise AudioError(f"samples of shape {samples.shape} can't be prepared; give (n,) with n of at least 1")
+        if not np.isfinite(samples).all():
+            raise AudioError("samples that are infinite or not a number can't be prepared; give finite ones")
         if self.high_pass_hz is not None:
             samples = filters.high_pass(samples, self.high_pass_hz)
         if self.trim_db is None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import soxr
 
 from emotone.audio.speech_detector import SpeechDetector, VadSettings
 from emotone.recognition.channel_pieces import ChannelPieces, Crosstalk
@@ -78,3 +79,26 @@ def test_crosstalk_is_silenced_and_the_speaker_is_not_touched():
 def test_blocks_of_any_length(n):
     sound = call(*TURNS)[:, :n]
     assert Crosstalk(2).removed(sound).shape == (2, n)
+
+
+def share_silenced(cleaned, rate):
+    """Share of the frames of 10 ms that are silenced, of each channel."""
+    return (cleaned == 0).reshape(2, -1, rate // 100).all(axis=2).mean(axis=1)
+
+
+@pytest.mark.parametrize("rate", [8_000, 48_000])
+def test_crosstalk_is_found_alike_at_any_rate(rate):
+    sound = call(*TURNS, leak_db=-20)
+    resampled = np.ascontiguousarray(soxr.resample(sound.T, RATE, rate).T, np.float32)
+    shares = share_silenced(Crosstalk(2, rate=rate).removed(resampled), rate)
+    assert shares == pytest.approx(share_silenced(Crosstalk(2).removed(sound), RATE), abs=0.02)
+
+
+def test_an_offset_is_no_speech():
+    """Also in the blocks of live sound: after its last sample, a block does not fall to zero."""
+    sound = call(*TURNS, leak_db=-20)
+    plain, shifted = Crosstalk(2), Crosstalk(2)
+    for at in range(0, sound.shape[1], 2400):
+        block = sound[:, at : at + 2400]
+        expected, found = plain.removed(block), shifted.removed(block + np.float32([[0.0], [0.5]]))
+        np.testing.assert_array_equal(found == 0, expected == 0)

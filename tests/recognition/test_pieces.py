@@ -9,7 +9,7 @@ import pytest
 from emotone import audio
 from emotone.audio.speech_detector import SpeechDetector, VadSettings
 from emotone.recognition import pieces
-from emotone.recognition.pieces import DetectedPieces, FoundPieces, TurnPieces
+from emotone.recognition.pieces import DetectedPieces, FoundPieces, Piece, TurnPieces, _cuts
 from emotone.recognition.rttm import Turn
 from emotone.recognition.windows import SpeechReader
 from support import handmade
@@ -185,3 +185,14 @@ def test_turns_without_end_and_very_many_turns_take_no_memory_and_time():
     many = [(f"s{n}", n / 10_000, 1.0 + n / 10_000) for n in range(20_000)]
     parts, made = given(np.zeros(RATE, np.float32), *many)
     assert made.overlaps() == [(round(0.0001 * RATE), RATE)]
+
+
+@pytest.mark.parametrize("softest_s", [0.61, 0.79, 0.99])
+def test_voices_that_change_from_window_to_window_all_have_a_piece(softest_s):
+    """Of 0.4 s each: the softest moment lies within reach of two changes, and only one of them may take it."""
+    samples = np.full(round(1.6 * RATE), 0.1, np.float32)
+    samples[round(softest_s * RATE) :][: RATE // 50] = 0.0
+    centres = np.array([0.2, 0.6, 1.0, 1.4]) * RATE
+    cuts = _cuts(Piece(0, samples), centres.astype(np.int64), [1, 2, 3])
+    assert (np.diff([0, *cuts, len(samples)]) > 0).all()
+    assert min(abs(cut / RATE - softest_s - 0.01) for cut in cuts) < 0.02

@@ -129,7 +129,7 @@ def test_source_of_another_type_is_an_error(recognizer, source):
 )
 def test_single_recording_in_place_of_several_is_an_error(recognizer, sources):
     with pytest.raises(ConfigError, match="sources has the type .*; expected several recordings: give a list"):
-        list(recognizer.predict_many(sources))
+        recognizer.predict_many(sources)
 
 
 @pytest.mark.parametrize(

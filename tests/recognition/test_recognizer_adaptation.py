@@ -100,6 +100,7 @@ def test_a_prediction_gives_what_a_source_learns_from_it(tmp_path):
     for nothing in (clip(0.04), (silence, RATE)):
         prediction, embeddings = recognizer.predict_with_embeddings(nothing)
         assert not prediction.is_speech and recognizer.extended(source, embeddings) == source
+        assert embeddings.shape == (0, 1) and embeddings.dtype == np.float32
 
 
 def test_of_a_long_recording_every_window_is_judged_and_counts_as_a_clip(recognizer):

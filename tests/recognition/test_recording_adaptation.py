@@ -97,3 +97,10 @@ def test_a_profile_of_one_speaker_is_for_one_speaker(model, pieces):
     for kind in (None, "one"):
         check_single(profile, kind=kind)
     check_single(model.new_profile(SourceProfile), kind="auto")
+
+
+def test_speech_is_learnt_from_only_within_a_source(model, pieces):
+    assert adapted(model, pieces, SPEAKERS).learnt == {"Anna", "Ben"}
+    anna = model.extended(model.new_profile(SpeakerProfile), np.array([piece[0].embedding for piece in pieces[:4]]))
+    few = adapted(model, pieces[:4], SPEAKERS[:4], known={"Anna": anna})  # too few for a source
+    assert few.learnt == frozenset() and few.counts == [{"source": 0, "speaker": 4}] * 4

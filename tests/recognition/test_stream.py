@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from emotone.audio.speech_detector import FRAME, VadSettings
-from emotone.errors import AudioError, ConfigError
+from emotone.errors import AudioError, BundleError, ConfigError
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.stream import Event, Stream, StreamSettings
 from support import handmade
@@ -224,3 +224,30 @@ def test_events_as_json(recognizer):
     assert written["adapted"] == {"source": 0, "speaker": 2}
     silent = Event("emotion", 1.0, replace(unsure, speech=0.1)).to_dict()
     assert (silent["emotion"], silent["label"], silent["speech"]) == (None, "no speech", 0.1)
+
+
+class FailingOnce:
+    """A recognizer whose first prediction fails."""
+
+    def __init__(self, recognizer):
+        self._recognizer, self._n_calls = recognizer, 0
+
+    def __getattr__(self, name):
+        return getattr(self._recognizer, name)
+
+    def predict(self, source, **given):
+        self._n_calls += 1
+        if self._n_calls == 1:
+            raise BundleError("the graph was stopped")
+        return self._recognizer.predict(source, **given)
+
+
+def test_a_model_that_fails_finishes_the_stream(recognizer):
+    stream = Stream(FailingOnce(recognizer), rate=RATE, probability=handmade.loudness)
+    sound = spoken(1.0, (0.02, 2.0), 1.0)
+    with pytest.raises(BundleError, match="the graph was stopped"):
+        for at in range(0, len(sound), 700):
+            stream.push(sound[at : at + 700])
+    with pytest.raises(AudioError, match="finished"):
+        stream.push(sound)
+    assert stream.finish() == []

@@ -45,7 +45,7 @@ function windowsOf(nSamples, settings) {
 
 /** Return the windows of speech that count in a profile: one of so many that they don't overlap. */
 export function countedEmbeddings(spans, settings) {
-  const every = Math.max(1, Math.round(settings.window_s / settings.step_s));
+  const every = Math.max(1, Math.ceil(settings.window_s / settings.step_s - 1e-6));
   return spans.flatMap((span) =>
     span.windows.filter((_, n) => n % every === 0).filter(({ outputs }) => outputs.speech >= SPEECH_THRESHOLD).map(({ outputs }) => outputs.embedding),
   );

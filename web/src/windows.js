@@ -113,7 +113,7 @@ export async function* utterances(samples, preprocessing, name) {
   if (samples.length <= BLOCK) {
     checkSound(samples, name);
     whole = await preprocessing.apply(samples);
-    pieces = whole.length <= WINDOWED_FROM_S * SAMPLE_RATE ? [whole] : parts(whole);
+    pieces = whole.length <= WINDOWED_FROM_S * SAMPLE_RATE ? [whole] : parts(samples);
   } else {
     pieces = partsOfLong(samples);
   }

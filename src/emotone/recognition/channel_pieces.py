@@ -12,8 +12,8 @@ from emotone.recognition.windows import Envelope, SpeechReader
 
 Waveform = NDArray[np.float32]
 
-#: Frames in which channels are compared, and how much their levels are smoothed.
-_FRAME, _SMOOTH_FRAMES = SAMPLE_RATE // 100, 15
+#: Frames a second in which channels are compared, and over how many their levels are smoothed.
+_FRAMES_PER_S, _SMOOTH_FRAMES = 100, 15
 #: A channel is silenced where it is this much further below its own speech than another channel, in dB.
 _BELOW_DB = 10.0
 #: The level of a channel's speech is taken to be at most this much below that of the loudest, in dB: until its speaker
@@ -94,24 +94,32 @@ class Crosstalk:
     """Silence what a channel picks up of another.
 
     A channel is silenced where another channel is much closer to the level of its speech.
+
+    Parameters
+    ----------
+    n_channels
+        Number of channels.
+    rate
+        Sample rate of the blocks, Hz.
     """
 
-    def __init__(self, n_channels: int) -> None:
+    def __init__(self, n_channels: int, *, rate: int = SAMPLE_RATE) -> None:
+        self._frame = max(1, rate // _FRAMES_PER_S)
         self._counts = np.zeros((n_channels, _LOUDEST_DB - _FLOOR_DB + 1))  # frames of each level, a decibel each
 
     def removed(self, blocks: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the next blocks (channels, n) with silence for crosstalk."""
         n = blocks.shape[1]
-        n_frames = -(-n // _FRAME)
-        padded = np.pad(blocks, ((0, 0), (0, n_frames * _FRAME - n)))
-        steps = np.diff(padded, axis=1, append=0.0).reshape(len(blocks), n_frames, _FRAME)  # without offset and hum
+        n_frames = -(-n // self._frame)
+        padded = np.pad(blocks, ((0, 0), (0, n_frames * self._frame - n + 1)), mode="edge")
+        steps = np.diff(padded, axis=1).reshape(len(blocks), n_frames, self._frame)  # without offset and hum
         energy = np.einsum("cfs,cfs->cf", steps, steps, dtype=np.float64)
         kernel = np.ones(min(_SMOOTH_FRAMES, n_frames)) / min(_SMOOTH_FRAMES, n_frames)
         energy = np.array([np.convolve(row, kernel, mode="same") for row in energy])
         level = np.maximum(10 * np.log10(np.maximum(energy, 1e-12)), _FLOOR_DB)
         relative = level - self._speech_levels(level)[:, None]
         is_crosstalk = relative < relative.max(axis=0) - _BELOW_DB
-        gain = np.repeat(~is_crosstalk, _FRAME, axis=1)[:, :n]
+        gain = np.repeat(~is_crosstalk, self._frame, axis=1)[:, :n]
         return np.asarray(blocks * gain, np.float32)
 
     def _speech_levels(self, level: NDArray[np.float64]) -> NDArray[np.float64]:

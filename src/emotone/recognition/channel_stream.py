@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotone.audio.resampling import ChunkReader
-from emotone.errors import AudioError
+from emotone.errors import AudioError, EmotoneError
 from emotone.recognition.channel_pieces import Crosstalk
 from emotone.recognition.speaker_names import names_of_channels
 from emotone.recognition.stream import Event, Stream
@@ -40,7 +40,7 @@ class ChannelStream:
     def __init__(self, new_stream: Callable[[], Stream], *, rate: int, channels: int) -> None:
         self._names = names_of_channels(channels)
         self._streams = [new_stream() for _ in self._names]
-        self._crosstalk = Crosstalk(channels)
+        self._crosstalk = Crosstalk(channels, rate=rate)
         self._chunks = ChunkReader(channels)
         self._size = max(1, round(_BLOCK_S * rate))
         self._finished = False
@@ -63,13 +63,19 @@ class ChannelStream:
         ------
         AudioError
             The chunk has the wrong type, shape or number of channels, or the stream is finished.
+        BundleError
+            The model fails.  The stream is then finished.
         """
         if self._finished:
             raise AudioError("the stream is finished and accepts no more sound; start a new stream")
         self._waiting = np.concatenate([self._waiting, self._chunks.read(chunk)])
         whole = len(self._waiting) - len(self._waiting) % self._size
         block, self._waiting = self._waiting[:whole], self._waiting[whole:].copy()
-        return self._pushed(block) if whole else []
+        try:
+            return self._pushed(block) if whole else []
+        except EmotoneError:
+            self._finished = True  # the channels after the one that failed lack this block
+            raise
 
     def finish(self) -> list[Event]:
         """End the stream and any current utterances.  A second call returns no events."""

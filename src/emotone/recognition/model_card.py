@@ -249,7 +249,9 @@ def snippet(card: Mapping[str, Any]) -> str:
 
 
 def _trim_lines(preprocessing: Mapping[str, Any]) -> list[str]:
-    energy = "energy = np.array([np.sum(x[i : i + 400] ** 2) for i in range(0, len(x) - 319, 160)])  # 25 ms every 10 ms"
+    energy = (
+        "energy = np.array([np.sum(x[i : i + 400] ** 2) for i in range(0, len(x) - 319, 160)])  # 25 ms every 10 ms"
+    )
     if preprocessing.get("trim") == "speech":
         return [
             energy,

@@ -189,7 +189,7 @@ class FoundPieces(DetectedPieces):
         for stretch, centres in zip(held, self._times[first_stretch:], strict=True):
             own = _without_single(labels[at : at + len(centres)])
             changes = [0, *(np.flatnonzero(np.diff(own)) + 1).tolist(), len(own)]
-            edges = [0, *(_softest(stretch, centres[n - 1], centres[n]) for n in changes[1:-1]), len(stretch.samples)]
+            edges = [0, *_cuts(stretch, centres, changes[1:-1]), len(stretch.samples)]
             for (first, last), (begin, end) in zip(pairwise(changes), pairwise(edges), strict=True):
                 self._windows.append((n_before + at + first, n_before + at + last))
                 self._n_pieces += 1
@@ -206,14 +206,25 @@ def _without_single(labels: Labels) -> Labels:
     return result
 
 
-def _softest(stretch: Piece, before: int, after: int) -> int:
-    """Return the softest sample of a stretch about the middle of two window centres."""
-    frame, around = round(_FRAME_S * SAMPLE_RATE), round(_AROUND_S * SAMPLE_RATE)
-    middle = (int(before) + int(after)) // 2 - stretch.start
-    begin = min(max(0, middle - around), max(0, len(stretch.samples) - frame))
-    samples = stretch.samples[begin : middle + around]
-    frames = samples[: len(samples) // frame * frame].reshape(-1, frame)
-    return begin + frame * int((frames**2).sum(axis=1).argmin()) + frame // 2 if len(frames) else middle
+def _cuts(stretch: Piece, centres: NDArray[np.int64], changes: Sequence[int]) -> list[int]:
+    """Return the softest sample of a stretch about each change of voice, in order, between its neighbours."""
+    if not changes:
+        return []
+    around = round(_AROUND_S * SAMPLE_RATE)
+    middles = [(int(centres[n - 1]) + int(centres[n])) // 2 - stretch.start for n in changes]
+    halves = [0, *((one + next_one) // 2 for one, next_one in pairwise(middles)), len(stretch.samples)]
+    return [
+        _softest(stretch.samples, max(low, middle - around), min(high, middle + around), otherwise=middle)
+        for middle, (low, high) in zip(middles, pairwise(halves), strict=True)
+    ]
+
+
+def _softest(samples: Waveform, begin: int, end: int, *, otherwise: int) -> int:
+    frame = round(_FRAME_S * SAMPLE_RATE)
+    begin = min(begin, max(0, len(samples) - frame))
+    around = samples[begin:end]
+    frames = around[: len(around) // frame * frame].reshape(-1, frame)
+    return begin + frame * int((frames**2).sum(axis=1).argmin()) + frame // 2 if len(frames) else otherwise
 
 
 class TurnPieces:

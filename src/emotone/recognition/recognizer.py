@@ -214,8 +214,9 @@ class Recognizer:
     ) -> Prediction:
         """Predict the emotion of a recording or of a segment of it.
 
-        Up to four seconds of sound are predicted as a single utterance.  Of longer recordings, the scores are the mean
-        over utterances with speech, weighted by their length; those over four seconds count as windows of three.
+        Up to four seconds of sound, in a recording of up to five, are predicted as a single utterance.  Of longer
+        ones, the scores are the mean over utterances with speech, weighted by their length; those over four seconds
+        count as windows of three.
 
         Parameters
         ----------
@@ -269,6 +270,11 @@ class Recognizer:
         check_several(sources, name="sources")
         if profile is not None:
             self.check_profile(profile)
+        return self._predictions(sources, profile)  # so that the checks are made now
+
+    def _predictions(
+        self, sources: Iterable[AudioSource], profile: Profile | None
+    ) -> Iterator[Prediction | EmotoneError]:
         for source in sources:
             try:
                 yield self.predict(source, profile=profile)
@@ -360,7 +366,15 @@ class Recognizer:
         return ChannelStream(new_stream, rate=rate, channels=channels)
 
     def embedding(self, source: AudioSource) -> Vector:
-        """Return the model's embedding (d,) of a recording, float32; the errors are those of `predict`."""
+        """Return the model's embedding (d,) of a recording as a single utterance, float32.
+
+        Time and memory grow with the square of the recording's length: give clips, of up to ten seconds or so.
+
+        Raises
+        ------
+        AudioError
+            As in `predict`; also if there is only silence.
+        """
         return self.run(self.preprocessing.apply(audio.read(source)))[1]
 
     def run(self, samples: Vector, *, profile: Profile | None = None) -> tuple[Vector, Vector]:

@@ -22,10 +22,13 @@ class AdaptedPieces(NamedTuple):
         The outputs for the windows of each piece.
     counts
         "source" and "speaker" -> number of clips that the outputs of each piece are adapted to.
+    learnt
+        The speakers whose speech in the recording is in their profile.
     """
 
     outputs: list[list[Outputs]]
     counts: list[Mapping[str, int]]
+    learnt: frozenset[str]
 
 
 class RecordingAdapter:
@@ -43,7 +46,7 @@ class RecordingAdapter:
     known
         Speaker -> profile from other recordings.
     every
-        One of so many windows of a piece counts, so that they don't overlap.
+        One of so many windows of a piece counts, so that only the last two may overlap.
     """
 
     def __init__(
@@ -56,15 +59,17 @@ class RecordingAdapter:
         counted = [[each.embedding for each in spoken(windows[:: self._every])] for windows in pieces]
         base = self._within([row for rows in counted for row in rows])
         voices: dict[str, Profile | None] = {}
+        learnt = set()
         for name in {name for name in speakers if name is not None}:
             rows = [row for own, speaker in zip(counted, speakers, strict=True) if speaker == name for row in own]
-            voices[name] = self._voice(name, rows, base)
+            voices[name], is_learnt = self._voice(name, rows, base)
+            learnt |= {name} if is_learnt else set()
         profiles = [base if name is None else voices[name] for name in speakers]
         outputs = [
             list(windows) if used is self._profile else self._model.rescored(windows, used)
             for windows, used in zip(pieces, profiles, strict=True)
         ]
-        return AdaptedPieces(outputs, [self._model.counts(used) for used in profiles])
+        return AdaptedPieces(outputs, [self._model.counts(used) for used in profiles], frozenset(learnt))
 
     def _within(self, rows: Sequence[np.ndarray]) -> Profile | None:
         """Return the profile within the recording as a source, unless the source is known or the speech too little."""
@@ -75,13 +80,14 @@ class RecordingAdapter:
         source = self._model.extended(self._model.new_profile(SourceProfile), np.array(rows))
         return replace(profile, source=source) if isinstance(profile, SpeakerProfile) else source
 
-    def _voice(self, name: str, rows: Sequence[np.ndarray], base: Profile | None) -> Profile | None:
-        """Return the profile of a speaker within the source, with their speech in the recording."""
+    def _voice(self, name: str, rows: Sequence[np.ndarray], base: Profile | None) -> tuple[Profile | None, bool]:
+        """Return the profile of a speaker within the source, and whether their speech in the recording is in it."""
         source = base if isinstance(base, SourceProfile) else None
         start = replace(self._known.get(name, self._model.new_profile(SpeakerProfile)), source=source)
-        if rows and source is not None:
+        is_learnt = bool(rows) and source is not None
+        if is_learnt:
             start = self._model.extended(start, np.array(rows))
-        return start if start.n_clips else base
+        return (start, is_learnt) if start.n_clips else (base, False)
 
 
 def spoken(windows: Sequence[Outputs]) -> list[Outputs]:

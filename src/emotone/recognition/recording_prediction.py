@@ -82,4 +82,6 @@ def prediction_of(
     notes += [CHANNELS_NOTE] if n_windows and recording.has_two_people else []
     spoken = [part.embedding for part in outputs if min(part.speech, speech) >= SPEECH_THRESHOLD]
     adapted = parts.model.counts(profile)
-    return replace(prediction, notes=(*parts.notes, *notes), adapted=adapted), np.array(spoken)
+    width = parts.model.card.get("embedding", parts.model.card["features"])
+    embeddings = np.array(spoken, np.float32) if spoken else np.zeros((0, width), np.float32)
+    return replace(prediction, notes=(*parts.notes, *notes), adapted=adapted), embeddings

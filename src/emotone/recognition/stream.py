@@ -15,7 +15,7 @@ from emotone.audio import MIN_SAMPLES
 from emotone.audio.decoding import AudioSource
 from emotone.audio.resampling import SAMPLE_RATE, LiveResampler
 from emotone.audio.speech_detector import FRAME, Gate, Probability, SpeechDetector, VadSettings
-from emotone.errors import AudioError
+from emotone.errors import AudioError, EmotoneError
 from emotone.recognition.arguments import check_switch
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
@@ -199,10 +199,17 @@ class Stream:
         ------
         AudioError
             The chunk has the wrong type or shape or values that are not finite, or the stream is finished.
+        BundleError
+            The model fails.  The stream is then finished, since events of this chunk are lost.
         """
         if self._finished:
             raise AudioError("the stream is finished and accepts no more sound; start a new stream")
-        return list(self._events(self._live.push(chunk)))
+        samples = self._live.push(chunk)
+        try:
+            return list(self._events(samples))
+        except EmotoneError:
+            self._finished = True
+            raise
 
     def finish(self) -> list[Event]:
         """End the stream and any current utterance.  A second call returns no events."""
@@ -219,9 +226,10 @@ class Stream:
 
     def _events(self, samples: NDArray[np.float32]) -> Iterator[Event]:
         pending = np.concatenate([self._pending, samples])
-        for at in range(0, len(pending) - FRAME + 1, FRAME):
+        whole = len(pending) - len(pending) % FRAME
+        self._pending = pending[whole:].copy()
+        for at in range(0, whole, FRAME):
             yield from self._frame(pending[at : at + FRAME])
-        self._pending = pending[len(pending) - len(pending) % FRAME :].copy()
 
     def _frame(self, frame: NDArray[np.float32]) -> Iterator[Event]:
         detector = self._detector

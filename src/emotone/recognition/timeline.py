@@ -1,5 +1,6 @@
 """Emotion over time in a recording of any length: the answer, and how it is saved."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -49,8 +50,8 @@ class TimelineSettings:
 
     @property
     def every(self) -> int:
-        """One of so many windows counts in a profile, so that they don't overlap."""
-        return max(1, round(self.window_s / self.step_s))
+        """One of so many windows counts in a profile, so that only the last two of a piece may overlap."""
+        return math.ceil(round(self.window_s / self.step_s, 6))
 
 
 @dataclass(frozen=True)

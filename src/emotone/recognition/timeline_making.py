@@ -48,9 +48,10 @@ class _Span:
         return replace(self, windows=windows)
 
     def counted_s(self, every: int) -> float:
-        """Seconds of the windows that count in a profile."""
-        counted = [window for window in self.windows[::every] if spoken([window[2]])]
-        return sum(last - first for first, last, _ in counted) / SAMPLE_RATE
+        """Seconds of the windows that count in a profile; what two of them share counts once."""
+        counted = [(first, last) for first, last, outputs in self.windows[::every] if spoken([outputs])]
+        ends = [0, *(last for _, last in counted)]
+        return sum(last - max(first, end) for (first, last), end in zip(counted, ends, strict=False)) / SAMPLE_RATE
 
 
 def make_timeline(
@@ -92,8 +93,9 @@ def make_timeline(
         n_spans.append(len(own))
     speakers = [name for name, n in zip(pieces.speakers(), n_spans, strict=True) for _ in range(n)]
     counts: list[Mapping[str, int]] = [NOT_ADAPTED] * len(spans)
+    learnt: frozenset[str] = frozenset()
     if adapt is not None:
-        outputs, counts = adapt([span.outputs for span in spans], speakers)
+        outputs, counts, learnt = adapt([span.outputs for span in spans], speakers)
         spans = [span.with_outputs(own) for span, own in zip(spans, outputs, strict=True)]
     segments: list[Prediction] = []
     for number in sorted(range(len(spans)), key=lambda number: spans[number].start):
@@ -120,7 +122,7 @@ def make_timeline(
         pieces.envelope.values(),
         adapted={kind: max((count[kind] for count in counts), default=0) for kind in NOT_ADAPTED},
         speakers=summaries(
-            segments, duration_s=duration_s, adapted_s=_adapted_s(spans, speakers, counts, every=settings.every)
+            segments, duration_s=duration_s, adapted_s=_adapted_s(spans, speakers, learnt, every=settings.every)
         ),
         overlaps=tuple((first / SAMPLE_RATE, last / SAMPLE_RATE) for first, last in pieces.overlaps()),
     )
@@ -140,12 +142,12 @@ def _spans(piece: Piece, answer: Answer, settings: TimelineSettings, *, keeps_em
 
 
 def _adapted_s(
-    spans: Sequence[_Span], speakers: Sequence[str | None], counts: Sequence[Mapping[str, int]], *, every: int
+    spans: Sequence[_Span], speakers: Sequence[str | None], learnt: frozenset[str], *, every: int
 ) -> dict[str, float]:
     """Return speaker -> seconds of the recording that their answers are adapted to."""
     seconds: dict[str, float] = {}
-    for span, speaker, count in zip(spans, speakers, counts, strict=True):
-        if speaker is not None and count["speaker"]:
+    for span, speaker in zip(spans, speakers, strict=True):
+        if speaker is not None and speaker in learnt:
             seconds[speaker] = seconds.get(speaker, 0.0) + span.counted_s(every)
     return seconds
 

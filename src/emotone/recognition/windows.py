@@ -20,17 +20,19 @@ Waveform = npt.NDArray[np.float32]
 #: trained on.
 WINDOWED_FROM_S = 4.0
 #: Longer utterances are cut into windows of this length, and seconds from one window to the next.
-#: benchmarks/real_recordings.py compares others; the choice was made on SAVEE, which the built-in model never met.
+#: benchmarks/real_recordings.py compares others; chosen on SAVEE by models that never met it.
 LONGEST_S, WINDOW_S, HOP_S = 4.0, 3.0, 1.5
-#: Utterances are separated by this much silence.  Shorter ones than a second are joined up to five seconds.
-PAUSE_S, SHORTEST_S, _JOINED_S, _JOINED_PAUSE_S = 0.3, 1.0, 5.0, 1.0
-#: Pauses at which a timeline may change, seconds; chosen on conversations of ASED, which the built-in model never met.
+#: Utterances are separated by this much silence.  Shorter ones than a second are joined up to five seconds; what is
+#: then still shorter than 0.7 s may be left out.
+PAUSE_S, SHORTEST_S, _JOINED_S, _JOINED_PAUSE_S, _LEFT_OUT_S = 0.3, 1.0, 5.0, 1.0, 0.7
+#: Pauses at which a timeline may change, seconds; chosen on conversations of ASED by models that never met it.
 _SHORT_PAUSE_S = 0.2
 _WINDOW, _HOP = round(WINDOW_S * SAMPLE_RATE), round(HOP_S * SAMPLE_RATE)
 #: Samples of a stream that are split at once, and the least.
 _MOST, _LEAST = 30 * SAMPLE_RATE, 15 * SAMPLE_RATE
 _HEAD_S = 30.0
-#: Samples of a block: after each, progress is reported, and a service lets other requests go first.
+#: Samples of a block: after each, progress is reported, and a service lets other requests go first.  A recording of one
+#: block is a single utterance, if no more than `WINDOWED_FROM_S` of it are sound.
 _BLOCK = 5 * SAMPLE_RATE
 #: Least probability of speech in a part of a recording that as a whole has none: a sneeze reaches 0.81, words 0.98.
 _HIDDEN_SPEECH = 0.9
@@ -56,10 +58,10 @@ def cut(samples: Waveform) -> Iterator[Waveform]:
 def parts(samples: Waveform) -> Iterator[Waveform]:
     """Yield the utterances of a recording: sound between pauses, as whole ones of up to `LONGEST_S`, or as windows.
 
-    Sounds of under a second are left out if most of the recording is in longer ones: a model knows little from them.
+    Sounds of under 0.7 s are left out if most of the recording is in longer ones: a model knows little from them.
     """
     utterances = _utterances(samples)
-    long = [(begin, end) for begin, end in utterances if end - begin >= 0.7 * SHORTEST_S * SAMPLE_RATE]
+    long = [(begin, end) for begin, end in utterances if end - begin >= _LEFT_OUT_S * SAMPLE_RATE]
     if 2 * _total(long) > _total(utterances):
         utterances = long
     for begin, end in utterances:
@@ -134,7 +136,7 @@ def utterances(
     if following is None:
         whole = preprocessing.apply(check_sound(head, recording.name))
         is_short = len(whole) <= WINDOWED_FROM_S * SAMPLE_RATE
-        pieces: Iterable[Waveform] = [whole] if is_short else parts(whole)
+        pieces: Iterable[Waveform] = [whole] if is_short else parts(head)
     else:
         pieces = parts_of_stream(itertools.chain([head, following], blocks))
     is_silent = True
