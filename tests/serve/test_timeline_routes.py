@@ -14,6 +14,7 @@ from emotone.errors import ConfigError
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.rttm import Turn
 from emotone.recognition.timeline_formats import FORMATS
+from emotone.serve import timelines
 from emotone.serve.own_source import OwnSource
 from emotone.serve.timelines import TimelineOptions, timeline_of
 from emotone.serve.uploads import Upload
@@ -197,6 +198,17 @@ def test_arguments_of_the_recogniser():
     assert TimelineOptions(speakers="auto").arguments(said)["speakers"] == (Turn("Änne", 0.5, 1.5),)
     with pytest.raises(ConfigError, match="the field rttm is not UTF-8 text"):
         TimelineOptions().arguments(replace(upload, rttm=b"PNG\xff"))
+
+
+@pytest.mark.parametrize("route", ["/v1/timeline", "/v1/jobs"])
+def test_many_channels_of_a_large_upload_are_refused(client, monkeypatch, turns, route):
+    """Each channel is decoded from the whole upload, all at the same time."""
+    data = file_of(np.stack([turns, turns[::-1]], axis=1))
+    monkeypatch.setattr(timelines, "_MOST_BYTES_OF_CHANNELS", 2 * len(data) - 1)
+    files = {"file": ("call.wav", data)}
+    detail = problem(client.post(route, files=files, params={"speakers": "channels"}), "too_large")
+    assert detail.startswith(f"call.wav has 2 channels and {len(data)} bytes, and speakers=channels decodes it once")
+    assert client.post("/v1/timeline", files=files).status_code == 200
 
 
 def test_a_recording_of_one_channel_has_no_speakers_on_channels(client):

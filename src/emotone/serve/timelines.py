@@ -27,6 +27,9 @@ from emotone.serve.work_queue import Deadline
 #: Letters that file names of some systems can't have, or that have a meaning in them.
 _UNSAFE = re.compile(r'[<>:"/\\|?*%\s]+')
 
+#: Bytes of uploads that may be decoded at once for one request with a speaker on each channel.
+_MOST_BYTES_OF_CHANNELS = 500_000_000
+
 
 @dataclass(frozen=True)
 class TimelineOptions:
@@ -97,6 +100,8 @@ def timeline_of(
     ProblemError
         not_audio, no_channel, too_long, unanswerable, bad_request, or an error of the deadline.
     """
+    if options.speakers == CHANNELS:
+        check_opens(upload, options=options, max_duration_s=max_duration_s, deadline=deadline)
     recording = _recording(upload, max_duration_s, deadline)
     with _problems(upload, deadline):
         timeline = recognizer.timeline(
@@ -117,7 +122,18 @@ def check_opens(upload: Upload, *, options: TimelineOptions, max_duration_s: flo
         with recording.open(track=options.track) as opened:
             if chosen["speakers"] == CHANNELS:
                 channel_names(opened, channel=options.channel)
+                _check_memory(upload, n_channels=opened.n_channels)
             Downmix(options.channel, n_channels=opened.n_channels, name=opened.name)
+
+
+def _check_memory(upload: Upload, *, n_channels: int) -> None:
+    if n_channels * len(upload.data) > _MOST_BYTES_OF_CHANNELS:
+        raise ProblemError(
+            "too_large",
+            f"{upload.name} has {n_channels} channels and {len(upload.data)} bytes, and speakers=channels decodes it "
+            f"once for each: expected at most {_MOST_BYTES_OF_CHANNELS} bytes in all; send fewer channels, or compress "
+            "them",
+        )
 
 
 def _recording(upload: Upload, max_duration_s: float, deadline: Deadline) -> IsolatedSource:
