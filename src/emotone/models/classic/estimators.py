@@ -47,9 +47,7 @@ def _classes_of(y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return classes, encoded, counts
 
 
-class DiscriminantAxes(  # type: ignore[misc]  # scikit-learn has no types
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
-):
+class DiscriminantAxes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """The k - 1 directions that separate the classes best: Fisher's discriminant with a shrunken covariance.
 
     Equal to scikit-learn's `LinearDiscriminantAnalysis(solver="eigen")` on standardised columns, with two differences.
@@ -165,9 +163,7 @@ def pair_signs(n_classes: int) -> np.ndarray:
     return signs
 
 
-class MarginProbability(  # type: ignore[misc]  # scikit-learn has no types
-    ClassifierMixin, MetaEstimatorMixin, BaseEstimator
-):
+class MarginProbability(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     """Class probabilities from the margins of a support vector machine, with a single learned scale.
 
     One against the rest (`LinearSVC`, margins d_i): ``p = softmax(a d)``.  One against one (`KernelMachine`, margins
