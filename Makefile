@@ -30,7 +30,7 @@ demo: $(BASE)  ## install what prediction needs, and predict the sample clips
 	$(BIN)/emotone predict samples/*.wav
 
 quick: $(DEV)  ## while you work: the tests that need no recordings and no browser, and are not slow
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile -q -m "not slow and not browser and not corpus" tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -q -m "not slow and not browser and not corpus" tests
 
 test: lint types pytest  ## everything that CI checks: style, types, import layers, tests and doctests
 
@@ -46,7 +46,7 @@ types: $(DEV)  ## mypy, strict
 
 # One thread per process: more would compete for the cores.  The tests of a file stay together, because they share fixtures.
 pytest: $(DEV) $(if $(shell command -v npm),web)  ## tests and doctests alone; corpus tests run where EMOTONE_DATA names the corpora
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 web: web/node_modules/.installed  ## what the page without a server and its tests need from npm (half a minute, needs Node 20)
 

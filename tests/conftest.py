@@ -23,6 +23,21 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with long tests first, so that no process begins a long one when the others have finished.
+
+    ``make test`` gives whole files to processes in this order, each as soon as it is free.  The files of a folder stay
+    together, since they may share a fixture such as a browser.
+    """
+    places: dict[Path, int] = {}
+    for item in items:
+        marks = {mark.name for mark in item.iter_markers()}
+        place = 0 if "corpus" in marks else 1 if marks & {"slow", "browser"} else 2
+        places[item.path] = min(place, places.get(item.path, place))
+    items.sort(key=lambda item: places[item.path])
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real corpora; a test that asks for it is skipped, visibly, where EMOTONE_DATA does not name one."""

@@ -35,7 +35,7 @@ def cluster():
 
     # a dead node is noticed in two seconds, not in fifteen
     quick = {"health_check_period_ms": 500, "health_check_failure_threshold": 3, "health_check_initial_delay_ms": 0}
-    small = {"object_store_memory": 100 * 2**20}
+    small = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
     cluster = Cluster(True, head_node_args={"num_cpus": 1, "_system_config": quick, **small})
     yield cluster
     ray.shutdown()

@@ -45,6 +45,8 @@ def shell(tmp_path_factory):
     (programs / "python3").symlink_to(Path(sys._base_executable))
     kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     environment = kept | {"PATH": os.pathsep.join([str(programs), *paths]), "COLUMNS": "120"}
+    # Python compiles what is imported; pip would compile every file of every package
+    environment |= {"PIP_COMPILE": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
     def run(*lines: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -116,8 +116,28 @@ def send(page, file, *, to="recognise", expect=".em-result"):
     """Choose a file in a tab, and give the answer that comes."""
     page.set_input_files(f"#em-{to}-recording input[type=file]", file)
     shown = page.locator(f"#em-{to}-answer {expect}")
-    shown.wait_for()
+    try:
+        shown.wait_for()
+    except Exception as error:  # Playwright may be missing, and with it the name of its error
+        raise AssertionError(f"no {expect} came in {page.url}; {_state(page, to)}") from error
     return shown
+
+
+def _state(page, tab):
+    """What a tab shows, for somebody who reads that an answer did not come."""
+    box, answer = page.locator(f"#em-{tab}-recording"), page.locator(f"#em-{tab}-answer")
+    texts = {
+        "the answer shows": answer,
+        "the box has taken": box.locator(".em-taken"),
+        "the box refuses": box.locator(".em-refused"),
+        "problems": page.locator("[role=alert]"),
+    }
+    shown = [f"{what} {[text.strip() for text in where.all_inner_texts()]}" for what, where in texts.items()]
+    return "; ".join([*shown, f"scripts have {'' if page.evaluate(IS_LOADED) else 'not '}run"])
+
+
+#: Whether the page is complete, with all of its scripts.
+IS_LOADED = "document.readyState === 'complete'"
 
 
 def choose_speakers(page, choice):

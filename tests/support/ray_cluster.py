@@ -13,6 +13,8 @@ def ray_cluster() -> Iterator[None]:
     ray = pytest.importorskip("ray")
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setitem(os.environ, "RAY_USAGE_STATS_ENABLED", "0")
+        # a task whose process died is repeated once, not three times: each start of a process takes seconds
+        monkeypatch.setitem(os.environ, "RAY_TASK_MAX_RETRIES", "1")
         # its processes import this folder, and the package that is tested
         monkeypatch.setitem(os.environ, "PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
         ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)

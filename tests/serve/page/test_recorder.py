@@ -77,6 +77,28 @@ def test_what_the_service_reads_is_accepted(open_page, way):
         assert page.locator("#em-recognise-recording input").evaluate("one => one === document.activeElement")
 
 
+def test_what_is_chosen_before_the_scripts_have_run_is_taken(open_page, context, served):
+    """A slow connection: the boxes are there, and nobody hears of a choice yet."""
+    page, is_slow, waiting = open_page(), [True], []
+    page.route(re.compile("/page/.*[.]js"), lambda one: waiting.append(one) if is_slow else one.continue_())
+    page.goto(served.url, wait_until="commit")
+    page.set_input_files("#em-recognise-recording input[type=file]", CLIP)
+    page.set_input_files("#em-profile", {"name": "anna.json", "mimeType": "application/json", "buffer": b"{}"})
+    assert page.locator("#em-recognise-answer").inner_html() == ""
+    is_slow.clear()
+    for script in waiting:
+        script.continue_()
+    page.locator("#em-recognise-answer .em-bars").wait_for()
+    assert page.locator("#em-profile-name").text_content() == "Open: anna.json"
+
+
+def test_a_missing_answer_is_told_with_what_the_page_shows(open_page):
+    page = open_page()
+    page.set_default_timeout(2_000)
+    with pytest.raises(AssertionError, match=r"no \.em-other came in http.*'.*%.*woman_lively\.wav.*have run"):
+        send(page, CLIP, expect=".em-other")
+
+
 def drop(page, selector, *, name, kind, content):
     """Drop a file on an element, as a person does."""
     held = page.evaluate_handle(

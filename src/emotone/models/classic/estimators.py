@@ -1,6 +1,7 @@
 """Estimators that scikit-learn lacks: exact discriminant axes, probabilities from margins, class weights for any model.
 
 They follow scikit-learn's conventions: ``__init__`` only stores, ``fit`` returns self, fitted attributes end in ``_``.
+The checks of ``sklearn.utils.estimator_checks`` pass; `tests/models/test_estimator_checks.py` runs them.
 """
 
 from typing import Any, Self
@@ -10,16 +11,43 @@ from joblib import Parallel, delayed
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import minimize_scalar
 from scipy.special import log_expit, log_softmax, softmax
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    MetaEstimatorMixin,
+    TransformerMixin,
+    clone,
+)
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier
 from sklearn.model_selection import StratifiedKFold
+from sklearn.utils import get_tags
 from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from emotone.errors import CorpusError
 
+#: Columns keep these types; others become the first.
+_FLOATS = (np.float64, np.float32)
 
-class DiscriminantAxes(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+
+def _classes_of(y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the classes (k,) of the labels (n,), the number of each label's class (n,), and clips per class (k,).
+
+    Raises
+    ------
+    CorpusError
+        There is a single class.
+    """
+    check_classification_targets(y)
+    classes, encoded, counts = np.unique(y, return_inverse=True, return_counts=True)
+    if classes.size < 2:
+        raise CorpusError("all clips are of one emotion, so there is one class; a model needs two or more")
+    return classes, encoded, counts
+
+
+class DiscriminantAxes(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """The k - 1 directions that separate the classes best: Fisher's discriminant with a shrunken covariance.
 
     Equal to scikit-learn's `LinearDiscriminantAnalysis(solver="eigen")` on standardised columns, with two differences.
@@ -39,6 +67,8 @@ class DiscriminantAxes(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
     ----------
     weights_, offset_
         (d, k - 1) and (k - 1,), double: ``x @ weights_ - offset_``.
+    n_features_in_, feature_names_in_
+        d, and the names of the columns if X was a table.
 
     References
     ----------
@@ -57,10 +87,8 @@ class DiscriminantAxes(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
         CorpusError
             There is a single class.
         """
-        classes, encoded, counts = np.unique(y, return_inverse=True, return_counts=True)
-        if classes.size < 2:
-            raise CorpusError("all clips are of one emotion; a model needs two or more")
-        X = np.asarray(X, dtype=np.float64)
+        X, y = validate_data(self, X, y, dtype=np.float64)
+        classes, encoded, counts = _classes_of(y)
         mean, scale = X.mean(axis=0), X.std(axis=0)
         scale[scale == 0] = 1.0  # a constant column
         standard = (X - mean) / scale
@@ -78,13 +106,23 @@ class DiscriminantAxes(TransformerMixin, BaseEstimator):  # type: ignore[misc]  
         axes = solve_triangular(factor, directions, lower=True, trans="T")
         self.weights_ = axes / scale[:, None]
         self.offset_ = mean @ self.weights_
-        self.n_features_in_ = X.shape[1]
         return self
 
     def transform(self, X: np.ndarray) -> np.ndarray:
         """Project X (n, d) onto the axes, (n, k - 1) float32."""
         check_is_fitted(self)
-        return np.asarray(np.asarray(X, dtype=np.float64) @ self.weights_ - self.offset_, dtype=np.float32)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        return np.asarray(X @ self.weights_ - self.offset_, dtype=np.float32)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.offset_.size)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.transformer_tags.preserves_dtype = ["float32"]  # doubles are rounded
+        return tags
 
 
 class _OrderedSum:
@@ -92,10 +130,10 @@ class _OrderedSum:
 
     n_jobs: int | None
 
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:
+    def predict_proba(self, X: np.ndarray) -> Any:  # a list of arrays for labels of several columns
         threads, self.n_jobs = self.n_jobs, 1
         try:
-            return np.asarray(super().predict_proba(X))  # type: ignore[misc]  # of the forest
+            return super().predict_proba(X)  # type: ignore[misc]  # of the forest
         finally:
             self.n_jobs = threads
 
@@ -125,7 +163,7 @@ def pair_signs(n_classes: int) -> np.ndarray:
     return signs
 
 
-class MarginProbability(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class MarginProbability(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     """Class probabilities from the margins of a support vector machine, with a single learned scale.
 
     One against the rest (`LinearSVC`, margins d_i): ``p = softmax(a d)``.  One against one (`KernelMachine`, margins
@@ -153,13 +191,15 @@ class MarginProbability(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         ``a`` above.
     classes_
         (k,) labels.
+    n_features_in_, feature_names_in_
+        d, and the names of the columns if X was a table.
 
     References
     ----------
     J. Platt, Probabilistic outputs for support vector machines, 1999.  G. Hinton, Products of experts, 1999.
     """
 
-    def __init__(self, estimator: Any = None, *, n_folds: int = 4, seed: int = 0, n_jobs: int = 1) -> None:
+    def __init__(self, estimator: Any, *, n_folds: int = 4, seed: int = 0, n_jobs: int = 1) -> None:
         self.estimator = estimator
         self.n_folds = n_folds
         self.seed = seed
@@ -173,8 +213,9 @@ class MarginProbability(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         CorpusError
             There are fewer than two classes, or a class has a single clip.
         """
-        self.classes_, encoded, counts = np.unique(y, return_inverse=True, return_counts=True)
-        if self.classes_.size < 2 or counts.min() < 2:
+        X, y = validate_data(self, X, y, dtype=_FLOATS)
+        self.classes_, encoded, counts = _classes_of(y)
+        if counts.min() < 2:
             raise CorpusError(
                 f"clips per emotion are {counts.tolist()}; a support vector machine needs two emotions and "
                 "two clips of each: add clips or leave the emotion out with --emotions"
@@ -193,16 +234,18 @@ class MarginProbability(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     @property
     def pairwise(self) -> bool:
         """Whether the margins are one against one; else they are one against the rest."""
-        return getattr(self.estimator, "decision_function_shape", None) == "ovo"
+        return hasattr(self.estimator, "pair_margins")
 
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Compute the probabilities (n, k) of X (n, d)."""
         check_is_fitted(self)
-        scores = _scores(self.estimator_.decision_function(X), scale=self.scale_, pairwise=self.pairwise)
+        X = validate_data(self, X, dtype=_FLOATS, reset=False)
+        scores = _scores(_margins(self.estimator_, X), scale=self.scale_, pairwise=self.pairwise)
         return np.asarray(softmax(scores, axis=1))
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Choose the most probable label of each row of X, (n,)."""
+        check_is_fitted(self)
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
 
@@ -221,7 +264,11 @@ def _scores(margins: np.ndarray, *, scale: float, pairwise: bool) -> np.ndarray:
 def _held_out_margins(
     estimator: Any, X: np.ndarray, y: np.ndarray, *, train: np.ndarray, held_out: np.ndarray
 ) -> np.ndarray:
-    return np.asarray(clone(estimator).fit(X[train], y[train]).decision_function(X[held_out]))
+    return _margins(clone(estimator).fit(X[train], y[train]), X[held_out])
+
+
+def _margins(machine: Any, X: np.ndarray) -> np.ndarray:
+    return np.asarray(machine.pair_margins(X) if hasattr(machine, "pair_margins") else machine.decision_function(X))
 
 
 def _best_scale(margins: np.ndarray, truth: np.ndarray, *, pairwise: bool) -> float:
@@ -235,7 +282,7 @@ def _best_scale(margins: np.ndarray, truth: np.ndarray, *, pairwise: bool) -> fl
     return float(np.exp(minimize_scalar(log_loss, bounds=(np.log(1e-3), np.log(1e3)), method="bounded").x))
 
 
-class Weighted(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
+class Weighted(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """A classifier whose `fit` takes sample weights, with weights that balance the classes.
 
     For classifiers that have no ``class_weight``.  The inner classifier gets labels 0 to k - 1, as XGBoost requires,
@@ -254,9 +301,11 @@ class Weighted(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
         The fitted classifier.
     classes_
         (k,) labels.
+    n_features_in_, feature_names_in_
+        d, and the names of the columns if X was a table.
     """
 
-    def __init__(self, estimator: Any = None, *, class_weight: str | None = None) -> None:
+    def __init__(self, estimator: Any, *, class_weight: str | None = None) -> None:
         self.estimator = estimator
         self.class_weight = class_weight
 
@@ -268,9 +317,8 @@ class Weighted(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
         CorpusError
             There is a single class.
         """
-        self.classes_, encoded = np.unique(y, return_inverse=True)
-        if self.classes_.size < 2:
-            raise CorpusError("all clips are of one emotion; a model needs two or more")
+        X, y = validate_data(self, X, y, dtype=_FLOATS, ensure_all_finite=self._finite())
+        self.classes_, encoded, _ = _classes_of(y)
         weights = None if self.class_weight is None else compute_sample_weight(self.class_weight, encoded)
         self.estimator_ = clone(self.estimator).fit(X, encoded, sample_weight=weights)
         return self
@@ -278,8 +326,20 @@ class Weighted(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Compute the probabilities (n, k) of X (n, d)."""
         check_is_fitted(self)
+        X = validate_data(self, X, dtype=_FLOATS, ensure_all_finite=self._finite(), reset=False)
         return np.asarray(self.estimator_.predict_proba(X))
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Choose the most probable label of each row of X, (n,)."""
+        check_is_fitted(self)
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
+    def _finite(self) -> bool | str:
+        """Return which numbers X may have, as `validate_data` names it."""
+        return "allow-nan" if get_tags(self).input_tags.allow_nan else True
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # XGBoost takes NaN for a missing value
+        tags.input_tags.allow_nan = get_tags(self.estimator).input_tags.allow_nan
+        return tags

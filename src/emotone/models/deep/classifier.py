@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from emotone.errors import ConfigError, CorpusError
+from emotone.errors import ConfigError, CorpusError, FeatureError
 from emotone.models.deep import networks
 from emotone.models.deep.clips import Clips, Frames, padded
 from emotone.models.deep.training import Net, Recipe, train
@@ -58,6 +58,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     ----------
     classes_
         (k,) labels.
+    n_features_in_
+        d.
     mean_, scale_
         (d,) of the training frames; the networks get (frame - mean) / scale.
     members_
@@ -154,9 +156,13 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             There are fewer than two classes, or too few clips.
         ConfigError
             A setting is out of range.
+        FeatureError
+            Clips differ in their number of columns.
         """
         self.classes_, encoded, counts = np.unique(y, return_inverse=True, return_counts=True)
         self._check(len(X))
+        self.n_features_in_ = int(X[0].shape[1])
+        self._check_columns(X)
         self.mean_, self.scale_ = _mean_and_scale(X)
         self._prepare(X)
         clips = self._clips(X, encoded, extras=extras)
@@ -182,6 +188,14 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
             raise ConfigError(
                 f"n_members is {self.n_members} and max_epochs {self.max_epochs}; expected 1 or more of each"
             )
+
+    def _check_columns(self, X: Sequence[Frames]) -> None:
+        for row, clip in enumerate(X):
+            if clip.ndim != 2 or clip.shape[1] != self.n_features_in_:
+                raise FeatureError(
+                    f"clip {row} has the shape {clip.shape}; expected (frames, {self.n_features_in_}), as the clips of "
+                    "the training have: use the same extractor"
+                )
 
     def _train_member(
         self,
@@ -212,6 +226,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     def predict_proba(self, X: Sequence[Frames]) -> np.ndarray:
         """Compute the probabilities (n, k) float32 of n clips, each (T, d) float32 or float16."""
         check_is_fitted(self)
+        self._check_columns(X)
         module = self.inference_module()
         order = np.argsort([len(clip) for clip in X], kind="stable").tolist()
         result = np.zeros((len(X), self.classes_.size), dtype=np.float32)
@@ -223,6 +238,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def predict(self, X: Sequence[Frames]) -> np.ndarray:
         """Return the most probable class of each clip, (n,)."""
+        check_is_fitted(self)
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
     def inference_module(self) -> "InferenceModule":
@@ -230,6 +246,11 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         check_is_fitted(self)
         mean, scale = torch.from_numpy(self.mean_), torch.from_numpy(self.scale_)
         return InferenceModule(self.members_, mean, scale, stride=self.stride).eval()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array, tags.input_tags.three_d_array = False, True
+        return tags
 
     def _held_out(self, X: Sequence[Frames], y: np.ndarray) -> Clips | None:
         known = np.flatnonzero(np.isin(y, self.classes_))

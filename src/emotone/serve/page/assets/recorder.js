@@ -80,12 +80,16 @@ function showClips(box, files) {
 
 // ---- chosen or dropped ----
 
-document.addEventListener("change", ({ target }) => {
-  const box = recorderOf(target);
-  if (!box || target.type !== "file") return;
-  take(box, [...target.files]);
-  target.value = ""; // the same file may be chosen again
-});
+function takeChosen(input) {
+  const box = recorderOf(input);
+  if (!box || input.type !== "file") return;
+  take(box, [...input.files]);
+  input.value = ""; // the same file may be chosen again
+}
+
+document.addEventListener("change", ({ target }) => takeChosen(target));
+// The boxes are there before the scripts: what was chosen in the meantime is taken now, or nobody would hear of it.
+document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".em-recorder input").forEach(takeChosen));
 
 for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {

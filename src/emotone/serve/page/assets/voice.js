@@ -40,12 +40,15 @@ function compare() {
   ask("page/answers/voice", form, answer, test);
 }
 
+function takeProfile(input) {
+  if (!input.files.length) return;
+  openProfile(input.files[0]);
+  input.value = ""; // the same file may be chosen again
+}
+
 document.addEventListener("input", ({ target }) => target.id === "em-who" && showWho());
-document.addEventListener("change", ({ target }) => {
-  if (target.id !== "em-profile" || !target.files.length) return;
-  openProfile(target.files[0]);
-  target.value = ""; // the same file may be chosen again
-});
+document.addEventListener("change", ({ target }) => target.id === "em-profile" && takeProfile(target));
+document.addEventListener("DOMContentLoaded", () => takeProfile(get("em-profile"))); // chosen before the scripts ran
 document.addEventListener("click", ({ target }) => {
   if (target.id === "em-compare") compare();
   if (target.id === "em-profile-close") {
