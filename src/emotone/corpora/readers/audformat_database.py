@@ -174,8 +174,8 @@ def _emotions(database: Any, tables: dict[str, list[str]], root: Path) -> dict[_
             before = emotions.get(segment, "")
             if before and emotion and before != emotion:
                 _refuse(f"{segment[0]!r} is {before} in {sources[segment]}, and {emotion} in {source}", root, tables)
-            emotions[segment] = before or emotion
-            sources.setdefault(segment, source)
+            if not before:
+                emotions[segment], sources[segment] = emotion, source
     if len(kinds := {database.tables[table].type for table in tables}) > 1:
         _refuse(f"some tables with emotions are {' and others '.join(sorted(kinds))}", root, tables)
     return emotions
