@@ -13,7 +13,7 @@ from support.protocol_corpora import made
     ("name", "corpus", "message"),
     [
         ("speaker-6fold", made(speakers=["ravdess-01"]), "at least 2 speakers"),
-        ("speaker-6fold", made(name="mine", speakers=["", "a"]), "32 of 64 clips name no speaker.*'speaker' column"),
+        ("speaker-6fold", made(name="mine", speakers=["", "a"]), "32 of 64 clips name no speaker.*column 'speaker'"),
         ("leave-one-speaker-out", made(name="mine", speakers=[""]), "random protocol"),
         ("statement-disjoint", made(statements=("kids",)), "at least 2 named statements"),
         ("cross-corpus", made(), "at least 2 corpora, and there is ravdess"),

@@ -10,6 +10,7 @@ from emotone.corpora.loading import load
 from emotone.corpora.registry import CORPORA
 from emotone.corpora.rejected import Rejected, count_groups
 from emotone.corpora.table import CHANNELS, COLUMNS, Corpus
+from emotone.corpora.writers import write_audformat, write_audiofolder
 
 __all__ = [
     "CHANNELS",
@@ -22,4 +23,6 @@ __all__ = [
     "count_groups",
     "find_duplicates",
     "load",
+    "write_audformat",
+    "write_audiofolder",
 ]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from emotone.corpora import registry
-from emotone.corpora.readers import manifest
+from emotone.corpora.readers import audformat_database, audiofolder, manifest
 from emotone.corpora.table import Corpus
 from emotone.emotions import Vocabulary
 from emotone.errors import CorpusError
@@ -12,7 +12,7 @@ from emotone.errors import CorpusError
 
 def load(
     corpora: str | Path | Sequence[str | Path],
-    data: str | Path,
+    data: str | Path = ".",
     *,
     channel: str = "speech",
     emotions: Sequence[str] | None = None,
@@ -25,9 +25,10 @@ def load(
     ----------
     corpora
         One or more names in `CORPORA` (``"ravdess"``, ``"EMO-DB"``) or paths, as they are or relative to ``data``: of
-        a CSV manifest, of an audformat table, or of a folder that holds one folder per emotion.
+        a CSV manifest, of an audformat table, or of a folder: a database of audformat, an AudioFolder of Hugging Face's
+        datasets, or a folder per emotion.
     data
-        The folder that holds corpora by name (``DATA/ravdess/...``), or the corpus itself.
+        The folder that holds corpora by name (``DATA/ravdess/...``), or the corpus itself; here by default.
     channel
         ``"speech"``, ``"song"`` or ``"all"``; each corpus must have clips of it.
     emotions
@@ -81,10 +82,14 @@ def _read(name: str, data: Path, vocabulary: Vocabulary) -> Corpus:
     if not data.is_dir():
         raise CorpusError(f"no folder {str(data)!r}; give a folder that exists as data, or leave data out")
     for path in (Path(name).expanduser(), data / name):
+        if database := audformat_database.find_database(path):
+            root, is_chosen = database
+            return audformat_database.read_database(root, vocabulary, is_chosen=is_chosen)
         if path.is_file():
             return manifest.read_manifest(path, vocabulary, data=data)
         if path.is_dir():
-            return manifest.read_folder_per_class(path, vocabulary)
+            read = audiofolder.read_audiofolder if audiofolder.find_lists(path) else manifest.read_folder_per_class
+            return read(path, vocabulary)
     if "://" in name:
         raise CorpusError(f"{name} is an address, and corpora are read from files; download it and name the file")
     if name == "-":

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 Rows = NDArray[np.int64]
 
 NAME_SPEAKERS = (
-    "Speakers must be known to keep them apart: add a 'speaker' column to the manifest, or use a random protocol, "
-    "whose score says little about new voices"
+    "Speakers must be known to keep them apart: add a column 'speaker' to the manifest, to metadata.csv of an "
+    "AudioFolder or to a table of the audformat database, or use a random protocol, whose score says little about new "
+    "voices"
 )
 
 

@@ -1,0 +1,98 @@
+"""Write a corpus as a database of audformat.
+
+Format: https://audeering.github.io/audformat.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emotone.corpora import registry
+from emotone.corpora.readers.audformat_database import HEADER
+from emotone.corpora.table import Corpus
+from emotone.corpora.writers._places import COPIES, check_folder, copies, places_in
+from emotone.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_TABLE = "emotion"
+_COLUMNS = ("emotion", "speaker", "gender", "intensity", "statement", "channel", "corpus", "language")
+#: Columns whose scheme lists all values.
+_LISTED = ("emotion", "speaker", "gender", "channel", "corpus")
+
+
+def write_audformat(corpus: Corpus, folder: str | Path, *, copy: bool = False) -> Path:
+    """Write a corpus as a database of audformat, and return the path of its header, ``db.yaml``.
+
+    Parameters
+    ----------
+    corpus
+        It becomes the table ``emotion``, with a scheme per column; columns in which nothing is known are left out.
+        The table is segmented if a clip is a segment of its recording.
+    folder
+        Recordings in it have relative paths, others absolute ones; a database without absolute paths can be moved.
+    copy
+        Copy the recordings to ``FOLDER/audio``; the folder should be new.
+
+    Raises
+    ------
+    CorpusError
+        The folder has a database already, or a recording can't be copied.
+    MissingExtraError
+        audformat is not installed.
+    """
+    try:
+        import audformat
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("writing an audformat database", extra="audformat") from error
+    folder = Path(folder)
+    check_folder(folder, names=(HEADER, f"db.{_TABLE}.csv", f"db.{_TABLE}.pkl", *((COPIES,) if copy else ())))
+    places = copies(corpus, folder) if copy else places_in(corpus, folder)
+    table = corpus.table
+    database = audformat.Database(corpus.name, languages=_languages(table), **_terms(table))
+    written = database[_TABLE] = audformat.Table(_index(table, places))
+    for column in _COLUMNS:
+        values = table[column].where(table[column] != "", None)
+        if values.notna().any():
+            listed = sorted(values.dropna().unique()) if column in _LISTED else None
+            database.schemes[column] = audformat.Scheme("str", labels=listed)
+            written[column] = audformat.Column(scheme_id=column)
+            written[column].set(values.tolist())
+    database.save(str(folder), storage_format="csv")
+    return folder / HEADER
+
+
+def _index(table: "pd.DataFrame", places: dict[str, str]) -> Any:
+    """Return the files, or the segments if a clip is not a whole file."""
+    import audformat
+
+    names = [places.get(path, path) for path in table["path"]]
+    if not table["start_s"].any() and table["end_s"].isna().all():
+        return audformat.filewise_index(names)
+    return audformat.segmented_index(names, table["start_s"].tolist(), table["end_s"].tolist())
+
+
+def _languages(table: "pd.DataFrame") -> list[str]:
+    """Return the languages that audformat knows."""
+    import audformat
+
+    known = []
+    for language in sorted(set(table["language"]) - {""}):
+        try:
+            known.append(audformat.utils.map_language(language))
+        except ValueError:
+            continue
+    return known
+
+
+def _terms(table: "pd.DataFrame") -> dict[str, str]:
+    """Return source, licence and permitted use, from what Emotone knows of the corpora."""
+    infos = [registry.CORPORA.get(name) for name in sorted(set(table["corpus"]))]
+    known = [info for info in infos if info is not None]
+    if len(known) < len(infos):
+        return {"usage": "other"}
+    return {
+        "usage": "commercial" if all(info.commercial_use for info in known) else "research",
+        "source": ", ".join(info.url for info in known),
+        "license": ", ".join(dict.fromkeys(info.licence for info in known)),
+    }

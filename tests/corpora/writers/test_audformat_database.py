@@ -1,0 +1,78 @@
+"""Corpora written as databases of audformat, as the library reads them."""
+
+import math
+import sys
+from pathlib import Path
+
+import audformat
+import pandas as pd
+import pytest
+
+from emotone.corpora import Corpus, load, write_audformat
+from emotone.errors import CorpusError, MissingExtraError
+from support.corpus_files import plant, table
+
+NAMES = ("a.wav", "sub/b.wav", "sub/c.wav")
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Corpus:
+    plant(tmp_path / "mini", *NAMES)
+    return Corpus(table(3, path=[str(tmp_path / "mini" / name) for name in NAMES]), "mini")
+
+
+def test_audformat_reads_what_was_written(corpus: Corpus, tmp_path: Path) -> None:
+    assert write_audformat(corpus, tmp_path / "db", copy=True) == tmp_path / "db/db.yaml"
+    database = audformat.Database.load(str(tmp_path / "db"))
+    assert (database.name, database.languages, database.usage, database.is_portable) == ("mini", ["eng"], "other", True)
+    frame = database.get("emotion", ["speaker", "gender", "statement", "language"])
+    assert frame.index.tolist() == [f"audio/{name}" for name in NAMES]
+    assert frame.astype(object).to_numpy().tolist() == [
+        ["happy", "mini-0", "female", "kids", "en"],
+        ["neutral", "mini-1", "male", "kids", "en"],
+        ["sad", "mini-0", "female", "kids", "en"],
+    ]
+    assert database.schemes["emotion"].labels == ["happy", "neutral", "sad"]
+    assert "intensity" not in database.schemes
+    assert all((tmp_path / "db" / file).read_bytes() == b"RIFF" for file in database.files)
+
+
+def test_a_copy_reads_back_as_the_same_corpus(corpus: Corpus, tmp_path: Path) -> None:
+    write_audformat(corpus, tmp_path / "db", copy=True)
+    again = load(tmp_path / "db", channel="all")
+    assert (again.name, again.rejected) == ("mini", ())
+    pd.testing.assert_frame_equal(again.table.drop(columns="path"), corpus.table.drop(columns="path"))
+
+
+@pytest.mark.parametrize("place", ["mini", "elsewhere"])
+def test_recordings_can_stay_where_they_are(corpus: Corpus, tmp_path: Path, place: str) -> None:
+    segments = Corpus(corpus.table.assign(start_s=[0.25, 0, 0], end_s=[1.5, math.nan, 2.0]), "mini")
+    write_audformat(segments, tmp_path / place)
+    database = audformat.Database.load(str(tmp_path / place))
+    assert database["emotion"].is_segmented and database.is_portable == (place == "mini")
+    assert database["emotion"].starts.tolist() == pd.to_timedelta([0.25, 0, 0], unit="s").tolist()
+    assert database["emotion"].ends.isna().tolist() == [False, True, False]
+    pd.testing.assert_frame_equal(load(tmp_path / place, channel="all").table, segments.table)
+
+
+def test_what_is_known_of_a_corpus_is_in_the_header(corpus: Corpus, tmp_path: Path) -> None:
+    of_tess = Corpus(corpus.table.assign(corpus="tess", speaker="", language=""), "tess")
+    write_audformat(of_tess, tmp_path / "db")
+    database = audformat.Database.load(str(tmp_path / "db"))
+    assert (database.usage, database.languages) == ("research", [])
+    assert database.license.startswith("CC") and database.source.startswith("http")
+    assert "speaker" not in database.schemes
+    assert load(tmp_path / "db", channel="all").unknown_speakers == 3
+
+
+def test_what_cannot_be_written_is_an_error(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_audformat(corpus, tmp_path / "db")
+    with pytest.raises(CorpusError, match="contains 'db.yaml', which would be overwritten"):
+        write_audformat(corpus, tmp_path / "db")
+    Path(corpus.table["path"][0]).unlink()
+    with pytest.raises(CorpusError, match="can't be copied"):
+        write_audformat(corpus, tmp_path / "copy", copy=True)
+    assert not (tmp_path / "copy/db.yaml").exists()
+    monkeypatch.setitem(sys.modules, "audformat", None)
+    with pytest.raises(MissingExtraError, match="writing an audformat database needs the extra 'audformat'"):
+        write_audformat(corpus, tmp_path / "new")

@@ -1,0 +1,67 @@
+"""The page on other tools: what its blocks give is what Emotone gives."""
+
+import contextlib
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import emotone
+from emotone.corpora import write_audiofolder
+from support.document_blocks import blocks_of
+from support.hugging_face import datasets_without_sound
+from support.labelled_calls import labelled_calls
+
+pytestmark = pytest.mark.slow
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+BLOCKS = [block for block in blocks_of("docs/how-to/ecosystem.md") if block.language == "python"]
+
+
+def run(word: str, names: dict) -> str:
+    """Run the only block of the page that has a word; return what it printed."""
+    (block,) = [block for block in BLOCKS if word in block.text]
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        exec(compile(block.text, block.place, "exec"), names)  # noqa: S102 - the project's own document
+    return printed.getvalue()
+
+
+def test_datasets_reads_the_folder_of_the_page(tmp_path, monkeypatch) -> None:
+    labelled_calls(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    write_audiofolder(emotone.load_corpus("calls.csv"), "calls-folder", copy=True)
+    datasets_without_sound(tmp_path / "cache", patch=monkeypatch)
+    names: dict = {}
+    printed = run("load_dataset", names)
+    first = tmp_path / "calls-folder/audio/angry/speaker0_0.wav"
+    assert printed.split() == [str(first), "angry", "calls-speaker0"]
+    table = emotone.load_corpus("calls-folder").table
+    assert [row["audio"]["path"] for row in names["calls"].to_list()] == table["path"].tolist()
+    assert names["calls"]["label"][:] == table["emotion"].tolist()
+
+
+def test_an_extractor_in_audinterface_gives_the_features_of_emotone(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(SAMPLES.parent)
+    (tmp_path / "clip.csv").write_text(f"file,emotion\n{SAMPLES / 'woman_plain.wav'},neutral\n")
+    corpus = emotone.load_corpus(tmp_path / "clip.csv")
+    expected = emotone.extract_features(corpus, "functionals", cache=tmp_path / "cache", workers=1)
+    names: dict = {"emotone": emotone}
+    run("interface = ", names)
+    row = names["interface"].process_file("samples/woman_plain.wav")
+    assert list(row.columns) == list(expected.columns)
+    np.testing.assert_allclose(row.to_numpy()[0], expected.to_numpy()[0], rtol=1e-3, atol=1e-3)
+    mp3 = names["interface"].process_file("samples/man_tense.mp3")
+    assert np.isfinite(mp3.to_numpy()).all()
+
+
+def test_a_model_in_audinterface_and_as_a_pipeline(monkeypatch) -> None:
+    monkeypatch.chdir(SAMPLES.parent)
+    names: dict = {"emotone": emotone}
+    exec("import audinterface", names)  # noqa: S102
+    run("probabilities = ", names)
+    prediction = names["recognizer"].predict("samples/woman_lively.wav")
+    (row,) = names["probabilities"].process_file("samples/woman_lively.wav").to_dict("records")
+    assert row == pytest.approx(prediction.scores, abs=1e-4)
+    run("def classify", names)
+    answers = names["classify"]("samples/woman_lively.wav", top_k=3)
+    assert [(answer["label"], answer["score"]) for answer in answers] == prediction.top(3)
