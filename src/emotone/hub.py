@@ -287,7 +287,7 @@ def _explanation(library: Any, address: Address, error: Exception) -> str:
     if isinstance(error, kinds.RevisionNotFoundError):
         return f"{PREFIX}{address.repository} has no revision {address.revision!r}; see {page_of(address)}/commits/main"
     if isinstance(error, kinds.OfflineModeIsEnabled | kinds.LocalEntryNotFoundError) or _is_offline(library):
-        return f"{address} is not in the cache, and HF_HUB_OFFLINE forbids the network; load it once without HF_HUB_OFFLINE"
+        return f"{address} is not in the cache, and HF_HUB_OFFLINE forbids the network; load it once without that"
     if _status(error) in (401, 403):
         return f"the hub refuses the token for {address}; {_LOG_IN} with one that may read it, or write to push"
     reason = _reason(library, error)

@@ -11,8 +11,9 @@ from emotone.recognition import card as cards
 from emotone.recognition import model_card
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.session import bundle_folder
-from emotone.runs import layout
 
+#: The bundle in a run directory; emotone.runs, which says so too, needs pandas.
+_MODEL = "model"
 #: The licence of a model whose owner has named none.
 OTHER = "other"
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}")
@@ -107,4 +108,4 @@ def readme(card: Mapping[str, Any], *, licence: str = OTHER) -> str:
 def _bundle_of(source: str | Path) -> Path:
     """Return the bundle of a run directory, or a bundle itself."""
     folder = bundle_folder(source)
-    return folder / layout.MODEL if (folder / layout.CARD).is_file() else folder
+    return folder / _MODEL if (folder / _MODEL / cards.CARD).is_file() else folder

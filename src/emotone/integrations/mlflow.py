@@ -82,6 +82,7 @@ def _paths(model_input: Any) -> list[str]:
     paths = list(paths) if is_list else []
     if not is_list or not all(isinstance(path, str | Path) for path in paths):
         raise ConfigError(
-            f"the input is {model_input!r:.80}; expected a list of paths of recordings, or a table with a column {COLUMN!r}"
+            f"the input is {model_input!r:.80}; expected a list of paths of recordings, or a table with a column "
+            f"{COLUMN!r}"
         )
     return [str(path) for path in paths]
