@@ -17,6 +17,8 @@ from emotone.experiment.tracking import Tracker
 from support import toy_experiment as toy
 from support.command_line import run as command
 
+pytestmark = pytest.mark.slow  # MLflow is large, and makes its tables in seconds
+
 CURVES = """fold,fit,member,epoch,train_loss,train_accuracy,valid_loss,valid_accuracy,valid_uar,learning_rate,seconds,\
 best
 1,validation,1,1,1.1,0.3,1.2,0.25,0.2,0.01,0.5,False
