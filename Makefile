@@ -129,7 +129,7 @@ $(BASE): pyproject.toml constraints.txt | $(BIN)/pip
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/pip
 	@echo "Installing Emotone, its training side and the tools into $(VENV) (a few minutes)"
-	@$(PIP) -e '.[train,opensmile,ray,cloud,hub,live,serve,explore,notebooks,docs,dev]'
+	@$(PIP) -e '.[train,opensmile,ray,cloud,hub,mlflow,live,serve,explore,notebooks,docs,dev]'
 	@touch $(BASE) $@
 
 web/node_modules/.installed: web/package.json web/package-lock.json

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from emotone.corpora import load as load_corpus
     from emotone.errors import EmotoneError
     from emotone.experiment.api import Scores, TrainedRun, evaluate, train
+    from emotone.export.push import push
     from emotone.features.extract import extract_features
     from emotone.recognition.groups import adapted_profiles
     from emotone.recognition.prediction import Prediction
@@ -51,6 +52,7 @@ __all__ = [
     "extract_features",
     "load_audio",
     "load_corpus",
+    "push",
     "train",
 ]
 
@@ -76,6 +78,7 @@ _PLACES = {
     "extract_features": "emotone.features.extract:extract_features",
     "load_audio": "emotone.audio:read",
     "load_corpus": "emotone.corpora:load",
+    "push": "emotone.export.push:push",
     "train": "emotone.experiment.api:train",
 }
 

@@ -54,6 +54,14 @@ class StorageError(EmotoneError, OSError):
     """Another file system, such as S3, can't be listed, read or written."""
 
 
+class HubError(EmotoneError, OSError):
+    """The Hugging Face hub has no such model, does not give or take it, or can't be reached."""
+
+
+class TrackingError(EmotoneError, OSError):
+    """A run can't be logged to MLflow; the run itself is complete, or has not begun."""
+
+
 class ProtocolError(EmotoneError, ValueError):
     """A protocol can't be built on this corpus."""
 

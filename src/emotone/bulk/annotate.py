@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from emotone import files
+from emotone import files, hub
 from emotone._version import __version__
 from emotone.bulk.engines import Engine, LocalEngine
 from emotone.bulk.index import Index, parts_of, write_index
@@ -139,6 +139,8 @@ class _Run:
         self._report: Progress = progress or (lambda done, total, what: None)
         self._sources = Sources(inputs, speaker_from=settings.speaker_from)
         self._recognizer = Recognizer(settings.model, emotions=settings.emotions, threshold=settings.threshold)
+        # a model on the hub may change while the work goes on
+        self._pinned = replace(self._settings, model=hub.pinned(self._settings.model, self._recognizer.folder))
         self._known_source: SourceProfile | None = None
         if settings.source_profile is not None:
             self._known_source = SourceProfile.load(settings.source_profile)
@@ -171,7 +173,7 @@ class _Run:
             raise ConfigError(f"there are no recordings in {_some(self._sources.inputs)}")
         source = self._source(index)
         places = self._profiles(index, source)
-        annotator = Annotator(self._settings, source, self._storage if places else None, places, self._folder)
+        annotator = Annotator(self._pinned, source, self._storage if places else None, places, self._folder)
         embedding = self._width() if self._settings.embedding else 0
         schema = segments_schema(self._recognizer.emotions, embedding=embedding)
         self._predict(AnnotateJob(index, annotator, self._storage, schema), state)
@@ -277,7 +279,7 @@ class _Run:
             where = f"{self._storage.address}/{_SOURCE}"
             content = parse(self._storage.read(_SOURCE), where=where, remedy="choose another folder with --out")
             return SourceProfile.from_dict(content, where=where) if content else None
-        source = source_of(self._recognizer, index, Listener(settings, self._folder), self._report)
+        source = source_of(self._recognizer, index, Listener(self._pinned, self._folder), self._report)
         self._storage.write(_SOURCE, json.dumps(source and source.to_dict(), allow_nan=False).encode())
         return source
 
@@ -292,7 +294,7 @@ class _Run:
         if not self._storage.exists(_SPEAKERS):
             write_index(self._storage, _SPEAKERS, parts)
         places = Places(n_files)
-        job = VoicesJob(Index(self._storage, _SPEAKERS), settings, source, self._storage, places, self._folder)
+        job = VoicesJob(Index(self._storage, _SPEAKERS), self._pinned, source, self._storage, places, self._folder)
         done = self._storage.names(f"{WORK}/profiles")
         missing = [number for number in range(n_files) if places.name(number).rsplit("/", 1)[-1] not in done]
         n_speakers = 0

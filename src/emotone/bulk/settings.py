@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from emotone import hub
 from emotone.audio import Channel
 from emotone.errors import ConfigError
 from emotone.recognition.session import DEFAULT
@@ -92,9 +93,10 @@ class AnnotateSettings:
         return self.speakers
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings for JSON; the model and the profile are paths from the root."""
+        """Return the settings for JSON; paths of the model and of the profile are from the root."""
         named = asdict(self)
-        named["model"] = self.model if self.model == DEFAULT else str(Path(self.model).expanduser().absolute())
+        is_path = self.model != DEFAULT and not hub.is_address(self.model)
+        named["model"] = str(Path(self.model).expanduser().absolute()) if is_path else self.model
         if self.source_profile is not None:
             named["source_profile"] = str(Path(self.source_profile).expanduser().absolute())
         named["emotions"] = None if self.emotions is None else list(self.emotions)

@@ -19,7 +19,12 @@ from emotone.recognition.adaptation import SOURCE_CLIPS
 @takes("corpora", "data", "channel", "labels")
 def evaluate(
     settings: dict[str, Any],
-    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="Folder of a model bundle, or 'default' (built in).")],
+    bundle: Annotated[
+        str,
+        typer.Argument(
+            metavar="BUNDLE", help="Folder of a model bundle, 'default' (built in), or hub:USER/MODEL[@REVISION]."
+        ),
+    ],
     adapt: Annotated[
         Adapt,
         typer.Option(

@@ -23,6 +23,7 @@ COMMANDS = {
     "compare": "Compare models on the same folds.",
     "evaluate": "Evaluate a trained model on another corpus.",
     "report": "Write the HTML report of a run again, or compare runs.",
+    "push": "Push a model to the Hugging Face hub.",
     "explore": "Describe a corpus in pictures and tables.",
     "fetch": "Download a corpus and verify it.",
     "benchmark": "Measure Emotone's speed beside other programs.",

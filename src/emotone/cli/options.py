@@ -60,7 +60,7 @@ Bundle = Annotated[
         "--model",
         metavar="BUNDLE",
         rich_help_panel="Model",
-        help="Folder of a model bundle, or 'default' (built in).",
+        help="Folder of a model bundle, 'default' (built in), or hub:USER/MODEL[@REVISION].",
     ),
 ]
 Engine = Annotated[
@@ -85,6 +85,16 @@ Workers = Annotated[
         help="Clips, folds and models that are worked on at the same time; the cores are shared among them. It changes "
         "no score of a classic model.",
         show_default="one for each core; for networks one for each machine",
+    ),
+]
+Mlflow = Annotated[
+    str | None,
+    typer.Option(
+        "--mlflow",
+        metavar="ADDRESS",
+        rich_help_panel="Output",
+        help="Also log the finished run to this store of MLflow, such as sqlite:///runs.db or http://localhost:5000.",
+        show_default="not logged",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bar.")]

@@ -9,6 +9,7 @@ from emotone.cli import options, results
 from emotone.cli.app import command
 from emotone.cli.settings import print_notes, takes
 from emotone.experiment.config import SETTINGS
+from emotone.experiment.tracking import Tracker
 from emotone.formatting import left_out_text
 from emotone.parallel import open_pool
 from emotone.recognition import trust
@@ -25,11 +26,13 @@ def train(
     engine: options.Engine = "local",
     workers: options.Workers = None,
     address: options.Address = None,
+    mlflow: options.Mlflow = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Train a model, evaluate it, and save it."""
     config = experiment.Config.from_dict(settings)
     print_notes(settings, [config.model])
+    tracker = None if mlflow is None else Tracker(mlflow)
     opened = open_pool(engine, address=address, workers=workers)
     with opened as pool, output.ProgressBar(quiet=quiet) as progress:
         summary = experiment.run(config, progress=progress, pool=pool)
@@ -47,3 +50,6 @@ def train(
     example = shlex.join(["emotone", "predict", "clip.wav", "--model", str(bundle)])
     page = summary.folder / layout.REPORT
     output.print_lines(f"Report: {page}", f"Model: {bundle}", f"Try it: {example}")
+    if tracker is not None:
+        logged = tracker.log(summary.folder)
+        output.print_lines(f"MLflow: run {logged.run_id}{'' if logged.is_new else ', logged before'}")

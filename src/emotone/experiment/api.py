@@ -9,6 +9,7 @@ from emotone.experiment.config import Config
 from emotone.experiment.evaluate import Adapt
 from emotone.experiment.evaluate import evaluate as evaluate_bundle
 from emotone.experiment.run import run
+from emotone.experiment.tracking import Tracker
 from emotone.parallel import open_pool
 from emotone.progress import Progress
 from emotone.runs import layout
@@ -79,6 +80,7 @@ def train(
     engine: str = "local",
     address: str | None = None,
     workers: int | None = None,
+    mlflow: str | None = None,
     progress: Progress | None = None,
     **settings: Any,
 ) -> TrainedRun:
@@ -100,6 +102,8 @@ def train(
     workers
         Clips and folds that are worked on at the same time.  Default: one for each core; networks are trained one
         after the other.
+    mlflow
+        A store of MLflow in which the finished run is logged, such as ``"sqlite:///runs.db"``; None logs nothing.
     progress
         Called with the steps done, the number of steps, and the name of the present step.
     settings
@@ -112,11 +116,17 @@ def train(
         A setting is unknown or out of range, or ``out`` contains something else.
     CorpusError, FeatureError, ProtocolError, LeakError
         The corpora can't be read or split.
+    TrackingError
+        The store can't be opened, before the training; or MLflow fails after it, when the run directory is complete:
+        the same call then logs the run, and trains nothing.
     """
     names = _names(corpora)
     config = Config.from_dict({"corpora": names, "data": data, "out": out, "model": model, **settings})
+    tracker = None if mlflow is None else Tracker(mlflow)
     with open_pool(engine, address=address, workers=workers) as pool:
         summary = run(config, progress=progress, pool=pool)
+    if tracker is not None:
+        tracker.log(summary.folder)
     return TrainedRun(
         folder=summary.folder,
         bundle=summary.folder / layout.MODEL,

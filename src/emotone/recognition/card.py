@@ -35,6 +35,8 @@ from emotone.recognition.versioned_json import check_object, parse, short
 FORMAT_VERSION = 1
 #: The files of a bundle.
 GRAPH, CARD, README = "model.onnx", "card.json", "README.md"
+#: Notices of the licences of what the built-in model was made from; other bundles may have one.
+NOTICE = "NOTICE"
 #: With them in the bundle of a model that adapts, see `emotone.recognition.adaptation`.
 ADAPTATION = "adaptation.npz"
 #: The optional inputs of a graph that adapts, float32: [1, e], the mean embedding of the speaker's clips, and [1], the

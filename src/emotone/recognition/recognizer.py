@@ -45,7 +45,8 @@ class Recognizer:
     Parameters
     ----------
     bundle
-        A folder that `emotone train` or `emotone.export.bundle.write_bundle` wrote, or "default", the built-in bundle.
+        A folder that `emotone train` or `emotone.export.bundle.write_bundle` wrote, "default", the built-in bundle, or
+        ``hub:user/model`` or ``hub:user/model@revision``, one on the Hugging Face hub.
     emotions
         Names of the emotions that can occur, two or more; the others get no probability, and the scores of these sum to
         one.  None: all of the bundle.
@@ -72,11 +73,11 @@ class Recognizer:
 
     Raises
     ------
-    BundleError
+    BundleError, HubError
         A file is missing or damaged, the bundle has a newer format, or the graph does not match the card, fails or
-        takes too much time or memory.  A prediction raises it too if the graph fails then.
+        takes too much time or memory (a prediction raises this too); or the hub does not give the bundle.
     MissingExtraError
-        The bundle's features need a package that is not installed.
+        The bundle's features, or the hub, need a package that is not installed.
     ConfigError
         An argument is invalid.
     """

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from emotone import hub
 from emotone.audio import SAMPLE_RATE
 from emotone.errors import BundleError, ConfigError, MissingExtraError, ResultError
-from emotone.files import read_regular
-from emotone.recognition.card import CARD, HEARD, SPEAKER, SPEECH
-from emotone.recognition.graph_child import altered
+from emotone.files import MOST_BYTES, read_regular
+from emotone.recognition import card as cards
+from emotone.recognition.card import ADAPTATION, CARD, GRAPH, HEARD, NOTICE, README, SPEAKER, SPEECH
+from emotone.recognition.graph_child import MOST_GRAPH_BYTES, altered
 from emotone.recognition.graph_process import GraphProcess, Limits
 from emotone.recognition.runtime import Interface, LocalGraph, check_threads, open_session
 from emotone.recognition.versioned_json import short
@@ -27,6 +29,13 @@ from emotone.recognition.versioned_json import short
 DEFAULT = "default"
 DEFAULT_FOLDER = Path(__file__).parents[1] / "data" / "default"
 
+#: The files of a bundle that are downloaded from the hub, and their largest sizes.
+_ON_HUB = {
+    CARD: cards.MOST_BYTES,
+    GRAPH: MOST_GRAPH_BYTES,
+    ADAPTATION: MOST_BYTES,
+    **dict.fromkeys((README, NOTICE), cards.MOST_BYTES),
+}
 #: How far from 0 to 1 a probability may be, and their sum from 1, by rounding; and the largest value of an embedding.
 _TOLERANCE, _LARGEST = 1e-3, 1e12
 _REMEDY = "get the bundle again, or train it again"
@@ -224,9 +233,21 @@ def extractor_of(described: dict[str, Any], folder: Path) -> Any:
 
 
 def bundle_folder(bundle: str | Path) -> Path:
-    """Return the folder of a bundle; "default" is the built-in bundle."""
+    """Return the folder of a bundle; "default" is the built-in bundle, and ``hub:user/model`` one to download.
+
+    Raises
+    ------
+    BundleError, HubError
+        There is no built-in bundle, or the hub has no such bundle, or can't be reached.
+    ConfigError
+        It is no path, and no address of the hub.
+    MissingExtraError
+        The hub is named, and the extra ``hub`` is not installed.
+    """
     if not isinstance(bundle, str | os.PathLike):
-        raise ConfigError(f"bundle is {bundle!r:.80}, expected the path of a folder, or {DEFAULT!r}")
+        raise ConfigError(f"bundle is {bundle!r:.80}, expected the path of a folder, {DEFAULT!r} or 'hub:user/model'")
+    if hub.is_address(bundle):
+        return hub.fetched(hub.Address.parse(str(bundle)), most_bytes=_ON_HUB, needed=(CARD, GRAPH))
     if str(bundle) != DEFAULT:
         return Path(bundle).expanduser()
     if not (DEFAULT_FOLDER / CARD).is_file():
