@@ -145,5 +145,5 @@ def test_sound_that_is_none_is_refused(preprocessing, samples):
 
 
 def test_a_trim_that_would_not_trim_is_refused():
-    with pytest.raises(ConfigError, match="trim is 'speech' and trim_db is None"):
+    with pytest.raises(ConfigError, match="trim is 'speech' with trim_db None"):
         Preprocessing(trim="speech", trim_db=None)

@@ -77,7 +77,7 @@ class Preprocessing:
         if self.trim not in TRIMS:
             raise ConfigError(f"trim is {self.trim!r}; expected {' or '.join(TRIMS)}")
         if self.trim == "speech" and self.trim_db is None:
-            raise ConfigError("trim is 'speech' and trim_db is None, which keeps all; expected trim 'sound' with that")
+            raise ConfigError("trim is 'speech' with trim_db None, which keeps all; expected trim 'sound' with it")
         if self.high_pass_hz is not None:
             check_range("high_pass_hz", self.high_pass_hz, 20, 300, unit="Hz")
         check_range("min_duration_s", self.min_duration_s, MIN_DURATION_S, 30, unit="seconds")

@@ -212,7 +212,7 @@ def _cuts(stretch: Piece, centres: NDArray[np.int64], changes: Sequence[int]) ->
         return []
     around = round(_AROUND_S * SAMPLE_RATE)
     middles = [(int(centres[n - 1]) + int(centres[n])) // 2 - stretch.start for n in changes]
-    halves = [0, *((one + next_one) // 2 for one, next_one in pairwise(middles)), len(stretch.samples)]
+    halves = [0, *((middle + following) // 2 for middle, following in pairwise(middles)), len(stretch.samples)]
     return [
         _softest(stretch.samples, max(low, middle - around), min(high, middle + around), otherwise=middle)
         for middle, (low, high) in zip(middles, pairwise(halves), strict=True)
