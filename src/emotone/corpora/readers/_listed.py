@@ -153,7 +153,7 @@ def _file(name: str, folders: Sequence[str]) -> tuple[Path, str]:
     raise UnusableError(reason, group="whose file is missing")
 
 
-def _row(cells: dict[str, str], file: Path, times: tuple[float, float], vocabulary: Vocabulary, *, name: str) -> Row:
+def _row(cells: Mapping[str, str], file: Path, times: tuple[float, float], vocabulary: Vocabulary, *, name: str) -> Row:
     """Read a clip; a CorpusError says why a row can't be used."""
     if reason := unusable(file):
         raise UnusableError(reason, group="whose file can't be read")
