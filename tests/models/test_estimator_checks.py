@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 from sklearn.utils import estimator_checks, get_tags
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator
 from xgboost import XGBClassifier
 
 from emotone.errors import FeatureError
@@ -34,6 +34,8 @@ OWN = [
     RandomForest(n_estimators=3, random_state=0),
     ExtraTrees(n_estimators=3, random_state=0),
 ]
+
+NAMED = {f"{type(each).__name__}{number}": each for number, each in enumerate(OWN)}
 
 #: Pipelines with fewer trees, folds and iterations: the checks fit each a hundred times.
 SMALL = {
@@ -79,15 +81,30 @@ def pipeline_of(name):
     return registry.get(name).build(seed=0, n_jobs=1, class_weight=True).set_params(**SMALL.get(name, {}))
 
 
+def checks_of(estimators, failures):
+    """Every check of estimators by name; the ids are the same in each process that collects them."""
+    for name, estimator in estimators.items():
+        expected = failures(estimator)
+        for found in estimator_checks_generator(
+            estimator, expected_failed_checks=expected, mark="xfail", xfail_strict=True
+        ):
+            values, marks = (found.values, found.marks) if hasattr(found, "marks") else (found, ())
+            check = getattr(values[1], "func", values[1])
+            yield pytest.param(*values, marks=marks, id=f"{name}-{check.__name__}")
+
+
 @pytest.mark.filterwarnings("ignore")  # the checks give columns of a single value, and few iterations
-@parametrize_with_checks(OWN, expected_failed_checks=failures_of_own, xfail_strict=True)
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    checks_of({f"{type(each).__name__}{at}": each for at, each in enumerate(OWN)}, failures_of_own),
+)
 def test_every_check_of_scikit_learn_holds_for_our_estimators(estimator, check):
     check(estimator)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks([pipeline_of(name) for name in CLASSIC], expected_failed_checks=failures_of, xfail_strict=True)
+@pytest.mark.parametrize(("estimator", "check"), checks_of({name: pipeline_of(name) for name in CLASSIC}, failures_of))
 def test_every_other_check_holds_for_the_pipelines(estimator, check):
     check(estimator)
 
