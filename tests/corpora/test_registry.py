@@ -78,9 +78,6 @@ def test_guide_lists_every_corpus() -> None:
 
 def test_every_reader_is_listed() -> None:
     folder = Path(readers.__file__).parent
-    modules = {path.stem for path in folder.glob("[a-z]*.py")} - {
-        "manifest",
-        "audformat_database",
-        "audiofolder",
-    }  # formats
+    formats = {"manifest", "audformat_database", "audiofolder"}
+    modules = {path.stem for path in folder.glob("[a-z]*.py")} - formats
     assert modules == set(CORPORA) == {reader.__name__.rpartition(".")[2] for reader in READERS.values()}

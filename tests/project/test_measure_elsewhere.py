@@ -27,7 +27,7 @@ def script():
 
 @pytest.fixture
 def bundle(tmp_path):
-    """A copy of the built-in model; its card says that it was not trained on SAVEE, and has no scores on other corpora."""
+    """A copy of the built-in model; by its card, SAVEE is unknown and nothing was measured elsewhere."""
     folder = tmp_path / "model"
     shutil.copytree(DEFAULT_FOLDER, folder)
     card = json.loads((folder / cards.CARD).read_text())

@@ -24,7 +24,7 @@ def recognizer() -> Recognizer:
     return Recognizer()
 
 
-def test_it_fits_in_sixteen_megabytes() -> None:
+def test_it_fits_in_twelve_megabytes() -> None:
     assert sum(path.stat().st_size for path in DEFAULT_FOLDER.iterdir()) < 12e6
 
 
