@@ -12,8 +12,8 @@ from websockets.sync.client import connect
 PREFERENCES = {
     "media.navigator.permission.disabled": True,  # nobody is there to allow the microphone
     "media.navigator.streams.fake": True,  # a beep instead of the microphone
-    "media.autoplay.default": 0,  # sound may be worked with before anybody has clicked
-    "media.autoplay.blocking_policy": 0,
+    "media.autoplay.block-webaudio": False,  # nobody clicks
+    "media.cubeb.force_mock_context": True,  # without a sound card, sound would not run
     "app.update.enabled": False,
     "datareporting.policy.dataSubmissionEnabled": False,
     "toolkit.telemetry.enabled": False,
