@@ -43,8 +43,8 @@ _BAR_WIDTH = 8
 NOT_CHECKED = "this model does not check for speech: silence, noise and music get an emotion too"
 #: Columns of what is no terminal: no table is wider.
 _WIDTH_OF_PIPES = 1000
-#: Extras that are no remedy for a whole command: packages of tests and comparisons, and those of pictures alone.
-_NOT_FOR_COMMANDS = ("benchmark", "dev", "plot")
+#: Extras that are no remedy for a whole command: packages of tests and comparisons, and those of pictures or MLflow alone.
+_NOT_FOR_COMMANDS = ("benchmark", "dev", "plot", "mlflow")
 #: Seconds between two lines of progress in a log.
 _LINE_EVERY_S = 30.0
 #: What is printed in place of a character that an encoding such as ASCII or cp437 lacks.
