@@ -43,7 +43,7 @@ _BAR_WIDTH = 8
 NOT_CHECKED = "this model does not check for speech: silence, noise and music get an emotion too"
 #: Columns of what is no terminal: no table is wider.
 _WIDTH_OF_PIPES = 1000
-#: Extras that are no remedy for a whole command: packages of tests and comparisons, and those of pictures or MLflow alone.
+#: Extras that are no remedy for a whole command: packages of tests and comparisons, of pictures or MLflow alone.
 _NOT_FOR_COMMANDS = ("benchmark", "dev", "plot", "mlflow")
 #: Seconds between two lines of progress in a log.
 _LINE_EVERY_S = 30.0
