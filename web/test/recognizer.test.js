@@ -96,7 +96,7 @@ test("a profile of another model, or a damaged one, is refused", async () => {
   }
 });
 
-test("a timeline covers the speech, and is saved in every format", { skip: !process.env.EMOTONE_DETECTOR && "EMOTONE_DETECTOR names no file" }, async () => {
+test("a timeline covers the speech, and is saved in every format", async () => {
   const [first, second] = (await Promise.all(["woman_lively.wav", "man_plain.wav"].map(sample))).map((bytes) => decodeWav(bytes).channels[0]);
   const pause = new Float32Array(16_000);
   const timeline = await recognizer.timeline({ samples: concatenate([pause, first, pause, second, pause]), rate: 16_000 });
@@ -106,9 +106,12 @@ test("a timeline covers the speech, and is saved in every format", { skip: !proc
   for (const { write } of Object.values(FORMATS)) assert.ok(write(timeline).length > 20);
 });
 
-test("without the speech detector, a timeline is refused", async () => {
-  const without = await Recognizer.open({ ...files, detector: null });
-  await assert.rejects(without.timeline({ samples: tone(1), rate: 16_000 }), { code: "bad_argument", message: /silero_vad/ });
+test("without the speech detector, a model that trims to the speech is refused, and a timeline of another", async () => {
+  const needed = { code: "bad_argument", message: /silero_vad/ };
+  await assert.rejects(Recognizer.open({ ...files, detector: null }), needed);
+  const card = { ...files.card, preprocessing: { trim_db: 40, min_duration_s: 0.2 } };
+  const without = await Recognizer.open({ ...files, card, detector: null });
+  await assert.rejects(without.timeline({ samples: tone(1), rate: 16_000 }), needed);
 });
 
 test("a damaged bundle is refused", async () => {

@@ -109,7 +109,10 @@ def test_about_has_the_licence_and_what_not_to_do():
     known = trust.of_card(handmade.card(b""))
     corpora = [Corpus("A <corpus>", "CC BY-NC 4.0", False), Corpus("Another", "CC0", True)]
     shown = about(known, threshold=0, corpora=corpora)
-    assert "<li>A <corpus>: CC BY-NC 4.0; no commercial use is known to be allowed</li>" in shown
+    assert (
+        "<strong>no commercial use</strong> is known to be allowed:</p>\n<ul>\n<li>A <corpus>: CC BY-NC 4.0</li>"
+        in shown
+    )
     assert "<li>Another: CC0</li>" in shown and "Not for decisions about people" in shown
     assert '<a href="page/card">' in shown and "names no recordings" not in shown
     assert "names no recordings" in about(known, threshold=0)
