@@ -54,7 +54,7 @@ CLIPS = {
     "woman_lively.wav": ("woman", Style(words_per_minute=210, pitch=46, amplitude=120, range_percent=300)),
     "woman_subdued.wav": ("woman", Style(words_per_minute=92, pitch=44, amplitude=76, range_percent=300)),
     "man_plain.wav": ("man", PLAIN),
-    "man_lively.wav": ("man", Style(words_per_minute=195, pitch=75, amplitude=140, range_percent=200)),
+    "man_lively.wav": ("man", Style(words_per_minute=195, pitch=95, amplitude=140, range_percent=200)),
     "man_subdued.flac": ("man", Style(words_per_minute=98, pitch=2, amplitude=96, range_percent=400)),
     "man_tense.mp3": ("man", Style(words_per_minute=210, pitch=60, amplitude=180, range_percent=50)),
 }

@@ -32,7 +32,7 @@ def test_the_built_in_graph_is_joined(script):
     assert script.is_joined(model)
     kinds = [node.op_type for node in model.graph.node]
     # an earlier version of the script also computed the last layers for every third state only
-    assert kinds.count("DynamicQuantizeMatMul") == 20 and kinds.count("MatMulIntegerToFloat") == 4
+    assert kinds.count("DynamicQuantizeMatMul") == 15
     assert "MatMulInteger" not in kinds and len(kinds) < 300
     # weights are packed; the whitening of the embedding is the only other large table
     large = [each for each in model.graph.initializer if np.prod(each.dims) > 20_000]
