@@ -228,11 +228,7 @@ def test_mlflow_reports_to_nobody_unless_the_user_decided_so(uri, named, is_off)
     """In a process that is neither a test nor CI, where MLflow reports nothing anyway."""
     left_out = ("CI", "PYTEST_CURRENT_TEST", "MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK", "GITHUB_ACTIONS")
     environment = {name: value for name, value in os.environ.items() if name not in left_out} | named
-    code = _TELEMETRY.format(uri=uri)
-    if not is_off:  # the variable is respected; nothing is imported, and so nothing sent
-        code = (
-            "import os\nfrom emotone.experiment import tracking\ntry:\n    import sys; sys.modules['mlflow'] = None\n"
-        )
-        code += "    tracking._library()\nexcept ImportError:\n    print(os.environ['MLFLOW_DISABLE_TELEMETRY'])\n"
+    # where the variable is respected, nothing is imported, and so nothing sent
+    code = _TELEMETRY.format(uri=uri) if is_off else _RESPECTED
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert done.stdout.strip() == ("True" if is_off else "false"), done.stderr

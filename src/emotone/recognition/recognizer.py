@@ -25,7 +25,7 @@ from emotone.recognition.graph_process import Limits
 from emotone.recognition.model import AnyProfile, Model, Outputs, profile_of_clips
 from emotone.recognition.prediction import Prediction
 from emotone.recognition.profile import Profile, SourceProfile, SpeakerProfile
-from emotone.recognition.recording_prediction import Parts, prediction_of
+from emotone.recognition.recording_prediction import Parts, prediction_of, predictions_of
 from emotone.recognition.session import DEFAULT, bundle_folder
 from emotone.validation import check_range
 
@@ -271,16 +271,7 @@ class Recognizer:
         check_several(sources, name="sources")
         if profile is not None:
             self.check_profile(profile)
-        return self._predictions(sources, profile)  # so that the checks are made now
-
-    def _predictions(
-        self, sources: Iterable[AudioSource], profile: Profile | None
-    ) -> Iterator[Prediction | EmotoneError]:
-        for source in sources:
-            try:
-                yield self.predict(source, profile=profile)
-            except EmotoneError as error:
-                yield error
+        return predictions_of(sources, lambda source: self.predict(source, profile=profile))
 
     def timeline(
         self,
@@ -367,14 +358,9 @@ class Recognizer:
         return ChannelStream(new_stream, rate=rate, channels=channels)
 
     def embedding(self, source: AudioSource) -> Vector:
-        """Return the model's embedding (d,) of a recording as a single utterance, float32.
+        """Return the model's embedding (d,) of a clip as a single utterance, float32.
 
-        Time and memory grow with the square of the recording's length: give clips, of up to ten seconds or so.
-
-        Raises
-        ------
-        AudioError
-            As in `predict`; also if there is only silence.
+        Time and memory grow with the square of its length.  The errors are those of `predict`; silence always is one.
         """
         return self.run(self.preprocessing.apply(audio.read(source)))[1]
 

@@ -1,6 +1,6 @@
 """The prediction for a recording as a whole, from its source to its notes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import NamedTuple
@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from emotone.audio import SAMPLE_RATE, Recording
-from emotone.errors import SilenceError
+from emotone.audio import SAMPLE_RATE, AudioSource, Recording
+from emotone.errors import EmotoneError, SilenceError
 from emotone.preprocessing import Preprocessing
 from emotone.progress import Progress
 from emotone.recognition.model import Model, Outputs
@@ -43,6 +43,17 @@ class Parts(NamedTuple):
     threshold: float
     choose: Callable[[Outputs], Outputs]
     notes: tuple[str, ...]
+
+
+def predictions_of(
+    sources: Iterable[AudioSource], predict: Callable[[AudioSource], Prediction]
+) -> Iterator[Prediction | EmotoneError]:
+    """Yield the prediction of each recording, or its error."""
+    for source in sources:
+        try:
+            yield predict(source)
+        except EmotoneError as error:
+            yield error
 
 
 def prediction_of(
