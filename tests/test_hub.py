@@ -173,3 +173,22 @@ def test_without_the_library_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "huggingface_hub", None)
     with pytest.raises(MissingExtraError, match="a model on the Hugging Face hub needs the extra 'hub'"):
         Recognizer("hub:anna/calls")
+
+
+@pytest.mark.parametrize(
+    "text", ["anna/calls", "https://huggingface.co/anna/calls", "https://huggingface.co/anna/calls/"]
+)
+def test_a_model_that_is_named_as_elsewhere_is_recognised(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        BundleError, match="does not exist; .*; a model on the Hugging Face hub is named hub:anna/calls$"
+    ):
+        Recognizer(text)
+
+
+@pytest.mark.parametrize("text", ["runs/svm/model", "calls", "/srv/model", "../model"])
+def test_other_missing_folders_are_no_models_of_the_hub(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BundleError) as caught:
+        Recognizer(text)
+    assert "hub:" not in str(caught.value)

@@ -19,6 +19,8 @@ from emotone.errors import BundleError, ConfigError, HubError, MissingExtraError
 PREFIX = "hub:"
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 _REVISION = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./+-]*")
+#: A model as others name it: a path of two names, or the address of its page; paths lose a slash.
+_PERHAPS = re.compile(r"(?:https?:/{1,2}huggingface\.co/)?([\w-][\w.-]*/[\w-][\w.-]*)/?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 #: Secrets that the hub gives to its users.
 _TOKEN = re.compile(r"hf_\w+")
@@ -63,7 +65,10 @@ class Address:
         repository, at, revision = text.removeprefix(PREFIX).partition("@")
         is_right = is_address(text) and _REPOSITORY.fullmatch(repository) and (not at or _REVISION.fullmatch(revision))
         if not is_right:
-            raise ConfigError(f"{text!r:.120} is no model on the hub; expected {PREFIX}USER/MODEL, or with @REVISION")
+            raise ConfigError(
+                f"{text!r:.120} does not name a model on the hub; expected {PREFIX}USER/MODEL, or with @REVISION"
+                f"{suggestion(text)}"
+            )
         return cls(repository, revision or None)
 
     def __str__(self) -> str:
@@ -73,6 +78,18 @@ class Address:
 def is_address(text: object) -> bool:
     """Whether this names a model on the hub, and no folder."""
     return isinstance(text, str | os.PathLike) and str(text).startswith(PREFIX)
+
+
+def suggestion(text: str) -> str:
+    """Return the end of an error, if a text may be a model on the hub without its prefix, or "".
+
+    Examples
+    --------
+    >>> print(suggestion("https://huggingface.co/anna/calls"))
+    ; a model on the Hugging Face hub is named hub:anna/calls
+    """
+    name = _PERHAPS.fullmatch(text)
+    return f"; a model on the Hugging Face hub is named {PREFIX}{name[1]}" if name else ""
 
 
 def pinned(name: str, folder: Path) -> str:
@@ -211,6 +228,8 @@ def push(
         raise ConfigError(f"{address} has a revision, and a bundle is pushed to the main branch; leave out @REVISION")
     library = _library("pushing to the Hugging Face hub")
     with _explained(library, address):
+        if _is_offline(library):
+            raise HubError(f"{address} can't be written: HF_HUB_OFFLINE forbids the network; run it without that")
         if not library.get_token():
             raise HubError(f"{address} can't be written: you are not logged in to the hub; {_LOG_IN}")
         api = library.HfApi()

@@ -37,7 +37,7 @@ def test_errors_of_the_hub_are_one_line(there, bundle, clips):
     assert len(result.stderr.splitlines()) == 1
     result = run("push", bundle, "anna/calls")
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
-    assert "'anna/calls' is no model on the hub; expected hub:USER/MODEL" in result.stderr
+    assert "'anna/calls' does not name a model on the hub; expected hub:USER/MODEL" in result.stderr
 
 
 def test_an_archive_is_annotated_by_a_model_on_the_hub(there, bundle, clips, tmp_path):

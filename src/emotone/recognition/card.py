@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from emotone import hub
 from emotone.audio.trimming import MIN_DURATION_S
 from emotone.emotions import EMOTIONS, class_name
 from emotone.errors import BundleError, CorpusError
@@ -192,7 +193,7 @@ def read(folder: Path) -> dict[str, Any]:
         problem = "is a file" if folder.exists() else "does not exist"
         raise BundleError(
             f"the bundle {str(folder)!r} {problem}; expected a folder that holds {CARD} and {GRAPH}, such as the "
-            "'model' folder of a training run"
+            f"'model' folder of a training run{'' if folder.exists() else hub.suggestion(folder.as_posix())}"
         )
     try:
         content = read_regular(path, most_bytes=MOST_BYTES)
