@@ -179,7 +179,7 @@ def test_a_store_that_can_not_be_opened_is_an_error_before_the_training(manifest
 def test_no_error_shows_the_password_of_an_address(monkeypatch):
     with pytest.raises(TrackingError) as caught:
         Tracker("nodatabase://anna:secret@127.0.0.1/runs")
-    assert "secret" not in str(caught.value) and "nodatabase://anna:***@127.0.0.1/runs" in str(caught.value)
+    assert "secret" not in str(caught.value) and "nodatabase://***@127.0.0.1/runs" in str(caught.value)
     assert caught.value.__suppress_context__
 
 
@@ -232,3 +232,39 @@ def test_mlflow_reports_to_nobody_unless_the_user_decided_so(uri, named, is_off)
     code = _TELEMETRY.format(uri=uri) if is_off else _RESPECTED
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
     assert done.stdout.strip() == ("True" if is_off else "false"), done.stderr
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "nodatabase://anna:pa/SECRET@127.0.0.1/runs",
+        "nodatabase://anna:pa@SECRET@127.0.0.1/runs",
+        "nodatabase://127.0.0.1/runs?user=anna&password=SECRET",
+        "nodatabase://SECRET@127.0.0.1",
+        f"nodatabase://anna:{'x' * 400}SECRET@127.0.0.1/runs",
+    ],
+)
+def test_no_kind_of_secret_in_an_address_is_shown(uri):
+    with pytest.raises(TrackingError) as caught:
+        Tracker(uri)
+    assert "SECRET" not in str(caught.value) and "xxxx" not in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["none/runs.db", "file/runs.db"])
+def test_a_database_in_no_folder_is_an_error_at_once(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrackingError, match="no folder that can be written to"):
+        Tracker(f"sqlite:///{tmp_path / place}")
+
+
+def test_a_server_that_is_not_there_is_asked_twice_and_the_setting_of_the_user_stays(monkeypatch):
+    seen = []
+    monkeypatch.setattr(tracking, "_check_file", lambda uri: seen.append(os.environ.get(tracking._RETRIES[0])))
+    for given in (None, "0"):
+        monkeypatch.delenv(tracking._RETRIES[0], raising=False)
+        if given is not None:
+            monkeypatch.setenv(tracking._RETRIES[0], given)
+        with pytest.raises(TrackingError):
+            Tracker("nodatabase://runs")
+        assert os.environ.get(tracking._RETRIES[0]) == given
+    assert seen == ["1", "0"]

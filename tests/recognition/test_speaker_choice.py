@@ -171,3 +171,9 @@ def test_progress_is_called_for_held_speech_too(recognizer):
         return len(calls)
 
     assert counted("auto") > counted("one") + 5
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 10, "0", "99"])
+def test_a_number_out_of_range_is_refused_however_long_it_is(number):
+    with pytest.raises(ConfigError, match="expected"):
+        choice_of(number)

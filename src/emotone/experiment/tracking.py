@@ -37,7 +37,10 @@ _CURVES = ("train_loss", "train_accuracy", "valid_loss", "valid_accuracy", "vali
 #: Most metrics and parameters of one request, and longest parameter, by MLflow.
 _MOST_METRICS, _MOST_PARAMETERS, _LONGEST = 1000, 100, 6000
 _NOT_IN_NAMES = re.compile(r"[^\w.-]")
-_PASSWORD = re.compile(r"(//[^/:@]*):[^/@]*@")
+#: Names, passwords and tokens in an address, and the values of its query.
+_SECRETS = ((re.compile(r"//[^\s?#]*@"), "//***@"), (re.compile(r"([?&][^=&\s]+=)[^&\s]*"), r"\1***"))
+#: How often MLflow asks a server again while it is opened: by default it tries for minutes.
+_RETRIES = ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 
 
 class Logged(NamedTuple):
@@ -67,7 +70,8 @@ class Tracker:
         mlflow = _library()
         self._uri, self._mlflow = uri, mlflow
         name = os.environ.get(_EXPERIMENT_VARIABLE) or EXPERIMENT
-        with self._explained("nothing was trained yet"):
+        with self._explained("nothing was trained yet"), _few_retries():
+            _check_file(uri)
             self._client = mlflow.MlflowClient(tracking_uri=uri)
             known = self._client.get_experiment_by_name(name)
             self._experiment: str = known.experiment_id if known else self._client.create_experiment(name)
@@ -137,24 +141,51 @@ class Tracker:
 
     @contextmanager
     def _explained(self, state: str) -> Iterator[None]:
-        """Raise what MLflow, a database or a network raises as `TrackingError`, and let MLflow print warnings alone."""
+        """Raise what MLflow, a database or a network raises as `TrackingError`, and let MLflow print errors alone."""
         logger = logging.getLogger("mlflow")
         level = logger.level
-        logger.setLevel(logging.WARNING)  # it says of each new store how it makes its tables
+        logger.setLevel(logging.ERROR)  # it says of each new store how it makes its tables, and each retry
         try:
             yield
         except EmotoneError:
             raise
         except Exception as error:  # they share no base class
             lines = str(error).strip().splitlines()
-            reason = _PASSWORD.sub(r"\1:***@", lines[0][:300] if lines else type(error).__name__)
-            where = _PASSWORD.sub(r"\1:***@", self._uri)
+            where = _masked(self._uri)
+            reason = _masked(lines[0].replace(self._uri, where) if lines else type(error).__name__)[:300]
             raise TrackingError(
                 f"MLflow can't log to {where} ({reason}); {state}: check the address, such as sqlite:///runs.db or "
                 "http://localhost:5000, and run the same command again, which logs a finished run and trains nothing"
             ) from None  # the errors of databases show their address, with the password
         finally:
             logger.setLevel(level)
+
+
+def _masked(text: str) -> str:
+    for secret, shown in _SECRETS:
+        text = secret.sub(shown, text)
+    return text
+
+
+@contextmanager
+def _few_retries() -> Iterator[None]:
+    name, value = _RETRIES
+    if name in os.environ:
+        yield
+        return
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+
+
+def _check_file(uri: str) -> None:
+    """Raise OSError if the file of a database can't be made; MLflow would try for minutes."""
+    prefix, _, path = uri.partition("sqlite:///")
+    folder = Path(path.partition("?")[0]).absolute().parent
+    if not prefix and path and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise OSError(f"{str(folder)!r} is no folder that can be written to")
 
 
 def final_metrics(measured: Mapping[str, Any]) -> dict[str, float]:

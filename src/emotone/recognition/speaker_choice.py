@@ -66,7 +66,7 @@ def choice_of(speakers: Speakers | None, *, recording: str = "") -> Choice:
     """
     if speakers is None or speakers in (AUTO, ONE, CHANNELS):
         return Choice(None if speakers is None else str(speakers))
-    if isinstance(speakers, str) and speakers.strip().isdecimal():
+    if isinstance(speakers, str) and speakers.strip().isdecimal() and len(speakers.strip()) < 10:
         speakers = int(speakers)
     if isinstance(speakers, Integral) and not isinstance(speakers, bool):
         check_number(int(speakers))

@@ -256,3 +256,39 @@ def test_labels_that_are_numbers_are_texts(tmp_path: Path) -> None:
     add(made, "emotion", audformat.filewise_index(["wav/a.wav", "wav/b.wav"]), emotion=np.array([0, 1]).tolist())
     made.save(str(tmp_path))
     assert rows(load(tmp_path, labels={"0": "sad", "1": "happy"}), "emotion") == [("sad",), ("happy",)]
+
+
+def bomb(key: str) -> str:
+    """A short header with a value of a billion parts, by names for parts of it."""
+    names = "".join(f"  a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10))
+    return f"meta:\n  a0: &a0 [{', '.join('x' * 9)}]\n{names}{key}: *a9\n"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        bomb("name"),
+        "name: x\n" + bomb("usage"),
+        "name: x\njunk: [" + "{}," * 400_000 + "]",
+        "name: x\njunk: " + "[" * 20_000,
+        "name: &a [*a]",
+    ],
+    ids=["bomb", "bomb in another field", "wide", "deep", "within itself"],
+)
+def test_a_header_that_grows_or_never_ends_is_refused_at_once(tmp_path: Path, header: str) -> None:
+    (tmp_path / "db.yaml").write_text(header)
+    with pytest.raises(CorpusError, match="more than 300,000 parts or 64 levels"):
+        read_database(tmp_path)
+
+
+@pytest.mark.parametrize("header", ["name: [x]", "[]", "usage: research", "name: 3"])
+def test_a_header_without_a_name_is_refused(tmp_path: Path, header: str) -> None:
+    (tmp_path / "db.yaml").write_text(header)
+    with pytest.raises(CorpusError, match="has no name that is a text"):
+        read_database(tmp_path)
+
+
+def test_parts_of_a_header_may_have_names(voices: Path) -> None:
+    header = (voices / "db.yaml").read_text()
+    (voices / "db.yaml").write_text("meta: {first: &one [a, b], second: *one}\n" + header)
+    assert len(load(voices).table) == 3

@@ -1,9 +1,12 @@
 """Folders as the AudioFolder of Hugging Face's datasets reads them."""
 
 import json
+import os
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from emotone.corpora import count_groups, load
@@ -120,4 +123,31 @@ def test_lists_that_cannot_be_used_are_errors(folder: Path) -> None:
         load(folder)
     (folder / "metadata.csv").write_bytes(b"file_name,label\na.wav,\xff\n")
     with pytest.raises(CorpusError, match="metadata.csv' can't be read as a table"):
+        load(folder)
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl", "metadata.parquet"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_list_that_is_no_file_is_not_opened(folder: Path, name: str, kind: str) -> None:
+    if kind == "pipe":
+        os.mkfifo(folder / name)
+    else:
+        (folder / name).symlink_to("/dev/zero")
+    with pytest.raises(CorpusError, match="no metadata.csv or"):
+        read_audiofolder(folder)
+
+
+@pytest.mark.parametrize("name", ["speaker", "statement", "label"])
+def test_half_of_a_letter_in_json_lines_is_an_error_with_its_line(folder: Path, name: str) -> None:
+    good, wrong = ({"file_name": "a.wav", "label": "sad", "speaker": "1", name: text} for text in ("happy", "\ud800"))
+    (folder / "metadata.jsonl").write_text(lines(good, wrong))
+    with pytest.raises(CorpusError, match=r"line 2 of .*metadata.jsonl' holds what is no letter"):
+        load(folder)
+
+
+@pytest.mark.parametrize("described", [b"{}", b"[]", b"no JSON", b'{"index_columns": ["x"]}'])
+def test_parquet_that_pandas_can_not_understand_is_an_error(folder: Path, described: bytes) -> None:
+    table = pa.table({"file_name": ["a.wav"], "label": ["sad"]}).replace_schema_metadata({b"pandas": described})
+    pq.write_table(table, folder / "metadata.parquet")
+    with pytest.raises(CorpusError, match=r"metadata.parquet' can't be read as a table"):
         load(folder)

@@ -76,3 +76,37 @@ def test_what_cannot_be_written_is_an_error(corpus: Corpus, tmp_path: Path, monk
     monkeypatch.setitem(sys.modules, "audformat", None)
     with pytest.raises(MissingExtraError, match="writing an audformat database needs the extra 'audformat'"):
         write_audformat(corpus, tmp_path / "new")
+
+
+@pytest.mark.parametrize("name", ["db.yaml", "db.emotion.csv", "audio"])
+def test_nothing_is_written_through_a_link(corpus: Corpus, tmp_path: Path, name: str) -> None:
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db" / name).symlink_to(tmp_path / "outside")
+    with pytest.raises(CorpusError, match=f"contains '{name}', which would be overwritten"):
+        write_audformat(corpus, tmp_path / "db", copy=True)
+    assert not (tmp_path / "outside").exists()
+
+
+def test_a_database_that_can_not_be_written_whole_is_not_there(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = audformat.Database.save
+
+    def cut_short(made: audformat.Database, folder: str, **arguments: object) -> None:
+        save(made, folder, **arguments)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(audformat.Database, "save", cut_short)
+    with pytest.raises(CorpusError, match="can't be written to .*: No space left on device"):
+        write_audformat(corpus, tmp_path / "db")
+    assert list((tmp_path / "db").iterdir()) == []
+    monkeypatch.undo()
+    assert len(load(write_audformat(corpus, tmp_path / "db").parent).table) == 2  # the third clip is sung
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_folder_that_can_not_be_made_is_an_error(corpus: Corpus, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    for copy in (False, True):
+        with pytest.raises(CorpusError):
+            write_audformat(corpus, tmp_path / place, copy=copy)

@@ -24,6 +24,8 @@ _MARKS = {
 _SAVE_AS = "save it as UTF-8 (Excel: 'CSV UTF-8'; LibreOffice: character set 'Unicode (UTF-8)')"
 _SEPARATORS = ",;\t"
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+#: Largest text file that is read; a table of ten million clips has less.
+_MOST_BYTES = 4 << 30
 _MOST_SHARED = 1000  # different texts of a column that are kept once
 # Excel reads the separator from such a first line, and does not show it.
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[ ;,]*(\r\n|\r|\n|$)', re.IGNORECASE)
@@ -74,7 +76,7 @@ def read_table_file(path: Path) -> TableFile:
             table = _csv(path)
     except CorpusError:
         raise
-    except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are ValueErrors
+    except (OSError, ValueError, csv.Error) as error:
         raise CorpusError(f"{str(path)!r} can't be read as a table: {error}; expected UTF-8 with a header") from error
     for line, cells in table.rows:
         if len(cells) > len(table.header):
@@ -87,7 +89,7 @@ def read_table_file(path: Path) -> TableFile:
 
 def _text(path: Path) -> str:
     """Decode a file; a CorpusError names what to save it as."""
-    content = path.read_bytes()
+    content = files.read_regular(path, most_bytes=_MOST_BYTES)
     encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
     if encoding == "utf-8" and b"\0" in content[:1000]:
         raise CorpusError(f"{str(path)!r} holds null bytes: UTF-16 without a byte order mark, or no text; {_SAVE_AS}")
@@ -154,7 +156,12 @@ def _json_lines(path: Path) -> TableFile:
             raise CorpusError(f"line {number} of {str(path)!r} is no JSON object; expected {{...}} in each line")
         records.append((number, record))
     header = tuple(dict.fromkeys(name for _, record in records for name in record))
-    rows = ((number, _stripped([_cell(record.get(name)) for name in header])) for number, record in records)
+    rows = [(number, _stripped([_cell(record.get(name)) for name in header])) for number, record in records]
+    for number, cells in [(1, header), *rows]:
+        try:
+            "".join(cells).encode()
+        except UnicodeEncodeError as error:  # half of a letter, such as "\ud800"
+            raise CorpusError(f"line {number} of {str(path)!r} holds what is no letter: {error.reason}") from error
     return TableFile(path, header, tuple(rows))
 
 
@@ -169,7 +176,10 @@ def _parquet(path: Path) -> TableFile:
     """Read header and rows; rows are numbered like the lines of a CSV file, from 2."""
     import pandas as pd  # imported here: CSV and the names of corpora need none of it
 
-    table = pd.read_parquet(path)
+    try:
+        table = pd.read_parquet(path)
+    except Exception as error:  # pandas believes what the file says of its index
+        raise ValueError(f"{type(error).__name__}: {error}") from error
     if any(name is not None for name in table.index.names):  # audformat keeps file, start and end in the index
         table = table.reset_index()
     texts = table.astype(object).map(

@@ -8,7 +8,7 @@ import fnmatch
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,6 +21,8 @@ from emotone.temporary import temporary_folder
 
 #: The file that makes a folder a database.
 HEADER = "db.yaml"
+#: Most bytes, parts and levels of a header, which lists the values of its schemes and no clips.
+_MOST_BYTES, _MOST_PARTS, _MOST_LEVELS = 16 << 20, 300_000, 64
 _FORMATS = (".parquet", ".csv")  # of two files of a table, audformat also reads the first
 #: What a clip needs -> names of schemes and columns, as audformat writes them, that can hold it.
 _SCHEMES = {
@@ -117,12 +119,46 @@ def _load(root: Path) -> Any:
     import audformat
     import yaml
 
-    header = yaml.load(files.read_regular(root / HEADER), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    content = files.read_regular(root / HEADER, most_bytes=_MOST_BYTES)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    _check_extent(yaml.parse(content, loader), root)
+    header = yaml.load(content, loader)
+    if not isinstance(header, dict) or not isinstance(header.get("name"), str):
+        raise CorpusError(
+            f"{str(root)!r} can't be read as an audformat database: {HEADER} has no name that is a text; expected what "
+            "audformat.Database.save writes"
+        )
     database = audformat.Database.load_header_from_yaml(header)
     with temporary_folder("emotone-audformat-") as aside:
         for table in (*database.misc_tables, *database.tables):  # the first can hold labels of the others
             _load_table(database[table], root / f"db.{table}", aside=aside / "table")
     return database
+
+
+def _check_extent(events: Iterable[Any], root: Path) -> None:
+    """Raise CorpusError before a header is built that is huge, deep, or grows by names for parts of it (`*name`)."""
+    import yaml
+
+    sizes: dict[str, int] = {}
+    within: list[tuple[str | None, int]] = [(None, 0)]  # name and size of each collection that is open
+    for event in events:
+        anchor, size = getattr(event, "anchor", None), 0
+        if isinstance(event, yaml.CollectionStartEvent):
+            within.append((anchor, 0))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, size = within.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            size = sizes.get(anchor or "", _MOST_PARTS)  # unknown: it is within itself
+        elif isinstance(event, yaml.ScalarEvent):
+            size = 1
+        if size and anchor and not isinstance(event, yaml.AliasEvent):
+            sizes[anchor] = size
+        within[-1] = (within[-1][0], within[-1][1] + size + 1)
+        if within[-1][1] > _MOST_PARTS or len(within) > _MOST_LEVELS:
+            raise CorpusError(
+                f"{HEADER} in {str(root)!r} has more than {_MOST_PARTS:,} parts or {_MOST_LEVELS} levels; expected the "
+                "header of a database, without its clips"
+            )
 
 
 def _load_table(table: Any, path: Path, *, aside: Path) -> None:

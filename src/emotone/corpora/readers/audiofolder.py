@@ -35,7 +35,7 @@ def find_lists(root: Path) -> list[tuple[PurePosixPath, TableFile]]:
     CorpusError
         A file of this name can't be read.
     """
-    named = [path for path in files(root) if path.name in METADATA]
+    named = [path for path in files(root) if path.name in METADATA and (root / path).is_file()]
     tables = [(path, read_table_file(root / path)) for path in named]
     return [(path, table) for path, table in tables if FILE in _header(table)]
 

@@ -14,9 +14,9 @@ COPIES = "audio"
 
 def check_folder(folder: Path, *, names: Sequence[str]) -> None:
     """Raise CorpusError if a folder has one of the files that would be written, or is a file."""
-    if folder.exists() and not folder.is_dir():
+    if os.path.lexists(folder) and not folder.is_dir():
         raise CorpusError(f"{str(folder)!r} is a file; expected a folder to write a corpus into")
-    if there := [name for name in names if (folder / name).exists()]:
+    if there := [name for name in names if os.path.lexists(folder / name)]:
         raise CorpusError(
             f"{str(folder)!r} contains {there[0]!r}, which would be overwritten; choose another folder, or delete it"
         )
@@ -42,8 +42,8 @@ def copies(corpus: Corpus, folder: Path) -> dict[str, str]:
     places = {path: (Path(COPIES) / os.path.relpath(path, common)).as_posix() for path in paths}
     for path, place in places.items():
         target = folder / place
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
         except OSError as error:
             raise CorpusError(f"{path!r} can't be copied to {str(target)!r}: {error.strerror or error}") from error

@@ -3,6 +3,8 @@
 Format: https://audeering.github.io/audformat.
 """
 
+import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ from emotone.corpora import registry
 from emotone.corpora.readers.audformat_database import HEADER
 from emotone.corpora.table import Corpus
 from emotone.corpora.writers._places import COPIES, check_folder, copies, places_in
-from emotone.errors import MissingExtraError
+from emotone.errors import CorpusError, MissingExtraError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +39,7 @@ def write_audformat(corpus: Corpus, folder: str | Path, *, copy: bool = False) -
     Raises
     ------
     CorpusError
-        The folder has a database already, or a recording can't be copied.
+        The folder has a database already or can't be written, or a recording can't be copied.
     MissingExtraError
         audformat is not installed.
     """
@@ -58,8 +60,20 @@ def write_audformat(corpus: Corpus, folder: str | Path, *, copy: bool = False) -
             database.schemes[column] = audformat.Scheme("str", labels=listed)
             written[column] = audformat.Column(scheme_id=column)
             written[column].set(values.tolist())
-    database.save(str(folder), storage_format="csv")
+    _save(database, folder)
     return folder / HEADER
+
+
+def _save(database: Any, folder: Path) -> None:
+    """Write header and table whole or not at all; the header comes last, since it makes the folder a database."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".emotone-") as aside:
+            database.save(aside, storage_format="csv")
+            for path in sorted(Path(aside).iterdir(), key=lambda path: path.name == HEADER):
+                os.replace(path, folder / path.name)
+    except OSError as error:
+        raise CorpusError(f"the database can't be written to {str(folder)!r}: {error.strerror or error}") from error
 
 
 def _index(table: "pd.DataFrame", places: dict[str, str]) -> Any:
