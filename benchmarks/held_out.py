@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 
 import pandas as pd
+from flagship import _trained_sounds
 
 from emotone import corpora, experiment
 from emotone.cli.console import ProgressBar
@@ -50,7 +51,10 @@ def main() -> None:
         protocol="random-70-15-15",
         emotions=EMOTIONS,
         networks=chosen.networks,
-        augment=("speed",),
+        augment=("scene",),
+        copies=3,
+        sounds=_trained_sounds(chosen.data, chosen.out / "sounds"),
+        trim="speech",
     )
     with ProgressBar(quiet=False) as progress:
         summary = experiment.run(settings, progress=progress)

@@ -54,7 +54,7 @@ def test_metrics_json_has_the_agreed_shape(finished):
     assert told["protocol"]["name"] == "speaker-6fold"
     assert told["protocol"]["speaker_disjoint"] is True
     assert told["protocol"]["shared_speakers"] == [0] * 6
-    assert "no voice is both learnt from and held out" in told["protocol"]["validation"]
+    assert "no speaker is in both parts" in told["protocol"]["validation"]
     assert sorted(speaker for fold in told["folds"] for speaker in fold["test_speakers"]) == [
         f"toy-s{number}" for number in range(6)
     ]

@@ -185,7 +185,7 @@ def test_no_clip_to_learn_from_too_is_an_error(manifest, tmp_path, keep, message
 def test_scores_are_of_own_clips_and_say_what_else_was_learnt_from(config):
     told = run(config).metrics
     assert told["test"]["n_clips"] == told["validation"]["n_clips"] == N_OWN
-    sentence = "Song clips of the training speakers were learnt from too, and none was validated or tested on."
+    sentence = "Song clips of the training speakers were also used in training, and none in validation or tests."
     assert told["protocol"]["train_also"] == ["song"]
     assert told["protocol"]["words"].endswith(sentence) and told["protocol"]["description"].endswith(sentence)
     assert sentence in " ".join((config.out / "classification_report.txt").read_text().split())
@@ -206,7 +206,7 @@ def test_scores_are_of_own_clips_and_say_what_else_was_learnt_from(config):
 def test_without_it_nothing_is_said_of_it(config):
     told = run(replace(config, train_also=())).metrics
     assert "train_also" not in told["protocol"]
-    assert "learnt from too" not in told["protocol"]["words"]
+    assert "also used in training" not in told["protocol"]["words"]
     assert {fold["n_train_clips"] for fold in told["folds"]} == {45}
     assert "train_also" not in json.loads((config.out / "model" / "card.json").read_text())["parameters"]
 

@@ -115,7 +115,7 @@ def validation_words(plans: Sequence[FoldPlan], *, deep: bool = False) -> str:
     shared = [str(plan.number) for plan in plans if not plan.speaker_disjoint]
     how = f"clips of each training part that a model of its other clips predicts{chosen}"
     if not shared:
-        return f"{how}; no voice is both learnt from and held out"
+        return f"{how}; no speaker is in both parts"
     where = "" if len(shared) == len(plans) else f" in fold {', '.join(shared)}"
     return f"{how}; speakers are NOT kept apart{where}"
 

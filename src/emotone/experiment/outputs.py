@@ -73,8 +73,9 @@ def _protocol(protocol: protocols.Protocol, plans: Sequence[FoldPlan], config: C
     words = validation_words(plans, deep=registry.get(config.model).family == "deep")
     more: dict[str, Any] = {}
     if config.train_also:
-        also = f"{' and '.join(config.train_also).capitalize()} clips of the training speakers were learnt from too"
-        header["description"] += f" {also}, and none was validated or tested on."
+        kinds = " and ".join(config.train_also).capitalize()
+        also = f" {kinds} clips of the training speakers were also used in training"
+        header["description"] += f"{also}, and none in validation or tests."
         more["train_also"] = list(config.train_also)
     return {**header, "words": header["description"], "validation": words, **more}
 
