@@ -1,7 +1,10 @@
 """Runs of commands that can be killed, and what they leave: used by `kills.py`."""
 
 import atexit
+import csv
 import hashlib
+import io
+import json
 import os
 import re
 import signal
@@ -13,6 +16,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 #: Seconds within which the processes of a killed run must be gone, and within which a run must be done.
 GONE_S, DONE_S = 60.0, 900.0
@@ -20,6 +24,8 @@ _POLL_S = 0.005
 _TIME = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00|Z)?")
 #: Files that say how long a run took; their names count, their content does not.
 _WITH_DURATIONS = re.compile(r"(timing\.csv|.*\.html|features\.sqlite|run\.json)")
+#: Values that are durations, of tables whose other values count.
+_DURATIONS = {"fit_s", "recognition_ms"}
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,20 @@ class Place:
 
 
 def _digest(path: Path) -> str:
-    """Return a digest of a file's content, in which moments are replaced."""
-    return hashlib.sha256(_TIME.sub(b"TIME", path.read_bytes())).hexdigest()
+    """Return a digest of a file's content, in which moments and durations are replaced."""
+    content = path.read_bytes()
+    if path.name == "comparison.csv":
+        content = repr(_timeless(list(csv.DictReader(io.StringIO(content.decode()))))).encode()
+    elif path.name == "comparison.json":
+        content = repr(_timeless(json.loads(content))).encode()
+    return hashlib.sha256(_TIME.sub(b"TIME", content)).hexdigest()
+
+
+def _timeless(value: Any) -> Any:
+    """Return rows or nested values without durations."""
+    if isinstance(value, dict):
+        return {name: "DURATION" if name in _DURATIONS else _timeless(each) for name, each in value.items()}
+    return [_timeless(each) for each in value] if isinstance(value, list) else value
 
 
 class Forked:

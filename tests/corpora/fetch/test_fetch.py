@@ -92,6 +92,16 @@ def test_zip_left_by_an_interrupted_unpacking_is_used(zenodo: Zenodo, tmp_path: 
     assert zenodo.zips == []
 
 
+def test_published_zip_left_beside_a_complete_copy_is_removed(zenodo: Zenodo, tmp_path: Path) -> None:
+    """A run can be killed between unpacking and removing it; another file of that name stays."""
+    get(zenodo, tmp_path)
+    left = tmp_path / "ravdess" / SPEECH
+    for content, stays in ((GOOD, False), (b"somebody else's", True)):
+        left.write_bytes(content)
+        get(zenodo, tmp_path)
+        assert left.exists() == stays
+
+
 def test_what_a_killed_unpacking_left_is_removed(zenodo: Zenodo, tmp_path: Path) -> None:
     """By the run that completes the corpus, and by one that has nothing to do."""
     left = tmp_path / "ravdess" / ".unpacking-ab_12345.temporary"

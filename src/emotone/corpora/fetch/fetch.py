@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from emotone.corpora import registry
-from emotone.corpora.fetch.download import Remote, download, read_json
+from emotone.corpora.fetch.download import Remote, download, md5_of, read_json
 from emotone.corpora.fetch.unpack import UNFINISHED, need_space, unpack
 from emotone.corpora.info import Archive, CorpusInfo, Source
 from emotone.errors import FetchError
@@ -68,6 +68,7 @@ def fetch(name: str, *, to: Path, base_url: str = _ZENODO, progress: Progress | 
         _download(info.source, archives, folder, base_url=base_url.rstrip("/"), progress=progress)
     elif progress is not None:
         progress(1, 1, f"already there: {folder}")
+    _remove_archives(info.source, folder)
     return folder
 
 
@@ -86,6 +87,14 @@ def _download(
         packed = download(remote, to=folder / archive.file, progress=progress)
         unpack(packed, to=folder / archive.folder, max_bytes=archive.max_unpacked_bytes, progress=progress)
         packed.unlink()
+
+
+def _remove_archives(source: Source, folder: Path) -> None:
+    """Remove the published archives that a run left which was killed between unpacking and removing them."""
+    for archive in source.archives:
+        packed = folder / archive.file
+        if archive.md5 and packed.is_file() and md5_of(packed) == archive.md5:
+            packed.unlink()
 
 
 def _find(name: str) -> CorpusInfo:
