@@ -23,7 +23,7 @@ GONE_S, DONE_S = 60.0, 900.0
 _POLL_S = 0.005
 _TIME = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00|Z)?")
 #: Files that say how long a run took; their names count, their content does not.
-_WITH_DURATIONS = re.compile(r"(timing\.csv|.*\.html|features\.sqlite|run\.json)")
+_WITH_DURATIONS = re.compile(r"(timing\.csv|.*\.html|.*\.sqlite|run\.json)")
 #: Values that are durations, of tables whose other values count.
 _DURATIONS = {"fit_s", "recognition_ms"}
 

@@ -2,10 +2,14 @@
 
 import os
 import pickle
+import signal
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -183,3 +187,43 @@ def test_warnings_of_processes_are_issued_here_and_not_on_their_stderr(pool: Poo
         assert mapped(pool, pool_work.warn, [1, 2, 3]) == [-1, -2, -3]
     assert {str(each.message) for each in caught} == {"it did not converge"}
     assert "did not converge" not in capfd.readouterr().err
+
+
+_ASLEEP = """
+from emotone.parallel import LocalPool
+from support.pool_work import sleep
+
+list(LocalPool(2).map(sleep, ["one", "two"], share=LocalPool(2).share(2)))
+"""
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@slow
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are read from /proc")
+def test_processes_of_a_killed_one_end_and_the_next_pool_removes_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [tmp_path / "one", tmp_path / "two"]
+    tests, source = Path(__file__).parents[1], Path(errors.__file__).parents[1]
+    places = {"TMPDIR": str(tmp_path), "PYTHONPATH": f"{tests}{os.pathsep}{source}"}
+    with subprocess.Popen([sys.executable, "-c", _ASLEEP], cwd=tmp_path, env=os.environ | places) as first:
+        end = time.monotonic() + 120
+        while not all(name.exists() and name.read_text() for name in names) and time.monotonic() < end:
+            time.sleep(0.05)
+        first.send_signal(signal.SIGKILL)
+    workers = [int(name.read_text()) for name in names]
+    end = time.monotonic() + 30
+    while any(map(_is_alive, workers)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(map(_is_alive, workers))
+    assert list(tmp_path.glob("emotone-pool-*"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with open_pool("local", workers=1):
+        pass
+    assert not list(tmp_path.glob("emotone-pool-*"))

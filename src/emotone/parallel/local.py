@@ -4,18 +4,26 @@ Its processes stay for the next call: they import torch once.  Unlike those of `
 the script that started them, so a script needs no ``if __name__ == "__main__"``.
 """
 
+import os
 import signal
+import tempfile
+import threading
+import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Any
 
 from emotone.errors import WorkerError
 from emotone.parallel.pool import Item, Pool, Result, Share
 from emotone.parallel.worker_warnings import Warned, issued, recorded
 from emotone.processes import n_cores
-from emotone.temporary import temporary_folder
+from emotone.temporary import remove_leftovers, temporary_folder
 
+_FOLDERS = "emotone-pool-"
+#: Seconds between two looks at whether the first process is alive.
+_LOOK_EVERY_S = 0.5
 _works_for_another = False
 
 
@@ -23,6 +31,11 @@ def join_pool() -> None:
     """Note that this process is one of a pool: it starts no others."""
     global _works_for_another
     _works_for_another = True
+
+
+def remove_killed() -> None:
+    """Remove what pools of killed processes left."""
+    remove_leftovers(_FOLDERS, parent=Path(tempfile.gettempdir()))
 
 
 class LocalPool(Pool):
@@ -45,6 +58,7 @@ class LocalPool(Pool):
         self, work: Callable[[Item], Result], items: Sequence[Item], *, share: Share
     ) -> Generator[tuple[int, Result], None, None]:
         """Call a function with each item; see `Pool.map`."""
+        remove_killed()
         if self.runs_in_process(share) or not items:
             yield from ((number, work(item)) for number, item in enumerate(items))
             return
@@ -53,10 +67,11 @@ class LocalPool(Pool):
         # A process that has grown, as by loading torch, is replaced after its task: no concern of the user's.
         warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
         # `work` is a file, which each process maps into its memory: arrays are in memory once for all processes.
-        with temporary_folder("emotone-pool-") as folder:
+        with temporary_folder(_FOLDERS) as folder:
             path = str(folder / "work.pickle")
             joblib.dump(work, path)
-            with joblib.parallel_config("loky", inner_max_num_threads=share.threads):
+            joined = {"initializer": _join, "initargs": (os.getpid(),)}
+            with joblib.parallel_config("loky", inner_max_num_threads=share.threads, **joined):
                 run = joblib.Parallel(n_jobs=share.workers, return_as="generator_unordered")
                 results = run(joblib.delayed(_run)(path, number, item) for number, item in enumerate(items))
             try:
@@ -73,6 +88,20 @@ class LocalPool(Pool):
                     results.close()
 
 
+def _join(first: int) -> None:
+    """Prepare a process of the pool whose first process has this number."""
+    join_pool()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one ends the others
+    threading.Thread(target=_end_with, args=(first,), daemon=True).start()
+
+
+def _end_with(first: int) -> None:
+    """End this process when the one that started it has ended: loky's wait for minutes when it was killed."""
+    while os.getppid() == first:
+        time.sleep(_LOOK_EVERY_S)
+    os._exit(1)
+
+
 _loaded: tuple[str, Any] = ("", None)  # the last function and its file: it may take long to prepare
 
 
@@ -81,8 +110,6 @@ def _run(path: str, number: int, item: Any) -> tuple[int, tuple[Any, list[Warned
     global _loaded
     import joblib
 
-    join_pool()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one ends the others
     if _loaded[0] != path:
         _loaded = ("", None)  # frees the memory of the last one first
         _loaded = (path, joblib.load(path, mmap_mode="c"))

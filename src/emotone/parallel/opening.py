@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from emotone.errors import ConfigError
-from emotone.parallel.local import LocalPool
+from emotone.parallel.local import LocalPool, remove_killed
 from emotone.parallel.pool import Pool
 
 #: Names of the engines.
@@ -36,6 +36,7 @@ def open_pool(engine: str = "local", *, address: str | None = None, workers: int
     if engine == "local":
         if address is not None:
             raise ConfigError(f"address is {address!r}, and the engine 'local' has none; set engine to 'ray'")
+        remove_killed()
         yield LocalPool(workers)
         return
     from emotone.parallel.cluster import RayPool
