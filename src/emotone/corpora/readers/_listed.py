@@ -37,7 +37,7 @@ class Listed(NamedTuple):
     where
         The place, for reasons: ``"line 3: "``, or ``""``.
     cells
-        A text for each of `COLUMNS`, ``""`` where nothing is known.
+        A text for each of `COLUMNS`, ``""`` where nothing is known; that of ``file`` with blanks at its ends.
     times
         Start and end, seconds; NaN as end is the end of the file.
     folders
@@ -111,7 +111,7 @@ def corpus_of(clips: Iterable[Listed], vocabulary: Vocabulary, *, name: str, sou
     seen: dict[tuple[str, float, float], tuple[str, str]] = {}
     for clip in clips:
         try:
-            file, written = _file(clip.cells["file"], clip.folders)
+            file, written = find_file(clip.cells["file"], clip.folders)
             row = _row(clip.cells, file, clip.times, vocabulary, name=name)
             segment = _segment(row)
             if segment in seen:
@@ -135,21 +135,32 @@ def _reasons(rejected: Sequence[Rejected]) -> str:
     return f"; first: {rejected[0].path!r}, {rejected[0].reason}. {left_out_text(count_groups(rejected))}"
 
 
-def _file(name: str, folders: Sequence[str]) -> tuple[Path, str]:
-    """Return the absolute path of a file that a row names, in the first of the folders that holds it, and its name."""
-    if not name:
+def find_file(name: str, folders: Sequence[str]) -> tuple[Path, str]:
+    """Return the absolute path of a file that a row names, in the first of the folders that holds it, and its name.
+
+    The name is tried as it is before blanks at its ends are left out, or backslashes separate folders, as on Windows.
+
+    Raises
+    ------
+    UnusableError
+        There is no such file.
+    """
+    stripped = name.strip()
+    if not stripped:
         raise UnusableError("no file is named", group="without a file name")
-    reason = f"no such file: {name}"
-    for written in dict.fromkeys((name, plain_cell(name))):  # the second: of a table that Emotone wrote
-        for folder in folders:
-            file = os.path.normpath(os.path.join(folder, written.replace("\\", "/")))
-            try:
-                if stat.S_ISREG(os.stat(file).st_mode):
-                    return Path(file), written
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except (OSError, ValueError) as error:  # a name that is too long or has a null byte, a loop of links
-                reason = f"{getattr(error, 'strerror', None) or error}: {name[:_MOST_SHOWN]}"
+    reason = f"no such file: {stripped}"
+    # plain_cell: of a table that Emotone wrote
+    for written in dict.fromkeys((name, stripped, plain_cell(name), plain_cell(stripped))):
+        for path in dict.fromkeys((written, written.replace("\\", "/"))):
+            for folder in folders:
+                file = os.path.normpath(os.path.join(folder, path))
+                try:
+                    if stat.S_ISREG(os.stat(file).st_mode):
+                        return Path(file), written
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+                except (OSError, ValueError) as error:  # a name that is too long or has a null byte, a loop of links
+                    reason = f"{getattr(error, 'strerror', None) or error}: {stripped[:_MOST_SHOWN]}"
     raise UnusableError(reason, group="whose file is missing")
 
 
