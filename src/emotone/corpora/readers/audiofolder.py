@@ -94,7 +94,7 @@ def _clips(root: Path, path: PurePosixPath, table: TableFile, vocabulary: Vocabu
 
 
 def _path(clip: Listed) -> Path | None:
-    """Return the recording of a clip, None if there is none."""
+    """Return the recording of a clip, None if it is missing."""
     try:
         return find_file(clip.cells["file"], clip.folders)[0]
     except UnusableError:
