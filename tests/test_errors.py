@@ -196,3 +196,10 @@ def test_no_text_of_the_package_installs_emotone_by_its_name_alone():
     for path in (ROOT / "src").rglob("*.py"):
         assert not by_name.search(path.read_text(encoding="utf-8")), path
     assert by_name.search("pip install --upgrade emotone") and not by_name.search("pip install 'emotone[x] @ git+x'")
+
+
+def test_a_message_that_quotes_a_huge_file_is_cut_in_the_middle():
+    for kind in (errors.CorpusError, errors.HubError, errors.EmotoneError):
+        error = kind("begin " + "x" * 10_000_000 + " remedy")
+        assert str(error).startswith("begin xx") and str(error).endswith("xx remedy") and len(str(error)) < 5_000
+    assert str(errors.CorpusError("x" * 4_000)) == "x" * 4_000

@@ -14,8 +14,17 @@ _PACKAGED = Path(__file__).parent / "data"
 _NO_COMMAND = "install the extra '{extra}' from where Emotone was installed from"
 
 
+#: Letters of a message that are shown of its begin and end, since it may quote files of others.
+_MOST_SHOWN = (3000, 1000)
+
+
 class EmotoneError(Exception):
     """Base class of all errors that Emotone raises."""
+
+    def __str__(self) -> str:
+        """Return the message; the middle of one that is longer than any person reads is left out."""
+        text, (first, last) = super().__str__(), _MOST_SHOWN
+        return text if len(text) <= first + last else f"{text[:first]} [...] {text[-last:]}"
 
 
 class AudioError(EmotoneError, ValueError):

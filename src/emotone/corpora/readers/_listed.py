@@ -27,6 +27,7 @@ _GENDERS = {
 }
 _AUDIO_CHANNEL = "audio_channel"
 _MOST_SHOWN = 300  # letters of a name in a reason
+_LONGEST_PATH = 4096  # no system has longer ones
 
 
 class Listed(NamedTuple):
@@ -119,7 +120,7 @@ def corpus_of(clips: Iterable[Listed], vocabulary: Vocabulary, *, name: str, sou
                 place = first.removesuffix(": ") or "another table"
                 raise UnusableError(f"{place} lists the same recording, as {emotion}", group="listed twice")
         except CorpusError as error:
-            rejected.append(Rejected.of(clip.cells["file"], error, where=clip.where))
+            rejected.append(Rejected.of(clip.cells["file"][:_LONGEST_PATH], error, where=clip.where))
             continue
         seen[segment] = (clip.where, row.emotion)
         rows.append((written, row))
@@ -148,6 +149,8 @@ def find_file(name: str, folders: Sequence[str]) -> tuple[Path, str]:
     stripped = name.strip()
     if not stripped:
         raise UnusableError("no file is named", group="without a file name")
+    if len(name) > _LONGEST_PATH:
+        raise UnusableError(f"File name too long: {stripped[:_MOST_SHOWN]}", group="whose file is missing")
     reason = f"no such file: {stripped}"
     # plain_cell: of a table that Emotone wrote
     for written in dict.fromkeys((name, stripped, plain_cell(name), plain_cell(stripped))):
@@ -174,7 +177,7 @@ def _row(cells: Mapping[str, str], file: Path, times: tuple[float, float], vocab
     if channel not in CHANNELS:
         raise CorpusError(f"channel {cells['channel']!r}; expected {' or '.join(CHANNELS)}")
     start_s, end_s = times
-    if start_s < 0 or end_s <= start_s:
+    if not start_s >= 0 or end_s <= start_s:  # also a start that is missing, NaN
         problem = f"segment from {start_s:g} s to {end_s:g} s; expected 0 <= start < end"
         raise UnusableError(problem, group="with a wrong segment")
     corpus = cells["corpus"] or name

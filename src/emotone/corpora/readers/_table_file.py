@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from emotone import files
+from emotone.corpora.readers._parquet import read_flat
 from emotone.errors import CorpusError
 
 #: Suffixes of tables.
@@ -187,7 +188,7 @@ def _parquet(path: Path, exact: str) -> TableFile:
     import pandas as pd  # imported here: CSV and the names of corpora need none of it
 
     try:
-        table = pd.read_parquet(path)
+        table = read_flat(path)
     except Exception as error:  # pandas believes what the file says of its index
         raise ValueError(f"{type(error).__name__}: {error}") from error
     if any(name is not None for name in table.index.names):  # audformat keeps file, start and end in the index
