@@ -120,7 +120,7 @@ def corpus_of(clips: Iterable[Listed], vocabulary: Vocabulary, *, name: str, sou
                 place = first.removesuffix(": ") or "another table"
                 raise UnusableError(f"{place} lists the same recording, as {emotion}", group="listed twice")
         except CorpusError as error:
-            rejected.append(Rejected.of(clip.cells["file"][:_LONGEST_PATH], error, where=clip.where))
+            rejected.append(Rejected.of(clip.cells["file"], error, where=clip.where))
             continue
         seen[segment] = (clip.where, row.emotion)
         rows.append((written, row))
