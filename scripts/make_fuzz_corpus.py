@@ -1,4 +1,4 @@
-"""Write the small inputs that fuzzing begins with, tests/fuzz/corpus; a second run writes the same bytes."""
+"""Write the small inputs that fuzzing begins with, tests/fuzz/corpus; containers draw some numbers anew each time."""
 
 import io
 import json
@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import soundfile
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -42,6 +44,29 @@ def _form(name: str, content: bytes, *, rttm: str = "") -> bytes:
     return head + content + extra + b"\r\n--fuzz--\r\n"
 
 
+#: A database of audformat.
+_HEADER = """name: voices
+source: https://example.org
+usage: research
+languages: [deu]
+schemes:
+  emotion: {dtype: str, labels: [anger, happiness]}
+  speaker: {dtype: int, labels: {3: {gender: male}}}
+tables:
+  emotion:
+    type: filewise
+    columns:
+      emotion: {scheme_id: emotion}
+"""
+
+
+def _parquet() -> bytes:
+    held = io.BytesIO()
+    columns = {"file_name": ["sub/a.wav", "b.wav"], "label": ["sad", "joy"], "start": [0.5, None], "list": [[1], []]}
+    pq.write_table(pa.table(columns), held, compression="zstd")
+    return held.getvalue()
+
+
 def _all() -> dict[str, dict[str, bytes]]:
     wav = _sound("WAV", "PCM_16")
     turn = "SPEAKER clip 1 0.000 1.500 <NA> <NA> anna <NA> <NA>\n"
@@ -71,6 +96,11 @@ def _all() -> dict[str, dict[str, bytes]]:
         "manifest_jsonl": {
             "rows": b'{"file": "a.wav", "emotion": "happy"}\n{"file": "b.wav", "emotion": "sad", "n": 1}\n'
         },
+        "audformat": {"filewise": _HEADER.encode() + b"\0|file,emotion\na.wav,anger\nb.wav,\n"},
+        "audiofolder_csv": {
+            "labels": b"file_name,label,speaker_id,start,end\nsub/a.wav,sad,7,0.5,1.5\nsub\\b.wav,joy,8,,\n"
+        },
+        "audiofolder_parquet": {"labels": _parquet()},
         "card": {"handmade": json.dumps(handmade.card(handmade.graph())).encode()},
         "profile": {
             "speaker": json.dumps(profile).encode(),

@@ -1,9 +1,11 @@
-"""Write 500 hostile files, and run them through reading, prediction and timelines in a watched child process.
+"""Write 500 hostile files, and run them through all that reads recordings, in a watched child process.
 
 Run as ``python scripts/make_hostile_files.py FOLDER [--run]``.  The files are the same each time: real containers whose
 headers lie, cut, doubled, spliced and changed ones, texts, archives and noise, with names that are hard to print.  With
-``--run`` each is given to a child that reads, predicts and makes a timeline of it; what is no `EmotoneError`, ends the
-child, takes over 10 s of computing, 120 s by the clock or 500 MB more is listed, and the exit status is 1.
+``--run`` each is given to a child that reads, predicts and makes a timeline of it, and uploads it to the service; what
+is no `EmotoneError` or problem of the service, ends the child, takes over 10 s of computing, 120 s by the clock or
+500 MB more is listed, and the exit status is 1.  Then all are annotated as an archive, which must have a row or a
+documented failure for each.
 """
 
 import argparse
@@ -12,10 +14,12 @@ import resource
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +29,8 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "src")]
 N_FILES, _LONGEST_S, _MOST_MB = 500, 10.0, 500
 #: Seconds by the clock after which a child is ended: it waits for something that does not come.
 _HANGS_S = 120.0
+#: Failures of `annotate` that no recording may have.
+_UNDOCUMENTED = ("internal", "crashed", "timeout", "memory")
 _CORPUS = ROOT / "tests" / "fuzz" / "corpus" / "recording"
 _NAMES = ("plain", "-rf", "a b", "=1+1", "line\nend", "\x1b[31m", "ünï", "'quote\"", "x" * 200, "%s%n")
 
@@ -113,6 +119,43 @@ def write(folder: Path) -> list[Path]:
     return files
 
 
+def _upload_to(recognizer: Any, path: str) -> Callable[[str], object]:
+    """Return a function that uploads a file to the service, and raises AssertionError for an error of the service."""
+    from starlette.testclient import TestClient
+
+    from emotone.serve import create_app
+
+    client = TestClient(create_app(recognizer))
+
+    def upload(file: str) -> None:
+        answer = client.post(path, files={"file": (Path(file).name, Path(file).read_bytes())})
+        is_problem = answer.headers["content-type"] == "application/problem+json" and answer.status_code < 500
+        assert answer.status_code == 200 or is_problem, f"{answer.status_code} {answer.text}"
+
+    return upload
+
+
+def annotated(files: list[Path]) -> list[str]:
+    """Annotate the files as an archive; return a line for each without exactly one answer or documented failure."""
+    import pyarrow.parquet as pq
+
+    from emotone.bulk.annotate import annotate
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        annotate(files, out)
+        failed = pq.read_table(out / "failures.parquet").to_pylist()
+        rows = [row["row"] for row in [*pq.read_table(out / "segments", columns=["row"]).to_pylist(), *failed]]
+    wrong = [
+        f"annotate: row {row} is there {rows.count(row)} times" for row in range(len(files)) if rows.count(row) != 1
+    ]
+    return wrong + [
+        f"{Path(row['file']).name!r}: annotate: {row['code']}: {row['message']}"[:300]
+        for row in failed
+        if row["code"] in _UNDOCUMENTED
+    ]
+
+
 def child() -> None:
     """Take paths as JSON from stdin, one a line, and answer with what happened: errors, seconds of computing, MB."""
     import emotone
@@ -123,6 +166,7 @@ def child() -> None:
         "read": emotone.load_audio,
         "predict": recognizer.predict,
         "timeline": recognizer.timeline,
+        **{path: _upload_to(recognizer, path) for path in ("/v1/predict", "/v1/timeline")},
     }
     for line in sys.stdin:
         path, begun = json.loads(line), time.process_time()
@@ -179,7 +223,7 @@ def main() -> None:
     print(f"{len(files)} files in {arguments.folder}")
     if arguments.run:
         chosen = files[:: max(1, len(files) // arguments.most)]
-        wrong = run(chosen)
+        wrong = run(chosen) + annotated(chosen)
         print("\n".join(wrong))
         limits = f"{_LONGEST_S:g} s of computing, {_MOST_MB} MB"
         print(f"{len(chosen)} files run: {len(wrong)} undocumented errors or crashes, or over {limits}")

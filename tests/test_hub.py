@@ -192,3 +192,12 @@ def test_other_missing_folders_are_no_models_of_the_hub(text, tmp_path, monkeypa
     with pytest.raises(BundleError) as caught:
         Recognizer(text)
     assert "hub:" not in str(caught.value)
+
+
+def test_no_password_of_another_hub_is_shown(there, monkeypatch):
+    endpoint = there.url.replace("//", "//anna:pa-ss@")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
+    assert hub.page_of(hub.Address("anna/calls")) == f"{there.url}/anna/calls"
+    library = __import__("huggingface_hub")
+    shown = hub._without_tokens(library, f"Server error '500' for url '{endpoint}/api/models/anna/calls'")
+    assert "pa-ss" not in shown and "//***@127.0.0.1" in shown

@@ -66,6 +66,7 @@ _FOREIGN = {
     "boredom": "langeweile gelangweilt noia annoiato aburrimiento aburrido ennui znudzenie znudzony nuda tédio "
     "verveling",
 }
+_LONGEST_WORD = 200  # letters of a label
 # Labels of predictions that are no emotion.
 _RESERVED = ("unsure", "no_speech")
 _MAX_LETTERS = 40
@@ -185,6 +186,11 @@ class Vocabulary:
         >>> Vocabulary({"gioia": "happy"}, classes=("stressed",)).resolve("Gioia")
         'happy'
         """
+        if len(word) > _LONGEST_WORD:
+            shown = f"{word[:40]}..."
+            raise UnknownEmotionError(
+                f"the emotion is a text of {len(word):,} letters, {shown!r}; expected a word", word=shown
+            )
         meaning = self._meanings.get(_key(word))
         try:
             return meaning or canonical(word)

@@ -14,25 +14,17 @@ _PACKAGED = Path(__file__).parent / "data"
 _NO_COMMAND = "install the extra '{extra}' from where Emotone was installed from"
 
 
-#: Characters of a message, and how many of its beginning and end remain of a longer one: the remedy is at the end.
-_LONGEST, _HEAD, _TAIL = 4_000, 2_000, 1_500
-
-
-def _bounded(value: object) -> object:
-    if not isinstance(value, str) or len(value) <= _LONGEST:
-        return value
-    return f"{value[:_HEAD]} [... {len(value) - _HEAD - _TAIL} more characters ...] {value[-_TAIL:]}"
+#: Letters of a message that are shown of its begin and end, since it may quote files of others.
+_MOST_SHOWN = (3000, 1000)
 
 
 class EmotoneError(Exception):
-    """Base class of all errors that Emotone raises.
+    """Base class of all errors that Emotone raises."""
 
-    A message that quotes endless input, such as a column name of a megabyte, is shortened in the middle.
-    """
-
-    def __init__(self, *values: object) -> None:
-        super().__init__(*values)
-        self.args = tuple(_bounded(value) for value in values)
+    def __str__(self) -> str:
+        """Return the message; the middle of one that is longer than any person reads is left out."""
+        text, (first, last) = super().__str__(), _MOST_SHOWN
+        return text if len(text) <= first + last else f"{text[:first]} [...] {text[-last:]}"
 
 
 class AudioError(EmotoneError, ValueError):

@@ -22,8 +22,8 @@ _REVISION = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_./+-]*")
 #: A model as others name it: a path of two names, or the address of its page; paths lose a slash.
 _PERHAPS = re.compile(r"(?:https?:/{1,2}huggingface\.co/)?([\w-][\w.-]*/[\w-][\w.-]*)/?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-#: Secrets that the hub gives to its users.
-_TOKEN = re.compile(r"hf_\w+")
+#: Secrets that the hub gives to its users, and a name with a password in the address of another hub (HF_ENDPOINT).
+_TOKEN, _PASSWORD = re.compile(r"hf_\w+"), re.compile(r"//[^\s/?#]*@")
 #: Libraries whose errors say that the hub can't be reached, by versions of huggingface_hub.
 _TRANSPORTS = ("httpcore", "httpx", "httpx2", "requests", "urllib3")
 #: Seconds for the hub to say what a repository holds.
@@ -251,9 +251,9 @@ def push(
 
 
 def page_of(address: Address) -> str:
-    """Return the address of a model's page in a browser."""
+    """Return the address of a model's page in a browser, without a password."""
     library = _library("the Hugging Face hub")
-    return f"{library.constants.ENDPOINT}/{address.repository}"
+    return f"{_PASSWORD.sub('//', library.constants.ENDPOINT)}/{address.repository}"
 
 
 def _library(what: str) -> Any:
@@ -337,4 +337,4 @@ def _without_tokens(library: Any, text: str) -> str:
         token = ""
     for secret in filter(None, {token, token.strip(), repr(token)[1:-1]}):
         text = text.replace(secret, "***")
-    return _TOKEN.sub("***", text)
+    return _PASSWORD.sub("//***@", _TOKEN.sub("***", text))

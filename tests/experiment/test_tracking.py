@@ -248,23 +248,3 @@ def test_no_kind_of_secret_in_an_address_is_shown(uri):
     with pytest.raises(TrackingError) as caught:
         Tracker(uri)
     assert "SECRET" not in str(caught.value) and "xxxx" not in str(caught.value)
-
-
-@pytest.mark.parametrize("place", ["none/runs.db", "file/runs.db"])
-def test_a_database_in_no_folder_is_an_error_at_once(tmp_path, place):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(TrackingError, match="no folder that can be written to"):
-        Tracker(f"sqlite:///{tmp_path / place}")
-
-
-def test_a_server_that_is_not_there_is_asked_twice_and_the_setting_of_the_user_stays(monkeypatch):
-    seen = []
-    monkeypatch.setattr(tracking, "_check_file", lambda uri: seen.append(os.environ.get(tracking._RETRIES[0])))
-    for given in (None, "0"):
-        monkeypatch.delenv(tracking._RETRIES[0], raising=False)
-        if given is not None:
-            monkeypatch.setenv(tracking._RETRIES[0], given)
-        with pytest.raises(TrackingError):
-            Tracker("nodatabase://runs")
-        assert os.environ.get(tracking._RETRIES[0]) == given
-    assert seen == ["1", "0"]

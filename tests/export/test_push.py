@@ -131,3 +131,20 @@ def test_wrong_arguments_are_refused_before_anything_is_sent(there, tmp_path, to
     with pytest.raises(ConfigError, match=match):
         push(handmade.write(tmp_path / "b"), to, licence=licence)
     assert there.requests == []
+
+
+@pytest.mark.parametrize("name", ["NOTICE", "model.onnx"])
+def test_a_file_outside_a_bundle_is_not_pushed(there, tmp_path, name):
+    bundle = handmade.write(tmp_path / "b")
+    private = tmp_path / "private"
+    private.write_bytes((bundle / name).read_bytes() if (bundle / name).exists() else b"a key of this user")
+    (bundle / name).unlink(missing_ok=True)
+    (bundle / name).symlink_to(private)
+    with pytest.raises(BundleError, match=f"{name} in .* is a link to .*private', expected a file of the bundle"):
+        push(bundle, "hub:anna/calls")
+    assert there.requests == []
+
+
+def test_a_bundle_of_the_hub_is_pushed_from_its_cache(there, tmp_path):
+    push(handmade.write(tmp_path / "b"), "hub:anna/calls")
+    assert push("hub:anna/calls", "hub:anna/again").startswith("hub:anna/again@")

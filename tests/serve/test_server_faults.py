@@ -6,17 +6,21 @@ The faults are those of benchmarks/load_faults.py, which commits them at full si
 import asyncio
 import io
 import json
+import os
 import re
 import sys
+import threading
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 import soundfile
 
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve.timeouts import MIN_BYTES_PER_S
-from support import handmade
+from support import handmade, hostile_graphs
+from support.serving import until
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
@@ -157,3 +161,37 @@ def test_refused_clients_come_back_when_they_were_told_to(folder):
         assert json.loads(told.answers.pop())["emotion"] == "sad"
         service.process.terminate()  # without a time to drain, too, that is an orderly end
         assert service.process.wait(10) == 0
+
+
+def children(pid):
+    return [int(text) for path in Path(f"/proc/{pid}/task").glob("*/children") for text in path.read_text().split()]
+
+
+def computed_s(pid):
+    """Return the seconds that the children of a process have computed."""
+    times = [Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[11] for child in children(pid)]
+    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.slow
+def test_sigterm_ends_a_service_whose_graph_never_ends(tmp_path):
+    content = hostile_graphs.endless_when_loud().SerializeToString()
+    folder = handmade.write(tmp_path / "endless", content=content)
+    held = io.BytesIO()
+    soundfile.write(held, handmade.tone(0.4), 16_000, format="WAV")
+    with service_of(folder, drain_s=0.0, max_seconds=2.0) as service:
+        address = f"http://127.0.0.1:{service.port}/v1/predict"
+        answers = []
+
+        def send():
+            answers.append(httpx.post(address, files={"file": held.getvalue()}, timeout=60, trust_env=False))
+
+        sending = threading.Thread(target=send, daemon=True)
+        sending.start()
+        until(lambda: computed_s(service.process.pid) > 1, seconds=30)  # the graph runs
+        graphs = children(service.process.pid)
+        service.process.terminate()
+        assert service.process.wait(45) in (0, 1)
+        sending.join(10)
+        assert [answer.status_code for answer in answers] == [503]
+        until(lambda: graphs and not any(Path(f"/proc/{pid}").exists() for pid in graphs))

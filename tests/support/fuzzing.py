@@ -56,6 +56,27 @@ def _manifest(suffix: str) -> Callable[[bytes, Path], object]:
     return read
 
 
+def _audformat(data: bytes, folder: Path) -> None:
+    """The header and a table in CSV are divided by a zero byte and a bar."""
+    header, _, table = data.partition(b"\0|")
+    (folder / "database").mkdir(exist_ok=True)
+    (folder / "database" / "a.wav").write_bytes(b"RIFF")
+    (folder / "database" / "db.yaml").write_bytes(header)
+    (folder / "database" / "db.emotion.csv").write_bytes(table)
+    load(folder / "database")
+
+
+def _audiofolder(suffix: str) -> Callable[[bytes, Path], object]:
+    def read(data: bytes, folder: Path) -> None:
+        root = folder / f"audiofolder{suffix}"
+        (root / "sub").mkdir(parents=True, exist_ok=True)
+        (root / "sub" / "a.wav").write_bytes(b"RIFF")
+        (root / f"metadata{suffix}").write_bytes(data)
+        load(root)
+
+    return read
+
+
 def _card(data: bytes, folder: Path) -> None:
     card.check(parse(data, where="card.json", remedy="get it again"), where="card.json")
 
@@ -129,6 +150,9 @@ TARGETS = {
     "recording": Target(_recording),
     "manifest_csv": Target(_manifest(".csv")),
     "manifest_jsonl": Target(_manifest(".jsonl")),
+    "audformat": Target(_audformat),
+    "audiofolder_csv": Target(_audiofolder(".csv")),
+    "audiofolder_parquet": Target(_audiofolder(".parquet")),
     "card": Target(_card),
     "profile": Target(_profile),
     "protocol": Target(_protocol),

@@ -9,9 +9,10 @@ import json
 import logging
 import os
 import re
+import sqlite3
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,8 +40,12 @@ _MOST_METRICS, _MOST_PARAMETERS, _LONGEST = 1000, 100, 6000
 _NOT_IN_NAMES = re.compile(r"[^\w.-]")
 #: Names, passwords and tokens in an address, and the values of its query.
 _SECRETS = ((re.compile(r"//[^\s?#]*@"), "//***@"), (re.compile(r"([?&][^=&\s]+=)[^&\s]*"), r"\1***"))
-#: How often MLflow asks a server again while it is opened: by default it tries for minutes.
-_RETRIES = ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+#: What the errors of its HTTP library say in the end, such as "Connection refused".
+_CAUSE = re.compile(r"""\(Caused by \w+\(["'](?:\w+\(.*?\): )?(.*?)["']\)\)""")
+#: How often MLflow asks a server again while it is opened, and seconds for an answer: by default it tries for minutes.
+_RETRIES = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+#: Address of a database in a file, and seconds to wait while another program writes to it.
+_SQLITE, _PATIENCE_S = re.compile(r"sqlite(?:\+\w+)?:///([^?]+)"), 10.0
 
 
 class Logged(NamedTuple):
@@ -152,7 +157,9 @@ class Tracker:
         except Exception as error:  # they share no base class
             lines = str(error).strip().splitlines()
             where = _masked(self._uri)
-            reason = _masked(lines[0].replace(self._uri, where) if lines else type(error).__name__)[:300]
+            reason = _masked(lines[0].replace(self._uri, where) if lines else type(error).__name__)
+            cause = _CAUSE.search(reason)
+            reason = (cause[1] if cause else reason)[:300]
             raise TrackingError(
                 f"MLflow can't log to {where} ({reason}); {state}: check the address, such as sqlite:///runs.db or "
                 "http://localhost:5000, and run the same command again, which logs a finished run and trains nothing"
@@ -169,23 +176,28 @@ def _masked(text: str) -> str:
 
 @contextmanager
 def _few_retries() -> Iterator[None]:
-    name, value = _RETRIES
-    if name in os.environ:
-        yield
-        return
-    os.environ[name] = value
+    ours = {name: value for name, value in _RETRIES.items() if name not in os.environ}
+    os.environ.update(ours)
     try:
         yield
     finally:
-        del os.environ[name]
+        for name in ours:
+            del os.environ[name]
 
 
 def _check_file(uri: str) -> None:
-    """Raise OSError if the file of a database can't be made; MLflow would try for minutes."""
-    prefix, _, path = uri.partition("sqlite:///")
-    folder = Path(path.partition("?")[0]).absolute().parent
-    if not prefix and path and not (folder.is_dir() and os.access(folder, os.W_OK)):
+    """Raise OSError or sqlite3.Error if the file of a database can't be written; MLflow would try for minutes."""
+    named = _SQLITE.match(uri)
+    if not named or named[1] == ":memory:" or named[1].startswith("file:"):
+        return
+    folder = Path(named[1]).absolute().parent
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
         raise OSError(f"{str(folder)!r} is no folder that can be written to")
+    # what a system allows shows only when it is tried: /proc seems to be writable
+    with closing(sqlite3.connect(named[1], timeout=_PATIENCE_S, isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("PRAGMA schema_version")
+        database.execute("ROLLBACK")
 
 
 def final_metrics(measured: Mapping[str, Any]) -> dict[str, float]:

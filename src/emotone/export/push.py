@@ -46,7 +46,7 @@ def push(source: str | Path, to: str, *, private: bool = False, licence: str = O
     Raises
     ------
     BundleError
-        It is no bundle, or can't be opened.
+        It is no bundle, can't be opened, or has a link to a file elsewhere.
     ConfigError
         ``to`` or ``licence`` has another form.
     HubError
@@ -68,6 +68,7 @@ def push(source: str | Path, to: str, *, private: bool = False, licence: str = O
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise BundleError(f"{folder} lacks {', '.join(missing)}; copy the bundle again")
+    _check_links(folder, names, is_downloaded=hub.is_address(source))
     files: dict[str, Path | bytes] = {name: folder / name for name in names}
     files[cards.README] = readme(card, licence=licence).encode()
     pushed = hub.push(
@@ -103,6 +104,20 @@ def readme(card: Mapping[str, Any], *, licence: str = OTHER) -> str:
         # in quotes: the language "no" would be false
         lines += [f"{name}:", *(f'- "{value}"' for value in values)] if values else []
     return "\n".join([*lines, "---", "", model_card.readme(card)])
+
+
+def _check_links(folder: Path, names: list[str], *, is_downloaded: bool) -> None:
+    """Raise BundleError for a link out of a bundle: in one of a stranger it can be a file that is yours alone.
+
+    The cache of the hub has links to its own files.
+    """
+    place = folder.resolve()
+    outside = [name for name in names if not (folder / name).resolve().is_relative_to(place)]
+    if outside and not is_downloaded:
+        raise BundleError(
+            f"{outside[0]} in {folder} is a link to {str((folder / outside[0]).resolve())!r}, expected a file of the "
+            "bundle; if it is meant to be pushed, put a copy in the place of the link"
+        )
 
 
 def _bundle_of(source: str | Path) -> Path:

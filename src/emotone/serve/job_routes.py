@@ -21,7 +21,7 @@ from emotone.serve.security import access_to, announced_bytes, check_length
 from emotone.serve.timeline_routes import TIMELINE_PROBLEMS, TimelineQuery
 from emotone.serve.timelines import TimelineOptions, check_opens, file_response, timeline_of, written
 from emotone.serve.uploads import UPLOAD_PROBLEMS, Upload, read_upload
-from emotone.serve.work_queue import Deadline, closing_error
+from emotone.serve.work_queue import Deadline, StreamedResponse, closing_error
 
 #: Seconds between two looks at a job, and without an event before a comment is sent.
 _LOOK_S, _HEARTBEAT_S = 0.2, 10.0
@@ -105,10 +105,8 @@ def _add_known(router: APIRouter, jobs: Jobs) -> None:
     async def events(id: str) -> StreamingResponse:
         """Follow a job: server-sent events `progress`, and `done` or `failed` last, each with the job as JSON."""
         job = jobs.get(id)
-        if jobs.queue.streams >= jobs.settings.max_streams:
-            raise ProblemError("too_many_streams", f"{jobs.queue.streams} streams are open already; try again later")
-        headers = {"X-Accel-Buffering": "no"}  # nginx would hold the events back
-        return StreamingResponse(_events(job, jobs), media_type="text/event-stream", headers=headers)
+        slot = jobs.queue.open_stream()
+        return StreamedResponse(_events(job, jobs), ended=slot.release, media_type="text/event-stream")
 
 
 def _work(
@@ -137,23 +135,19 @@ async def _events(job: Job, jobs: Jobs) -> AsyncIterator[str]:
 
     The job is looked at regularly: nothing of a client is registered anywhere, so nothing is left when it disconnects.
     """
-    jobs.queue.streams += 1
-    try:
-        last, silent_s = None, 0.0
-        while True:
-            name, content = _event(job, jobs)
-            if content != last:
-                last, silent_s = content, 0.0
-                yield f"event: {name}\ndata: {json.dumps(content)}\n\n"
-            if name != "progress":
-                return
-            if silent_s >= _HEARTBEAT_S:
-                silent_s = 0.0
-                yield ": the job goes on\n\n"
-            await asyncio.sleep(_LOOK_S)
-            silent_s += _LOOK_S
-    finally:
-        jobs.queue.streams -= 1
+    last, silent_s = None, 0.0
+    while True:
+        name, content = _event(job, jobs)
+        if content != last:
+            last, silent_s = content, 0.0
+            yield f"event: {name}\ndata: {json.dumps(content)}\n\n"
+        if name != "progress":
+            return
+        if silent_s >= _HEARTBEAT_S:
+            silent_s = 0.0
+            yield ": the job goes on\n\n"
+        await asyncio.sleep(_LOOK_S)
+        silent_s += _LOOK_S
 
 
 def _event(job: Job, jobs: Jobs) -> tuple[str, dict[str, Any]]:

@@ -88,18 +88,12 @@ async def _converse(socket: _Socket, recognizer: Recognizer, queue: WorkQueue, s
         raise ProblemError("busy", "the service is shutting down; connect to another service")
     decoder = messages.decoder
     n_streams = decoder.channels if messages.has_channels else 1  # each speaker's channel is predicted
-    if queue.streams + n_streams > settings.max_streams:
-        raise ProblemError("too_many_streams", f"{queue.streams} streams are open already; try again later")
-    queue.streams += n_streams
-    try:
+    with queue.open_stream(n_streams), contextlib.closing(decoder):
         try:
             stream = await queue.in_thread(functools.partial(_stream, recognizer, messages, source.profile))
         except EmotoneError as error:
             raise ProblemError("bad_request", str(error)) from error
         await _send_events(socket, stream, messages, queue)
-    finally:
-        decoder.close()
-        queue.streams -= n_streams
 
 
 def _stream(recognizer: Recognizer, messages: LiveMessages, source: SourceProfile | None) -> Stream | ChannelStream:

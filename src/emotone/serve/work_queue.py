@@ -1,13 +1,16 @@
-"""The queue of the service: slots for requests, threads for their work, and deadlines."""
+"""The queue of the service: slots for requests and streams, threads for their work, and deadlines."""
 
 import asyncio
+import functools
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
 from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from emotone.serve.counters import Metrics
 from emotone.serve.problems import ProblemError
@@ -55,12 +58,12 @@ class Deadline:
 
 
 class Slot:
-    """A request's place in the queue; a ``with`` statement releases it, unless work in a thread has taken it.
+    """The place of a request or a stream; a ``with`` statement releases it, unless something else has taken it.
 
     Attributes
     ----------
     taken
-        Whether it belongs to work in a thread, which releases it.
+        Whether it belongs to work in a thread, or to a response, which releases it.
     """
 
     def __init__(self, release: Callable[[], None]) -> None:
@@ -79,6 +82,37 @@ class Slot:
         release, self._release = self._release, None
         if release is not None:
             release()
+
+
+class StreamedResponse(StreamingResponse):
+    """A response in parts, with what is done when it ends, however it ends.
+
+    Parameters
+    ----------
+    content
+        The parts.  If the client is gone before the first, nothing of it runs, so it can't release anything.
+    ended
+        Called at the end, before the client sees it, and once more; releases the slot of `WorkQueue.open_stream`.
+    """
+
+    def __init__(self, content: AsyncIterator[str], *, ended: Callable[[], None], media_type: str) -> None:
+        # nginx would hold the parts back
+        super().__init__(self._sent(content), media_type=media_type, headers={"X-Accel-Buffering": "no"})
+        self._ended = ended
+
+    async def _sent(self, content: AsyncIterator[str]) -> AsyncIterator[str]:
+        try:
+            async for part in content:
+                yield part
+        finally:
+            self._ended()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the parts."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._ended()
 
 
 class Turn:
@@ -193,6 +227,25 @@ class WorkQueue:
     def _release(self) -> None:
         with self._lock:
             self._admitted -= 1
+
+    def check_streams(self, n: int = 1) -> None:
+        """Raise `ProblemError` too_many_streams if so many more can't be opened."""
+        if self.streams + n > self.settings.max_streams:
+            raise ProblemError("too_many_streams", f"{self.streams} streams are open already; try again later")
+
+    def open_stream(self, n: int = 1) -> Slot:
+        """Return a slot that counts as ``n`` streams; raise `ProblemError` too_many_streams if there is no room.
+
+        The slot is taken before anything is awaited: of two streams that begin at once, both would find room.
+        """
+        with self._lock:
+            self.check_streams(n)
+            self.streams += n
+        return Slot(functools.partial(self._end_stream, n))
+
+    def _end_stream(self, n: int) -> None:
+        with self._lock:
+            self.streams -= n
 
     async def run(
         self, work: Callable[[], Result], *, slot: Slot, deadline: Deadline, gone: Callable[[], Awaitable[Any]]

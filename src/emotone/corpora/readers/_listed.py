@@ -27,6 +27,7 @@ _GENDERS = {
 }
 _AUDIO_CHANNEL = "audio_channel"
 _MOST_SHOWN = 300  # letters of a name in a reason
+_LONGEST_PATH = 4096  # no system has longer ones
 
 
 class Listed(NamedTuple):
@@ -37,7 +38,7 @@ class Listed(NamedTuple):
     where
         The place, for reasons: ``"line 3: "``, or ``""``.
     cells
-        A text for each of `COLUMNS`, ``""`` where nothing is known.
+        A text for each of `COLUMNS`, ``""`` where nothing is known; that of ``file`` with blanks at its ends.
     times
         Start and end, seconds; NaN as end is the end of the file.
     folders
@@ -111,7 +112,7 @@ def corpus_of(clips: Iterable[Listed], vocabulary: Vocabulary, *, name: str, sou
     seen: dict[tuple[str, float, float], tuple[str, str]] = {}
     for clip in clips:
         try:
-            file, written = _file(clip.cells["file"], clip.folders)
+            file, written = find_file(clip.cells["file"], clip.folders)
             row = _row(clip.cells, file, clip.times, vocabulary, name=name)
             segment = _segment(row)
             if segment in seen:
@@ -135,21 +136,34 @@ def _reasons(rejected: Sequence[Rejected]) -> str:
     return f"; first: {rejected[0].path!r}, {rejected[0].reason}. {left_out_text(count_groups(rejected))}"
 
 
-def _file(name: str, folders: Sequence[str]) -> tuple[Path, str]:
-    """Return the absolute path of a file that a row names, in the first of the folders that holds it, and its name."""
-    if not name:
+def find_file(name: str, folders: Sequence[str]) -> tuple[Path, str]:
+    """Return the absolute path of a file that a row names, in the first of the folders that holds it, and its name.
+
+    The name is tried as it is before blanks at its ends are left out, or backslashes separate folders, as on Windows.
+
+    Raises
+    ------
+    UnusableError
+        There is no such file.
+    """
+    stripped = name.strip()
+    if not stripped:
         raise UnusableError("no file is named", group="without a file name")
-    reason = f"no such file: {name}"
-    for written in dict.fromkeys((name, plain_cell(name))):  # the second: of a table that Emotone wrote
-        for folder in folders:
-            file = os.path.normpath(os.path.join(folder, written.replace("\\", "/")))
-            try:
-                if stat.S_ISREG(os.stat(file).st_mode):
-                    return Path(file), written
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except (OSError, ValueError) as error:  # a name that is too long or has a null byte, a loop of links
-                reason = f"{getattr(error, 'strerror', None) or error}: {name[:_MOST_SHOWN]}"
+    if len(name) > _LONGEST_PATH:
+        raise UnusableError(f"File name too long: {stripped[:_MOST_SHOWN]}", group="whose file is missing")
+    reason = f"no such file: {stripped}"
+    # plain_cell: of a table that Emotone wrote
+    for written in dict.fromkeys((name, stripped, plain_cell(name), plain_cell(stripped))):
+        for path in dict.fromkeys((written, written.replace("\\", "/"))):
+            for folder in folders:
+                file = os.path.normpath(os.path.join(folder, path))
+                try:
+                    if stat.S_ISREG(os.stat(file).st_mode):
+                        return Path(file), written
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+                except (OSError, ValueError) as error:  # a name that is too long or has a null byte, a loop of links
+                    reason = f"{getattr(error, 'strerror', None) or error}: {stripped[:_MOST_SHOWN]}"
     raise UnusableError(reason, group="whose file is missing")
 
 
@@ -163,7 +177,7 @@ def _row(cells: Mapping[str, str], file: Path, times: tuple[float, float], vocab
     if channel not in CHANNELS:
         raise CorpusError(f"channel {cells['channel']!r}; expected {' or '.join(CHANNELS)}")
     start_s, end_s = times
-    if start_s < 0 or end_s <= start_s:
+    if not start_s >= 0 or end_s <= start_s:  # also a start that is missing, NaN
         problem = f"segment from {start_s:g} s to {end_s:g} s; expected 0 <= start < end"
         raise UnusableError(problem, group="with a wrong segment")
     corpus = cells["corpus"] or name

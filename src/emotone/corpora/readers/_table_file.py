@@ -4,11 +4,13 @@ import codecs
 import csv
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from emotone import files
+from emotone.corpora.readers._parquet import read_flat
 from emotone.errors import CorpusError
 
 #: Suffixes of tables.
@@ -53,11 +55,18 @@ class TableFile:
     separator: str = ""
 
 
-def read_table_file(path: Path) -> TableFile:
+def read_table_file(path: Path, *, exact: str = "") -> TableFile:
     """Read a table.
 
     CSV and JSON Lines are in UTF-8, with or without a byte order mark, or in UTF-16 with one.  Other encodings are
     refused, since a wrong guess gives wrong names of files and labels.
+
+    Parameters
+    ----------
+    path
+        The file.
+    exact
+        Name of a column whose texts keep blanks at their ends, in lower case: names of files may have them.
 
     Raises
     ------
@@ -69,11 +78,11 @@ def read_table_file(path: Path) -> TableFile:
         raise CorpusError(f"{str(path)!r} is no table; expected {', '.join(SUFFIXES)}, or a folder of folders")
     try:
         if suffix == ".parquet":
-            table = _parquet(path)
+            table = _parquet(path, exact)
         elif suffix in (".jsonl", ".ndjson"):
-            table = _json_lines(path)
+            table = _json_lines(path, exact)
         else:
-            table = _csv(path)
+            table = _csv(path, exact)
     except CorpusError:
         raise
     except (OSError, ValueError, csv.Error) as error:
@@ -109,7 +118,7 @@ def _text(path: Path) -> str:
         ) from error
 
 
-def _csv(path: Path) -> TableFile:
+def _csv(path: Path, exact: str) -> TableFile:
     text = _text(path)
     stated = _SEPARATOR_LINE.match(text)
     n_before = 0
@@ -120,10 +129,11 @@ def _csv(path: Path) -> TableFile:
     # not io.StringIO, which takes four bytes a letter
     lines = (match[0] for match in _LINE.finditer(text))
     reader = csv.reader(lines, delimiter=separator, strict=True)
-    header = next(reader, [])
+    header = _stripped(next(reader, []))
+    kept = _kept(header, exact)
     shared = _Shared()
-    rows = [(reader.line_num + n_before, shared(_stripped(cells))) for cells in reader if any(cells)]
-    return TableFile(path, _stripped(header), tuple(rows), separator)
+    rows = [(reader.line_num + n_before, shared(_stripped(cells, kept))) for cells in reader if any(cells)]
+    return TableFile(path, header, tuple(rows), separator)
 
 
 class _Shared:
@@ -141,7 +151,7 @@ class _Shared:
         )
 
 
-def _json_lines(path: Path) -> TableFile:
+def _json_lines(path: Path, exact: str) -> TableFile:
     records: list[tuple[int, dict[str, Any]]] = []
     for number, line in enumerate(re.split(r"\r\n|\r|\n", _text(path)), start=1):
         if not line.strip():
@@ -156,7 +166,8 @@ def _json_lines(path: Path) -> TableFile:
             raise CorpusError(f"line {number} of {str(path)!r} is no JSON object; expected {{...}} in each line")
         records.append((number, record))
     header = tuple(dict.fromkeys(name for _, record in records for name in record))
-    rows = [(number, _stripped([_cell(record.get(name)) for name in header])) for number, record in records]
+    kept = _kept(header, exact)
+    rows = [(number, _stripped([_cell(record.get(name)) for name in header], kept)) for number, record in records]
     for number, cells in [(1, header), *rows]:
         try:
             "".join(cells).encode()
@@ -172,12 +183,12 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _parquet(path: Path) -> TableFile:
+def _parquet(path: Path, exact: str) -> TableFile:
     """Read header and rows; rows are numbered like the lines of a CSV file, from 2."""
     import pandas as pd  # imported here: CSV and the names of corpora need none of it
 
     try:
-        table = pd.read_parquet(path)
+        table = read_flat(path)
     except Exception as error:  # pandas believes what the file says of its index
         raise ValueError(f"{type(error).__name__}: {error}") from error
     if any(name is not None for name in table.index.names):  # audformat keeps file, start and end in the index
@@ -185,9 +196,16 @@ def _parquet(path: Path) -> TableFile:
     texts = table.astype(object).map(
         lambda cell: str(cell) if not pd.api.types.is_scalar(cell) or pd.notna(cell) else ""
     )
-    rows = ((line, _stripped(cells)) for line, cells in enumerate(texts.to_numpy().tolist(), start=2))
-    return TableFile(path, tuple(str(column) for column in table), tuple(rows))
+    header = tuple(str(column) for column in table)
+    kept = _kept(header, exact)
+    rows = ((line, _stripped(cells, kept)) for line, cells in enumerate(texts.to_numpy().tolist(), start=2))
+    return TableFile(path, header, tuple(rows))
 
 
-def _stripped(cells: list[str]) -> tuple[str, ...]:
-    return tuple(cell.strip() for cell in cells)
+def _kept(header: Sequence[str], exact: str) -> frozenset[int]:
+    """Return the places of a column, "" for none, whose texts are kept as they are."""
+    return frozenset(place for place, name in enumerate(header) if exact and name.lower() == exact)
+
+
+def _stripped(cells: Sequence[str], kept: frozenset[int] = frozenset()) -> tuple[str, ...]:
+    return tuple(cell if place in kept else cell.strip() for place, cell in enumerate(cells))

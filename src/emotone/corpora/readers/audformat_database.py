@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from emotone import files
 from emotone.corpora.readers._listed import OPTIONAL, Listed, corpus_of
+from emotone.corpora.readers._parquet import check_flat
 from emotone.corpora.table import CHANNELS, Corpus
 from emotone.emotions import Vocabulary
 from emotone.errors import CorpusError, MissingExtraError
@@ -23,6 +24,8 @@ from emotone.temporary import temporary_folder
 HEADER = "db.yaml"
 #: Most bytes, parts and levels of a header, which lists the values of its schemes and no clips.
 _MOST_BYTES, _MOST_PARTS, _MOST_LEVELS = 16 << 20, 300_000, 64
+#: Most bytes of a table.
+_MOST_TABLE_BYTES = 4 << 30
 _FORMATS = (".parquet", ".csv")  # of two files of a table, audformat also reads the first
 #: What a clip needs -> names of schemes and columns, as audformat writes them, that can hold it.
 _SCHEMES = {
@@ -131,6 +134,10 @@ def _load(root: Path) -> Any:
     database = audformat.Database.load_header_from_yaml(header)
     with temporary_folder("emotone-audformat-") as aside:
         for table in (*database.misc_tables, *database.tables):  # the first can hold labels of the others
+            if not isinstance(table, str) or {"/", "\\", "\0"} & set(table):  # it would be a file elsewhere
+                raise CorpusError(
+                    f"{HEADER} in {str(root)!r} names a table {table!r:.100}, which can't be a file of it"
+                )
             _load_table(database[table], root / f"db.{table}", aside=aside / "table")
     return database
 
@@ -165,6 +172,10 @@ def _load_table(table: Any, path: Path, *, aside: Path) -> None:
     """Load a copy that has no pickled table next to it, which audformat would prefer."""
     for suffix in _FORMATS:
         if (file := path.with_name(path.name + suffix)).is_file():
+            if file.stat().st_size > _MOST_TABLE_BYTES:
+                raise CorpusError(f"{str(file)!r} has more than {_MOST_TABLE_BYTES:,} bytes; divide the table")
+            if suffix == ".parquet":
+                check_flat(file)
             shutil.copyfile(file, aside.with_suffix(suffix))
             table.load(str(aside))
             aside.with_suffix(suffix).unlink()

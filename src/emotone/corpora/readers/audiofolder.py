@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from emotone.corpora.readers._listed import OPTIONAL, Listed, clips_of, corpus_of
+from emotone.corpora.readers._listed import OPTIONAL, Listed, clips_of, corpus_of, find_file
 from emotone.corpora.readers._scan import files, is_audio
 from emotone.corpora.readers._table_file import TableFile, read_table_file
 from emotone.corpora.readers.manifest import class_folder
-from emotone.corpora.rejected import Rejected
+from emotone.corpora.rejected import Rejected, UnusableError
 from emotone.corpora.table import Corpus
 from emotone.emotions import Vocabulary
 from emotone.errors import CorpusError
@@ -36,7 +36,7 @@ def find_lists(root: Path) -> list[tuple[PurePosixPath, TableFile]]:
         A file of this name can't be read.
     """
     named = [path for path in files(root) if path.name in METADATA and (root / path).is_file()]
-    tables = [(path, read_table_file(root / path)) for path in named]
+    tables = [(path, read_table_file(root / path, exact=FILE)) for path in named]
     return [(path, table) for path, table in tables if FILE in _header(table)]
 
 
@@ -65,11 +65,11 @@ def read_audiofolder(root: Path, vocabulary: Vocabulary = _ANY) -> Corpus:
         raise CorpusError(f"no {' or '.join(METADATA)} with a column {FILE!r} in {str(root)!r}; expected at least one")
     clips = [clip for path, table in lists for clip in _clips(root, path, table, vocabulary)]
     corpus = corpus_of(clips, vocabulary, name=root.name, source=root)
-    listed = {os.path.normpath(os.path.join(*clip.folders, clip.cells["file"].replace("\\", "/"))) for clip in clips}
+    listed = set(filter(None, (_path(clip) for clip in clips)))
     unlisted = [
         Rejected(str(path), f"no {lists[0][0].name} names it", group="that no list of the folder names")
         for path in filter(is_audio, files(root))
-        if os.path.join(root, path) not in listed
+        if root / path not in listed
     ]
     return Corpus(corpus.table, corpus.name, (*corpus.rejected, *unlisted))
 
@@ -82,13 +82,23 @@ def _clips(root: Path, path: PurePosixPath, table: TableFile, vocabulary: Vocabu
             yield clip
             continue
         try:
-            word = class_folder(path.parent / clip.cells["file"], vocabulary)
+            file = _path(clip)
+            below = os.path.relpath(file, root) if file else path.parent / clip.cells["file"].replace("\\", "/")
+            word = class_folder(PurePosixPath(below), vocabulary)
         except CorpusError as error:
             raise CorpusError(
                 f"{str(table.path)!r} has no column {' or '.join(_LABELS)}, only {', '.join(_header(table))}, and "
                 f"{clip.cells['file']!r} is in no folder named by an emotion; rename the column of the labels"
             ) from error
         yield clip._replace(cells={**clip.cells, "emotion": word})
+
+
+def _path(clip: Listed) -> Path | None:
+    """Return the recording of a clip, None if it is missing."""
+    try:
+        return find_file(clip.cells["file"], clip.folders)[0]
+    except UnusableError:
+        return None
 
 
 def _columns(table: TableFile) -> dict[str, str]:

@@ -46,7 +46,7 @@ def read_manifest(path: Path, vocabulary: Vocabulary = _ANY, *, data: Path | Non
         The table can't be read, lacks a column, a time is not understood, or no row can be used.
     """
     folders = [os.path.abspath(folder) for folder in (path.parent, data) if folder is not None]
-    table = read_table_file(path)
+    table = read_table_file(path, exact="file")
     names = [name.lower() for name in table.header]
     if missing := [column for column in REQUIRED if column not in names]:
         raise CorpusError(

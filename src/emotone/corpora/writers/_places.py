@@ -1,12 +1,14 @@
-"""Where the recordings of a written corpus are: as they were, or copied into its folder."""
+"""The folder of a written corpus, and where its recordings are: as they were, or copied into it."""
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from emotone.corpora.table import Corpus
 from emotone.errors import CorpusError
+from emotone.temporary import temporary_folder
 
 #: The folder of copied recordings.
 COPIES = "audio"
@@ -22,32 +24,69 @@ def check_folder(folder: Path, *, names: Sequence[str]) -> None:
         )
 
 
-def copies(corpus: Corpus, folder: Path) -> dict[str, str]:
-    """Copy the recordings of a corpus into ``FOLDER/audio``, in the folders that they have in common.
+def copy_places(corpus: Corpus) -> dict[str, str]:
+    """Return the path of each recording -> the path of its copy, relative to the new folder, with ``/``.
 
-    Returns
-    -------
-    Path of each recording -> path of its copy, relative to ``folder``, with ``/``.
+    The copies are in ``audio``, in the folders that the recordings have in common.
 
     Raises
     ------
     CorpusError
-        A recording can't be read, or they are on several drives.
+        The recordings are on several drives.
     """
     paths = sorted(set(corpus.table["path"]))
     try:
         common = os.path.commonpath([os.path.dirname(path) for path in paths])
     except ValueError as error:
         raise CorpusError(f"the recordings can't be copied: {error}; expected one drive") from error
-    places = {path: (Path(COPIES) / os.path.relpath(path, common)).as_posix() for path in paths}
+    return {path: (Path(COPIES) / os.path.relpath(path, common)).as_posix() for path in paths}
+
+
+@contextmanager
+def written_whole(folder: Path, *, order: Sequence[str]) -> Iterator[Path]:
+    """Yield an empty folder, whose content comes into ``folder`` if the block raises no error; else nothing does.
+
+    Parameters
+    ----------
+    folder
+        It is made if it does not exist, and removed again if the block raises an error.
+    order
+        Names of what comes last, in this order: what makes the folder a corpus.
+
+    Raises
+    ------
+    CorpusError
+        The folder can't be written to.
+    """
+    made = [parent for parent in (folder, *folder.parents) if not os.path.lexists(parent)]
+    moved: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(".emotone-corpus-", parent=folder) as aside:
+            yield aside
+            for path in sorted(aside.iterdir(), key=lambda path: order.index(path.name) if path.name in order else -1):
+                os.replace(path, folder / path.name)
+                moved.append(folder / path.name)
+    except BaseException as error:
+        for path in moved:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        with suppress(OSError):  # others write to it too, or it could not be made
+            for parent in made:
+                parent.rmdir()
+        if isinstance(error, OSError):
+            reason = error.strerror or error
+            raise CorpusError(f"the corpus can't be written to {str(folder)!r}: {reason}") from error
+        raise
+
+
+def copy_all(places: Mapping[str, str], folder: Path) -> None:
+    """Copy recordings to their places in a folder; raise CorpusError if one can't be copied."""
     for path, place in places.items():
-        target = folder / place
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / place)
         except OSError as error:
-            raise CorpusError(f"{path!r} can't be copied to {str(target)!r}: {error.strerror or error}") from error
-    return places
+            raise CorpusError(f"{path!r} can't be copied to {place!r}: {error.strerror or error}") from error
 
 
 def places_in(corpus: Corpus, folder: Path) -> dict[str, str]:

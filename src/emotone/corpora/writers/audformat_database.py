@@ -3,16 +3,14 @@
 Format: https://audeering.github.io/audformat.
 """
 
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emotone.corpora import registry
 from emotone.corpora.readers.audformat_database import HEADER
 from emotone.corpora.table import Corpus
-from emotone.corpora.writers._places import COPIES, check_folder, copies, places_in
-from emotone.errors import CorpusError, MissingExtraError
+from emotone.corpora.writers._places import COPIES, check_folder, copy_all, copy_places, places_in, written_whole
+from emotone.errors import MissingExtraError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +37,8 @@ def write_audformat(corpus: Corpus, folder: str | Path, *, copy: bool = False) -
     Raises
     ------
     CorpusError
-        The folder has a database already or can't be written, or a recording can't be copied.
+        The folder has a database already or can't be written to, or a recording can't be copied.  Then nothing is
+        written.
     MissingExtraError
         audformat is not installed.
     """
@@ -48,8 +47,9 @@ def write_audformat(corpus: Corpus, folder: str | Path, *, copy: bool = False) -
     except ModuleNotFoundError as error:
         raise MissingExtraError("writing an audformat database", extra="audformat") from error
     folder = Path(folder)
-    check_folder(folder, names=(HEADER, f"db.{_TABLE}.csv", f"db.{_TABLE}.pkl", *((COPIES,) if copy else ())))
-    places = copies(corpus, folder) if copy else places_in(corpus, folder)
+    tables = [f"db.{_TABLE}.{suffix}" for suffix in ("parquet", "csv", "pkl")]
+    check_folder(folder, names=(HEADER, *tables, *((COPIES,) if copy else ())))
+    places = copy_places(corpus) if copy else places_in(corpus, folder)
     table = corpus.table
     database = audformat.Database(corpus.name, languages=_languages(table), **_terms(table))
     written = database[_TABLE] = audformat.Table(_index(table, places))
@@ -60,20 +60,12 @@ def write_audformat(corpus: Corpus, folder: str | Path, *, copy: bool = False) -
             database.schemes[column] = audformat.Scheme("str", labels=listed)
             written[column] = audformat.Column(scheme_id=column)
             written[column].set(values.tolist())
-    _save(database, folder)
+    with written_whole(folder, order=(HEADER,)) as aside:
+        # in CSV, audformat takes a name such as NA for a missing one, and a carriage return for the end of a line
+        database.save(str(aside), storage_format="parquet")
+        if copy:
+            copy_all(places, aside)
     return folder / HEADER
-
-
-def _save(database: Any, folder: Path) -> None:
-    """Write header and table whole or not at all; the header comes last, since it makes the folder a database."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".emotone-") as aside:
-            database.save(aside, storage_format="csv")
-            for path in sorted(Path(aside).iterdir(), key=lambda path: path.name == HEADER):
-                os.replace(path, folder / path.name)
-    except OSError as error:
-        raise CorpusError(f"the database can't be written to {str(folder)!r}: {error.strerror or error}") from error
 
 
 def _index(table: "pd.DataFrame", places: dict[str, str]) -> Any:

@@ -4,12 +4,12 @@ Format: https://huggingface.co/docs/datasets/audio_dataset.  The library itself 
 """
 
 import csv
+import os
 from pathlib import Path
 
-from emotone import files
 from emotone.corpora.readers.audiofolder import FILE, METADATA
 from emotone.corpora.table import Corpus
-from emotone.corpora.writers._places import COPIES, check_folder, copies, places_in
+from emotone.corpora.writers._places import COPIES, check_folder, copy_all, copy_places, places_in, written_whole
 from emotone.errors import CorpusError
 
 _LIST, _CARD = "metadata.csv", "README.md"
@@ -54,11 +54,12 @@ def write_audiofolder(corpus: Corpus, folder: str | Path, *, copy: bool = False)
     Raises
     ------
     CorpusError
-        The folder has a list already, or a recording is not in the folder or can't be copied.
+        The folder has a list already or can't be written to, or a recording is not in the folder or can't be copied.
+        Then nothing is written.
     """
     folder = Path(folder)
     check_folder(folder, names=(*METADATA, *((COPIES,) if copy else ())))
-    places = copies(corpus, folder) if copy else places_in(corpus, folder)
+    places = copy_places(corpus) if copy else places_in(corpus, folder)
     if elsewhere := sorted(set(corpus.table["path"]) - places.keys()):
         raise CorpusError(
             f"{len(elsewhere)} recordings are not in {str(folder)!r}, such as {elsewhere[0]!r}, and an AudioFolder has "
@@ -70,8 +71,11 @@ def write_audiofolder(corpus: Corpus, folder: str | Path, *, copy: bool = False)
     table["end_s"] = table["end_s"].astype(object).where(table["end_s"].notna(), "")
     named = {name: column for name, column in _COLUMNS.items() if (table[column] != "").any()}
     rows = table[["path", *named.values()]].itertuples(index=False, name=None)
-    with files.replacing(folder / _LIST) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([(FILE, *named), *((places[path], *cells) for path, *cells in rows)])
-    if not (folder / _CARD).exists():
-        files.write_text(folder / _CARD, _ONE_SPLIT)
+    with written_whole(folder, order=(_LIST,)) as aside:
+        with (aside / _LIST).open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([(FILE, *named), *((places[path], *cells) for path, *cells in rows)])
+        if not os.path.lexists(folder / _CARD):
+            (aside / _CARD).write_text(_ONE_SPLIT, encoding="utf-8")
+        if copy:
+            copy_all(places, aside)
     return folder / _LIST

@@ -12,7 +12,6 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 from starlette.datastructures import FormData, UploadFile
 
 from emotone.formatting import size_text
@@ -23,7 +22,7 @@ from emotone.serve.page.handlers import MAX_CLIPS, PageHandlers, Voice
 from emotone.serve.problems import ProblemError, too_large
 from emotone.serve.security import access_to, announced_bytes, check_length
 from emotone.serve.uploads import Upload, disconnected, read_form, shown_name
-from emotone.serve.work_queue import Deadline, closing_error
+from emotone.serve.work_queue import Deadline, StreamedResponse, closing_error
 
 MEDIA_TYPE = "application/x-ndjson"
 #: Seconds between two looks at a job; each is a line, which also shows whether the client is still there.
@@ -96,53 +95,48 @@ async def _answer(
 
 
 async def _follow(request: Request, jobs: Jobs, work: Callable[[Upload, Deadline], str]) -> Response:
-    """Answer a request by a job, which takes turns with other requests and may take long."""
+    """Answer a request by a job, which takes turns with other requests and may take long; it is deleted at the end."""
     settings = jobs.settings
     limit = settings.max_job_upload_bytes
     try:
         check_length(request.headers, max_upload_bytes=limit)
         announced = announced_bytes(request.headers)
         jobs.check_room(limit if announced is None else min(announced, limit))
-        _check_streams(jobs)
+        jobs.queue.check_streams()
         async with _form(request, jobs, max_bytes=limit, max_files=1) as form:
             upload = await _upload(form, "file")
-        _check_streams(jobs)
-        with jobs.reserve(upload.n_bytes) as place:
+        with contextlib.ExitStack() as stack:
+            place = stack.enter_context(jobs.reserve(upload.n_bytes))
+            slot = stack.enter_context(jobs.queue.open_stream())  # lines of progress are a stream like others
 
             def results(deadline: Deadline) -> Results:
                 return {_PAGE: work(upload, deadline).encode()}
 
             job = jobs.add(place, name=upload.name, n_bytes=upload.n_bytes, work=results)
+            slot.taken = True
     except ProblemError as problem:
         return _problem(problem, "", limit)
-    headers = {"X-Accel-Buffering": "no"}  # nginx would hold the lines back
-    return StreamingResponse(_progress(job, jobs, limit), media_type=MEDIA_TYPE, headers=headers)
 
+    def ended() -> None:
+        slot.release()
+        with contextlib.suppress(ProblemError):  # forgotten by now
+            jobs.delete(job.id)
 
-def _check_streams(jobs: Jobs) -> None:
-    """Raise `ProblemError` too_many_streams if there can't be one more; lines of progress are a stream like others."""
-    if jobs.queue.streams >= jobs.settings.max_streams:
-        raise ProblemError("too_many_streams", f"{jobs.queue.streams} streams are open already; try again later")
+    return StreamedResponse(_progress(job, jobs, limit), ended=ended, media_type=MEDIA_TYPE)
 
 
 async def _progress(job: Job, jobs: Jobs, limit: int) -> AsyncIterator[str]:
-    """Yield how far a job is until it is over, and its HTML last; then delete it, also if the client disconnects."""
-    jobs.queue.streams += 1
+    """Yield how far a job is until it is over, and its HTML last."""
+    while not job.is_over and not jobs.queue.closing:
+        yield _line(status=job.status, done_s=round(job.done_s, 1), total_s=job.total_s)
+        await asyncio.sleep(_LOOK_S)
     try:
-        while not job.is_over and not jobs.queue.closing:
-            yield _line(status=job.status, done_s=round(job.done_s, 1), total_s=job.total_s)
-            await asyncio.sleep(_LOOK_S)
-        try:
-            if not job.is_over:
-                raise closing_error()
-            shown = (await asyncio.to_thread(job.result, _PAGE)).decode()
-        except ProblemError as problem:
-            shown = _shown(problem, job.name, limit)
-        yield _line(html=shown)
-    finally:
-        jobs.queue.streams -= 1
-        with contextlib.suppress(ProblemError):  # forgotten by now
-            jobs.delete(job.id)
+        if not job.is_over:
+            raise closing_error()
+        shown = (await asyncio.to_thread(job.result, _PAGE)).decode()
+    except ProblemError as problem:
+        shown = _shown(problem, job.name, limit)
+    yield _line(html=shown)
 
 
 def _guarded(work: Callable[[Deadline], str], deadline: Deadline) -> str:
