@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from emotone.cli.console import bar, coloured, one_line, plain_table
+from emotone.cli.console import bar, coloured, one_line, plain_table, print_lines
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
+    from emotone.experiment.tracking import Logged
     from emotone.recognition.trust import Trust
 
 _METRICS = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1"}
@@ -105,6 +106,12 @@ def print_sentences(console: "Console", sentences: Iterable[str]) -> None:
     """Print each on a line, and an empty line; lines are wrapped only on a terminal."""
     for sentence in (*sentences, ""):
         console.print(one_line(sentence), markup=False, highlight=False, soft_wrap=not console.is_terminal)
+
+
+def print_logged(logged: "Logged", *, name: str = "") -> None:
+    """Say which run of MLflow a run is, and its name if it is one of several."""
+    before = "" if logged.is_new else ", logged before"
+    print_lines(f"MLflow: run {logged.run_id}{f' is {name}' if name else ''}{before}")
 
 
 def print_protocol(console: "Console", protocol: Mapping[str, Any]) -> None:
