@@ -26,7 +26,7 @@ RUN pip wheel --no-cache-dir --no-deps --wheel-dir dist . \
 
 FROM base
 LABEL org.opencontainers.image.title="emotone" \
-      org.opencontainers.image.description="Which emotion a voice carries, and how far that answer can be trusted." \
+      org.opencontainers.image.description="Emotone recognises emotion in speech, and says how far the answer can be trusted." \
       org.opencontainers.image.licenses="MIT"
 COPY --from=builder /opt/venv /opt/venv
 # The user has no home, and the root file system may be read-only: /tmp is all that is written to.  The service's workers

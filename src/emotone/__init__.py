@@ -1,4 +1,4 @@
-"""Which emotion a voice carries, and how far that answer can be trusted.
+"""Emotone recognises emotion in speech, and says how far the answer can be trusted.
 
 >>> import emotone
 >>> emotone.Recognizer  # loaded when it is first asked for

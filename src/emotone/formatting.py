@@ -32,15 +32,27 @@ def setting_text(value: Any) -> str:
     return str(value)
 
 
-def percent(share: float, *, digits: int = 1) -> str:
+def percent(share: float, *, digits: int = 1, least: str = "") -> str:
     """Write a share as a percentage.
+
+    Parameters
+    ----------
+    share
+        In [0, 1], or a difference of such shares.
+    digits
+        Digits after the decimal point.
+    least
+        What is written for a share above 0 that would be rounded to 0, such as "< 1 %"; by default the 0.
 
     Examples
     --------
-    >>> percent(0.6731)
-    '67.3 %'
+    >>> percent(0.6731), percent(0.6731, digits=0)
+    ('67.3 %', '67 %')
+    >>> percent(0.001, digits=0, least="< 1 %"), percent(0.0, digits=0, least="< 1 %")
+    ('< 1 %', '0 %')
     """
-    return f"{100 * share:.{digits}f} %"
+    is_hidden = 0 < share < 0.005 / 10**digits
+    return least if least and is_hidden else f"{100 * share:.{digits}f} %"
 
 
 def threshold_text(threshold: float) -> str:

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -202,6 +203,42 @@ def test_the_command_and_the_function_log_the_same_run_once(manifest, finished, 
     settings = {"model": "knn", "extractor": "bands", "cache": manifest.parent / "cache"}
     trained = emotone.train(manifest, data=manifest.parent, out=finished, mlflow=uri, **settings)
     assert trained.folder == finished and len(logged(uri)) == 1
+
+
+@pytest.mark.parametrize("protocols", [("speaker-6fold",), ("speaker-6fold", "random-70-15-15")])
+def test_a_comparison_logs_a_run_for_each_model_and_protocol(manifest, uri, monkeypatch, tmp_path, protocols):
+    toy.install(monkeypatch)
+    out, models = tmp_path / "two", ("knn", "logistic-regression")
+    arguments = ["compare", manifest, "--data", manifest.parent, "--out", out, "--models", ",".join(models)]
+    arguments += ["--protocol", ",".join(protocols), "--extractor", "bands", "--cache", manifest.parent / "cache"]
+    first, second = (command(*arguments, "--mlflow", uri) for _ in range(2))
+    assert first.exit_code == second.exit_code == 0, first.output
+    folders = {f"two/{name}": out / name for name in models}
+    if len(protocols) > 1:
+        folders = {f"two/{protocol}/{name}": out / protocol / name for protocol in protocols for name in models}
+    made = {entry.info.run_name: entry for entry in logged(uri)}
+    assert made.keys() == folders.keys() and len(logged(uri)) == len(folders)
+    lines = {f"MLflow: run {entry.info.run_id} is {name}" for name, entry in made.items()}
+    assert set(first.stdout.splitlines()[-len(folders) :]) == lines
+    assert set(second.stdout.splitlines()[-len(folders) :]) == {f"{line}, logged before" for line in lines}
+    for name, folder in folders.items():
+        run_id, told = made[name].info.run_id, made[name].data
+        measured = json.loads((folder / "metrics.json").read_text())
+        assert told.metrics["test_uar"] == measured["test"]["uar"]
+        assert (told.params["model"], told.params["protocol"]) == (folder.name, measured["protocol"]["name"])
+        assert "figures/confusion_test.png" in artifacts(uri, run_id, "figures")
+        (model,) = client(uri).search_logged_models(
+            [made[name].info.experiment_id], filter_string=f"source_run_id = '{run_id}'"
+        )
+        (card,) = Path(model.artifact_location.removeprefix("file://")).rglob("card.json")
+        assert card.read_bytes() == (folder / "model" / "card.json").read_bytes()
+
+
+def test_a_comparison_opens_the_store_before_it_trains(manifest, tmp_path):
+    arguments = ("compare", manifest, "--data", manifest.parent, "--out", tmp_path / "two", "--models", "knn")
+    result = command(*arguments, "--mlflow", "nodatabase://runs")
+    assert result.exit_code == 1 and "nothing was trained yet" in result.stderr
+    assert not (tmp_path / "two").exists()
 
 
 _TELEMETRY = """

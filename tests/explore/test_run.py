@@ -167,7 +167,7 @@ def test_written_again_without_the_pair_nothing_stale_is_left(light, corpus, tmp
 
 def test_folder_of_somebody_else_is_left_alone(corpus, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work", encoding="utf-8")
-    with pytest.raises(ConfigError, match="such as 'thesis.txt'.*choose another with --out"):
+    with pytest.raises(ConfigError, match="contains 'thesis.txt' and no findings.json.*choose another folder"):
         again(corpus, tmp_path)
     (tmp_path / "findings.json").write_text("mine too", encoding="utf-8")
     with pytest.raises(ConfigError, match="can't be read"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from emotone.cli.main import COMMANDS
 from emotone.recognition.timeline_formats import FORMATS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,6 +102,17 @@ def test_the_map_names_every_package_and_only_modules_that_exist() -> None:
                 file, folder = PACKAGE / room / f"{name}.py", PACKAGE / room / name
                 missing += [f"{room}{name}"] if not (file.is_file() or folder.is_dir()) else []
     assert not missing, f"the map names {', '.join(missing)}, which src/emotone has not"
+
+
+def test_a_row_of_the_map_that_names_modules_names_all() -> None:
+    missing = []
+    for row in ROW.finditer(read("docs/architecture.md")):
+        (room, *others) = CODE.findall(row["rooms"])
+        named, folder = set(CODE.findall(row["contents"])), PACKAGE / room
+        modules = {path.stem for path in folder.glob("[a-z]*.py")} - (COMMANDS.keys() if room == "cli/" else set())
+        if not others and named & modules:
+            missing += [f"{room}{name}" for name in modules - named]
+    assert not missing, f"the map lacks {', '.join(sorted(missing))}"
 
 
 def test_there_is_a_test_folder_for_every_package_and_no_other() -> None:

@@ -2,14 +2,19 @@
 
 import contextlib
 import io
+import json
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
+import jinja2
 import numpy as np
 import pytest
+import yaml
 
 import emotone
 from emotone.corpora import write_audiofolder
-from support.document_blocks import blocks_of
+from support.document_blocks import Block, blocks_of, reader
 from support.hugging_face import datasets_without_sound
 from support.labelled_calls import labelled_calls
 
@@ -65,3 +70,41 @@ def test_a_model_in_audinterface_and_as_a_pipeline(monkeypatch) -> None:
     run("def classify", names)
     answers = names["classify"]("samples/woman_lively.wav", top_k=3)
     assert [(answer["label"], answer["score"]) for answer in answers] == prediction.top(3)
+
+
+def test_a_timeline_goes_to_label_studio_and_its_corrections_come_back(tmp_path, monkeypatch) -> None:
+    (tmp_path / "samples").symlink_to(SAMPLES)
+    monkeypatch.chdir(tmp_path)
+    run("tasks.json", {"emotone": emotone})
+    (task,) = json.loads(Path("tasks.json").read_text())
+    (interface,) = [block.text for block in blocks_of("docs/how-to/ecosystem.md") if block.language == "xml"]
+    view = ElementTree.fromstring(interface)  # noqa: S314 - the project's own document
+    audio, labels = view.find("Audio"), view.find("Labels")
+    assert audio.get("value") == "$audio" and "audio" in task["data"]
+    assert {label.get("value") for label in labels} == set(emotone.Recognizer().emotions)
+    timeline = emotone.Recognizer().timeline("samples/conversation.ogg")
+    expected = [segment for segment in timeline.segments if segment.emotion]
+    regions = task["predictions"][0]["result"]
+    assert len(regions) == len(expected) > 0
+    for region in regions:
+        assert (region["from_name"], region["to_name"]) == (labels.get("name"), audio.get("name"))
+        assert (labels.get("toName"), region["type"]) == (audio.get("name"), "labels")
+    regions[0]["value"]["labels"] = ["surprised"]  # what a person corrects
+    Path("export.json").write_text(json.dumps([{"data": task["data"], "annotations": [{"result": regions}]}]))
+    run("export.json", {})
+    table = emotone.load_corpus("corrected.csv").table
+    assert table["emotion"].tolist() == ["surprised", *(segment.emotion for segment in expected[1:])]
+    np.testing.assert_allclose(table["start_s"], [segment.start_s for segment in expected])
+    np.testing.assert_allclose(table["end_s"], [segment.end_s for segment in expected])
+
+
+def test_the_sensor_of_home_assistant_has_the_answer_of_the_service(tmp_path) -> None:
+    (block,) = [block for block in blocks_of("docs/how-to/ecosystem.md") if block.language == "yaml"]
+    sensor = yaml.safe_load(block.text)["command_line"][0]["sensor"]
+    with reader(tmp_path) as following:
+        following.run(Block(block.document, block.line, "bash", "emotone serve\n", ""))
+        following.run(replace(block, language="bash", text=sensor["command"]))
+        answer = json.loads(following.printed)
+    state = jinja2.Environment(autoescape=True).from_string(sensor["value_template"]).render(value_json=answer)
+    assert state == emotone.Recognizer().predict(SAMPLES / "woman_lively.wav").label
+    assert set(sensor["json_attributes"]) <= answer.keys()

@@ -1,6 +1,10 @@
 """The recipes of CONTRIBUTING.md: few files each, and each file holds the table or function that the recipe needs."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +63,57 @@ def test_a_recipe_names_few_files_that_hold_what_it_needs(name):
         else:
             source = (PACKAGE / path).read_text(encoding="utf-8")
             assert re.search(definition, source, flags=re.MULTILINE), f"{path} holds no {definition}"
+
+
+#: Adds a score to the table, as an engineer does, and compares models on generated voices.
+_NEW_SCORE = """
+import sys
+from pathlib import Path
+from emotone import metrics
+from emotone.metrics import names, scores
+metrics.NAMES["worst"] = names.ScoreName("worst", "Worst recall", "worst recall")
+metrics.SCORES["worst"] = "Worst recall"
+scores._METRICS["worst"] = lambda counts: scores.ratio(counts.diagonal(axis1=-2, axis2=-1), counts.sum(-1)).min(-1)
+import pytest
+from conftest import voice
+from support import toy_experiment as toy
+from support.command_line import run
+folder = Path(sys.argv[1])
+toy.install(pytest.MonkeyPatch())
+manifest = toy.write_corpus(folder, voice, pitch_hz={"neutral": 140.0, "happy": 152.0, "angry": 300.0})
+more = ["--data", folder, "--extractor", "bands", "--cache", folder / "cache"]
+train = ["train", manifest, "--out", folder / "one", "--model", "knn"]
+compare = ["compare", manifest, "--out", folder / "two", "--models", "knn,linear-svm", "--protocol", "speaker-6fold"]
+for command in (train, compare):
+    done = run(*command, *more)
+    assert done.exit_code == 0, done.output
+    print(done.stdout)
+from emotone.experiment.tracking import final_metrics
+from emotone.files import read_json
+print(sorted(final_metrics(read_json(folder / "one" / "metrics.json"))))
+from emotone.serve.routes import _SCORES
+print(_SCORES)
+"""
+
+
+@pytest.mark.slow
+def test_a_score_in_the_table_is_in_every_file_table_and_page(tmp_path):
+    paths = [str(PACKAGE.parent), str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "COLUMNS": "120"}
+    command = [sys.executable, "-c", _NEW_SCORE, str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    trained, _, compared = done.stdout.partition("worst recall %")
+    assert "worst recall" in trained and "linear-svm" in compared
+    assert "'test_worst_high'" in compared and "'worst', 'interval'" in compared
+    run = tmp_path / "one"
+    measured = json.loads((run / "metrics.json").read_text())["test"]
+    recalls = measured["per_class"]["recall"].values()
+    assert measured["worst"] == pytest.approx(min(recalls)) and "worst" in measured["intervals"]
+    assert json.loads((run / "model" / "card.json").read_text())["scores"]["worst"] == measured["worst"]
+    for page in ("one/report.html", "one/model/README.md", "one/classification_report.txt", "two/comparison.html"):
+        assert "Worst recall" in (tmp_path / page).read_text(encoding="utf-8"), page
+    assert ",worst,worst_low,worst_high," in (tmp_path / "two" / "comparison.csv").read_text()
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -105,12 +105,6 @@ def test_every_card_is_refused_or_can_be_used(tmp_path):
     assert n_refused > 2000 and n_used > 100
 
 
-def test_the_scores_of_a_card_are_those_that_are_measured():
-    from emotone.metrics import SCORES
-
-    assert set(cards.SCORES) == set(SCORES)
-
-
 @pytest.mark.parametrize("name", ["card.json", "model.onnx", "adaptation.npz"])
 @pytest.mark.parametrize("target", ["/dev/zero", "/dev/stdin", "/proc/self/mem", "/"])
 def test_a_link_to_a_device_is_refused_at_once(tmp_path, name, target):

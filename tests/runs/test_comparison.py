@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from emotone.cli import report
-from emotone.runs import compare_runs
+from emotone.runs import compare_runs, folders_of
 from emotone.runs.comparison import different_settings
 from support import finished_runs
 from support.html_page import Page
@@ -52,6 +52,15 @@ def test_runs_of_the_same_clips_are_tested_and_others_form_another_group(finishe
     assert {(tmp_path / link).resolve() for link in links} == {
         out / name / "report.html" for name in ("disjoint", "leaking", "other")
     }
+
+
+def test_the_runs_of_a_comparison_are_named_by_folder_protocol_and_model(tmp_path):
+    out, rows = tmp_path / "two", [{"model": "svm"}, {"model": "knn"}]
+    out.mkdir()
+    (out / "comparison.json").write_text(json.dumps({"rows": rows}))
+    assert folders_of(out) == {"two/svm": out / "svm", "two/knn": out / "knn"}
+    (out / "comparison.json").write_text(json.dumps({"rows": rows[:1], "protocols": [{"name": "a"}, {"name": "b"}]}))
+    assert folders_of(out) == {"two/a/svm": out / "a" / "svm", "two/b/svm": out / "b" / "svm"}
 
 
 def test_the_page_of_several_runs_is_in_the_present_folder_by_default(finished, tmp_path, monkeypatch):

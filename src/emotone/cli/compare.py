@@ -6,13 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from emotone import experiment
+from emotone import experiment, runs
 from emotone.cli import console as output
 from emotone.cli import options, results
 from emotone.cli.app import command
 from emotone.cli.settings import print_notes, takes
 from emotone.experiment.config import SETTINGS
 from emotone.experiment.settings import Setting
+from emotone.experiment.tracking import Tracker
 from emotone.parallel import open_pool
 from emotone.recognition import trust
 
@@ -43,6 +44,7 @@ def compare(
     engine: options.Engine = "local",
     workers: options.Workers = None,
     address: options.Address = None,
+    mlflow: options.Mlflow = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Compare models on the same folds.
@@ -56,6 +58,7 @@ def compare(
     first = next((name for name in names if name != "all"), "svm")
     config = experiment.Config.from_dict(settings | {"model": first, "protocol": (*protocols, "")[0]})
     print_notes(settings, names)
+    tracker = None if mlflow is None else Tracker(mlflow)
     opened = open_pool(engine, address=address, workers=workers)
     with opened as pool, output.ProgressBar(quiet=quiet) as progress:
         folder = experiment.compare(config, names, protocols=protocols, pool=pool, progress=progress)
@@ -69,3 +72,6 @@ def compare(
     console.print("", table, "", sep="\n")
     results.print_sentences(console, [trust.comparison_note(tested)])
     output.print_lines(f"Table, picture and page: {folder}")
+    if tracker is not None:
+        for name, run_folder in runs.folders_of(folder).items():
+            results.print_logged(tracker.log(run_folder, name=name), name=name)

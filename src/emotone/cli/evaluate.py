@@ -11,7 +11,7 @@ from emotone.cli import options, results
 from emotone.cli.app import command
 from emotone.cli.settings import takes
 from emotone.experiment.evaluate import Adapt
-from emotone.formatting import left_out_text
+from emotone.formatting import left_out_text, percent
 from emotone.recognition.adaptation import SOURCE_CLIPS
 
 
@@ -48,7 +48,7 @@ def evaluate(
     console = output.console()
     results.print_protocol(console, result["protocol"])
     console.print("", *results.scores(result), "", sep="\n")
-    console.print(f"{100 * result['unsure']:.1f} % of the answers are under the model's threshold: unsure")
+    console.print(f"{percent(result['unsure'])} of the answers are under the model's threshold: unsure")
     results.print_sentences(console, ["", "According to the model's card:", *result["trust"]])
     if result["unknown"]:
         left_out = ", ".join(f"{clips} clips {emotion}" for emotion, clips in result["unknown"].items())

@@ -19,7 +19,7 @@ from emotone.cli import options
 from emotone.cli.app import command
 from emotone.cli.profiles import profile_of
 from emotone.errors import AudioError, MissingExtraError
-from emotone.formatting import clock
+from emotone.formatting import clock, percent
 from emotone.recognition.prediction import Prediction, shares
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _summary(utterances: list[Prediction], time_s: float) -> str:
     if not utterances:
         return f"no speech in {clock(time_s)}"
     spoken_s = sum(utterance.end_s - utterance.start_s for utterance in utterances)
-    parts = ", ".join(f"{label} {100 * share:.0f} %" for label, share in shares(utterances).items())
+    parts = ", ".join(f"{label} {percent(share, digits=0)}" for label, share in shares(utterances).items())
     number = "1 utterance" if len(utterances) == 1 else f"{len(utterances)} utterances"
     return f"{number}, {clock(spoken_s)} of {clock(time_s)}: {parts}"
 
@@ -253,7 +253,7 @@ class _Bars(_Lines):
 
 
 def _line(utterance: Prediction) -> str:
-    confidence = f" {100 * utterance.confidence:.0f} %" if utterance.emotion else ""
+    confidence = f" {percent(utterance.confidence, digits=0)}" if utterance.emotion else ""
     return f"{clock(utterance.start_s)} to {clock(utterance.end_s)}  {utterance.label}{confidence}"
 
 

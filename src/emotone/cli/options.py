@@ -93,7 +93,7 @@ Mlflow = Annotated[
         "--mlflow",
         metavar="ADDRESS",
         rich_help_panel="Output",
-        help="Also log the finished run to this store of MLflow, such as sqlite:///runs.db or http://localhost:5000.",
+        help="Also log each finished run to this store of MLflow, such as sqlite:///runs.db or http://localhost:5000.",
         show_default="not logged",
     ),
 ]

@@ -3,15 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from emotone.cli.console import bar, coloured, one_line, plain_table
+from emotone.cli.console import bar, coloured, one_line, plain_table, print_lines
+from emotone.metrics import NAMES, SCORES
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
+    from emotone.experiment.tracking import Logged
     from emotone.recognition.trust import Trust
 
-_METRICS = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro F1"}
 _LEVELS = {"0": "none", "neutral": "all neutral ones of the speaker", "all": "all of the speaker, and the clip itself"}
 
 
@@ -32,8 +33,8 @@ def scores(result: Mapping[str, Any]) -> list["RenderableType"]:
         What `emotone.metrics.summary` returns.
     """
     table = plain_table("", "%", "95 % interval", numbers=("%",))
-    for key, label in _METRICS.items():
-        table.add_row(label, _number(result[key]), _interval(result["intervals"][key]))
+    for key in SCORES:
+        table.add_row(NAMES[key].short, _number(result[key]), _interval(result["intervals"][key]))
     recalls = plain_table("emotion", "recall %", "", "clips", numbers=("recall %", "clips"))
     support = result["per_class"]["support"]
     for emotion, recall in result["per_class"]["recall"].items():
@@ -107,6 +108,12 @@ def print_sentences(console: "Console", sentences: Iterable[str]) -> None:
         console.print(one_line(sentence), markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
+def print_logged(logged: "Logged", *, name: str = "") -> None:
+    """Say which run of MLflow a run is, and its name if it is one of several."""
+    before = "" if logged.is_new else ", logged before"
+    print_lines(f"MLflow: run {logged.run_id}{f' is {name}' if name else ''}{before}")
+
+
 def print_protocol(console: "Console", protocol: Mapping[str, Any]) -> None:
     """Describe a protocol, with its warning in yellow; lines are wrapped only on a terminal."""
     from rich.text import Text
@@ -122,15 +129,15 @@ def print_protocol(console: "Console", protocol: Mapping[str, Any]) -> None:
 
 def comparison(rows: Sequence[Mapping[str, Any]]) -> "Table":
     """Return a table of models, in the order of ``comparison.json``: scores, size in MB, ms per prediction."""
-    numbers = ("UAR %", "accuracy %", "macro F1 %", "MB", "ms")
-    table = plain_table("model", "UAR %", "95 % interval", "accuracy %", "macro F1 %", "MB", "ms", numbers=numbers)
+    first, *others = SCORES
+    heads = [f"{NAMES[key].short} %" for key in SCORES]
+    table = plain_table("model", heads[0], "95 % interval", *heads[1:], "MB", "ms", numbers=(*heads, "MB", "ms"))
     for row in rows:
         table.add_row(
             one_line(row["model"]),
-            _number(row["uar"]),
+            _number(row[first]),
             _interval(row),
-            _number(row["accuracy"]),
-            _number(row["macro_f1"]),
+            *(_number(row[key]) for key in others),
             f"{row['bundle_mb']:.1f}",
             f"{row['recognition_ms']:.0f}",
         )

@@ -79,7 +79,7 @@ def _spoken(timeline: Timeline) -> str:
     spoken = f"{clock(timeline.spoken_s, decimals=1)} of {clock(timeline.duration_s, decimals=1)} is speech"
     if overlap_s := sum(end - begin for begin, end in timeline.overlaps):
         spoken += f", and for {clock(overlap_s, decimals=1)} several people speak at once"
-    emotions = ", ".join(f"{label} {100 * share:.0f} %" for label, share in timeline.shares().items())
+    emotions = ", ".join(f"{label} {percent(share, digits=0)}" for label, share in timeline.shares().items())
     return f"{spoken}: {emotions}" if emotions else spoken
 
 

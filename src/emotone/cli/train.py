@@ -51,5 +51,4 @@ def train(
     page = summary.folder / layout.REPORT
     output.print_lines(f"Report: {page}", f"Model: {bundle}", f"Try it: {example}")
     if tracker is not None:
-        logged = tracker.log(summary.folder)
-        output.print_lines(f"MLflow: run {logged.run_id}{'' if logged.is_new else ', logged before'}")
+        results.print_logged(tracker.log(summary.folder))

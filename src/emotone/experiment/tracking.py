@@ -81,8 +81,15 @@ class Tracker:
             known = self._client.get_experiment_by_name(name)
             self._experiment: str = known.experiment_id if known else self._client.create_experiment(name)
 
-    def log(self, folder: Path) -> Logged:
+    def log(self, folder: Path, *, name: str = "") -> Logged:
         """Log a finished run; one that was logged before is not logged again.
+
+        Parameters
+        ----------
+        folder
+            The run directory.
+        name
+            Name of the run in MLflow; by default that of the folder.
 
         Raises
         ------
@@ -98,8 +105,9 @@ class Tracker:
             before = self._client.search_runs([self._experiment], filter_string=query, max_results=1)
             if before:
                 return Logged(before[0].info.run_id, is_new=False)
+            run_name = name or folder.resolve().name
             tags = {FINGERPRINT: fingerprint, "emotone.version": __version__}
-            made = self._client.create_run(self._experiment, run_name=folder.resolve().name, tags=tags).info.run_id
+            made = self._client.create_run(self._experiment, run_name=run_name, tags=tags).info.run_id
             try:
                 self._fill(made, run)
             except BaseException:

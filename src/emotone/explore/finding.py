@@ -1,6 +1,5 @@
 """A picture and the numbers behind it: the result of each function of this package."""
 
-import html
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -8,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from emotone.report.figures.style import png
-from emotone.report.pages.render import embedded
+from emotone.report.pages.render import embedded, render
 
 _SHOWN_ROWS, _SHOWN_COLUMNS = 10, 9  # of a table, in a notebook
 _SHARP_DPI, _SHOWN_DPI = 130, 92  # dots per inch that are drawn, and that are shown: screens differ
@@ -43,22 +42,19 @@ class Finding:
     wide: bool = False
 
     def _repr_html_(self) -> str:
-        """Return HTML for notebooks: a block without a blank line, so that it is valid Markdown too."""
-        parts = [f"<h4>{html.escape(self.title)}</h4>", f"<p>{html.escape(self.text)}</p>"]
+        """Return HTML for notebooks; a picture shows the same numbers as the table, which is closed below it."""
+        picture, width = "", 0
         if self.figure is not None:
+            picture = embedded(png(self.figure, dpi=_SHARP_DPI))
             width = min(_WIDEST, round(self.figure.get_figwidth() * _SHOWN_DPI))
-            source = embedded(png(self.figure, dpi=_SHARP_DPI))
-            parts.append(f'<img src="{source}" alt="{html.escape(self.title)}" width="{width}">')
         n_rows, n_columns = self.table.shape
         rows = self.table.iloc[:_SHOWN_ROWS, :_SHOWN_COLUMNS].map(_without_folder)
-        if n_rows:
-            table = rows.to_html(index=False, border=0, na_rep="", float_format=_number)
-            shown = f"{len(rows)} of {n_rows:,} rows" if len(rows) < n_rows else f"all {n_rows} rows"
-            if n_columns > _SHOWN_COLUMNS:
-                shown += f", {_SHOWN_COLUMNS} of {n_columns:,} columns"
-            is_open = "" if self.figure is not None else " open"  # a picture shows the same numbers
-            parts.append(f"<details{is_open}><summary>Table: {shown}</summary>{table}</details>")
-        return "\n".join(parts)
+        shown = f"{len(rows)} of {n_rows:,} rows" if len(rows) < n_rows else f"all {n_rows} rows"
+        if n_columns > _SHOWN_COLUMNS:
+            shown += f", {_SHOWN_COLUMNS} of {n_columns:,} columns"
+        table = rows.to_html(index=False, border=0, na_rep="", float_format=_number) if n_rows else ""
+        words = {"title": self.title, "text": self.text, "shown": shown}
+        return render("finding.html.j2", **words, picture=picture, width=width, table=table).strip()
 
 
 def _without_folder(value: object) -> object:

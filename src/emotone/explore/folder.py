@@ -23,14 +23,7 @@ _HIDDEN = ".explore-"  # a folder counts as empty after a crash
 
 def check(out: Path) -> None:
     """Refuse a folder that explore did not write: ConfigError if it is a file or has files but no list of findings."""
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out} is a file; expected a folder for the results: choose another with --out")
-    names = sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) if out.exists() else []
-    if names and FINDINGS not in names:
-        raise ConfigError(
-            f"{out} holds {len(names)} files or folders, such as {names[0]!r}, and no {FINDINGS}; expected an empty "
-            "folder, or one that explore wrote: choose another with --out"
-        )
+    files.claim_folder(out, marker=FINDINGS, kind="results of explore")
     _written_before(out)
 
 

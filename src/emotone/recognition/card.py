@@ -9,6 +9,7 @@ from emotone.audio.trimming import MIN_DURATION_S
 from emotone.emotions import EMOTIONS, class_name
 from emotone.errors import BundleError, CorpusError
 from emotone.files import read_regular
+from emotone.metrics import SCORES
 from emotone.preprocessing import TRIMS
 from emotone.recognition.schema import (
     ANY,
@@ -50,8 +51,6 @@ SPEECH = "speech"
 ELSEWHERE = "elsewhere"
 #: Largest card, in bytes; that of the built-in model has 11,000.
 MOST_BYTES = 1 << 20
-#: Scores of a model, as in `emotone.metrics.SCORES`, which prediction does not import.
-SCORES = ("uar", "accuracy", "macro_f1")
 _MOST_CLIPS = 10**9
 _REMEDY = "get the bundle again, or train it again with 'emotone train'"
 

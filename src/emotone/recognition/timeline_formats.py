@@ -9,7 +9,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from emotone.errors import ConfigError
-from emotone.formatting import clock, csv_cell
+from emotone.formatting import clock, csv_cell, percent
 from emotone.recognition.annotation_tiers import to_elan, to_textgrid
 from emotone.recognition.prediction import NO_SPEECH, UNSURE, Prediction
 from emotone.recognition.rttm import to_rttm
@@ -140,7 +140,7 @@ def _cues(timeline: "Timeline") -> Iterator[tuple[str, str, str | None, str]]:
 def _caption(segment: Prediction) -> str:
     is_emotion = segment.label not in (UNSURE, NO_SPEECH)
     label = plain_text(segment.label)
-    return f"{label} {100 * segment.confidence:.0f} %" if is_emotion else label
+    return f"{label} {percent(segment.confidence, digits=0)}" if is_emotion else label
 
 
 def _line(speaker: str | None, caption: str) -> str:

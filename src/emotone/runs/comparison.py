@@ -193,6 +193,24 @@ def _leak(leaking: Path, reference: Path) -> dict[str, Any]:
     return {"uar": runs[0].metrics["test"]["uar"] - runs[1].metrics["test"]["uar"], "same_clips": same}
 
 
+def folders_of(comparison: Path) -> dict[str, Path]:
+    """Return the run directories of a comparison, by names that begin with that of its folder.
+
+    Parameters
+    ----------
+    comparison
+        A folder that `emotone.experiment.compare` wrote.  Runs of models that its last call did not name are left out.
+
+    Returns
+    -------
+    ``two/svm``, or with several protocols ``two/speaker-6fold/svm``, -> the directory of that run.
+    """
+    described = files.read_json(comparison / COMPARISON)
+    protocols = [entry["name"] for entry in described.get("protocols", [])] or ["."]
+    places = [Path(protocol, row["model"]) for protocol in protocols for row in described["rows"]]
+    return {(comparison.resolve().name / place).as_posix(): comparison / place for place in places}
+
+
 def _facts(run_folder: Path) -> dict[str, Any]:
     """Count folds, clips (``n_train`` is the mean over folds), test speakers, and those that a fold also trains on."""
     folds = files.read_json(run_folder / FOLDS)["folds"]

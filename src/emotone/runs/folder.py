@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from emotone import files
 from emotone.errors import ConfigError
 from emotone.formatting import plain_cell
+from emotone.metrics import SCORES
 from emotone.runs.layout import CARD, COMPARISON, CONFIG, METRICS, PREDICTIONS
 
 #: Settings that say where files are.  They do not change what a run does.
 PLACES = ("data", "out", "cache")
 #: Keys that the results of every run must have.
-_NEEDED = ("uar", "accuracy", "macro_f1", "intervals", "per_class", "confusion", "ece", "n_clips")
+_NEEDED = (*SCORES, "intervals", "per_class", "confusion", "ece", "n_clips")
 _SUBSETS = ("validation", "test")
 _T = TypeVar("_T")
 #: Columns of CSV files that are always text.

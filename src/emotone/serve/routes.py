@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from emotone._version import __version__
+from emotone.metrics import SCORES
 from emotone.recognition import trust
 from emotone.recognition.recognizer import Recognizer
 from emotone.serve import problems
@@ -26,7 +27,7 @@ from emotone.serve.uploads import FORM, body_of, disconnected, read_upload
 from emotone.serve.work_queue import Deadline, WorkQueue
 
 #: Parts of a model card that the service shows.
-_SCORES = ("accuracy", "uar", "macro_f1", "interval", "n_clips")
+_SCORES = (*SCORES, "interval", "n_clips")
 _INTERVAL = ("low", "high", "unit")
 _PROTOCOL = ("name", "description", "speaker_disjoint")
 _CORPUS = ("name", "title", "clips", "speakers", "language", "licence", "url", "commercial_use")

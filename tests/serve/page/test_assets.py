@@ -31,7 +31,7 @@ def test_a_timeline_is_the_recognizers_and_can_be_played(open_page, recognizer, 
         assert float(button.get_attribute("data-end")) == pytest.approx(one.end_s, abs=0.001)
         assert button.locator("b").inner_text() == one.label
         assert button.locator(".em-value").inner_text() == (
-            f"{html.percent(one.confidence)} sure" if one.emotion else ""
+            f"{html.whole_percent(one.confidence)} sure" if one.emotion else ""
         )
     assert shown.locator("svg rect").count() == len(expected.segments)
     player = shown.locator("audio")
@@ -97,7 +97,7 @@ def test_the_live_tab_follows_the_microphone(open_page):
     expect(page.locator("#em-live-when")).to_have_text("Last utterance")
     expect(page.locator("#em-live-word")).to_have_text(ended[-1]["label"])
     assert page.locator("#em-live-bars .em-value").all_inner_texts() == [
-        html.percent(share) for share in ended[-1]["scores"].values()
+        html.whole_percent(share) for share in ended[-1]["scores"].values()
     ]
 
 

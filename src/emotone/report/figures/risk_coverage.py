@@ -9,7 +9,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from emotone.formatting import threshold_text
+from emotone.formatting import percent, threshold_text
 from emotone.report.figures.style import ACCENT, FAINT, STYLE, canvas, grid, title
 
 _COLOURS = {"validation": "#CC6677", "test": ACCENT}  # of Paul Tol's "muted" scheme, as in all pictures
@@ -67,9 +67,8 @@ def _headline(unsure: Mapping[str, Any]) -> str:
         return (
             f"Confidence threshold {threshold_text(unsure['threshold'])}: {which} of the test predictions are below it"
         )
-    share = 100 * (1 - unsure["coverage"])
-    right = f"{100 * below:.1f} % of them are right, {100 * above:.1f} % of the others"
-    return f"Test: {share:.1f} % of predictions are unsure; {right}"
+    right = f"{percent(below)} of them are right, {percent(above)} of the others"
+    return f"Test: {percent(1 - unsure['coverage'])} of predictions are unsure; {right}"
 
 
 def _caption(unsure: Mapping[str, Any]) -> str:

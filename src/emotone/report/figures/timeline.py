@@ -6,7 +6,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from emotone.formatting import clock
+from emotone.formatting import clock, percent
 from emotone.palette import colour_of
 from emotone.recognition.timeline import Timeline
 from emotone.report.figures.conversation import conversation_picture
@@ -46,5 +46,5 @@ def _segments(axes: Any, timeline: Timeline) -> None:
 def _headline(timeline: Timeline) -> str:
     if not timeline.segments:
         return "no speech"
-    shares = [f"{label} {100 * share:.0f} %" for label, share in list(timeline.shares().items())[:3]]
+    shares = [f"{label} {percent(share, digits=0)}" for label, share in list(timeline.shares().items())[:3]]
     return f"{', '.join(shares)} of {clock(timeline.spoken_s)} of speech"

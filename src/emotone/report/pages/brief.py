@@ -66,8 +66,7 @@ def _confusions(test: Mapping[str, Any]) -> str:
     if not worst:
         return "None: all test predictions are correct."
     return (
-        "; ".join(f"{share:.0%} of {label} predicted as {other}".replace("%", " %") for share, label, other in worst)
-        + "."
+        "; ".join(f"{percent(share, digits=0)} of {label} predicted as {other}" for share, label, other in worst) + "."
     )
 
 

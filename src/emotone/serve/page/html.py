@@ -5,7 +5,7 @@ import functools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from emotone.formatting import clock, threshold_text
+from emotone.formatting import clock, percent, threshold_text
 from emotone.palette import OTHER, colour_of
 from emotone.recognition.profile import Profile
 from emotone.serve.problems import ProblemError
@@ -13,6 +13,8 @@ from emotone.serve.problems import ProblemError
 if TYPE_CHECKING:
     import jinja2
 
+#: Writes a share in [0, 1] as a whole percentage.
+whole_percent = functools.partial(percent, digits=0, least="< 1 %")
 #: Smallest confidence -> its description.
 _CERTAINTY = ((0.9, "very sure"), (0.7, "fairly sure"), (0.0, "not very sure"))
 #: Emotions are those of most clips if they have at least this share together.
@@ -56,7 +58,7 @@ def _environment() -> "jinja2.Environment":
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"percent": percent, "certainty": certainty, "colour": colour, "clock": clock}
+    environment.filters |= {"percent": whole_percent, "certainty": certainty, "colour": colour, "clock": clock}
     environment.filters["threshold"] = threshold_text
     environment.filters["base64"] = lambda text: base64.b64encode(text.encode()).decode()
     return environment
@@ -71,17 +73,6 @@ def colour(label: str, among: Iterable[str] = ()) -> str:
     ('#882255', 'var(--em-no-speech)')
     """
     return f"var(--em-{label.replace(' ', '-')})" if label in OTHER else colour_of(label, among)
-
-
-def percent(share: float) -> str:
-    """Write a share in [0, 1] as a whole percentage.
-
-    Examples
-    --------
-    >>> percent(0.734), percent(0.001), percent(0.0)
-    ('73 %', '< 1 %', '0 %')
-    """
-    return "< 1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
 def certainty(confidence: float) -> str:
