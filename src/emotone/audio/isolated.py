@@ -112,14 +112,15 @@ def is_plain(source: AudioSource) -> bool:
 
 def _is_linear(file: BinaryIO, name: str, stack: ExitStack) -> bool:
     """Return whether libsndfile reads linear samples of WAV or FLAC."""
-    from emotone.audio.soundfile_reader import UNREADABLE, SoundFileReader
+    from emotone.audio.soundfile_reader import UNREADABLE, SoundFileReader, knows_channels
 
     try:
         file.seek(0)
         reader = SoundFileReader(file, name=name, stack=stack)
     except UNREADABLE:
         return False
-    return reader.container in _PLAIN_CONTAINERS and reader.codec.startswith(_PLAIN_CODECS)
+    is_linear = reader.container in _PLAIN_CONTAINERS and reader.codec.startswith(_PLAIN_CODECS)
+    return is_linear and knows_channels(reader)
 
 
 class DecoderPool:

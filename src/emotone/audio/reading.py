@@ -295,10 +295,10 @@ def content_digest(samples: npt.NDArray[np.float32]) -> str:
 
 def code() -> tuple[ModuleType, ...]:
     """Return the modules that decide on the samples: what is stored of recordings is computed again after changes."""
-    from emotone.audio import soundfile_reader
+    from emotone.audio import mpeg_layout, soundfile_reader
 
     readers = (array_reader, av_reader, soundfile_reader, wav_reader)
-    return (*readers, channels, decoding, layout, resampling, sys.modules[__name__])
+    return (*readers, channels, decoding, layout, mpeg_layout, resampling, sys.modules[__name__])
 
 
 def _segment(start_s: float, end_s: float | None) -> tuple[int, int | None]:
