@@ -275,7 +275,7 @@ def _segments(
     """Return the segments of a timeline, and its seconds; without speech, there is one segment without scores."""
     if item.start_s or item.end_s is not None:
         raise ConfigError(
-            f"{item.file}: a timeline is of a whole recording; leave start_s and end_s out of the manifest"
+            f"{item.file}: a timeline is of a whole recording; leave start, end and duration out of the manifest"
         )
     timeline = recognizer.timeline(
         source,
