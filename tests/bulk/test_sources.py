@@ -113,6 +113,15 @@ def test_columns_that_are_no_times_of_segments_are_ignored(tmp_path):
     assert segments(tmp_path, text) == [("a.wav", 0.0, None)]
 
 
+def test_channels_of_a_manifest(tmp_path):
+    text = "file,channel\na.wav,left\na.wav,2\nb.wav,\nc.wav,speech\nd.wav,Mix\ne.wav,middle\n"
+    (tmp_path / "list.csv").write_text(text)
+    *items, wrong = Sources([str(tmp_path / "list.csv")])
+    assert [item.channel for item in items] == ["left", "2", None, None, "mix"]
+    assert not any(item.error for item in items)
+    assert wrong.error.startswith("row 7 of") and "channel is 'middle'; expected mix, left, right" in wrong.error
+
+
 def test_the_first_row_after_a_line_with_the_separator_is_line_3(tmp_path):
     (tmp_path / "list.csv").write_text("sep=;\nfile;start\na.wav;soon\n;1\n")
     first, second = Sources([str(tmp_path / "list.csv")])

@@ -12,15 +12,18 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from emotone.audio.channels import channel_number
 from emotone.bulk.storage import as_storage_error, file_system, is_address
 from emotone.bulk.units import Item
 from emotone.corpora.readers._table_file import SEPARATOR_LINE, TableFile
 from emotone.corpora.readers._times import Times
-from emotone.errors import ConfigError, CorpusError, StorageError
+from emotone.errors import AudioError, ConfigError, CorpusError, StorageError
 from emotone.recognition.speaker_rule import EXAMPLE, PARENT_FOLDER
 
 #: Names of a manifest's column of files; the first that exists is used.
 FILE_COLUMNS = ("file", "path", "filename", "audio", "url")
+#: Names of a manifest's columns of channels; what says nothing of them, as manifests of corpora have it, is ignored.
+_CHANNEL_COLUMNS, _NO_CHANNEL = ("audio_channel", "channel"), ("", "nan", "none", "speech", "song")
 #: Rows from which it is known which signs the numbers of a manifest use.
 _FIRST_ROWS = 1000
 
@@ -70,7 +73,23 @@ def listed(name: str, *, speaker: str | None) -> Iterator[Item]:
                 times = segment(number, cells)
             except CorpusError as problem:
                 times, error = (0.0, None), error or str(problem)
-            yield Item(file, _text(cells[speaker]).strip() or None if speaker else None, *times, error=error)
+            channel, error = _channel(cells, error, where=f"row {number} of {name}")
+            who = _text(cells[speaker]).strip() or None if speaker else None
+            yield Item(file, who, *times, error=error, channel=channel)
+
+
+def _channel(cells: dict[str, Any], error: str, *, where: str) -> tuple[str | None, str]:
+    """Return the channel that a row names, None without one, and the error if it is none."""
+    for column in _CHANNEL_COLUMNS:
+        text = _text(cells.get(column)).strip().lower()
+        if text in _NO_CHANNEL:
+            continue
+        try:
+            channel_number(text)
+        except AudioError as problem:
+            return None, error or f"{where}: {problem}"
+        return text, error
+    return None, error
 
 
 def _segments(

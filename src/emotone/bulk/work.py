@@ -249,7 +249,7 @@ def _answered(
             source,
             start_s=item.start_s,
             end_s=item.end_s,
-            channel=settings.channel,
+            channel=item.channel or settings.channel,
             track=settings.track,
             profile=profile,
             progress=progress,
@@ -279,7 +279,7 @@ def _segments(
         )
     timeline = recognizer.timeline(
         source,
-        channel=settings.channel,
+        channel=item.channel or settings.channel,
         track=settings.track,
         profile=profile,
         adapt=settings.adapt == "auto" and recognizer.adapts,
@@ -299,6 +299,7 @@ def _row(row: Row, prediction: Prediction, recognizer: Recognizer, sha: str) -> 
         round(prediction.start_s, 3),
         round(prediction.end_s, 3),
         prediction.speaker,
+        row.item.channel,
         prediction.emotion,
         prediction.label if prediction.scores else NO_SPEECH,
         prediction.confidence if prediction.scores else None,
