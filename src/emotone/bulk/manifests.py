@@ -79,7 +79,7 @@ def listed(name: str, *, speaker: str | None) -> Iterator[Item]:
 
 
 def _channel(cells: dict[str, Any], error: str, *, where: str) -> tuple[str | None, str]:
-    """Return the channel that a row names, None without one, and the error if it is none."""
+    """Return the channel that a row names, None without one, and the error if it is unknown."""
     for column in _CHANNEL_COLUMNS:
         text = _text(cells.get(column)).strip().lower()
         if text in _NO_CHANNEL:
