@@ -146,13 +146,15 @@ SCREAMS = [
     *("05-02-02-02-06", "03-02-02-01-06", "05-02-01-01-06", "06-02-01-01-14"),
     *("03-02-01-01-01", "04-02-01-01-06", "02-02-01-01-02", "08-02-01-01-22"),
 ]
+#: Screams of which Silero hears nothing; a telephone leaves too little of one of them.
+UNHEARD = {16_000: ("06-02-01-02-06", "06-02-02-02-06", "06-02-01-01-06"), 8_000: ("06-02-01-01-06",)}
 
 
 @pytest.mark.corpus
 @pytest.mark.parametrize("rate", [16_000, 8_000])
 def test_screams_are_speech(recognizer, data, rate) -> None:
     shares = []
-    for name in SCREAMS:
+    for name in (*SCREAMS, *UNHEARD[rate]):
         (path,) = (data / "ravdess").glob(f"*Speech*/Actor_{name[-2:]}/03-01-{name}.*")
         samples = audio.read(path)
         if rate != RATE:

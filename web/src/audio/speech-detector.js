@@ -18,7 +18,7 @@ const LOUD_DB = 20;
 const GATE_EVERY = 12;
 const GATE_FRAMES = 47;
 const MAX_HUSH = 10;
-const GATE_THRESHOLD = 0.97;
+const GATE_THRESHOLD = 0.9;
 const ONSET_FRAMES = 8;
 const ONSET_THRESHOLD = 0.5;
 
