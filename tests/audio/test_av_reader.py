@@ -121,6 +121,24 @@ def test_recordings_that_were_joined_are_read_to_the_end(kind: str) -> None:
     assert audio.info(first + second + first).duration_s == pytest.approx(5, abs=0.16)
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ("wav", "pcm_s16le"),
+        ("aiff", "pcm_s16be"),
+        ("au", "pcm_s16be"),
+        ("caf", "pcm_s16le"),
+        ("mp4", "aac"),
+        ("mov", "alac"),
+    ],
+)
+def test_joined_recordings_that_no_decoder_reads_to_the_end_are_refused(kind: tuple[str, str]) -> None:
+    first, second = media([tone(1)], *kind), media([tone(1, hz=880)], *kind)
+    assert len(audio.read(first)) == pytest.approx(16_000, abs=200)
+    with pytest.raises(AudioError, match="more sound follows the end of the recording"):
+        audio.read(first + second)
+
+
 def test_joined_recordings_of_other_rates_and_channels() -> None:
     buffer = io.BytesIO()
     soundfile.write(buffer, np.stack([tone(1, rate=16_000)] * 2, axis=1), 16_000, format="FLAC")

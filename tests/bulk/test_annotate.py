@@ -4,13 +4,16 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 import emotone
 from emotone.bulk.annotate import annotate
 from emotone.bulk.engines import LocalEngine
 from emotone.bulk.settings import AnnotateSettings
 from emotone.errors import ConfigError, EmotoneError
+from support import handmade
 from support.annotated import check_each_once, failures, rows
 
 N_FILES = 16
@@ -159,6 +162,18 @@ def test_failures_of_relative_names_can_be_tried_again(settings, archive, tmp_pa
     annotate(str(tmp_path / "out" / "failures.parquet"), tmp_path / "again", settings=settings)
     (failure,) = failures(tmp_path / "again")
     assert failure["code"] == "not_audio" and failure["file"] == str(archive / "text.wav")
+
+
+def test_channels_of_a_manifest_are_read_and_their_failures_can_be_tried_again(settings, tmp_path):
+    both = np.stack([handmade.tone(0.02), handmade.tone(0.2)], axis=1)
+    soundfile.write(tmp_path / "call.wav", both, 16_000, subtype="FLOAT")
+    (tmp_path / "list.csv").write_text("file,channel\ncall.wav,left\ncall.wav,2\ncall.wav,3\ncall.wav,\n")
+    annotate(str(tmp_path / "list.csv"), tmp_path / "out", settings=replace(settings, channel="right"))
+    answers = [(row["channel"], row["emotion"]) for row in rows(tmp_path / "out")]
+    assert answers == [("left", "sad"), ("2", "angry"), (None, "angry")]
+    annotate(str(tmp_path / "out" / "failures.parquet"), tmp_path / "again", settings=settings)
+    (failure,) = failures(tmp_path / "again")
+    assert (failure["channel"], failure["code"]) == ("3", "no_channel")
 
 
 def test_input_whose_name_is_no_text_goes_on(settings, archive, tmp_path):

@@ -14,7 +14,8 @@ EMOTIONS = ("happy", "sad")
 
 def row(number, **changes):
     cells = {
-        **{"row": number, "file": f"{number}.wav", "start_s": 0.0, "end_s": 1.0, "speaker": None, "emotion": "sad"},
+        **{"row": number, "file": f"{number}.wav", "start_s": 0.0, "end_s": 1.0, "speaker": None, "channel": None},
+        **{"emotion": "sad"},
         **{"label": "sad", "confidence": 0.75, "speech": 1.0, "score_happy": 0.25, "score_sad": 0.75},
         **{"adapted_source": 0, "adapted_speaker": 0, "notes": ["a note"], "model": "0" * 64},
     }
@@ -33,7 +34,7 @@ def storage(request, tmp_path):
 
 def test_parts_and_failures(storage):
     schema = parts.segments_schema(EMOTIONS)
-    failure = (1, "1.wav", 0.0, None, None, "silent", "1.wav: the recording is silent")
+    failure = (1, "1.wav", 0.0, None, None, None, "silent", "1.wav: the recording is silent")
     parts.write_part(storage, 0, [row(0)], [failure], schema, sound_s=1.0)
     parts.write_part(storage, 12, [], [], schema, sound_s=0.0)
     assert parts.done_parts(storage) == {0, 12}
@@ -48,7 +49,7 @@ def test_parts_and_failures(storage):
 
 def test_failures_of_an_earlier_try_do_not_stay(storage):
     schema = parts.segments_schema(EMOTIONS)
-    failure = (0, "0.wav", 0.0, None, None, "timeout", "0.wav: too slow")
+    failure = (0, "0.wav", 0.0, None, None, None, "timeout", "0.wav: too slow")
     parts.write_part(storage, 0, [], [failure], schema, sound_s=0.0)
     parts.write_part(storage, 0, [row(0)], [], schema, sound_s=1.0)
     assert parts.merge_failures(storage) == 0
@@ -57,7 +58,8 @@ def test_failures_of_an_earlier_try_do_not_stay(storage):
 def test_no_failures_are_an_empty_table(storage):
     assert parts.merge_failures(storage) == 0
     with storage.open(parts.FAILURES) as file:
-        assert pq.read_table(file).column_names == ["row", "file", "start_s", "end_s", "speaker", "code", "message"]
+        names = pq.read_table(file).column_names
+        assert names == ["row", "file", "start_s", "end_s", "speaker", "channel", "code", "message"]
 
 
 def test_part_appears_when_it_is_whole(tmp_path, monkeypatch):
@@ -86,7 +88,7 @@ SCHEMA = parts.segments_schema(EMOTIONS)
 
 
 def failure(number, code="timeout"):
-    return (number, f"{number}.wav", 0.0, None, "anna", code, f"{number}.wav: {code}")
+    return (number, f"{number}.wav", 0.0, None, "anna", None, code, f"{number}.wav: {code}")
 
 
 def merged(storage):

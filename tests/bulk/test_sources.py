@@ -1,6 +1,7 @@
 """The recordings of an archive: folders, patterns, manifests and addresses."""
 
 import os
+from pathlib import Path
 
 import fsspec
 import pyarrow as pa
@@ -70,7 +71,61 @@ def test_manifest_in_parquet_with_segments(tmp_path):
 def test_time_that_is_no_number_is_the_error_of_its_row(tmp_path):
     (tmp_path / "list.csv").write_text("file,start_s\na.wav,soon\nb.wav,1\n")
     first, second = Sources([str(tmp_path / "list.csv")])
-    assert "start_s is 'soon'" in first.error and second.start_s == 1.0
+    assert "line 2 of" in first.error and "column 'start_s': time 'soon' is not understood" in first.error
+    assert second.start_s == 1.0
+
+
+def segments(folder, text, **options):
+    (folder / "list.csv").write_text(text, **options)
+    return [(Path(item.file).name, item.start_s, item.end_s) for item in Sources([str(folder / "list.csv")])]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file,start,end\na.wav,0.5,2.8\n",
+        "file;start;end\na.wav;0,5;2,8\n",
+        "sep=;\r\nfile;start;end\r\na.wav;0,5;2,8\r\n",
+        "file,start,duration\na.wav,0.5,2.3\n",
+        "file,onset,offset\na.wav,0.5,2.8\n",
+        "file,begin_ms,stop_ms\na.wav,500,2800\n",
+        "file;start;end\na.wav;00:00:00,500;00:00:02,800\n",
+        "file,start_s,end_s\na.wav,0 days 00:00:00.5,0 days 00:00:02.8\n",
+    ],
+)
+def test_times_of_a_manifest_are_those_that_training_reads(tmp_path, text):
+    assert segments(tmp_path, text, newline="") == [("a.wav", 0.5, pytest.approx(2.8))]
+
+
+def test_a_sign_is_decided_by_other_rows(tmp_path):
+    rows = segments(tmp_path, "file;start_ms\na.wav;1,5\nb.wav;1,500\n")
+    assert [start_s for _, start_s, _ in rows] == pytest.approx([0.0015, 0.0015])
+
+
+@pytest.mark.parametrize("column", ["onset_frames", "time", "offset", "start_samples"])
+def test_column_that_looks_like_a_time_and_is_not_understood_is_refused(tmp_path, column):
+    with pytest.raises(ConfigError, match=f"column '{column}'"):
+        segments(tmp_path, f"file,{column}\na.wav,12\n")
+
+
+def test_columns_that_are_no_times_of_segments_are_ignored(tmp_path):
+    text = "file,recorded,timestamp,from,to\na.wav,2026-11-30,2026-11-30 10:00,Anna,Ben\n"
+    assert segments(tmp_path, text) == [("a.wav", 0.0, None)]
+
+
+def test_channels_of_a_manifest(tmp_path):
+    text = "file,channel\na.wav,left\na.wav,2\nb.wav,\nc.wav,speech\nd.wav,Mix\ne.wav,middle\n"
+    (tmp_path / "list.csv").write_text(text)
+    *items, wrong = Sources([str(tmp_path / "list.csv")])
+    assert [item.channel for item in items] == ["left", "2", None, None, "mix"]
+    assert not any(item.error for item in items)
+    assert wrong.error.startswith("row 7 of") and "channel is 'middle'; expected mix, left, right" in wrong.error
+
+
+def test_the_first_row_after_a_line_with_the_separator_is_line_3(tmp_path):
+    (tmp_path / "list.csv").write_text("sep=;\nfile;start\na.wav;soon\n;1\n")
+    first, second = Sources([str(tmp_path / "list.csv")])
+    assert "line 3 of" in first.error and "row 4" in second.error
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ import sys
 
 import pytest
 
-from emotone.cli import interrupts
-from emotone.cli import predict as command
+from emotone.cli import interrupts, profiles
 from emotone.errors import AudioError
 from support.command_line import run
 
@@ -15,7 +14,7 @@ from support.command_line import run
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("error", [None, AudioError("damaged"), ImportError("initialization failed")])
 def test_signal_whose_exception_is_lost_ends_the_command(bundle, clips, monkeypatch, number, code, error):
-    def source_of(path, *, raw=None):
+    def source_of(path, **options):
         with pytest.raises(KeyboardInterrupt):
             interrupts._interrupt(number, None)
         if error is not None:
@@ -23,7 +22,7 @@ def test_signal_whose_exception_is_lost_ends_the_command(bundle, clips, monkeypa
         return path
 
     monkeypatch.setattr(interrupts, "_received", [])
-    monkeypatch.setattr(command, "source_of", source_of)
+    monkeypatch.setattr(profiles, "source_of", source_of)
     result = run("predict", clips / "a_sad.wav", "--model", bundle, "--format", "csv")
     assert result.exit_code == code and result.stderr.startswith("interrupted")
     assert result.stdout.count("\n") == 1 and "damaged" not in result.stdout

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from emotone import audio
+from emotone.audio import isolated
 from emotone.cli.main import app
 from emotone.errors import ConfigError, CorpusError, FeatureError
 from emotone.explore import contrast, explore, feature_analysis, folder, overview, signal
@@ -135,9 +136,9 @@ def test_every_file_is_listed_and_every_table_is_whole(written):
 
 @pytest.mark.slow
 def test_same_seed_gives_the_same_files_and_warm_reads_one_clip_an_emotion(written, corpus, tmp_path, monkeypatch):
-    read, real = [], audio.read
-    monkeypatch.setattr(audio, "read", lambda *args, **kwargs: read.append(args) or real(*args, **kwargs))
-    monkeypatch.setattr(clip, "open_reader", lambda path: pytest.fail("a clip is measured again"))
+    read, real = [], isolated.read
+    monkeypatch.setattr(isolated, "read", lambda *args, **kwargs: read.append(args) or real(*args, **kwargs))
+    monkeypatch.setattr(clip, "IsolatedSource", lambda path: pytest.fail("a clip is measured again"))
     figures = written.parent / "figures"
 
     def copied(figure, path):  # drawing takes seconds, and the numbers are in the tables

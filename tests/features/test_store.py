@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from emotone import audio, augment
+from emotone.audio import isolated
 from emotone.augment.copies import Augmentation
 from emotone.errors import FeatureError
 from emotone.features.base import Extractor
@@ -137,8 +138,8 @@ def test_changed_code_of_reading_means_the_clip_is_read_again(
     store = FeatureStore(tmp_path / "store")
     store.compute(Table(clips), Loudest(), pool=LocalPool(1))
     reads: list[str] = []
-    real = audio.read
-    monkeypatch.setattr("emotone.audio.read", lambda path, **segment: reads.append(path) or real(path, **segment))
+    real = isolated.read
+    monkeypatch.setattr(isolated, "read", lambda path, **segment: reads.append(path) or real(path, **segment))
     store.compute(Table(clips), Loudest(), pool=LocalPool(1))
     assert not reads
     monkeypatch.setattr("emotone.features.store.source_digest", lambda *parts: "of another version")

@@ -25,12 +25,14 @@ def media(
     gap: tuple[float, float] | None = None,
     default: int | None = None,
     video_s: float = 0.0,
+    layout: str | None = None,
     options: dict[str, str] | None = None,
 ) -> bytes:
     """Sound tracks (n,) or (n, channels) in a container.
 
     ``starts_s`` are the time stamps of their first samples; frames whose time is within ``gap``, seconds, are left out
-    as voice chat does; ``default`` is the index of the default track; ``video_s`` seconds of grey come with them.
+    as voice chat does; ``default`` is the index of the default track; ``video_s`` seconds of grey come with them;
+    ``layout`` is FFmpeg's name of the channels, by default mono, stereo, 5.1 or 7.1.
     """
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=kind, options=options or {}) as container:
@@ -38,8 +40,8 @@ def media(
         if picture:
             picture.width = picture.height = 64
             picture.pix_fmt = "yuv420p"
-        layouts = ["mono" if track.ndim == 1 else {2: "stereo", 6: "5.1", 8: "7.1"}[track.shape[1]] for track in tracks]
-        streams: list[Any] = [container.add_stream(codec, rate=rate, layout=layout) for layout in layouts]
+        layouts = [layout or _layout_of(track) for track in tracks]
+        streams: list[Any] = [container.add_stream(codec, rate=rate, layout=name) for name in layouts]
         for index, stream in enumerate(streams):
             if default is not None:
                 stream.disposition = av.stream.Disposition.default if index == default else 0
@@ -48,13 +50,17 @@ def media(
             grey = np.full((64, 64, 3), n % 250, np.uint8)
             packets += picture.encode(av.VideoFrame.from_ndarray(grey, format="rgb24"))
         packets += picture.encode(None) if picture else []
-        for index, (stream, layout) in enumerate(zip(streams, layouts, strict=True)):
+        for index, (stream, name) in enumerate(zip(streams, layouts, strict=True)):
             start = round((starts_s[index] if starts_s else 0) * rate)
-            packets += _packets(stream, tracks[index], layout, rate, start, gap)
+            packets += _packets(stream, tracks[index], name, rate, start, gap)
         packets.sort(key=lambda packet: float((packet.dts or 0) * packet.time_base))
         for packet in packets:
             container.mux(packet)
     return buffer.getvalue()
+
+
+def _layout_of(track: np.ndarray) -> str:
+    return "mono" if track.ndim == 1 else {2: "stereo", 6: "5.1", 8: "7.1"}[track.shape[1]]
 
 
 def _packets(

@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from emotone.audio.layout import describe
-from emotone.audio.reader import Waveform, check_format, reading
+from emotone.audio.layout import LFE_BIT, SURROUND, describe
+from emotone.audio.reader import MAX_CHANNELS, Waveform, check_format, reading
 from emotone.errors import AudioError, SelectionError
 
 # FFmpeg's demuxers that may open a file; none of them follows references to other files or to the network.
@@ -33,6 +33,8 @@ LONGEST_LIVE_GAP_S = 3600.0
 _PREROLL_S = 0.2
 #: Demuxers that know where a time is in the file.  In others, decoding from the start is exact and fast.
 _SEEKABLE = ("mov,", "matroska,")
+#: Decoders that leave the order of channels as the container says it, or set a usual one.
+_KEEPS_LAYOUT = ("pcm_", "adpcm_", "alac")
 
 
 class AvReader:
@@ -87,11 +89,10 @@ class AvReader:
                     f"{name}: no decoder knows how its sound is coded; copy it again, or convert it to WAV"
                 )
             self._container, self._stream, self.name, self._longest_gap_s = container, stream, name, longest_gap_s
-            self.sample_rate, self.channels = int(stream.rate or 0), int(stream.channels or 0)
+            self.sample_rate, (self.channels, self.lfe) = int(stream.rate or 0), _channels(stream, name)
             self.container = container.format.name
             self.codec = getattr(stream.codec_context, "name", "unknown").removesuffix("float")  # mp3float
             check_format(self.channels, self.sample_rate, name=name)  # before anything is decoded
-            self.lfe = tuple(n for n, channel in enumerate(stream.layout.channels) if channel.name.startswith("LFE"))
             start_s = (container.start_time or 0) / 1e6
             counts_from_0 = self.container.startswith(_SEEKABLE) and 0 <= start_s <= _LATEST_START_S
             self._origin_s = 0.0 if counts_from_0 else start_s
@@ -178,6 +179,10 @@ class AvReader:
         for packet in self._container.demux(self._stream):
             try:
                 frames = packet.decode()
+            except av.ArgumentError:
+                if packet.size:
+                    raise
+                continue  # an empty packet carries the header of the codec in FLV
             except av.InvalidDataError:
                 n_bad += 1
                 if self.codec != "mp3" or n_bad > 2 + n_good // 50:
@@ -235,6 +240,37 @@ class Clock:
         self._is_first = False
         self.position = position + gap + n_samples
         return gap
+
+
+def _channels(stream: Any, name: str) -> tuple[int, tuple[int, ...]]:
+    """Return the number of channels, and which of them have low-frequency effects.
+
+    Six and eight channels whose purpose the file does not say are taken for 5.1 and 7.1.
+
+    PyAV frees the list of a custom order, such as FC+FL+FR+SL+SR+LFE in a film, once for each object that has it, which
+    ends the process.  So decoders that keep the order of the container are given no order.
+
+    Raises
+    ------
+    AudioError
+        The order is a custom one, and the decoder may set it again.
+    """
+    import av
+
+    layout = stream.layout
+    is_custom = " channels (" in layout.name
+    if is_custom:
+        stream.codec_context.layout = av.AudioLayout(f"{layout.nb_channels} channels")  # `layout` has the only list now
+    if is_custom and not stream.codec_context.name.startswith(_KEEPS_LAYOUT):
+        raise AudioError(
+            f"{name}: its {layout.nb_channels} channels have an unusual order ({layout.name}); convert it to WAV"
+        )
+    if not 1 <= layout.nb_channels <= MAX_CHANNELS:
+        return layout.nb_channels, ()
+    names = [channel.name for channel in layout.channels]
+    if set(names) == {"NONE"} and len(names) in SURROUND:
+        return len(names), (LFE_BIT,)
+    return len(names), tuple(n for n, channel in enumerate(names) if channel.startswith("LFE"))
 
 
 def _track(container: Any, track: int | None, name: str) -> Any:

@@ -72,12 +72,16 @@ def _link_reader(
     file: BinaryIO, name: str, stack: ExitStack, track: int | None, by_libsndfile: bool, lfe: tuple[int, ...]
 ) -> Reader:
     if by_libsndfile and track in (None, 1):
-        from emotone.audio.soundfile_reader import UNREADABLE, SoundFileReader  # here: the most common files need none
+        # here: the most common files need none
+        from emotone.audio.soundfile_reader import UNREADABLE, SoundFileReader, knows_channels
 
         try:
-            return SoundFileReader(file, name=name, stack=stack, lfe=lfe)
+            reader = SoundFileReader(file, name=name, stack=stack, lfe=lfe)
+            if knows_channels(reader):
+                return reader
         except UNREADABLE:
-            file.seek(0)  # FFmpeg may know the codec
+            pass  # FFmpeg may know the codec
+        file.seek(0)
     return AvReader(file, name=name, stack=stack, track=track)
 
 

@@ -112,14 +112,15 @@ def is_plain(source: AudioSource) -> bool:
 
 def _is_linear(file: BinaryIO, name: str, stack: ExitStack) -> bool:
     """Return whether libsndfile reads linear samples of WAV or FLAC."""
-    from emotone.audio.soundfile_reader import UNREADABLE, SoundFileReader
+    from emotone.audio.soundfile_reader import UNREADABLE, SoundFileReader, knows_channels
 
     try:
         file.seek(0)
         reader = SoundFileReader(file, name=name, stack=stack)
     except UNREADABLE:
         return False
-    return reader.container in _PLAIN_CONTAINERS and reader.codec.startswith(_PLAIN_CODECS)
+    is_linear = reader.container in _PLAIN_CONTAINERS and reader.codec.startswith(_PLAIN_CODECS)
+    return is_linear and knows_channels(reader)
 
 
 class DecoderPool:
@@ -196,20 +197,18 @@ class Child:
         self, source: str | bytes, block_s: float, options: dict[str, Any], timeout_s: float
     ) -> Generator[Waveform, None, End]:
         """Yield the blocks of a recording as 16 kHz mono."""
-        name = source if isinstance(source, str) else name_of(source)
-        path, data = (source, b"") if isinstance(source, str) else (None, source)
-        with self._timed(name, timeout_s):
-            self._send({"path": path, "folder": os.getcwd(), "block_s": block_s, "options": options}, data)
+        with self._timed(_name(source), timeout_s):
+            self._send({"block_s": block_s, "options": options}, source)
             while True:
                 kind, content = self._reply()
                 if kind == END:
                     return End(*json.loads(content))
                 yield np.frombuffer(content, np.float32)
 
-    def open_frames(self, data: bytes, *, track: int | None, timeout_s: float) -> dict[str, Any]:
+    def open_frames(self, source: str | bytes, *, track: int | None, timeout_s: float) -> dict[str, Any]:
         """Return the properties of a recording's `Reader`."""
-        with self._timed(name_of(data), timeout_s):
-            self._send({"track": track}, data)
+        with self._timed(_name(source), timeout_s):
+            self._send({"track": track}, source)
             properties: dict[str, Any] = json.loads(self._reply()[1])
             return properties
 
@@ -258,8 +257,10 @@ class Child:
         """End the process."""
         processes.end(self.process)
 
-    def _send(self, header: dict[str, Any], data: bytes) -> None:
-        pipe, text = self.process.stdin, json.dumps(header).encode()
+    def _send(self, header: dict[str, Any], source: str | bytes) -> None:
+        path, data = (source, b"") if isinstance(source, str) else (None, source)
+        text = json.dumps({**header, "path": path, "folder": os.getcwd()}).encode()
+        pipe = self.process.stdin
         assert pipe is not None
         self.is_ready = False
         pipe.write(REQUEST.pack(len(text), len(data)) + text)
@@ -291,6 +292,10 @@ def _file_or_bytes(source: AudioSource) -> Any:
             pass  # `open_file` names the cause
     with ExitStack() as stack:
         return open_file(source, stack)[0].read()
+
+
+def _name(source: str | bytes) -> str:
+    return source if isinstance(source, str) else name_of(source)
 
 
 def _error_of(content: bytes) -> Exception:

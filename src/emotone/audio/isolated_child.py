@@ -68,10 +68,10 @@ def _serve_request(header: dict[str, Any], data: bytes, requests: BinaryIO, repl
 
     path = header.get("path")
     try:
-        if "track" in header:
-            _serve_frames(data, header["track"], requests, reply)
-            return
         os.chdir(header["folder"])
+        if "track" in header:
+            _serve_frames(path or data, header["track"], requests, reply)
+            return
         with open_recording(path or data, **header["options"]) as recording:
             for block in recording.blocks(header["block_s"]):
                 reply(SAMPLES, np.ascontiguousarray(block, np.float32))
@@ -84,8 +84,10 @@ def _serve_request(header: dict[str, Any], data: bytes, requests: BinaryIO, repl
         reply(ERROR, json.dumps({"kind": "AudioError", "message": message}).encode())
 
 
-def _serve_frames(data: bytes, track: int | None, requests: BinaryIO, reply: Callable[[bytes, Any], None]) -> None:
-    with open_reader(data, track=track) as reader:
+def _serve_frames(
+    source: str | bytes, track: int | None, requests: BinaryIO, reply: Callable[[bytes, Any], None]
+) -> None:
+    with open_reader(source, track=track) as reader:
         reply(FORMAT, json.dumps({name: getattr(reader, name) for name in READER_PROPERTIES}).encode())
         span = requests.read(SPAN.size)
         if len(span) < SPAN.size:  # the parent has ended

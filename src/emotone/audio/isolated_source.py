@@ -9,8 +9,8 @@ from emotone.audio import isolated
 from emotone.audio.channels import Channel
 from emotone.audio.decoding import open_reader
 from emotone.audio.isolated_child import READER_PROPERTIES
-from emotone.audio.reader import Waveform
-from emotone.audio.reading import Recording
+from emotone.audio.reader import Reader, Waveform
+from emotone.audio.reading import Recording, segment_of
 from emotone.audio.sources import DecodedElsewhere
 
 #: Most seconds for a block, which is up to 30 s of sound.
@@ -21,15 +21,15 @@ Watch = Callable[[float, float | None], None]
 
 
 class IsolatedSource(DecodedElsewhere):
-    """The bytes of a file, for a recogniser; a crash of the decoder is an `AudioError`.
+    """A file, for a recogniser; a crash of the decoder is an `AudioError`.
 
     Plain WAV and FLAC are decoded here, everything else in a child process (see `emotone.audio.isolated`).  In memory
-    are the bytes, here and in the child, and about 30 s of sound.
+    are its bytes if they are given, here and in the child, and about 30 s of sound.
 
     Parameters
     ----------
-    data
-        The content of the file.
+    file
+        The content of a file, or the path of a regular file.
     watch
         Called when the recording is opened and before each block is handed on; an error that it raises ends the
         reading.
@@ -39,25 +39,33 @@ class IsolatedSource(DecodedElsewhere):
 
     def __init__(
         self,
-        data: bytes,
+        file: bytes | str,
         *,
         watch: Watch = lambda *_: None,
         left_s: Callable[[], float] = lambda: BLOCK_TIMEOUT_S,
     ) -> None:
-        self._data, self._watch, self._left_s = data, watch, left_s
+        self._file, self._watch, self._left_s = file, watch, left_s
 
     @contextmanager
-    def open(self, *, channel: Channel = "mix", track: int | None = None) -> Iterator[Recording]:
+    def open(
+        self, *, start_s: float = 0.0, end_s: float | None = None, channel: Channel = "mix", track: int | None = None
+    ) -> Iterator[Recording]:
         """Open the recording for reading once, as `emotone.audio.open_recording` does; it can be opened again."""
-        if isolated.is_plain(self._data):
-            with open_reader(self._data, track=track) as reader:
+        begin, end = segment_of(start_s, end_s)
+        with self.reader(track=track) as reader:
+            yield Recording(reader, begin, end, channel)
+
+    @contextmanager
+    def reader(self, *, track: int | None = None) -> Iterator[Reader]:
+        """Open the recording as it is, to read its frames once, as `emotone.audio.decoding.open_reader` does."""
+        if isolated.is_plain(self._file):
+            with open_reader(self._file, track=track) as reader:
                 properties = {name: getattr(reader, name) for name in READER_PROPERTIES}
-                yield Recording(_WatchedReader(properties, reader.chunks, self._watch), 0, None, channel)
+                yield _WatchedReader(properties, reader.chunks, self._watch)
             return
         with isolated.lent_child() as child:
-            properties = child.open_frames(self._data, track=track, timeout_s=self._timeout_s())
-            chunks = functools.partial(self._frames, child, properties)
-            yield Recording(_WatchedReader(properties, chunks, self._watch), 0, None, channel)
+            properties = child.open_frames(self._file, track=track, timeout_s=self._timeout_s())
+            yield _WatchedReader(properties, functools.partial(self._frames, child, properties), self._watch)
 
     def _frames(self, child: isolated.Child, properties: dict[str, Any], start: int, size: int) -> Iterator[Waveform]:
         name, channels = properties["name"], properties["channels"]

@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
+from emotone.audio import mpeg_layout
 from emotone.errors import AudioError
 
 KNOWN_FORMATS = "WAV, FLAC, MP3, Ogg, Opus, AIFF, M4A, WebM or MP4"
@@ -27,11 +28,9 @@ _MORE_SOUND = (b"data", b"RIFF", b"RIFX", b"RF64", b"BW64")
 _FLAC_START = re.compile(rb"fLaC[\x00\x80]\x00\x00\x22")
 _MATROSKA_START = re.compile(rb"\x1aE\xdf\xa3.{0,56}?B\x82[\x84-\x88](?:webm|matroska)", re.DOTALL)
 _BLOCK = 1 << 20
-_LFE_BIT = 3
+LFE_BIT = 3
 #: Numbers of channels that are 5.1 and 7.1 sound where the file does not say.
-_SURROUND = (6, 8)
-#: Bytes that are searched for the first frame of an MP3 file, behind a tag or rubbish.
-_MPEG_SEARCH = 1 << 20
+SURROUND = (6, 8)
 
 
 class Samples16(NamedTuple):
@@ -79,8 +78,7 @@ def layout_of(file: BinaryIO, name: str) -> Layout:
     if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM"):
         return _chunked(file, head, n_bytes, name)
     if head[:4] == b"fLaC":
-        lfe = (_LFE_BIT,) if _flac_channels(head) >= 6 else ()
-        return Layout(True, _split(file, _FLAC_START, n_bytes), lfe)
+        return Layout(True, _split(file, _FLAC_START, n_bytes))
     if head[:4] == b"OggS":
         return Layout(False, _ogg_links(file, n_bytes, name))
     if head[:4] == b"\x1aE\xdf\xa3":
@@ -91,14 +89,17 @@ def layout_of(file: BinaryIO, name: str) -> Layout:
         _check_boxes(file, n_bytes, name)
         return Layout(False, ((0, n_bytes),))
     whole = ((0, n_bytes),)
-    # Sun AU, Core Audio, Sony Wave64, NIST SPHERE, Creative Voice.  libsndfile's other formats print to stdout.
-    if head.startswith((b".snd", b"dns.", b"caff", b"riff\x2e\x91\xcf\x11", b"NIST_1A", b"Creative Voice File")):
+    # Sun AU, Core Audio, Sony Wave64, NIST SPHERE.  libsndfile's other formats print to stdout; of Creative Voice, it
+    # takes the header of each further block for samples.
+    if head.startswith((b".snd", b"dns.", b"caff", b"riff\x2e\x91\xcf\x11", b"NIST_1A")):
         begin, size = _sound_of(file, head)
         if 0 < size < _LARGEST_BYTES:
             _check_whole(n_bytes - begin, size, name)
+            _check_end(file, begin + size, head[:4], name)
         return Layout(True, whole)
-    begin = _mpeg_audio_start(file, head, n_bytes)
-    _check_mpeg_length(file, begin, n_bytes, name)
+    begin = mpeg_layout.audio_start(file, head, n_bytes)
+    if stated := mpeg_layout.stated_bytes(file, begin):
+        _check_whole(n_bytes - stated[0], stated[1], name)
     return Layout(False, ((begin, n_bytes),))
 
 
@@ -127,6 +128,8 @@ def _chunked(file: BinaryIO, head: bytes, n_bytes: int, name: str) -> Layout:
     order = ">" if head[:4] in (b"RIFX", b"FORM") else "<"
     if head[8:12] == b"AVI " and 0 < (size := struct.unpack_from("<I", head, 4)[0]) < _PLACEHOLDER_BYTES:
         _check_whole(n_bytes - 8, size, name)
+    if head[:4] == b"FORM":
+        _check_end(file, 8 + struct.unpack_from(">I", head, 4)[0], b"FORM", name)
     by_libsndfile, at = True, 12
     forms: list[bytes] = []
     samples = None
@@ -164,14 +167,25 @@ def _notes_follow(file: BinaryIO, at: int, name: str) -> bool:
         if at % 2 and head[:4] not in _MORE_SOUND:  # chunks begin at even places, unless a program forgot the padding
             head, at = head[1:], at + 1
         if head[:4] in _MORE_SOUND:
-            raise AudioError(
-                f"{name}: more sound follows the end of the recording, as in files that were joined byte by byte; give "
-                "the recordings one by one, or join them with a program for sound"
-            )
+            raise _joined(name)
         if len(head) < 8 or head[:4] == b"fmt ":
             return len(head) < 8
         at += 8 + int.from_bytes(head[4:8], "little")
     return False
+
+
+def _check_end(file: BinaryIO, at: int, start: bytes, name: str) -> None:
+    """Raise `AudioError` if another recording begins where one ends, also behind a byte of padding."""
+    file.seek(at)
+    if start in file.read(5):
+        raise _joined(name)
+
+
+def _joined(name: str) -> AudioError:
+    return AudioError(
+        f"{name}: more sound follows the end of the recording, as in files that were joined byte by byte; give the "
+        "recordings one by one, or join them with a program for sound"
+    )
 
 
 def _samples_of_wav(form: bytes, begin: int, size: int) -> Samples16 | None:
@@ -188,13 +202,9 @@ def _lfe_of_wav(form: bytes, order: str) -> tuple[int, ...]:
     """Return the index of the low-frequency channel that the mask of WAVE_FORMAT_EXTENSIBLE names."""
     if len(form) < 24 or struct.unpack_from(order + "H", form)[0] != 0xFFFE:
         n_channels = struct.unpack_from(order + "H", form, 2)[0] if len(form) >= 4 else 0
-        return (_LFE_BIT,) if n_channels in _SURROUND else ()
+        return (LFE_BIT,) if n_channels in SURROUND else ()
     mask = struct.unpack_from(order + "I", form, 20)[0]
-    return ((mask & ((1 << _LFE_BIT) - 1)).bit_count(),) if mask >> _LFE_BIT & 1 else ()
-
-
-def _flac_channels(head: bytes) -> int:
-    return (head[20] >> 1 & 7) + 1 if len(head) > 20 else 0
+    return ((mask & ((1 << LFE_BIT) - 1)).bit_count(),) if mask >> LFE_BIT & 1 else ()
 
 
 def _split(file: BinaryIO, start: re.Pattern[bytes], n_bytes: int) -> tuple[tuple[int, int], ...]:
@@ -247,6 +257,8 @@ def _check_boxes(file: BinaryIO, n_bytes: int, name: str) -> None:
             return
         if head[4:8] == b"mdat":
             _check_whole(n_bytes - at, size, name)
+        if head[4:8] == b"ftyp" and at:
+            raise _joined(name)
         at += size
 
 
@@ -328,73 +340,3 @@ def _next_page(file: BinaryIO, at: int) -> int:
         kept = text[-3:]
         at += len(block)
     return at
-
-
-def _mpeg_audio_start(file: BinaryIO, head: bytes, n_bytes: int) -> int:
-    """Return where the frames of an MP3 file begin; 0 unless rubbish or a tag of a wrong size stands before them."""
-    if head[4:8] == b"ftyp" or head[:4] == b"FLV\x01":
-        return 0
-    begin = 0
-    if head[:3] == b"ID3" and len(head) >= 10:
-        file.seek(min(10 + _tag_size(head), n_bytes))
-        if _frame_size(file.read(4)):
-            return 0
-        begin = 10
-    file.seek(begin)
-    text = file.read(_MPEG_SEARCH)
-    if begin == 0 and _frame_size(text[:4]):
-        return 0
-    at = text.find(b"\xff")
-    while 0 <= at < len(text) - 4:
-        if _are_frames(text, at):
-            return begin + at
-        at = text.find(b"\xff", at + 1)
-    return 0
-
-
-def _check_mpeg_length(file: BinaryIO, begin: int, n_bytes: int, name: str) -> None:
-    """Compare the size in the header of an MP3 file (Xing, Info), if it has one, with the file's."""
-    file.seek(begin)
-    head = file.read(10)
-    if head[:3] == b"ID3" and len(head) == 10:
-        begin += 10 + _tag_size(head)
-        file.seek(begin)
-        head = file.read(10)
-    if not _frame_size(head[:4]):
-        return
-    head += file.read(54)
-    at = max(head.find(b"Xing"), head.find(b"Info"))
-    if at < 0 or not head[at + 7] & 2:
-        return
-    size = struct.unpack_from(">I", head, at + (12 if head[at + 7] & 1 else 8))[0]
-    _check_whole(n_bytes - begin, size, name)
-
-
-def _tag_size(head: bytes) -> int:
-    """Return the size of an ID3v2 tag, without its header of 10 bytes: 7 bits a byte."""
-    return sum(byte << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=True))
-
-
-def _are_frames(text: bytes, at: int, n_frames: int = 4) -> bool:
-    """Say whether frames of MPEG audio follow one another."""
-    for _ in range(n_frames):
-        if not (size := _frame_size(text[at : at + 4])):
-            return False
-        at += size
-    return True
-
-
-def _frame_size(header: bytes) -> int:
-    """Return the bytes of a frame of MPEG audio, layer III, from its header; 0 if this is no header (ISO 11172-3)."""
-    if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2 or header[1] & 0x18 == 0x08:
-        return 0
-    is_version_1 = header[1] & 0x18 == 0x18
-    kbits = (_KBITS_1 if is_version_1 else _KBITS_2)[header[2] >> 4]
-    rate = (44100, 48000, 32000, 0)[header[2] >> 2 & 3] >> (0 if is_version_1 else 1 if header[1] & 0x10 else 2)
-    if not kbits or not rate:
-        return 0
-    return (144 if is_version_1 else 72) * kbits * 1000 // rate + (header[2] >> 1 & 1)
-
-
-_KBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
-_KBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)

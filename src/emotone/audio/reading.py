@@ -20,6 +20,7 @@ from emotone.audio import array_reader, av_reader, channels, decoding, layout, r
 from emotone.audio.channels import Channel, ChannelContrast, channel_number
 from emotone.audio.decoding import AudioSource, Reader, Waveform, open_reader
 from emotone.audio.resampling import SAMPLE_RATE, peak_of, to_16k_mono
+from emotone.audio.sources import DecodedElsewhere
 from emotone.audio.trimming import MIN_DURATION_S, MIN_SAMPLES
 from emotone.errors import AudioError, SilenceError, TooShortError
 
@@ -138,7 +139,11 @@ def open_recording(
     track: int | None = None,
 ) -> Iterator[Recording]:
     """Open a recording, or a segment of it, for reading once; parameters and errors as in `read`."""
-    begin, end = _segment(start_s, end_s)
+    if isinstance(source, DecodedElsewhere):
+        with source.open(start_s=start_s, end_s=end_s, channel=channel, track=track) as opened:
+            yield opened
+        return
+    begin, end = segment_of(start_s, end_s)
     with open_reader(source, track=track) as reader:
         yield Recording(reader, begin, end, channel)
 
@@ -295,13 +300,13 @@ def content_digest(samples: npt.NDArray[np.float32]) -> str:
 
 def code() -> tuple[ModuleType, ...]:
     """Return the modules that decide on the samples: what is stored of recordings is computed again after changes."""
-    from emotone.audio import soundfile_reader
+    from emotone.audio import mpeg_layout, soundfile_reader
 
     readers = (array_reader, av_reader, soundfile_reader, wav_reader)
-    return (*readers, channels, decoding, layout, resampling, sys.modules[__name__])
+    return (*readers, channels, decoding, layout, mpeg_layout, resampling, sys.modules[__name__])
 
 
-def _segment(start_s: float, end_s: float | None) -> tuple[int, int | None]:
+def segment_of(start_s: float, end_s: float | None) -> tuple[int, int | None]:
     """Return the first sample of a segment and the sample after its last, at 16 kHz."""
     if end_s is not None and math.isnan(end_s):
         end_s = None

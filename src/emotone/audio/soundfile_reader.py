@@ -14,6 +14,10 @@ from emotone.audio.reader import Waveform, check_format, reading
 UNREADABLE = (soundfile.LibsndfileError, RuntimeError, OSError)
 
 
+#: Files whose header says which channel has low-frequency effects, as `emotone.audio.layout` reads it.
+_WAV = ("wav", "wavex", "rf64")
+
+
 class _UnseekableSoundFile(soundfile.SoundFile):  # type: ignore[misc]
     """A file that soundfile does not seek in after every read: that takes time in FLAC."""
 
@@ -81,3 +85,8 @@ class SoundFileReader:
                     return
                 left -= len(block)
                 yield block
+
+
+def knows_channels(reader: SoundFileReader) -> bool:
+    """Return whether it is known what each channel is for; libsndfile does not say which has low-frequency effects."""
+    return reader.channels <= 2 or reader.container in _WAV

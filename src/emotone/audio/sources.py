@@ -7,7 +7,8 @@ import io
 import os
 import select
 import stat
-from contextlib import ExitStack
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, ExitStack
 from time import monotonic
 from typing import Any, BinaryIO, TypeAlias
 
@@ -16,8 +17,14 @@ import numpy.typing as npt
 from emotone.errors import AudioError, EmotoneError
 
 
-class DecodedElsewhere:
+class DecodedElsewhere(ABC):
     """The base of `emotone.audio.isolated_source.IsolatedSource`, for the type of sources."""
+
+    @abstractmethod
+    def open(
+        self, *, start_s: float = 0.0, end_s: float | None = None, channel: str | int = "mix", track: int | None = None
+    ) -> AbstractContextManager[Any]:
+        """Open the recording, or a segment of it, as `emotone.audio.open_recording` does."""
 
 
 #: A path, the bytes of a file, an open binary file, or (samples (n,) or (n, channels), rate in Hz).  A recogniser takes

@@ -25,6 +25,7 @@ _SCHEMA = pa.schema(
         ("end_s", pa.float64()),
         ("size", pa.int64()),
         ("error", pa.binary()),
+        ("channel", pa.string()),
     ]
 )
 _REPORTED_EVERY = 1000
@@ -158,6 +159,7 @@ def _batch(part: Sequence[Row]) -> pa.RecordBatch:
         [item.end_s for item in items],
         [item.size for item in items],
         [_bytes(item.error) for item in items],
+        [item.channel for item in items],
     ]
     return pa.record_batch(
         [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA
@@ -166,7 +168,8 @@ def _batch(part: Sequence[Row]) -> pa.RecordBatch:
 
 def _row(cells: dict[str, Any]) -> Row:
     name, error = (cells[key].decode("utf-8", "surrogateescape") for key in ("file", "error"))
-    return Row(cells["row"], Item(name, cells["speaker"], cells["start_s"], cells["end_s"], cells["size"], error))
+    times = cells["start_s"], cells["end_s"]
+    return Row(cells["row"], Item(name, cells["speaker"], *times, cells["size"], error, cells["channel"]))
 
 
 def _bytes(text: str) -> bytes:

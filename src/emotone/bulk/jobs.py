@@ -90,7 +90,7 @@ def _failed(unit: Row, failure: Failure, folder: str) -> tuple[Any, ...]:
         for text in (file, item.speaker, message)
     )
     file_text, speaker, message_text = texts
-    return unit.number, file_text, item.start_s, item.end_s, speaker, failure.code, message_text
+    return unit.number, file_text, item.start_s, item.end_s, speaker, item.channel, failure.code, message_text
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,8 @@ class _Clips(Sequence[AudioSource]):
 
     def __init__(self, rows: Sequence[Row], settings: AnnotateSettings) -> None:
         self._rows, self._settings = rows, settings
-        self.are_arrays = any(row.item.start_s or row.item.end_s is not None for row in rows)
+        items = [row.item for row in rows]
+        self.are_arrays = any(item.start_s or item.end_s is not None or item.channel is not None for item in items)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -200,7 +201,7 @@ class _Clips(Sequence[AudioSource]):
         source = fetched(item)
         if not self.are_arrays:
             return source
-        channel, track = self._settings.channel, self._settings.track
+        channel, track = item.channel or self._settings.channel, self._settings.track
         samples = audio.read(source, start_s=item.start_s, end_s=item.end_s, channel=channel, track=track)
         return samples, SAMPLE_RATE
 
@@ -259,8 +260,9 @@ class Listener:
         def embeddings(item: Item) -> Any:
             if item.error:
                 raise EmotoneError(item.error)
+            channel = item.channel or settings.channel
             with audio.open_recording(
-                fetched(item), start_s=item.start_s, end_s=item.end_s, channel=settings.channel, track=settings.track
+                fetched(item), start_s=item.start_s, end_s=item.end_s, channel=channel, track=settings.track
             ) as recording:
                 return spoken(recognizer, recording)
 

@@ -33,6 +33,7 @@ _FAILURES_SCHEMA = pa.schema(
         ("start_s", pa.float64()),
         ("end_s", pa.float64()),
         ("speaker", pa.string()),
+        ("channel", pa.string()),
         ("code", pa.string()),
         ("message", pa.string()),
     ]
@@ -80,6 +81,7 @@ def segments_schema(emotions: Sequence[str], *, embedding: int = 0) -> pa.Schema
         ("start_s", pa.float64()),
         ("end_s", pa.float64()),
         ("speaker", pa.string()),
+        ("channel", pa.string()),
         ("emotion", pa.string()),
         ("label", pa.string()),
         ("confidence", pa.float32()),
@@ -113,7 +115,7 @@ def write_part(
     rows
         The cells of each row, as in ``schema``.
     failures
-        Row, file, start, end, speaker, code and message of each recording without a row.
+        Row, file, start, end, speaker, channel, code and message of each recording without a row.
     sound_s
         Seconds of sound of the rows.
     """

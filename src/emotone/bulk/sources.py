@@ -1,8 +1,5 @@
 """The recordings of an archive: folders, patterns, manifests and addresses, listed one by one."""
 
-import codecs
-import contextlib
-import csv
 import glob
 import os
 import time
@@ -11,16 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from emotone.audio.folders import SUFFIXES, entries
+from emotone.bulk.manifests import header_of, listed
 from emotone.bulk.storage import as_storage_error, file_system, is_address
 from emotone.bulk.units import Item
-from emotone.errors import ConfigError, StorageError
-from emotone.recognition.speaker_rule import EXAMPLE, PARENT_FOLDER, speaker_rule
+from emotone.errors import ConfigError
+from emotone.recognition.speaker_rule import PARENT_FOLDER, speaker_rule
 
 #: Suffixes of manifests.
 MANIFESTS = (".csv", ".tsv", ".parquet")
-#: Names of a manifest's column of files; the first that exists is used.
-FILE_COLUMNS = ("file", "path", "filename", "audio", "url")
-_START, _END = "start_s", "end_s"
 _PATTERN = frozenset("*?[")
 #: Tries to list a folder of another file system, and seconds before the second; each further pause is twice as long.
 _TRIES, _PAUSE_S = 4, 0.5
@@ -64,7 +59,7 @@ class Sources:
         """Say whether this is the name of a column, which can look like an expression."""
         if name == PARENT_FOLDER or not self._manifests:
             return False
-        return name.isidentifier() or any(name in _header(manifest) for manifest in self._manifests)
+        return name.isidentifier() or any(name in header_of(manifest) for manifest in self._manifests)
 
     def _checked_rule(self, value: str) -> Callable[[str], str | None]:
         try:
@@ -162,18 +157,11 @@ class Sources:
 
     def _manifest(self, name: str) -> Iterator[Item]:
         folder = name.rsplit("/", 1)[0] if is_address(name) else os.path.dirname(os.path.abspath(name))
-        column = self._speaker_from if self._rule is None else None
-        with _opened(name) as (header, rows):
-            _check_header(name, header, speaker=column)
-            for number, cells in enumerate(rows, start=2):
-                file = next(_text(cells[key]) for key in FILE_COLUMNS if key in cells)
-                error = f"row {number} of {name} names no file" if not file else ""
-                times, error = _times(cells, error, where=f"row {number} of {name}")
-                if file and not is_address(file) and not os.path.isabs(file):
-                    file = f"{folder}/{file}" if is_address(folder) else os.path.normpath(os.path.join(folder, file))
-                speaker = _text(cells[column]).strip() or None if column else None
-                size = 0 if error or is_address(file) else _size(file)
-                yield Item(file, speaker, *times, size=size, error=error)
+        for item in listed(name, speaker=self._speaker_from if self._rule is None else None):
+            file = item.file
+            if file and not is_address(file) and not os.path.isabs(file):
+                file = f"{folder}/{file}" if is_address(folder) else os.path.normpath(os.path.join(folder, file))
+            yield item._replace(file=file, size=0 if item.error or is_address(file) else _size(file))
 
 
 def _is_manifest(name: str) -> bool:
@@ -207,94 +195,3 @@ def _size(path: str) -> int:
         return os.stat(path).st_size
     except (OSError, ValueError):
         return 0
-
-
-def _check_header(name: str, columns: Sequence[str], *, speaker: str | None) -> None:
-    names = ", ".join(columns) or "no name"
-    twice = [key for key, n in Counter(columns).items() if key and n > 1]
-    if twice:
-        raise ConfigError(f"{name} has several columns with the name {twice[0]}; rename all but the right one")
-    if not any(key in columns for key in FILE_COLUMNS):
-        raise ConfigError(f"{name} has the columns {names}; expected {' or '.join(FILE_COLUMNS)}")
-    if speaker is not None and speaker not in columns:
-        raise ConfigError(
-            f"--speaker-from is {speaker!r}, and {name} has the columns {names}; expected any of them, "
-            f"{PARENT_FOLDER}, or an expression: {EXAMPLE}"
-        )
-
-
-def _text(value: Any) -> str:
-    """Return a cell as text: "" if it is empty, and 1 for 1.0, as numbers with gaps become floats."""
-    if value is None or value != value:  # NaN
-        return ""
-    if isinstance(value, bytes):
-        return os.fsdecode(value)
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _times(cells: dict[str, Any], error: str, *, where: str) -> tuple[tuple[float, float | None], str]:
-    """Return start and end of the segment, and the error if they are no numbers."""
-    values: list[float | None] = []
-    for key in (_START, _END):
-        text = _text(cells.get(key)).strip()
-        try:
-            values.append(float(text) if text and text.lower() != "nan" else None)
-        except ValueError:
-            return (0.0, None), error or f"{where}: {key} is {text!r}, expected seconds"
-    return (values[0] or 0.0, values[1]), error
-
-
-@contextlib.contextmanager
-def _opened(name: str) -> Iterator[tuple[list[str], Iterator[dict[str, Any]]]]:
-    """Open a manifest: the names of its columns, and its rows, which are read in bounded memory."""
-    try:
-        guard = as_storage_error(name) if is_address(name) else contextlib.nullcontext()
-        with guard, _file(name) as file:
-            yield _parquet(file) if name.lower().endswith(".parquet") else _csv(file)
-    except (ConfigError, StorageError):
-        raise
-    except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are ValueErrors
-        raise ConfigError(f"{name} can't be read as a manifest ({error}); expected CSV in UTF-8, or Parquet") from error
-
-
-def _header(name: str) -> list[str]:
-    with _opened(name) as (header, _):
-        return header
-
-
-def _file(name: str) -> Any:
-    if not is_address(name):
-        return open(name, "rb")
-    system, path = file_system(name)
-    return system.open(path, "rb")
-
-
-def _parquet(file: Any) -> tuple[list[str], Iterator[dict[str, Any]]]:
-    import pyarrow.parquet as pq
-
-    table = pq.ParquetFile(file)
-    batches = table.iter_batches(batch_size=4096)
-    return list(table.schema_arrow.names), (cells for batch in batches for cells in batch.to_pylist())
-
-
-def _csv(file: Any) -> tuple[list[str], Iterator[dict[str, Any]]]:
-    head = file.read(4)
-    file.seek(0)
-    encoding = "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    import io
-
-    text = io.TextIOWrapper(file, encoding=encoding, newline="")
-    first = text.readline()
-    text.seek(0)
-    separator = max(",;\t", key=first.count)
-    table = csv.reader(text, delimiter=separator, strict=True)
-    header = [name.strip() for name in next(table, [])]
-
-    def rows() -> Iterator[dict[str, Any]]:
-        for row in table:
-            if len(row) > len(header):
-                raise ConfigError(f"a row has more cells than the header: {row[:3]}; put texts in quotes")
-            if row:  # a line without any cell is no row
-                yield dict.fromkeys(header, "") | dict(zip(header, row, strict=False))
-
-    return header, rows()

@@ -26,6 +26,8 @@ class Item(NamedTuple):
         Bytes of the file; 0 if they are not known.
     error
         Why it can't be read, if that is known already; "" otherwise.
+    channel
+        Which channel is read, as a manifest says; None: that of the run.
     """
 
     file: str
@@ -34,6 +36,7 @@ class Item(NamedTuple):
     end_s: float | None = None
     size: int = 0
     error: str = ""
+    channel: str | None = None
 
 
 class Row(NamedTuple):

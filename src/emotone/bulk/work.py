@@ -249,7 +249,7 @@ def _answered(
             source,
             start_s=item.start_s,
             end_s=item.end_s,
-            channel=settings.channel,
+            channel=item.channel or settings.channel,
             track=settings.track,
             profile=profile,
             progress=progress,
@@ -275,11 +275,11 @@ def _segments(
     """Return the segments of a timeline, and its seconds; without speech, there is one segment without scores."""
     if item.start_s or item.end_s is not None:
         raise ConfigError(
-            f"{item.file}: a timeline is of a whole recording; leave start_s and end_s out of the manifest"
+            f"{item.file}: a timeline is of a whole recording; leave start, end and duration out of the manifest"
         )
     timeline = recognizer.timeline(
         source,
-        channel=settings.channel,
+        channel=item.channel or settings.channel,
         track=settings.track,
         profile=profile,
         adapt=settings.adapt == "auto" and recognizer.adapts,
@@ -299,6 +299,7 @@ def _row(row: Row, prediction: Prediction, recognizer: Recognizer, sha: str) -> 
         round(prediction.start_s, 3),
         round(prediction.end_s, 3),
         prediction.speaker,
+        row.item.channel,
         prediction.emotion,
         prediction.label if prediction.scores else NO_SPEECH,
         prediction.confidence if prediction.scores else None,

@@ -13,7 +13,7 @@ from emotone.cli import options
 from emotone.cli.answers import Answer, Answers
 from emotone.cli.app import command
 from emotone.cli.profiles import Reading
-from emotone.cli.recordings import recordings, source_of
+from emotone.cli.recordings import recordings
 from emotone.cli.speakers import Adaptation, SameSpeaker, SpeakerFrom, Voices
 from emotone.cli.summary import Summary
 from emotone.progress import Progress
@@ -206,12 +206,12 @@ def predict(
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
         summary = Summary(recognizer.emotions)
         paths = recordings(files, raw=raw_format)
-        voices = adaptation.voices(recognizer, paths, Reading(channel, track, raw_format), progress)
+        reading = Reading(channel, track, raw_format, has_several=len(paths) > 1)
+        voices = adaptation.voices(recognizer, paths, reading, progress)
 
         def predict_file(path: str, progress: Progress) -> Prediction:
-            source = source_of(path, raw=raw_format)
             prediction = recognizer.predict(
-                source, channel=channel, track=track, profile=voices.profile(path), progress=progress
+                reading.source(path), channel=channel, track=track, profile=voices.profile(path), progress=progress
             )
             return replace(prediction, speaker=voices.names.get(path))
 

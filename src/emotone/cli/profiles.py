@@ -27,25 +27,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reading:
-    """How a command reads its recordings: channel, track, and the format of headerless sound."""
+    """How a command reads recordings: channel, track, format of headerless sound, and whether there are several."""
 
     channel: Channel = "mix"
     track: int | None = None
     raw: RawFormat | None = None
+    has_several: bool = False
+
+    def source(self, name: str) -> AudioSource:
+        """Return what a recognizer reads for the name of a file."""
+        return source_of(name, raw=self.raw, is_one_of_several=self.has_several)
 
     def spoken(self, recognizer: Recognizer, name: str) -> NDArray[np.float32]:
         """Return the embeddings (n, e) of the first speech in a recording; `AudioError` without any."""
         from emotone import audio
         from emotone.recognition.groups import spoken
 
-        with audio.open_recording(source_of(name, raw=self.raw), channel=self.channel, track=self.track) as recording:
+        with audio.open_recording(self.source(name), channel=self.channel, track=self.track) as recording:
             return spoken(recognizer, recording)
 
     def whole(self, name: str) -> AudioSource:
         """Return what a recognizer adapts to; the channel of a recording is read into memory."""
         from emotone import audio
 
-        source = source_of(name, raw=self.raw)
+        source = self.source(name)
         if self.channel == "mix" and self.track is None:
             return source
         return audio.read(source, channel=self.channel, track=self.track), audio.SAMPLE_RATE
@@ -132,6 +137,7 @@ def _speaker(
         recognizer.check_profile(profile)
         return profile if source is None else replace(profile, source=source)
     files = recordings([named])
+    reading = replace(reading, has_several=len(files) > 1)
     clips, failed = [], [file.error for file in files if isinstance(file, Answer)]
     for file in files:
         if not isinstance(file, Answer):

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Names of standard input.
 STDIN = ("-", "/dev/stdin", "/dev/fd/0")
+#: Paths of this process's own files, which a child process does not have.
+_DESCRIPTORS = ("/dev/", "/proc/")
 #: Kinds of files that are counted one by one in the note on what a folder holds besides.
 _MAX_KINDS = 5
 
@@ -67,8 +69,11 @@ def passed_over_text(others: Counter[str]) -> str:
     return f"passed over {n_files} that can't be read as sound: {', '.join(kinds)}"
 
 
-def source_of(path: str, *, raw: RawFormat | None = None) -> AudioSource:
+def source_of(path: str, *, raw: RawFormat | None = None, is_one_of_several: bool = False) -> AudioSource:
     """Return what a recognizer reads for the name of a file: standard input, headerless sound, or the file itself.
+
+    A recording that crashes the decoder costs itself and not the others: one of several is decoded in a child process,
+    unless it is plain WAV or FLAC.
 
     Raises
     ------
@@ -83,6 +88,10 @@ def source_of(path: str, *, raw: RawFormat | None = None) -> AudioSource:
                 "recording into it, for example: cat clip.wav | emotone predict -"
             )
         source = sys.stdin.buffer
+    if raw is None and is_one_of_several and os.path.isfile(path) and not path.startswith(_DESCRIPTORS):
+        from emotone.audio.isolated_source import IsolatedSource
+
+        return IsolatedSource(path)
     if raw is None:
         return source
     from emotone.audio.raw import header_of

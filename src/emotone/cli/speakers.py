@@ -13,7 +13,7 @@ from emotone.cli import console as output
 from emotone.cli.answers import Answer
 from emotone.cli.interrupts import check_interrupts
 from emotone.cli.profiles import Reading, adapted_text, check_adapt, estimated_source, profile_of, read_twice
-from emotone.cli.recordings import STDIN, source_of
+from emotone.cli.recordings import STDIN
 from emotone.errors import ConfigError
 from emotone.progress import Progress
 from emotone.recognition.prediction import NOT_ADAPTED
@@ -103,7 +103,7 @@ class _Sources(Sequence["AudioSource"]):
         if isinstance(number, slice):
             return _Sources(self._names[number], self._reading)
         check_interrupts()
-        return source_of(self._names[number], raw=self._reading.raw)
+        return self._reading.source(self._names[number])
 
 
 @dataclass(frozen=True)

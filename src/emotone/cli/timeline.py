@@ -18,7 +18,7 @@ from emotone.cli import options
 from emotone.cli.answers import Answer, Answers
 from emotone.cli.app import command
 from emotone.cli.profiles import Reading, check_adapt, profile_of
-from emotone.cli.recordings import recordings, source_of
+from emotone.cli.recordings import recordings
 from emotone.cli.timeline_table import print_tables
 from emotone.cli.voices import check_rttm, check_speakers, known_voices
 from emotone.errors import ConfigError
@@ -183,10 +183,11 @@ def timeline(
     recognizer = Recognizer(model, emotions=options.names(emotions), threshold=threshold)
     adapts = adapt == "auto" and recognizer.adapts
     with output.ProgressBar(quiet=quiet, delay_s=1.0) as progress:
+        reading = Reading(channel, track, raw_format)
         profile = profile_of(
             recognizer,
             adapt_to,
-            reading=Reading(channel, track, raw_format),
+            reading=reading,
             source_file=source_profile,
             save_to=save_profile,
             progress=progress,
@@ -194,13 +195,13 @@ def timeline(
         known = known_voices(recognizer, voices, progress=progress)
         is_automatic = adapts and (profile is None or not profile.adapted["source"])
         paths = recordings(files, raw=raw_format)
+        reading = replace(reading, has_several=len(paths) > 1)
         _check_number(paths, format=format, has_output=out is not None or picture is not None)
         check_rttm(who, n_recordings=len(paths))
 
         def predict_file(path: str, progress: Progress) -> Timeline:
-            source = source_of(path, raw=raw_format)
             made = recognizer.timeline(
-                source,
+                reading.source(path),
                 channel=channel,
                 track=track,
                 profile=profile,

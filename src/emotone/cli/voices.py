@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from emotone.cli.answers import Answer
-from emotone.cli.recordings import recordings
+from emotone.cli.recordings import recordings, source_of
 from emotone.errors import AudioError, ConfigError, EmotoneError
 from emotone.progress import Progress
 
@@ -89,7 +89,7 @@ def known_voices(recognizer: Recognizer, folder: Path | None, *, progress: Progr
         if not clips:
             raise ConfigError(f"--voices {path}: no recordings in it; add clips of {name}, or remove the folder")
         try:
-            voices[name] = recognizer.voice(clips)
+            voices[name] = recognizer.voice([source_of(clip, is_one_of_several=True) for clip in clips])
         except EmotoneError as error:
             raise AudioError(f"--voices {path}: {error}") from error
         if progress is not None:

@@ -32,6 +32,7 @@ def content_digests(corpus: Corpus, *, progress: Progress | None = None, workers
         A clip can't be decoded.
     """
     from emotone import audio  # imported here: most uses of corpora decode nothing
+    from emotone.audio import isolated
 
     if workers < 1:
         raise CorpusError(f"{workers} workers; expected at least 1")
@@ -40,7 +41,7 @@ def content_digests(corpus: Corpus, *, progress: Progress | None = None, workers
     def digest_of(row: tuple[str, float, float]) -> str:
         path, start_s, end_s = row
         end = None if math.isnan(end_s) else float(end_s)
-        return audio.content_digest(audio.read(path, start_s=float(start_s), end_s=end))
+        return audio.content_digest(isolated.read(path, start_s=float(start_s), end_s=end))
 
     rows = list(zip(table["path"], table["start_s"], table["end_s"], strict=True))
     digests: list[str] = []

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from emotone import audio, files, metrics
+from emotone.audio import isolated
 from emotone.corpora import Corpus, Rejected, count_groups, load
 from emotone.errors import AudioError, ConfigError, CorpusError, EmotoneError, MissingExtraError
 from emotone.progress import Progress, part
@@ -178,7 +179,7 @@ def _sources(clips: pd.DataFrame) -> Iterator[audio.AudioSource]:
             yield path
             continue
         with contextlib.suppress(EmotoneError):
-            yield audio.read(path, start_s=start_s, end_s=None if pd.isna(end_s) else end_s), audio.SAMPLE_RATE
+            yield isolated.read(path, start_s=start_s, end_s=None if pd.isna(end_s) else end_s), audio.SAMPLE_RATE
 
 
 def _adapted(

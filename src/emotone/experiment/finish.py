@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from emotone import audio, files, protocols
+from emotone.audio import isolated
 from emotone.augment.copies import Augmentation
 from emotone.corpora import Corpus, count_groups
 from emotone.errors import AudioError, EmotoneError
@@ -285,7 +286,7 @@ def waveforms(corpus: Corpus, *, n_clips: int) -> list[audio.Waveform]:
     read = []
     for path, start_s, end_s in zip(clips["path"], clips["start_s"], clips["end_s"], strict=True):
         try:
-            read.append(audio.read(path, start_s=start_s, end_s=end_s))
+            read.append(isolated.read(path, start_s=start_s, end_s=end_s))
         except AudioError:
             continue
     return read

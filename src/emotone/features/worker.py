@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emotone import audio, augment
+from emotone.audio import isolated
 from emotone.augment.copies import Augmentation
 from emotone.errors import EmotoneError
 from emotone.features.clip_cache import WHOLE, Clip
@@ -77,7 +78,7 @@ class Job:
         """Return digest and features of a clip, or the reason why it has none."""
         path, start_s, end_s = clip
         try:
-            whole = audio.read(path, start_s=start_s, end_s=None if end_s == WHOLE else end_s)
+            whole = isolated.read(path, start_s=start_s, end_s=None if end_s == WHOLE else end_s)
             digest = audio.content_digest(whole)
             samples = self.preprocessing.apply(whole)
             if self.augmentation is not None:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotone.audio import MIN_SAMPLES, AudioSource, Channel, Recording, open_recording
-from emotone.audio.isolated_source import IsolatedSource
 from emotone.errors import AudioError, ConfigError
 
 
@@ -47,8 +46,7 @@ def open_checked(
     Raises
     ------
     AudioError
-        A time is not a number, ``track`` is not a whole number from 1, an array has no such track, or the source is
-        decoded elsewhere, which gives whole recordings, and a segment was asked for.
+        A time is not a number, ``track`` is not a whole number from 1, or an array has no such track.
     """
     for name, seconds in (("start_s", start_s), ("end_s", 0 if end_s is None else end_s)):
         if not isinstance(seconds, Real) or isinstance(seconds, bool):
@@ -57,10 +55,6 @@ def open_checked(
         raise AudioError(f"track is {track!r}; expected a number from 1")
     if track not in (None, 1) and isinstance(source, tuple):
         raise AudioError(f"track is {track}, and an array is a single track; leave out track")
-    if isinstance(source, IsolatedSource):
-        if start_s or end_s is not None:
-            raise AudioError(f"{start_s} to {end_s} s of an IsolatedSource were asked for; read all of it")
-        return source.open(channel=channel, track=track)
     return open_recording(source, start_s=start_s, end_s=end_s, channel=channel, track=track)
 
 

@@ -18,7 +18,7 @@ def test_second_time_reads_no_audio(load, voices, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("audio is read")
 
-    monkeypatch.setattr(clip, "open_reader", refuse)
+    monkeypatch.setattr(clip, "IsolatedSource", refuse)
     second = load(voices)
     pd.testing.assert_frame_equal(first.clips, second.clips)
     np.testing.assert_array_equal(first.log_mel, second.log_mel)

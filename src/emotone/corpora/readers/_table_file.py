@@ -29,8 +29,8 @@ _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 #: Largest text file that is read; a table of ten million clips has less.
 _MOST_BYTES = 4 << 30
 _MOST_SHARED = 1000  # different texts of a column that are kept once
-# Excel reads the separator from such a first line, and does not show it.
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[ ;,]*(\r\n|\r|\n|$)', re.IGNORECASE)
+#: Excel reads the separator from such a first line, and does not show it.
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[ ;,]*(\r\n|\r|\n|$)', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _text(path: Path) -> str:
 
 def _csv(path: Path, exact: str) -> TableFile:
     text = _text(path)
-    stated = _SEPARATOR_LINE.match(text)
+    stated = SEPARATOR_LINE.match(text)
     n_before = 0
     if stated:
         text, n_before = text[stated.end() :], 1

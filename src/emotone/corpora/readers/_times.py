@@ -106,6 +106,11 @@ class Times:
             has_semicolons=table.separator == ";",
         )
 
+    @property
+    def has_columns(self) -> bool:
+        """Whether the table has a column of times; without, each row is a whole file."""
+        return bool(self._columns)
+
     def segment(self, line: int, cells: tuple[str, ...]) -> tuple[float, float]:
         """Return start and end of a row in seconds; NaN is the end of the file.
 

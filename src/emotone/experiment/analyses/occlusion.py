@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotone import audio, files
+from emotone.audio import isolated
 from emotone.corpora import Corpus
 from emotone.errors import AudioError, FeatureError
 from emotone.preprocessing import DEFAULT, Preprocessing
@@ -135,7 +136,7 @@ def _right(
             break
         path, start_s, end_s = table["path"][row], table["start_s"][row], table["end_s"][row]
         try:
-            samples = preprocessing.apply(audio.read(path, start_s=start_s, end_s=end_s))
+            samples = preprocessing.apply(isolated.read(path, start_s=start_s, end_s=end_s))
             if samples.size > MOST_S * audio.SAMPLE_RATE:
                 continue
             scores, _ = model.run(samples)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from emotone import audio
 from emotone.audio import SAMPLE_RATE, resampling
-from emotone.audio.decoding import Reader, Waveform, open_reader
+from emotone.audio.isolated_source import IsolatedSource
+from emotone.audio.reader import Reader, Waveform
 from emotone.explore import sound
 from emotone.preprocessing import DEFAULT as PREPROCESSING
 
@@ -83,7 +84,7 @@ def measure_clip(
         As `emotone.audio.read`.
     """
     begin, end = round(start_s * SAMPLE_RATE), None if end_s is None else round(end_s * SAMPLE_RATE)
-    with open_reader(path) as reader:
+    with IsolatedSource(path).reader() as reader:
         tap = _Tap(reader, start_s=start_s, end_s=end_s)
         pieces = list(resampling.to_16k_mono(tap, begin, end))
         values: dict[str, Any] = {name: getattr(reader, name) for name in _FORMAT} | tap.summary()
