@@ -106,6 +106,10 @@ class StoreWarning(UserWarning):
     """Features are computed again, or are not kept, since the store on disk is damaged or can't be used."""
 
 
+class CorpusWarning(UserWarning):
+    """Clips of a corpus are left out; the message says how many, why, and what to do about labels."""
+
+
 class MissingExtraError(EmotoneError, ImportError):
     """An optional dependency is not installed; the message says how to install the extra that contains it."""
 

@@ -254,3 +254,20 @@ def test_command_prints_the_page(light, corpus, tmp_path):
     )
     refused = CliRunner().invoke(app, [*arguments, "--compare", "happy", "angry"])
     assert refused.exit_code != 0
+
+
+def test_command_says_what_is_left_out_and_why_before_anything_is_measured(light, corpus, tmp_path):
+    manifest = corpus.parent / "some.csv"
+    table = pd.read_csv(corpus)
+    (corpus.parent / "damaged.wav").write_bytes(b"RIFF")
+    more = [{"file": table["file"][0], "emotion": "2"}, {"file": "damaged.wav", "emotion": "happy", "speaker": "s0"}]
+    pd.concat([pd.DataFrame(more), table[1:]]).to_csv(manifest, index=False)
+    arguments = ["explore", str(manifest), "--out", str(tmp_path / "out"), "--cache", str(corpus.parent / "cache")]
+    done = CliRunner().invoke(app, [*arguments, "--quiet"])
+    first, hint, later = done.stderr.splitlines()
+    assert first == (
+        f"note: Left out 1 clip: 1 labelled '2' (not in the vocabulary; see --labels). {len(table)} clips are used"
+    )
+    assert hint.startswith("note: Say what your labels mean: --labels EMOTION=2, where EMOTION is neutral, calm")
+    assert later == f"note: Left out 1 clip: 1 that can't be read. {len(table) - 1} clips are used"
+    assert done.exit_code == 0 and done.stdout.startswith("Page: ")

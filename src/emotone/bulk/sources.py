@@ -96,15 +96,16 @@ class Sources:
             yield Item(name, size=_size(name))
 
     def _folder(self, name: str) -> Iterator[Item]:
-        is_empty = True
+        is_empty, has_tables = True, False
         for entry in entries(name):
             if entry.kind:
                 self.passed_over[entry.kind] += 1
+                has_tables |= entry.kind in MANIFESTS
                 continue
             is_empty = False
             yield Item(entry.path, size=0 if entry.error else _size(entry.path), error=entry.error)
         if is_empty:
-            yield Item(name, error=_no_recording(name))
+            yield Item(name, error=_no_recording(name, has_tables=has_tables))
 
     def _remote(self, address: str) -> Iterator[Item]:
         """List the recordings of an address."""
@@ -180,7 +181,9 @@ def _is_manifest(name: str) -> bool:
     return name.lower().endswith(MANIFESTS) and not os.path.isdir(name)
 
 
-def _no_recording(folder: str) -> str:
+def _no_recording(folder: str, *, has_tables: bool = False) -> str:
+    if has_tables:
+        return f"{folder}: no recording in this folder, but tables; to predict what a table lists, name the table"
     return f"{folder}: no recording in this folder; expected files such as .wav, .flac or .mp3"
 
 
@@ -250,7 +253,7 @@ def _opened(name: str) -> Iterator[tuple[list[str], Iterator[dict[str, Any]]]]:
     try:
         guard = as_storage_error(name) if is_address(name) else contextlib.nullcontext()
         with guard, _file(name) as file:
-            yield _parquet(file) if name.lower().endswith(".parquet") else _csv(file)
+            yield _parquet(file, name) if name.lower().endswith(".parquet") else _csv(file)
     except (ConfigError, StorageError):
         raise
     except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are ValueErrors
@@ -269,10 +272,17 @@ def _file(name: str) -> Any:
     return system.open(path, "rb")
 
 
-def _parquet(file: Any) -> tuple[list[str], Iterator[dict[str, Any]]]:
+def _parquet(file: Any, name: str) -> tuple[list[str], Iterator[dict[str, Any]]]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     table = pq.ParquetFile(file)
+    column = next((field for key in FILE_COLUMNS for field in table.schema_arrow if field.name == key), None)
+    if column is not None and pa.types.is_nested(column.type):
+        raise ConfigError(
+            f"{name} has no names of files in its column {column.name!r}, but perhaps the recordings themselves, as "
+            "data sets of the Hugging Face hub do; docs/how-to/ecosystem.md has the lines that write them to files"
+        )
     batches = table.iter_batches(batch_size=4096)
     return list(table.schema_arrow.names), (cells for batch in batches for cells in batch.to_pylist())
 
