@@ -1,6 +1,7 @@
 """Every block of README and docs is run, in order, and prints what the document says; or it says why it is not run."""
 
 import contextlib
+import csv
 import json
 import re
 import sys
@@ -42,6 +43,20 @@ def test_a_reader_who_runs_every_block_sees_what_the_document_shows(document: st
         for block in blocks_of(document):
             if not (block.not_run or block.run_by or block.is_install):
                 following.run(block)
+
+
+@pytest.mark.slow
+def test_the_csv_of_the_readme_has_the_answers_of_the_table_above_it(tmp_path: Path) -> None:
+    blocks = [block for block in blocks_of("README.md") if not block.is_install]
+    (at,) = [n for n, block in enumerate(blocks) if block.text == "emotone predict samples/*.wav\n"]
+    (block,) = [block for block in blocks if "--format csv" in block.text]
+    with reader(tmp_path) as following:
+        following.run(block)
+    rows = list(csv.DictReader((tmp_path / "emotions.csv").open(encoding="utf-8", newline="")))
+    written = [f"{row['file']} {row['label']} {100 * float(row['confidence']):.0f} %" for row in rows]
+    table = [re.sub(r" [━─]+ ", " ", line) for line in blocks[at + 1].text.splitlines() if line.startswith("samples/")]
+    shown = [" ".join(line.partition("%")[0].split()) + " %" for line in table]
+    assert not differences("\n".join(written), "\n".join(shown))
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.run_by], ids=ids)
