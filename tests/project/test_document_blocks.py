@@ -29,6 +29,16 @@ def test_readme_is_short_enough_to_be_read() -> None:
     assert len(words) <= MOST_WORDS, f"README.md has {len(words)} words; move what only some readers need to docs/"
 
 
+def test_terms_of_the_readme_are_explained_where_they_are_first_used() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for term, explained in (
+        ("UAR", "unweighted average recall (**UAR**)"),
+        ("bundle", "A trained model is a **bundle**"),
+    ):
+        first = text.index(term)
+        assert text[: first + len(term)].endswith(explained.removesuffix(")").removesuffix("**")), term
+
+
 def test_the_contents_of_readme_and_guide_are_their_headings() -> None:
     for document in ("README.md", "docs/guide.md"):
         text = (ROOT / document).read_text(encoding="utf-8")

@@ -116,7 +116,7 @@ def estimated_source(
 ) -> tuple[SourceProfile | None, int]:
     """Estimate the source from some of the recordings of a command, and return it with their number.
 
-    It is None if there are too few recordings, or too little speech.
+    With too few recordings, or too little speech, there is no source.
     """
     from emotone.recognition.groups import source_of_some
 
@@ -170,7 +170,7 @@ def adapted_text(
     is_automatic
         Whether ``--adapt none`` would switch the adaptation to the source off.
     n_recordings
-        Number of recordings that the source was learnt from; 0 if it is not known.
+        Number of recordings that the source was estimated from; 0 if it is not known.
     source_unit
         What is counted of the source.
 

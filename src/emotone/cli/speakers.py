@@ -62,7 +62,7 @@ class Voices:
     is_automatic
         Whether ``--adapt none`` would switch the adaptation to the source off.
     n_source
-        Number of recordings that the source was learnt from; 0 if it is from elsewhere.
+        Number of recordings that the source was estimated from; 0 if it comes from elsewhere.
     """
 
     shared: Profile | None
