@@ -20,6 +20,7 @@ from emotone.features import registry
 from emotone.report.figures.style import canvas
 from support import toy_experiment as toy
 from support.exploring import Page
+from support.static_page import check_page, picture_scales
 
 pytestmark = pytest.mark.slow
 
@@ -89,6 +90,25 @@ def test_page_is_one_file_without_script_or_outside_reference(written):
     )
     assert "@import" not in styles and "url(" not in styles
     assert not re.search(r"https?://", text)
+
+
+@pytest.mark.browser
+def test_nothing_is_cut_off_and_axe_finds_no_violation(written):
+    check_page(written)
+
+
+@pytest.mark.browser
+def test_drawings_have_one_type_size(written):
+    scales = picture_scales(written, width=1280)
+    assert scales and max(scales) - min(scales) < 0.02 * max(scales), scales
+
+
+def test_page_begins_with_a_summary(written):
+    words = " ".join(Page(written.read_text(encoding="utf-8")).words)
+    places = [words.index(f"{title} ") for title in ("Clips", "Recordings", "Leak", "Left out", "Emotions")]
+    assert places == sorted(places) and places[-1] < words.index("Clips by emotion")
+    assert "54 clips of 3 emotions by 6 speakers" in words[places[0] : places[1]]
+    assert "Nothing was left out" in words[places[3] : places[4]]
 
 
 @pytest.mark.slow
