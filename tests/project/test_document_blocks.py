@@ -29,6 +29,12 @@ def test_readme_is_short_enough_to_be_read() -> None:
     assert len(words) <= MOST_WORDS, f"README.md has {len(words)} words; move what only some readers need to docs/"
 
 
+def test_the_readme_names_the_shortest_way_to_a_first_answer() -> None:
+    recipe = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M)
+    assert recipe is not None and recipe[1] == "\t$(BIN)/emotone predict samples/*.wav\n"
+    assert "`make demo` installs and predicts" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 def test_terms_of_the_readme_are_explained_where_they_are_first_used() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for term, explained in (
