@@ -59,6 +59,14 @@ class FetchError(EmotoneError, OSError):
     """A download failed, has the wrong checksum, or would unpack outside its folder."""
 
 
+class ByHandError(FetchError):
+    """Emotone can't download a corpus; ``steps`` say, a line each, how a user gets it."""
+
+    def __init__(self, message: str, *, steps: Sequence[str]) -> None:
+        super().__init__(message)
+        self.steps = tuple(steps)
+
+
 class StorageError(EmotoneError, OSError):
     """Another file system, such as S3, can't be listed, read or written."""
 
@@ -105,6 +113,10 @@ class ResultError(BundleError):
 
 class StoreWarning(UserWarning):
     """Features are computed again, or are not kept, since the store on disk is damaged or can't be used."""
+
+
+class CorpusWarning(UserWarning):
+    """Clips of a corpus are left out; the message says how many, why, and what to do about labels."""
 
 
 class MissingExtraError(EmotoneError, ImportError):

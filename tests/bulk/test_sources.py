@@ -311,3 +311,20 @@ def test_file_system_that_is_unknown_or_not_installed(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "fsspec", None)
     with pytest.raises(MissingExtraError, match="cloud"):
         names("s3://bucket/calls")
+
+
+def test_sound_in_parquet_is_refused_and_not_shown(tmp_path):
+    cells = pa.array([{"bytes": b"RIFF\x00secret", "path": "a.wav"}])
+    pq.write_table(pa.table({"audio": cells, "label": [0]}), tmp_path / "list.parquet")
+    with pytest.raises(
+        ConfigError, match="list.parquet has no names of files in its column 'audio'.*ecosystem"
+    ) as error:
+        names(tmp_path / "list.parquet")
+    assert "secret" not in str(error.value)
+    pq.write_table(pa.table({"audio": cells, "file": ["a.wav"]}), tmp_path / "list.parquet")
+    assert names(tmp_path / "list.parquet") == [str(tmp_path / "a.wav")]
+    (item,) = Sources([str(tmp_path)])
+    assert (
+        item.error
+        == f"{tmp_path}: no recording in this folder, but tables; to predict what a table lists, name the table"
+    )

@@ -32,6 +32,18 @@ def test_bar_waits_for_its_delay(monkeypatch):
     assert stream.getvalue() == ""
 
 
+def test_a_log_gets_a_line_every_thirty_seconds(monkeypatch):
+    stream, now = io.StringIO(), [100.0]
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr("emotone.cli.console.time.monotonic", lambda: now[0])
+    with output.ProgressBar() as progress, output.ProgressBar(quiet=True) as silent:
+        for second in range(65):
+            now[0] = 100.0 + second
+            progress(second, 100, f"fold\n{second}")
+            silent(second, 100, "quiet")
+    assert stream.getvalue() == "30 %: fold 30\n60 %: fold 60\n"
+
+
 def test_names_in_lines_are_no_commands_to_a_terminal(capsys):
     output.print_lines("Page: a\x1b[2J[bold]b\nc/explore.html", "Model: d")
     assert capsys.readouterr().out == "Page: a\\x1b[2J[bold]b c/explore.html\nModel: d\n"

@@ -5,6 +5,7 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -97,6 +98,26 @@ def test_table_shows_unsure_and_says_why(bundle, clips):
     others, error = result.stderr.splitlines()
     assert others == "passed over 1 file that can't be read as sound: 1 .txt"
     assert error.startswith("error: ") and "e_text.wav" in error
+
+
+def test_model_that_does_not_check_for_speech_says_so_once(bundle, clips):
+    words = "this model does not check for speech: silence, noise and music get an emotion too"
+    assert run("predict", clips, "--model", bundle).stdout.splitlines().count(words) == 1
+    assert words not in run("predict", clips / "a_sad.wav").stdout  # the built-in one checks
+
+
+def test_long_recording_points_to_the_timeline(bundle, tmp_path):
+    write_wav(tmp_path / "long.wav", np.tile(handmade.tone(0.02), 5))
+    note = run("predict", tmp_path / "long.wav", "--model", bundle).stderr
+    assert note.startswith(
+        "note: the recording is longer than 4 s: this is the mean over its speech; 'emotone timeline'"
+    )
+
+
+@pytest.mark.parametrize("command", ["predict", "timeline"])
+def test_threshold_is_shown_alike_and_with_its_tenths(bundle, clips, loud, command):
+    result = run(command, clips / "b_unsure.wav", "--model", bundle, "--threshold", 0.995)
+    assert "unsure: no emotion reaches the threshold of 99.5 %" in result.stdout.splitlines()
 
 
 @pytest.mark.parametrize(("width", "columns"), [(80, 4), (50, 3)])

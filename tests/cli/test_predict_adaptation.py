@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import re
 import threading
 from pathlib import Path
 
@@ -84,9 +85,9 @@ def test_predict_adapts_to_a_folder_and_a_saved_profile_gives_the_same(bundle, s
 
 def test_table_says_to_how_many_clips_and_csv_does_not(bundle, speaker, file):
     lines = predict(file, "--model", bundle, "--adapt-to", speaker).stdout.splitlines()
-    assert lines[-1] == "adapted to 3 clips of the speaker"
+    assert lines[-1] == "adapted to 3 utterances of the speaker"
     lines = predict(file, "--model", bundle, "--adapt-to", speaker / "a.wav").stdout.splitlines()
-    assert lines[-1] == "adapted to 1 clip of the speaker"
+    assert lines[-1] == "adapted to 1 utterance of the speaker"
     assert "adapted" not in predict(file, "--model", bundle).stdout
     rows = list(
         csv.reader(io.StringIO(predict(file, "--model", bundle, "--adapt-to", speaker, "--format", "csv").stdout))
@@ -111,8 +112,8 @@ def test_clip_of_the_speaker_that_cannot_be_read_is_a_note(bundle, file, tmp_pat
     write_wav(tmp_path / "a.wav", handmade.tone(0.2))
     (tmp_path / "b.wav").write_text("this is no recording")
     result = predict(file, "--model", bundle, "--adapt-to", tmp_path)
-    assert result.exit_code == 0 and result.stdout.splitlines()[-1] == "adapted to 1 clip of the speaker"
-    assert result.stderr.startswith("adapted without 1 of 2 clips; the first: ") and "b.wav" in result.stderr
+    assert result.exit_code == 0 and result.stdout.splitlines()[-1] == "adapted to 1 utterance of the speaker"
+    assert result.stderr.startswith("adapted without 1 of 2 recordings; the first: ") and "b.wav" in result.stderr
     assert result.stderr.count("\n") == 1
 
 
@@ -192,7 +193,18 @@ def test_folder_adapts_to_what_its_recordings_have_in_common(bundle, archive, tm
     assert profile.n_clips == 10 and profile.mean == pytest.approx([usual], abs=1e-3)
     (one,) = json.loads(predict(archive / "0.wav", *common[1:], "--source-profile", saved).stdout)
     assert list(one["scores"].values()) == pytest.approx(expected, abs=1e-3)
-    assert "adapted to 10 clips of the source; --adapt none leaves it out" in predict(archive, *common[1:3]).stdout
+    line = "adapted to 10 utterances of the source (in 10 recordings); --adapt none leaves it out"
+    assert line in predict(archive, *common[1:3]).stdout
+
+
+def test_utterances_of_long_recordings_are_counted_beside_their_recordings(bundle, tmp_path):
+    spoken = handmade.tone(0.1)
+    long = np.concatenate([spoken, np.zeros(16_000, np.float32)] * 4)
+    for number in range(8):
+        write_wav(tmp_path / f"{number}.wav", (1 + 0.01 * number) * (long if number == 3 else spoken))
+    result = predict(tmp_path, "--model", bundle)
+    found = re.search(r"adapted to (\d+) utterances of the source \(in (\d+) recordings\)", result.stdout)
+    assert int(found[1]) > 8 and found[2] == "8"
 
 
 def test_few_recordings_are_no_source(bundle, archive):
@@ -228,7 +240,10 @@ def test_channel_is_that_of_the_speaker_too(bundle, file, tmp_path):
 
 def test_csv_names_on_stderr_what_it_was_adapted_to(bundle, archive):
     result = predict(archive, "--model", bundle, "--format", "csv")
-    assert "adapted to 10 clips of the source" in result.stderr and "adapted to" not in result.stdout
+    assert (
+        "adapted to 10 utterances of the source (in 10 recordings)" in result.stderr
+        and "adapted to" not in result.stdout
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")

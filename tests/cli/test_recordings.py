@@ -185,3 +185,13 @@ def test_errors_of_standard_input_say_what_it_is(bundle, command):
     )
     done = subprocess.run(words, input=b"some text", capture_output=True)
     assert done.stderr.startswith(b"error: - (standard input): this is text, not a recording")
+
+
+def test_folder_of_parquet_tables_says_which_command_reads_them(bundle, tmp_path):
+    (tmp_path / "train.parquet").write_bytes(b"PAR1" + bytes(60))
+    folder = run("predict", tmp_path, "--model", bundle)
+    file = run("predict", tmp_path / "train.parquet", "--model", bundle)
+    remedy = "'emotone annotate TABLE --out DIR' predicts the recordings that a table lists"
+    assert folder.exit_code == file.exit_code == 1
+    assert f"{tmp_path}: no recording in this folder, but Parquet tables; {remedy}" in folder.stderr
+    assert f"train.parquet: this is a Parquet table, not a recording; {remedy}" in file.stderr

@@ -72,7 +72,7 @@ def test_same_speaker_adapts_to_all_recordings(bundle, people):
         assert scores(row) == pytest.approx(expected("anna", number), abs=1e-3)
         assert row["adapted"] == {"source": 0, "speaker": 3} and row["speaker"] is None
     lines = run("predict", people / "anna", "--same-speaker", "--model", bundle).stdout.splitlines()
-    assert lines[-1] == "adapted to 3 clips of the speaker"
+    assert lines[-1] == "adapted to 3 utterances of the speaker"
 
 
 def test_same_speaker_is_a_voice_within_the_source_of_the_recordings(bundle, tmp_path):
@@ -85,7 +85,9 @@ def test_same_speaker_is_a_voice_within_the_source_of_the_recordings(bundle, tmp
     profile = SpeakerProfile.load(tmp_path / "anna.json")
     assert profile.n_clips == 10 and profile.source.n_clips == 10
     # --adapt none is refused with --same-speaker, and is not recommended
-    assert result.stdout.splitlines()[-1] == "adapted to 10 clips of the source and 10 clips of the speaker"
+    assert result.stdout.splitlines()[-1] == (
+        "adapted to 10 utterances of the source (in 10 recordings) and 10 utterances of the speaker"
+    )
     SourceProfile(mean=(0.3,), n_clips=5, model=profile.model).save(tmp_path / "room.json")
     run(*common, "--source-profile", tmp_path / "room.json", "--save-profile", tmp_path / "anna.json")
     assert SpeakerProfile.load(tmp_path / "anna.json").source.mean == (0.3,)
@@ -145,11 +147,11 @@ def test_csv_and_table_name_the_speaker(bundle, people):
     result = run(*common, "--format", "csv")
     header, *rows = csv.reader(io.StringIO(result.stdout))
     assert header[-1] == "speaker" and [row[-1] for row in rows] == ["anna"] * 3 + ["bert"] * 2
-    assert result.stderr == "adapted to 2 speakers (2 to 3 clips each)\n"
+    assert result.stderr == "adapted to 2 speakers (2 to 3 utterances each)\n"
     lines = run(*common).stdout.splitlines()
     assert lines[0].split()[:3] == ["file", "speaker", "emotion"]
     assert [line.split()[1] for line in lines[1:6]] == ["anna"] * 3 + ["bert"] * 2
-    assert lines[-1] == "adapted to 2 speakers (2 to 3 clips each)"
+    assert lines[-1] == "adapted to 2 speakers (2 to 3 utterances each)"
     header, *rows = csv.reader(io.StringIO(run("predict", people, "--model", bundle, "--format", "csv").stdout))
     assert header[-1] == "speaker" and {row[-1] for row in rows} == {""}
 
@@ -240,7 +242,7 @@ def test_speakers_are_within_the_source(bundle, people, tmp_path):
     adaptation = Adaptation("auto", None, tmp_path / "room.json", None, False, "parent-folder")
     voices = adaptation.voices(recognizer, [str(file) for file in people.rglob("*.wav")], Reading(), lambda *_: None)
     assert {name: profile.source for name, profile in voices.profiles.items()} == {"anna": source, "bert": source}
-    assert voices.adapted_text == "adapted to 5 clips of the source, and to 2 speakers (2 to 3 clips each)"
+    assert voices.adapted_text == "adapted to 5 utterances of the source, and to 2 speakers (2 to 3 utterances each)"
     assert voices.profile("unknown.wav") == source
 
 

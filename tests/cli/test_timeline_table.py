@@ -76,3 +76,17 @@ def test_long_wide_and_odd_names_fit_into_80_columns(printed):
         assert len(re.findall(re.escape(name), text)) >= 5  # four segments, and the summary
     assert "\x1b[31m" not in text
     assert not any(line.rstrip().endswith("…") for line in lines)
+
+
+def test_adaptation_to_the_recording_is_counted_in_windows_and_that_to_profiles_in_utterances(monkeypatch, capsys):
+    monkeypatch.setattr("emotone.cli.console.console", lambda *, width=None: _console(100))
+    one = timeline([segment(None, 0.5, 2.0)], duration_s=3.0)
+    many = conversation()
+    for made, is_automatic, expected in (
+        (one, True, "adapted to 13 windows of the source; --adapt none leaves it out"),
+        (one, False, "adapted to 13 utterances of the source"),
+        (many, True, "adapted to 13 windows of the source and to each speaker; --adapt none leaves it out"),
+    ):
+        counts = {"source": 13, "speaker": 2 if made is many else 0}
+        print_tables([("a.wav", made.with_adapted(counts))], threshold=0.4, is_automatic=is_automatic)
+        assert expected in capsys.readouterr().out.splitlines()

@@ -5,7 +5,7 @@ import sys
 import warnings
 
 from emotone.cli import train, warned
-from emotone.errors import StoreWarning
+from emotone.errors import CorpusWarning, StoreWarning
 from support.command_line import run
 
 
@@ -51,4 +51,11 @@ def test_what_happens_to_the_store_is_a_note_of_its_own(capsys):
     with warned.gathered():
         warnings.warn("features.sqlite\x1b is damaged", StoreWarning, stacklevel=1)
         assert capsys.readouterr().err == "note: features.sqlite\\x1b is damaged\n"
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_left_out_of_a_corpus_is_noted_at_once_in_two_lines(capsys):
+    with warned.gathered():
+        warnings.warn("Left out 2 clips\nSay what they mean", CorpusWarning, stacklevel=1)
+        assert capsys.readouterr().err == "note: Left out 2 clips\nnote: Say what they mean\n"
     assert capsys.readouterr().err == ""

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import emotone
-from emotone.errors import ConfigError
+from emotone.errors import ConfigError, CorpusWarning, FeatureError
 from emotone.palette import colour_of
 from emotone.report.figures.timeline import timeline_picture
 from support import toy_experiment as toy
@@ -97,6 +97,16 @@ def test_what_was_left_out_is_in_the_metrics_the_page_and_the_terminal(manifest,
     result = command("train", "--config", trained.folder / "config.toml")
     assert result.exit_code == 0, result.stderr
     assert f"{text}.  Each file: {trained.folder / 'rejected.csv'}" in result.stdout
+
+
+def test_what_is_left_out_is_said_before_features_are_computed(manifest, settings, tmp_path, monkeypatch):
+    def compute(self, *arguments, **options):
+        raise FeatureError("the work begins")
+
+    monkeypatch.setattr("emotone.features.store.FeatureStore.compute", compute)
+    with pytest.warns(CorpusWarning, match="Left out 3 clips: 2 labelled 'frustrated' .*clips are used\nSay what"):
+        with pytest.raises(FeatureError, match="the work begins"):
+            emotone.train(manifest, **(settings | {"out": tmp_path / "other"}))
 
 
 def test_other_labels_are_another_experiment(manifest, trained, settings):

@@ -21,6 +21,7 @@ from emotone.features import registry
 from emotone.report.figures.style import canvas
 from support import toy_experiment as toy
 from support.exploring import Page
+from support.static_page import check_page, picture_scales
 
 pytestmark = pytest.mark.slow
 
@@ -90,6 +91,25 @@ def test_page_is_one_file_without_script_or_outside_reference(written):
     )
     assert "@import" not in styles and "url(" not in styles
     assert not re.search(r"https?://", text)
+
+
+@pytest.mark.browser
+def test_nothing_is_cut_off_and_axe_finds_no_violation(written):
+    check_page(written)
+
+
+@pytest.mark.browser
+def test_drawings_have_one_type_size(written):
+    scales = picture_scales(written, width=1280)
+    assert scales and max(scales) - min(scales) < 0.02 * max(scales), scales
+
+
+def test_page_begins_with_a_summary(written):
+    words = " ".join(Page(written.read_text(encoding="utf-8")).words)
+    places = [words.index(f"{title} ") for title in ("Clips", "Recordings", "Leak", "Left out", "Emotions")]
+    assert places == sorted(places) and places[-1] < words.index("Clips by emotion")
+    assert "54 clips of 3 emotions by 6 speakers" in words[places[0] : places[1]]
+    assert "Nothing was left out" in words[places[3] : places[4]]
 
 
 @pytest.mark.slow
@@ -255,3 +275,20 @@ def test_command_prints_the_page(light, corpus, tmp_path):
     )
     refused = CliRunner().invoke(app, [*arguments, "--compare", "happy", "angry"])
     assert refused.exit_code != 0
+
+
+def test_command_says_what_is_left_out_and_why_before_anything_is_measured(light, corpus, tmp_path):
+    manifest = corpus.parent / "some.csv"
+    table = pd.read_csv(corpus)
+    (corpus.parent / "damaged.wav").write_bytes(b"RIFF")
+    more = [{"file": table["file"][0], "emotion": "2"}, {"file": "damaged.wav", "emotion": "happy", "speaker": "s0"}]
+    pd.concat([pd.DataFrame(more), table[1:]]).to_csv(manifest, index=False)
+    arguments = ["explore", str(manifest), "--out", str(tmp_path / "out"), "--cache", str(corpus.parent / "cache")]
+    done = CliRunner().invoke(app, [*arguments, "--quiet"])
+    first, hint, later = done.stderr.splitlines()
+    assert first == (
+        f"note: Left out 1 clip: 1 labelled '2' (not in the vocabulary; see --labels). {len(table)} clips are used"
+    )
+    assert hint.startswith("note: Say what your labels mean: --labels EMOTION=2, where EMOTION is neutral, calm")
+    assert later == f"note: Left out 1 clip: 1 that can't be read. {len(table) - 1} clips are used"
+    assert done.exit_code == 0 and done.stdout.startswith("Page: ")

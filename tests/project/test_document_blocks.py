@@ -1,6 +1,7 @@
 """Every block of README and docs is run, in order, and prints what the document says; or it says why it is not run."""
 
 import contextlib
+import csv
 import json
 import re
 import sys
@@ -28,6 +29,22 @@ def test_readme_is_short_enough_to_be_read() -> None:
     assert len(words) <= MOST_WORDS, f"README.md has {len(words)} words; move what only some readers need to docs/"
 
 
+def test_the_readme_names_the_shortest_way_to_a_first_answer() -> None:
+    recipe = re.search(r"^demo:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M)
+    assert recipe is not None and recipe[1] == "\t$(BIN)/emotone predict samples/*.wav\n"
+    assert "`make demo` installs and predicts" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_terms_of_the_readme_are_explained_where_they_are_first_used() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for term, explained in (
+        ("UAR", "unweighted average recall (**UAR**)"),
+        ("bundle", "A trained model is a **bundle**"),
+    ):
+        first = text.index(term)
+        assert text[: first + len(term)].endswith(explained.removesuffix(")").removesuffix("**")), term
+
+
 def test_the_contents_of_readme_and_guide_are_their_headings() -> None:
     for document in ("README.md", "docs/guide.md"):
         text = (ROOT / document).read_text(encoding="utf-8")
@@ -42,6 +59,20 @@ def test_a_reader_who_runs_every_block_sees_what_the_document_shows(document: st
         for block in blocks_of(document):
             if not (block.not_run or block.run_by or block.is_install):
                 following.run(block)
+
+
+@pytest.mark.slow
+def test_the_csv_of_the_readme_has_the_answers_of_the_table_above_it(tmp_path: Path) -> None:
+    blocks = [block for block in blocks_of("README.md") if not block.is_install]
+    (at,) = [n for n, block in enumerate(blocks) if block.text == "emotone predict samples/*.wav\n"]
+    (block,) = [block for block in blocks if "--format csv" in block.text]
+    with reader(tmp_path) as following:
+        following.run(block)
+    rows = list(csv.DictReader((tmp_path / "emotions.csv").open(encoding="utf-8", newline="")))
+    written = [f"{row['file']} {row['label']} {100 * float(row['confidence']):.0f} %" for row in rows]
+    table = [re.sub(r" [━─]+ ", " ", line) for line in blocks[at + 1].text.splitlines() if line.startswith("samples/")]
+    shown = [" ".join(line.partition("%")[0].split()) + " %" for line in table]
+    assert not differences("\n".join(written), "\n".join(shown))
 
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.run_by], ids=ids)

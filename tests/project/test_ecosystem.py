@@ -9,11 +9,13 @@ from pathlib import Path
 
 import jinja2
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
 import emotone
 from emotone.corpora import write_audiofolder
+from emotone.errors import CorpusError
 from support.document_blocks import Block, blocks_of, reader
 from support.hugging_face import datasets_without_sound
 from support.labelled_calls import labelled_calls
@@ -43,6 +45,25 @@ def test_datasets_reads_the_folder_of_the_page(tmp_path, monkeypatch) -> None:
     table = emotone.load_corpus("calls-folder").table
     assert [row["audio"]["path"] for row in names["calls"].to_list()] == table["path"].tolist()
     assert names["calls"]["label"][:] == table["emotion"].tolist()
+
+
+def test_parquet_files_with_sound_become_a_corpus(tmp_path, monkeypatch) -> None:
+    folder = tmp_path / "downloaded" / "data"
+    folder.mkdir(parents=True)
+    clips = [SAMPLES / "woman_lively.wav", SAMPLES / "man_subdued.flac"]
+    rows = [
+        {"audio": {"bytes": clip.read_bytes(), "path": clip.name}, "label": label}
+        for clip, label in zip(clips, (0, 2), strict=True)
+    ]
+    pd.DataFrame(rows).to_parquet(folder / "train-00000-of-00001.parquet")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CorpusError, match="holds the recordings themselves, in its column 'audio'"):
+        emotone.load_corpus("downloaded")
+    run("NAMES = ", {})
+    corpus = emotone.load_corpus("calls-from-hub/calls.csv")
+    assert corpus.table["emotion"].tolist() == ["angry", "sad"]
+    for path, clip in zip(corpus.table["path"], clips, strict=True):
+        np.testing.assert_array_equal(emotone.load_audio(path), emotone.load_audio(clip))
 
 
 def test_an_extractor_in_audinterface_gives_the_features_of_emotone(tmp_path, monkeypatch) -> None:

@@ -44,8 +44,8 @@ def test_some_actors_of_ravdess_are_dealt():
     corpus = made(speakers=["ravdess-01", "ravdess-11", "ravdess-20"])  # all in the first published fold
     protocol = protocols.build("speaker-6fold", corpus)
     assert len(protocol.folds) == 3
-    assert "3 speakers dealt into 3 folds" in protocol.description
-    assert "6 folds need at least 6 speakers" in protocol.description
+    source = "one for each of 3 speakers, since 6 folds need 6 speakers or more"
+    assert f"; 3 folds, test clips 32, 32, 32. Folds: {source}." in protocol.description
 
 
 def test_folds_are_balanced_by_sex_and_drawn_by_the_seed():
@@ -57,6 +57,20 @@ def test_folds_are_balanced_by_sex_and_drawn_by_the_seed():
     again, another = protocols.build("speaker-6fold", corpus), protocols.build("speaker-6fold", corpus, seed=1)
     assert protocol.to_dict() == again.to_dict()
     assert [fold.test_speakers for fold in protocol.folds] != [fold.test_speakers for fold in another.folds]
+
+
+@pytest.mark.parametrize(
+    ("n_speakers", "source"),
+    [
+        (6, "one for each of 6 speakers"),
+        (7, "7 speakers dealt into 6 folds, balanced by clips and sex, seed 3"),
+    ],
+)
+def test_description_says_only_what_was_done(n_speakers, source):
+    corpus = made(name="other", speakers=[f"s{number}" for number in range(n_speakers)])
+    assert protocols.build("speaker-6fold", corpus, seed=3).source == source
+    nameless = Corpus(corpus.table.assign(gender=""), corpus.name)
+    assert protocols.build("speaker-6fold", nameless, seed=3).source == source.replace(" and sex", "")
 
 
 def test_leave_one_speaker_out():

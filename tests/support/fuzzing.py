@@ -44,7 +44,7 @@ class Target:
 
 
 def _recording(data: bytes, folder: Path) -> None:
-    # Whole numbers of 32 bits as floats are sound; the reader refuses samples above 1e15, resampling overshoots a little.
+    # 32-bit integers as floats are sound; the reader refuses samples above 1e15, and resampling overshoots a little.
     waveform = audio.read(data)
     assert waveform.ndim == 1 and waveform.dtype == "float32" and abs(waveform).max(initial=0) < 2e15
 

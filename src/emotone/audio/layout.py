@@ -109,6 +109,11 @@ def describe(start: bytes) -> str:
         return "the index of this MP4 or M4A is missing or damaged, it was cut short; record or copy it again"
     if start[:2] == b"PK":
         return "this is a zip archive or an office document, not a recording; unpack it first"
+    if start[:4] == b"PAR1":
+        return (
+            "this is a Parquet table, not a recording; 'emotone annotate TABLE --out DIR' predicts the recordings that "
+            "a table lists"
+        )
     known = start[:4] in (b"RIFF", b"RIFX", b"FORM", b"fLaC", b"OggS")
     if not known and start.isascii() and all(byte >= 32 or byte in b"\t\r\n" for byte in start):
         text = start.decode("ascii").strip()

@@ -142,7 +142,7 @@ def _opened(name: str) -> Iterator[_Table]:
     try:
         guard = as_storage_error(name) if is_address(name) else contextlib.nullcontext()
         with guard, _file(name) as file:
-            yield _parquet(file) if name.lower().endswith(".parquet") else _csv(file)
+            yield _parquet(file, name) if name.lower().endswith(".parquet") else _csv(file)
     except (ConfigError, StorageError):
         raise
     except (OSError, ValueError, csv.Error) as error:  # pyarrow's errors are ValueErrors
@@ -156,10 +156,17 @@ def _file(name: str) -> Any:
     return system.open(path, "rb")
 
 
-def _parquet(file: Any) -> _Table:
+def _parquet(file: Any, name: str) -> _Table:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     table = pq.ParquetFile(file)
+    column = next((field for key in FILE_COLUMNS for field in table.schema_arrow if field.name == key), None)
+    if column is not None and pa.types.is_nested(column.type):
+        raise ConfigError(
+            f"{name} has no names of files in its column {column.name!r}, but perhaps the recordings themselves, as "
+            "data sets of the Hugging Face hub do; docs/how-to/ecosystem.md has the lines that write them to files"
+        )
     batches = table.iter_batches(batch_size=4096)
     return _Table(list(table.schema_arrow.names), (cells for batch in batches for cells in batch.to_pylist()))
 

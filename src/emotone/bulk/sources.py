@@ -91,15 +91,16 @@ class Sources:
             yield Item(name, size=_size(name))
 
     def _folder(self, name: str) -> Iterator[Item]:
-        is_empty = True
+        is_empty, has_tables = True, False
         for entry in entries(name):
             if entry.kind:
                 self.passed_over[entry.kind] += 1
+                has_tables |= entry.kind in MANIFESTS
                 continue
             is_empty = False
             yield Item(entry.path, size=0 if entry.error else _size(entry.path), error=entry.error)
         if is_empty:
-            yield Item(name, error=_no_recording(name))
+            yield Item(name, error=_no_recording(name, has_tables=has_tables))
 
     def _remote(self, address: str) -> Iterator[Item]:
         """List the recordings of an address."""
@@ -168,7 +169,9 @@ def _is_manifest(name: str) -> bool:
     return name.lower().endswith(MANIFESTS) and not os.path.isdir(name)
 
 
-def _no_recording(folder: str) -> str:
+def _no_recording(folder: str, *, has_tables: bool = False) -> str:
+    if has_tables:
+        return f"{folder}: no recording in this folder, but tables; to predict what a table lists, name the table"
     return f"{folder}: no recording in this folder; expected files such as .wav, .flac or .mp3"
 
 

@@ -118,12 +118,22 @@ def read_twice(files: Iterable[str | Answer[Any]]) -> list[str]:
 
 def estimated_source(
     recognizer: Recognizer, files: Sequence[str | Answer[Any]], reading: Reading, progress: Progress | None
-) -> SourceProfile | None:
-    """Estimate the source from some of the recordings of a command; None if there are too few, or too little speech."""
+) -> tuple[SourceProfile | None, int]:
+    """Estimate the source from some of the recordings of a command, and return it with their number.
+
+    With too few recordings, or too little speech, there is no source.
+    """
     from emotone.recognition.groups import source_of_some
 
-    names = read_twice(files)
-    return source_of_some(recognizer, len(names), lambda n: reading.spoken(recognizer, names[n]), progress=progress)
+    names, n_used = read_twice(files), 0
+
+    def spoken(number: int) -> NDArray[np.float32]:
+        nonlocal n_used
+        embeddings = reading.spoken(recognizer, names[number])
+        n_used += 1
+        return embeddings
+
+    return source_of_some(recognizer, len(names), spoken, progress=progress), n_used
 
 
 def _speaker(
@@ -150,13 +160,36 @@ def _speaker(
     profile = recognizer.adapt(clips, source=source, progress=progress)
     failed += profile.skipped
     if failed:
-        output.note(f"adapted without {len(failed)} of {len(files)} clips; the first: {failed[0]}")
+        output.note(f"adapted without {len(failed)} of {len(files)} recordings; the first: {failed[0]}")
     return profile
 
 
-def adapted_text(adapted: Mapping[str, int], *, is_automatic: bool) -> str:
-    """Say to what answers are adapted; empty if to nothing."""
-    named = {"source": "the source", "speaker": "the speaker"}
-    parts = [f"{n} clip{'s' if n > 1 else ''} of {named[kind]}" for kind, n in adapted.items() if n]
+def adapted_text(
+    adapted: Mapping[str, int], *, is_automatic: bool, n_recordings: int = 0, source_unit: str = "utterance"
+) -> str:
+    """Say to what answers are adapted, and what was counted; empty if to nothing.
+
+    Parameters
+    ----------
+    adapted
+        "source" and "speaker" -> a number of utterances.
+    is_automatic
+        Whether ``--adapt none`` would switch the adaptation to the source off.
+    n_recordings
+        Number of recordings that the source was estimated from; 0 if it is not known.
+    source_unit
+        What is counted of the source.
+
+    Examples
+    --------
+    >>> adapted_text({"source": 13, "speaker": 1}, is_automatic=False, n_recordings=8)
+    'adapted to 13 utterances of the source (in 8 recordings) and 1 utterance of the speaker'
+    """
+    parts = []
+    for kind, unit in (("source", source_unit), ("speaker", "utterance")):
+        if n := adapted[kind]:
+            parts.append(f"{n} {unit}{'s' if n > 1 else ''} of the {kind}")
+    if n_recordings and adapted["source"]:
+        parts[0] += f" (in {n_recordings} recording{'s' if n_recordings > 1 else ''})"
     switch = "; --adapt none leaves it out" if is_automatic and adapted["source"] else ""
     return f"adapted to {' and '.join(parts)}{switch}" if parts else ""

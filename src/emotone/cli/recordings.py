@@ -47,7 +47,9 @@ def recordings(paths: Sequence[str], *, raw: RawFormat | None = None) -> list[st
         elif raw is not None:
             files.append(Answer(path, error=f"{path}: --raw takes files and this is a folder; name the files in it"))
         else:
-            files += _in_folder(path, others) or [_empty_folder(path)]
+            inside: Counter[str] = Counter()
+            files += _in_folder(path, inside) or [_empty_folder(path, inside)]
+            others += inside
     if others:
         output.note(passed_over_text(others))
     return files
@@ -108,8 +110,15 @@ def source_of(path: str, *, raw: RawFormat | None = None, is_one_of_several: boo
     return raw.decode(content), raw.rate
 
 
-def _empty_folder(path: str) -> Answer[Any]:
-    return Answer(path, error=f"{path}: no recording in this folder; expected files such as .wav, .flac, .mp3 or .m4a")
+def _empty_folder(path: str, others: Counter[str]) -> Answer[Any]:
+    problem = f"{path}: no recording in this folder"
+    if others[".parquet"]:
+        return Answer(
+            path,
+            error=f"{problem}, but Parquet tables; 'emotone annotate TABLE --out DIR' predicts the recordings that a "
+            "table lists",
+        )
+    return Answer(path, error=f"{problem}; expected files such as .wav, .flac, .mp3 or .m4a")
 
 
 def _in_folder(path: str, others: Counter[str]) -> list[str | Answer[Any]]:

@@ -61,12 +61,15 @@ class Voices:
         Speaker -> profile, of those with enough speech.
     is_automatic
         Whether ``--adapt none`` would switch the adaptation to the source off.
+    n_source
+        Number of recordings that the source was estimated from; 0 if it comes from elsewhere.
     """
 
     shared: Profile | None
     names: Mapping[str, str] = field(default_factory=dict)
     profiles: Mapping[str, SpeakerProfile] = field(default_factory=dict)
     is_automatic: bool = False
+    n_source: int = 0
 
     def profile(self, file: str) -> Profile | None:
         """Return the profile for a recording."""
@@ -77,13 +80,14 @@ class Voices:
         """Say to what the answers are adapted; empty if to nothing."""
         adapted = NOT_ADAPTED if self.shared is None else self.shared.adapted
         if not self.profiles:
-            return adapted_text(adapted, is_automatic=self.is_automatic)
+            return adapted_text(adapted, is_automatic=self.is_automatic, n_recordings=self.n_source)
         counts = sorted({profile.n_clips for profile in self.profiles.values()})
         n_clips = f"{counts[0]} to {counts[-1]}" if len(counts) > 1 else f"{counts[0]}"
         speakers = f"{len(self.profiles)} speakers" if len(self.profiles) > 1 else "1 speaker"
         each = " each" if len(self.profiles) > 1 else ""
-        source = adapted_text(adapted, is_automatic=False)
-        return f"{source + ', and to' if source else 'adapted to'} {speakers} ({n_clips} clips{each})"
+        unit = "utterance" if counts == [1] else "utterances"
+        source = adapted_text(adapted, is_automatic=False, n_recordings=self.n_source)
+        return f"{source + ', and to' if source else 'adapted to'} {speakers} ({n_clips} {unit}{each})"
 
 
 class _Sources(Sequence["AudioSource"]):
@@ -154,7 +158,8 @@ class Adaptation:
             _check_same_speaker(files)
         names = {} if self.speaker_from is None else _speakers(files, self.speaker_from)
         can_estimate = self.adapt == "auto" and self.source_file is None
-        estimated = estimated_source(recognizer, files, reading, progress) if can_estimate else None
+        nothing: tuple[SourceProfile | None, int] = (None, 0)
+        estimated, n_source = estimated_source(recognizer, files, reading, progress) if can_estimate else nothing
         adapt = _Groups(recognizer, read_twice(files), reading, progress)
         shared = profile_of(
             recognizer,
@@ -167,7 +172,8 @@ class Adaptation:
             progress=progress,
         )
         profiles = adapt.speakers(names, shared) if names and self.adapt == "auto" else {}
-        return Voices(shared, names, profiles, is_automatic=estimated is not None and not self.same_speaker)
+        is_automatic = estimated is not None and not self.same_speaker
+        return Voices(shared, names, profiles, is_automatic=is_automatic, n_source=n_source)
 
 
 @dataclass(frozen=True)

@@ -50,10 +50,11 @@ def print_tables(done: Iterable[tuple[str, Timeline]], *, threshold: float, is_a
         if timeline.speakers and has_speakers:
             console.print()
             console.print(_speakers(timeline, names))
-        adapted = adapted_text(timeline.adapted, is_automatic=is_automatic)
+        unit = "window" if is_automatic else "utterance"
+        adapted = adapted_text(timeline.adapted, is_automatic=is_automatic, source_unit=unit)
         if has_speakers and timeline.adapted["speaker"]:  # the summary says how much of each
             n = timeline.adapted["source"]
-            source = f"{n} clips of the source and to " if n else ""
+            source = f"{n} {unit}s of the source and to " if n else ""
             adapted = f"adapted to {source}each speaker" + ("; --adapt none leaves it out" if is_automatic else "")
         if adapted:
             console.print(adapted, style="dim", soft_wrap=True)

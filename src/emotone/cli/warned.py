@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from emotone.cli import console as output
-from emotone.errors import StoreWarning
+from emotone.errors import CorpusWarning, StoreWarning
 
 _OF_DEVELOPERS = (DeprecationWarning, PendingDeprecationWarning, ResourceWarning)
 
@@ -21,8 +21,9 @@ def gathered() -> Iterator[None]:
         if issubclass(category, _OF_DEVELOPERS):  # shown only where they are asked for, as by python -W
             before(message, category, *place, **more)
             return
-        if issubclass(category, StoreWarning):  # what happens to the feature store: worth a separate line
-            output.note(f"note: {message}")
+        if issubclass(category, StoreWarning | CorpusWarning):  # of Emotone, at the moment at which they help
+            for line in str(message).splitlines():
+                output.note(f"note: {line}")
             return
         counts[output.one_line(message)] += 1
 

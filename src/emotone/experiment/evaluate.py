@@ -13,7 +13,8 @@ import pandas as pd
 
 from emotone import audio, files, metrics
 from emotone.audio import isolated
-from emotone.corpora import Corpus, Rejected, count_groups, load
+from emotone.corpora import Corpus, Rejected, count_groups, load, warn_of
+from emotone.corpora.rejected import UNREADABLE
 from emotone.errors import AudioError, ConfigError, CorpusError, EmotoneError, MissingExtraError
 from emotone.progress import Progress, part
 from emotone.recognition import trust
@@ -74,6 +75,7 @@ def evaluate(
     if folder is not None:
         _claim(folder, settings)
     corpus = load(corpora, Path(data), channel=channel, labels=labels, classes=recognizer.emotions)
+    warn_of(corpus.rejected, n_used=len(corpus), can_add=False)
     result, table = _evaluated(recognizer, corpus, adapt=adapt, progress=progress)
     if folder is not None:
         _write(folder, result, table, settings)
@@ -235,7 +237,7 @@ def _predictions(
     segments = list(zip(*columns, strict=True))
     for row, result in enumerate(_parallel(predict, segments)):
         if isinstance(result, EmotoneError):
-            rejected.append(Rejected(str(clips["path"][row]), str(result), "that can't be read"))
+            rejected.append(Rejected(str(clips["path"][row]), str(result), UNREADABLE))
         else:
             clip = {name: clips[name][row] for name in ("path", "corpus", "speaker", "emotion")}
             rows.append({"row": row, **clip, **_over(result, shared)})

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from emotone import corpora
 from emotone.augment.copies import Augmentation
 from emotone.corpora import Corpus, Rejected, find_duplicates
+from emotone.corpora.rejected import UNREADABLE
 from emotone.errors import CorpusError
 from emotone.experiment.config import Config
 from emotone.features.columns import FeatureColumn, names_of
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 Rows = NDArray[np.int64]
 #: Kinds of reasons for what is left out: copies are no clips.
-_UNREADABLE = "that can't be read"
 _EXTRA = "of another channel that can't be used (see rejected.csv)"
 COPIES = "augmented copies"
 
@@ -204,7 +204,7 @@ def _missing(labels: Rows, *, n_classes: int) -> Rows:
 
 
 def load(config: Config) -> tuple[Corpus, Corpus | None]:
-    """Read the own clips, and the extra clips of ``config.train_also`` or None.
+    """Read the own clips, and the extra clips of ``config.train_also`` or None; warn of what is left out.
 
     Raises
     ------
@@ -214,6 +214,7 @@ def load(config: Config) -> tuple[Corpus, Corpus | None]:
     own = corpora.load(
         config.corpora, config.data, channel=config.channel, emotions=config.emotions, labels=config.labels
     )
+    corpora.warn_of(own.rejected, n_used=len(own))
     if not config.train_also:
         return own, None
     classes = config.emotions or ()
@@ -291,7 +292,7 @@ def _joined(corpus: Corpus, extra: Corpus) -> Corpus:
 
 def _left_out(corpus: Corpus, clips: Corpus, rejected: Mapping[int, str]) -> list[Rejected]:
     paths = clips.table["path"]
-    groups = {row: _UNREADABLE if row < len(corpus) else _EXTRA for row in sorted(rejected)}
+    groups = {row: UNREADABLE if row < len(corpus) else _EXTRA for row in sorted(rejected)}
     return [*corpus.rejected, *(Rejected(str(paths[row]), rejected[row], group) for row, group in groups.items())]
 
 

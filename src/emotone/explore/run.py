@@ -11,6 +11,7 @@ import numpy as np
 from emotone import corpora as readers
 from emotone._version import __version__
 from emotone.corpora import Corpus, Rejected
+from emotone.corpora.rejected import UNREADABLE
 from emotone.emotions import class_name
 from emotone.errors import ConfigError, CorpusError, how_to_install
 from emotone.explore import contrast, feature_analysis, folder, overview, signal
@@ -70,6 +71,7 @@ def explore(
     corpus = readers.load(corpora, data, channel=channel, emotions=emotions, labels=labels)
     if pair is not None:
         _check_pair(corpus, pair)  # before anything is read
+    readers.warn_of(corpus.rejected, n_used=len(corpus))
     with feature_analysis.umap_job(cache) as umap, folder.staged(out) as stage:
         measured, table = _gather(corpus, cache=cache, progress=part(progress, 0.0, 0.6))
         sections = _sections(stage, measured, table, umap, pair, seed=seed, progress=part(progress, 0.6, 1.0))
@@ -89,8 +91,11 @@ def _gather(corpus: Corpus, *, cache: Path | None, progress: Progress) -> tuple[
         kept = np.ones(len(values), dtype=bool)
         kept[list(features.rejected)] = False
         paths = measured.clips["path"]
-        left_out = tuple(Rejected(str(paths.iloc[row]), why) for row, why in sorted(features.rejected.items()))
+        left_out = tuple(
+            Rejected(str(paths.iloc[row]), why, UNREADABLE) for row, why in sorted(features.rejected.items())
+        )
         measured, values = measured.only(kept, left_out), values[kept]
+    readers.warn_of(measured.rejected[len(corpus.rejected) :], n_used=len(values))
     if len(measured.corpus.emotions) < 2 or len(values) < _LEAST_CLIPS:
         return measured, None
     emotions, speakers = (measured.clips[name].to_numpy(str) for name in ("emotion", "speaker"))

@@ -32,11 +32,11 @@ def _speaker_folds(name: str, corpus: "Corpus", seed: int, *, n_folds: int, pack
         if all(set(fold) & set(names) for fold in folds):
             return _by_groups(name, corpus, groups=folds, source=str(published["source"]), seed=seed)
     n_speakers = len(set(names))
-    source = (
-        f"{n_speakers} speakers dealt into {min(n_folds, n_speakers)} folds, balanced by clips and sex, seed {seed}"
-    )
-    if n_speakers < n_folds:
-        source += f" ({n_folds} folds need at least {n_folds} speakers)"
+    balanced = "clips and sex" if any(column(corpus, "gender")) else "clips"
+    source = f"{n_speakers} speakers dealt into {n_folds} folds, balanced by {balanced}, seed {seed}"
+    if n_speakers <= n_folds:  # nothing is drawn or balanced
+        source = f"one for each of {n_speakers} speakers"
+        source += f", since {n_folds} folds need {n_folds} speakers or more" if n_speakers < n_folds else ""
     fold_of = deal(names, n_folds, strata=strata_of(corpus), seed=seed)
     groups = [sorted(set(names[fold_of == fold])) for fold in np.unique(fold_of)]
     return _by_groups(name, corpus, groups=groups, source=source, seed=seed)

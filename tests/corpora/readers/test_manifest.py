@@ -1,5 +1,6 @@
 """CSV manifests, audformat tables, and a folder per class."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -152,7 +153,7 @@ def test_names_as_emotone_writes_them_in_csv_are_found(folder: Path) -> None:
         ("file,emotion,Emotion\na.wav,sad,sad\n", "has the column 'emotion' twice"),
         ("file,emotion\na.wav,sad,very\n", "line 2 of .* has 3 cells, the header 2"),
         ('file,emotion\n"a.wav,sad\n', "can't be read as a table"),
-        ("file,emotion\n", "no row of .* can be used, 0 are rejected"),
+        ("file,emotion\n", "lists no clip; expected a row for each below the header"),
         ("file,emotion\nx.wav,sad\n", "no row of .* can be used, 1 are rejected; first: 'x.wav', line 2: no such file"),
     ],
 )
@@ -210,8 +211,55 @@ def test_own_words_and_own_classes(folder: Path) -> None:
     ]
     assert "map it with --labels EMOTION=STRESSED, or name it in --emotions" in corpus.rejected[1].reason
     path = write(folder, "file,emotion\na.wav,Gioia\nb.wav,\nx.wav,sad\n")
-    with pytest.raises(CorpusError, match="Left out 3 clips: .* 1 labelled 'Gioia' .*1 whose file is missing"):
+    left_out = "Left out 3 clips: 1 labelled 'Gioia' .*, 1 whose file is missing, 1 without an emotion"
+    with pytest.raises(CorpusError, match=left_out):
         read_manifest(path)
+
+
+def test_labels_that_are_numbers_are_an_error_that_says_first_what_to_do(folder: Path) -> None:
+    path = write(folder, "file,emotion\na.wav,0\nb.wav,1\nsub/c.flac,1\n")
+    message = (
+        r"^no label of '.*' is an emotion that Emotone knows\. "
+        r"Left out 3 clips: 2 labelled '1' .*, 1 labelled '0' .*\. "
+        r"Say what your labels mean: --labels EMOTION=1 --labels EMOTION=0, where EMOTION is neutral, calm"
+    )
+    with pytest.raises(CorpusError, match=message):
+        read_manifest(path)
+    assert rows(read_manifest(path, Vocabulary({"0": "happy", "1": "sad"})), "emotion") == [
+        ("happy",), ("sad",), ("sad",)
+    ]  # fmt: skip
+
+
+def test_folder_without_recordings_names_its_tables(folder: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "data"
+    (empty / "train").mkdir(parents=True)
+    with pytest.raises(CorpusError, match=r"data' holds no recording; expected folders such as happy/"):
+        load(empty)
+    table = pd.DataFrame({"file": [str(folder / "a.wav")], "emotion": ["sad"]})
+    table.to_parquet(empty / "train" / "0.parquet")
+    (empty / "README.txt").write_text("no table")
+    message = r"data' holds no recording, but a table; name the table itself, such as '(.*/train/0\.parquet)'$"
+    with pytest.raises(CorpusError, match=message) as error:
+        load(empty)
+    assert len(load(re.search(message, str(error.value))[1])) == 1
+    table.to_csv(empty / "all.csv")
+    with pytest.raises(CorpusError, match=r"but 2 tables; name the table itself, such as '.*/data/all\.csv'"):
+        load(empty)
+
+
+@pytest.mark.parametrize("cell", [{"bytes": b"RIFF", "path": "a.wav"}, b"RIFF"], ids=["hub", "bytes"])
+def test_parquet_with_the_sound_in_it_is_an_error_that_says_so(tmp_path: Path, cell: object) -> None:
+    table = pd.DataFrame({"audio": [cell], "label": [0]})
+    table.to_parquet(tmp_path / "train.parquet")
+    message = (
+        r"train\.parquet' holds the recordings themselves, in its column 'audio', .* docs/how-to/ecosystem\.md has"
+    )
+    for name in ("train.parquet", str(tmp_path)):
+        with pytest.raises(CorpusError, match=message):
+            load([name], tmp_path)
+    table.assign(file="x.wav", emotion="sad").to_parquet(tmp_path / "named.parquet")
+    with pytest.raises(CorpusError, match="no such file: x.wav"):
+        load(["named.parquet"], tmp_path)
 
 
 def test_other_files_are_no_tables(folder: Path) -> None:

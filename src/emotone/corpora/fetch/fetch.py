@@ -1,12 +1,13 @@
 """Download a corpus from where its authors publish it."""
 
+import shlex
 from pathlib import Path
 
 from emotone.corpora import registry
 from emotone.corpora.fetch.download import Remote, download, md5_of, read_json
 from emotone.corpora.fetch.unpack import UNFINISHED, need_space, unpack
 from emotone.corpora.info import Archive, CorpusInfo, Source
-from emotone.errors import FetchError
+from emotone.errors import ByHandError, CorpusError, FetchError
 from emotone.progress import Progress
 from emotone.temporary import remove_leftovers
 
@@ -36,7 +37,7 @@ def fetch(name: str, *, to: Path, base_url: str = _ZENODO, progress: Progress | 
     Parameters
     ----------
     name
-        A corpus whose `CorpusInfo` has a ``source``.
+        A corpus whose `CorpusInfo` has a ``source``, or one that a user has unpacked into its folder.
     to
         The data folder; the corpus goes to ``TO/NAME``, where `emotone.corpora.load` finds it.
     base_url
@@ -51,25 +52,52 @@ def fetch(name: str, *, to: Path, base_url: str = _ZENODO, progress: Progress | 
 
     Raises
     ------
+    ByHandError
+        The corpus has no source: the message says where to get it.
     FetchError
-        The corpus has no source (the message says where to get it), the server failed or sent other data than
-        was published, the disk is too full, or an incomplete copy is in the way.
+        The server failed or sent other data than was published, the disk is too full, or an incomplete copy is in the
+        way.
     """
     info = _find(name)
     folder = Path(to).absolute() / info.name
     if info.source is None:
-        raise FetchError(
-            f"{info.title} can't be downloaded by a program: get it at {info.url} (licence: {info.licence}) and unpack "
-            f"it into {str(folder)!r}, which must contain {info.layout}. 'emotone fetch' can download: {_fetchable()}"
-        )
-    remove_leftovers(UNFINISHED, parent=folder)
-    archives = _missing(info, info.source, folder)
-    if archives:
-        _download(info.source, archives, folder, base_url=base_url.rstrip("/"), progress=progress)
-    elif progress is not None:
+        if not _has_clips(info, folder):
+            raise _by_hand(info, Path(to))
+        archives: list[Archive] = []
+    else:
+        remove_leftovers(UNFINISHED, parent=folder)
+        archives = _missing(info, info.source, folder)
+        if archives:
+            _download(info.source, archives, folder, base_url=base_url.rstrip("/"), progress=progress)
+        _remove_archives(info.source, folder)
+    if not archives and progress is not None:
         progress(1, 1, f"already there: {folder}")
-    _remove_archives(info.source, folder)
     return folder
+
+
+def _has_clips(info: CorpusInfo, folder: Path) -> bool:
+    """Return whether a folder holds clips of a corpus, as a user unpacked it."""
+    try:
+        return folder.is_dir() and len(registry.READERS[info.name].read(folder)) > 0
+    except CorpusError:
+        return False
+
+
+def _by_hand(info: CorpusInfo, to: Path) -> ByHandError:
+    """Return the error for a corpus that can't be downloaded by a program, with the steps of a user."""
+    folder = to / info.name
+    command = shlex.join(["emotone", "train", info.name, "--data", str(to), "--out", f"runs/{info.name}"])
+    return ByHandError(
+        f"{info.title} can't be downloaded by a program: get it at {info.url} (licence: {info.licence}) and unpack "
+        f"it into {str(folder)!r}, which must contain {info.layout}. 'emotone fetch' can download: {_fetchable()}",
+        steps=[
+            "Emotone can't download this corpus. To get it yourself:",
+            f"1. Open {info.url}, and download the recordings.",
+            f"2. Unpack them into {folder}. It must contain {info.layout}.",
+            f"3. Use it by its name: {command}",
+            f"'emotone fetch' can download: {_fetchable()}",
+        ],
+    )
 
 
 def _download(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from emotone.corpora.readers._scan import unusable
 from emotone.corpora.readers._table_file import TableFile
 from emotone.corpora.readers._times import Times
-from emotone.corpora.rejected import Rejected, UnusableError, count_groups
+from emotone.corpora.rejected import Rejected, UnusableError, count_groups, labels_hint
 from emotone.corpora.table import CHANNELS, Corpus, Row
 from emotone.emotions import Vocabulary
 from emotone.errors import CorpusError
@@ -125,15 +125,20 @@ def corpus_of(clips: Iterable[Listed], vocabulary: Vocabulary, *, name: str, sou
         seen[segment] = (clip.where, row.emotion)
         rows.append((written, row))
     if not rows:
-        raise CorpusError(f"no row of {str(source)!r} can be used, {len(rejected)} are rejected{_reasons(rejected)}")
+        raise CorpusError(_nothing(rejected, source))
     rows.sort(key=lambda item: (item[0], _segment(item[1])))
     return Corpus.of_rows([row for _, row in rows], name, rejected)
 
 
-def _reasons(rejected: Sequence[Rejected]) -> str:
+def _nothing(rejected: Sequence[Rejected], source: Path) -> str:
+    """Say why no clip of a source can be used."""
     if not rejected:
-        return ""
-    return f"; first: {rejected[0].path!r}, {rejected[0].reason}. {left_out_text(count_groups(rejected))}"
+        return f"{str(source)!r} lists no clip; expected a row for each below the header"
+    reasons = left_out_text(count_groups(rejected))
+    if all(item.option for item in rejected):  # the labels are the only problem
+        return f"no label of {str(source)!r} is an emotion that Emotone knows. {reasons}. {labels_hint(rejected)}"
+    first = f"first: {rejected[0].path!r}, {rejected[0].reason}"
+    return f"no row of {str(source)!r} can be used, {len(rejected)} are rejected; {first}. {reasons}"
 
 
 def find_file(name: str, folders: Sequence[str]) -> tuple[Path, str]:

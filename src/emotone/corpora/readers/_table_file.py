@@ -4,9 +4,9 @@ import codecs
 import csv
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from emotone import files
@@ -15,6 +15,8 @@ from emotone.errors import CorpusError
 
 #: Suffixes of tables.
 SUFFIXES: tuple[str, ...] = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".parquet")
+#: Suffixes of files that are tables, and rarely something else.
+_TABLES = frozenset(SUFFIXES) - {".txt"}
 # UTF-32 comes first: its little-endian mark begins with that of UTF-16.
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -23,6 +25,8 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+#: Columns that name a recording; a table with sound in it and without these names no file.
+_FILES = ("file", "file_name")
 _SAVE_AS = "save it as UTF-8 (Excel: 'CSV UTF-8'; LibreOffice: character set 'Unicode (UTF-8)')"
 _SEPARATORS = ",;\t"
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
@@ -53,6 +57,20 @@ class TableFile:
     header: tuple[str, ...]
     rows: tuple[tuple[int, tuple[str, ...]], ...]
     separator: str = ""
+
+
+def tables_in(root: Path, paths: Iterable[PurePosixPath]) -> list[Path]:
+    """Return the tables among files of a folder.
+
+    Raises
+    ------
+    CorpusError
+        The first is a Parquet file that can't be read, or that holds recordings in place of their names.
+    """
+    tables = [root / path for path in paths if path.suffix.lower() in _TABLES]
+    if tables and tables[0].suffix.lower() == ".parquet":
+        read_table_file(tables[0])
+    return tables
 
 
 def read_table_file(path: Path, *, exact: str = "") -> TableFile:
@@ -183,12 +201,44 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def sound_column(path: Path) -> str:
+    """Return the column of a Parquet file that holds recordings in place of their names; "" without any.
+
+    Data sets of the Hugging Face hub are such files.  Only the schema is read, not the sound.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    schema = parquet.read_schema(path)
+    if {name.lower() for name in schema.names} & set(_FILES):
+        return ""
+    for field in schema:
+        kind = field.type.field("bytes").type if _has_bytes(field.type) else field.type
+        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            return str(field.name)
+    return ""
+
+
+def _has_bytes(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_struct(kind)) and kind.get_field_index("bytes") >= 0
+
+
 def _parquet(path: Path, exact: str) -> TableFile:
     """Read header and rows; rows are numbered like the lines of a CSV file, from 2."""
     import pandas as pd  # imported here: CSV and the names of corpora need none of it
 
     try:
+        if column := sound_column(path):
+            raise CorpusError(
+                f"{str(path)!r} holds the recordings themselves, in its column {column!r}, as data sets of the Hugging "
+                "Face hub do; expected a table that names files. docs/how-to/ecosystem.md has the lines that write "
+                "the recordings to files, with such a table"
+            )
         table = read_flat(path)
+    except (CorpusError, ImportError):
+        raise
     except Exception as error:  # pandas believes what the file says of its index
         raise ValueError(f"{type(error).__name__}: {error}") from error
     if any(name is not None for name in table.index.names):  # audformat keeps file, start and end in the index

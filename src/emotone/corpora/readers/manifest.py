@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from emotone.corpora.readers._listed import COLUMNS, OPTIONAL, REQUIRED, clips_of, corpus_of
-from emotone.corpora.readers._scan import Clip, read_tree
-from emotone.corpora.readers._table_file import read_table_file
+from emotone.corpora.readers._scan import Clip, files, read_tree
+from emotone.corpora.readers._table_file import read_table_file, tables_in
 from emotone.corpora.table import Corpus
 from emotone.emotions import Vocabulary
 from emotone.errors import CorpusError, UnknownEmotionError
@@ -71,14 +71,25 @@ def read_folder_per_class(root: Path, vocabulary: Vocabulary = _ANY) -> Corpus:
     root = Path(os.path.abspath(root))
     corpus = read_tree(root, name=root.name, language="", parse=partial(_parse_class, vocabulary=vocabulary))
     if not len(corpus):
-        why = f"; first: {corpus.rejected[0].reason}" if corpus.rejected else ""
-        raise CorpusError(
-            f"no recording in {str(root)!r} lies in a folder named by an emotion ({len(corpus.rejected)} do not fit"
-            f"{why}); expected folders such as happy/ and sad/, or words that --labels maps. "
-            "A corpus that Emotone knows is read by its name, "
-            "such as 'ravdess', with this folder as the data folder"
-        )
+        raise CorpusError(_no_class(root, corpus))
     return corpus
+
+
+def _no_class(root: Path, corpus: Corpus) -> str:
+    """Say why a folder is no corpus of a folder per emotion, and what it may be instead."""
+    tables = [] if corpus.rejected else tables_in(root, files(root))
+    if tables:
+        number = "a table" if len(tables) == 1 else f"{len(tables)} tables"
+        return f"{str(root)!r} holds no recording, but {number}; name the table itself, such as {str(tables[0])!r}"
+    problem = f"{str(root)!r} holds no recording"
+    if corpus.rejected:
+        problem = f"no recording in {str(root)!r} lies in a folder named by an emotion ({len(corpus.rejected)} do not "
+        problem += f"fit; first: {corpus.rejected[0].reason})"
+    return (
+        f"{problem}; expected folders such as happy/ and sad/, or words that --labels maps. "
+        "A corpus that Emotone knows is read by its name, such as 'ravdess', with this folder as the data folder; "
+        "one that a table lists, by the table"
+    )
 
 
 def _parse_class(path: PurePosixPath, *, vocabulary: Vocabulary) -> Clip:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from emotone import preprocessing
 from emotone.audio import reading, trimming
 from emotone.corpora import Corpus, Rejected
+from emotone.corpora.rejected import UNREADABLE
 from emotone.errors import EmotoneError
 from emotone.explore import sound
 from emotone.explore.measure import clip as clip_module
@@ -93,7 +94,8 @@ def measure_corpus(
         clips, _measure, what="measuring", pool=LocalPool(workers), progress=progress
     )
     rejected = tuple(
-        Rejected(clips[row][0], reason.removeprefix(f"{clips[row][0]}: ")) for row, reason in sorted(reasons.items())
+        Rejected(clips[row][0], reason.removeprefix(f"{clips[row][0]}: "), UNREADABLE)
+        for row, reason in sorted(reasons.items())
     )
     rows = sorted(measures)
     readable = Corpus(corpus.table.iloc[rows], corpus.name, (*corpus.rejected, *rejected))
