@@ -62,7 +62,7 @@ class FetchError(EmotoneError, OSError):
 class ByHandError(FetchError):
     """Emotone can't download a corpus; ``steps`` say, a line each, how a user gets it."""
 
-    def __init__(self, message: str, *, steps: Sequence[str]) -> None:
+    def __init__(self, message: str, *, steps: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.steps = tuple(steps)
 

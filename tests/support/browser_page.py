@@ -156,4 +156,4 @@ def bars(shown):
 
 
 def expected_bars(prediction):
-    return {name: html.percent(prediction.scores[name]) for name in prediction.ranking}
+    return {name: html.whole_percent(prediction.scores[name]) for name in prediction.ranking}

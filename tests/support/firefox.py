@@ -3,9 +3,13 @@
 import contextlib
 import itertools
 import json
+import os
 import re
+import shutil
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 from websockets.sync.client import connect
 
@@ -13,7 +17,7 @@ PREFERENCES = {
     "media.navigator.permission.disabled": True,  # nobody is there to allow the microphone
     "media.navigator.streams.fake": True,  # a beep instead of the microphone
     "media.autoplay.block-webaudio": False,  # nobody clicks
-    "media.cubeb.force_mock_context": True,  # without a sound card, sound would not run
+    "media.cubeb.force_mock_context": True,  # sound runs without a sound card; some versions need `_sound_card` too
     "app.update.enabled": False,
     "datareporting.policy.dataSubmissionEnabled": False,
     "toolkit.telemetry.enabled": False,
@@ -29,7 +33,11 @@ def running(path, folder, *, seconds=90):
     written = "".join(f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in PREFERENCES.items())
     (folder / "user.js").write_text(written)
     command = [path, "--headless", "--no-remote", "--profile", str(folder), "--remote-debugging-port", "0"]
-    with (folder / "said").open("wb") as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
+    with (
+        _sound_card() as variables,
+        (folder / "said").open("wb") as said,
+        subprocess.Popen(command, stdout=said, stderr=said, env=os.environ | variables) as process,
+    ):
         try:
             with connect(f"{_address(folder / 'said', process, seconds)}/session", max_size=None) as line:
                 yield Page(line)
@@ -39,6 +47,30 @@ def running(path, folder, *, seconds=90):
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+@contextlib.contextmanager
+def _sound_card():
+    """Start a PulseAudio that plays into the void, if it is installed, and give the variable that leads to it."""
+    path = shutil.which("pulseaudio")
+    if path is None:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory() as folder:  # short, as the path of a socket must be
+        place = Path(folder, "socket")
+        command = [path, "-n", "--daemonize=no", "--exit-idle-time=-1", "-L", "module-null-sink"]
+        command += ["-L", f"module-native-protocol-unix socket={place} auth-anonymous=1"]
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with subprocess.Popen(
+            command, env=os.environ | {"XDG_RUNTIME_DIR": folder, "HOME": folder}, **silent
+        ) as process:
+            until = time.monotonic() + 20
+            while not place.exists() and process.poll() is None and time.monotonic() < until:
+                time.sleep(0.05)
+            try:
+                yield {"PULSE_SERVER": f"unix:{place}"} if place.exists() else {}
+            finally:
+                process.terminate()
 
 
 def _address(said, process, seconds):
