@@ -7,10 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support import shared_graphs
+
 
 def required() -> bool:
     """Whether EMOTONE_REQUIRE_DATA says (1, as in CI) that no test on real corpora may be skipped."""
     return os.environ.get("EMOTONE_REQUIRE_DATA", "0") not in ("", "0")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Share the graphs of extractors between tests."""
+    shared_graphs.name_folder(config)
 
 
 @pytest.hookimpl(wrapper=True)

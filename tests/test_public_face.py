@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import emotone
+from support import shared_graphs
 from support import toy_experiment as toy
 
 ROOT = Path(__file__).parents[1]
@@ -63,7 +64,7 @@ def test_training_of_the_documents_runs(document, tmp_path, make_voice, monkeypa
     code = block.replace('"ravdess"', repr(str(manifest))).replace('"functionals"', '"bands"')
     code = code.replace('out="runs/lr"', f'out="runs/lr"{settings}').replace('data="data"', f"data={str(tmp_path)!r}")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EMOTONE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("EMOTONE_CACHE", str(shared_graphs.share(tmp_path / "cache")))
     names: dict = {"emotone": emotone}
     exec(compile(code, document, "exec"), names)  # noqa: S102
     run, corpus, features = names["run"], names["corpus"], names["features"]

@@ -16,6 +16,7 @@ import yaml
 import emotone
 from emotone.corpora import write_audiofolder
 from emotone.errors import CorpusError
+from support import shared_graphs
 from support.document_blocks import Block, blocks_of, reader
 from support.hugging_face import datasets_without_sound
 from support.labelled_calls import labelled_calls
@@ -70,7 +71,7 @@ def test_an_extractor_in_audinterface_gives_the_features_of_emotone(tmp_path, mo
     monkeypatch.chdir(SAMPLES.parent)
     (tmp_path / "clip.csv").write_text(f"file,emotion\n{SAMPLES / 'woman_plain.wav'},neutral\n")
     corpus = emotone.load_corpus(tmp_path / "clip.csv")
-    expected = emotone.extract_features(corpus, "functionals", cache=tmp_path / "cache", workers=1)
+    expected = emotone.extract_features(corpus, "functionals", cache=shared_graphs.share(tmp_path / "cache"), workers=1)
     names: dict = {"emotone": emotone}
     run("interface = ", names)
     row = names["interface"].process_file("samples/woman_plain.wav")

@@ -9,6 +9,7 @@ import pytest
 
 import emotone
 from emotone import audio
+from support import shared_graphs
 from support.notebooks import MACHINE, METADATA, NAMES, ROOT, outputs_of, rendering, run_notebook, source
 
 #: Code of RAVDESS -> pitch of the generated voice, Hz.
@@ -77,7 +78,7 @@ def small(tmp_path_factory, make_voice):
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
+    return shared_graphs.share(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import pytest
 
+from support import shared_graphs
 from support.notebooks import run_notebook
 
 pytestmark = pytest.mark.corpus
@@ -11,7 +12,7 @@ MODELS = ["svm", "knn"]
 
 @pytest.fixture(scope="module")
 def real_cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("real-cache")
+    return shared_graphs.share(tmp_path_factory.mktemp("real-cache"))
 
 
 def test_explore_on_ravdess(data, real_cache):

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support import shared_graphs
 from support.labelled_calls import labelled_calls
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -170,7 +171,7 @@ class Reader:
         self._environment = os.environ | {
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": os.pathsep.join(paths),
-            "EMOTONE_CACHE": str(folder / ".cache"),
+            "EMOTONE_CACHE": str(shared_graphs.share(folder / ".cache")),
             "COLUMNS": "120",
             "NO_PROXY": "127.0.0.1",
             "no_proxy": "127.0.0.1",
