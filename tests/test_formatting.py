@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from emotone import files
+from emotone import files, formatting
 from emotone.formatting import csv_cell, plain_cell
 
 FORMULAS = (
@@ -67,3 +67,10 @@ def test_tables_hold_no_formula_in_texts_and_in_names_of_columns(tmp_path):
     assert list(table["path"][:2]) == ["=a.wav", "b\x1b[31m.wav"]  # the table itself is as it was
     files.write_table(tmp_path / "table.parquet", table)
     assert pd.read_parquet(tmp_path / "table.parquet")["path"][0] == "=a.wav"
+
+
+def test_a_share_that_is_rounded_to_0_is_never_negative_or_hidden():
+    shares = (0.005, 0.004, 0.0, -0.001, 0.006)
+    assert [formatting.percent(share, digits=0, least="< 1 %") for share in shares] == [
+        *("< 1 %", "< 1 %", "0 %", "0 %", "1 %")
+    ]

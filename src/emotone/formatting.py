@@ -51,8 +51,10 @@ def percent(share: float, *, digits: int = 1, least: str = "") -> str:
     >>> percent(0.001, digits=0, least="< 1 %"), percent(0.0, digits=0, least="< 1 %")
     ('< 1 %', '0 %')
     """
-    is_hidden = 0 < share < 0.005 / 10**digits
-    return least if least and is_hidden else f"{100 * share:.{digits}f} %"
+    number = f"{100 * share:.{digits}f}"
+    if not float(number):
+        return least if least and share > 0 else f"{0:.{digits}f} %"  # not -0
+    return f"{number} %"
 
 
 def threshold_text(threshold: float) -> str:

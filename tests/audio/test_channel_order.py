@@ -113,3 +113,18 @@ def test_creative_voice_of_many_blocks(rate: int) -> None:
     samples = audio.read(data)
     assert len(samples) == pytest.approx(16_000, abs=10) and np.abs(samples).max() < 0.6
     assert np.abs(np.fft.rfft(samples)).argmax() == pytest.approx(440, abs=1)
+
+
+def test_flac_of_several_channels_that_was_cut_between_two_frames_is_refused() -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, (96_000, 4)).astype(np.float32)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, samples, 16_000, format="FLAC", subtype="PCM_16")
+    whole = buffer.getvalue()
+    assert len(audio.read(whole)) == 96_000
+    frames = [at for at in range(len(whole) // 3, len(whole) // 2) if whole[at : at + 2] == b"\xff\xf8"]
+    with pytest.raises(AudioError, match="cut short|damaged"):
+        audio.read(whole[: frames[0]])
+    unknown = bytearray(whole)  # as an encoder writes it into a pipe: the length is 0
+    unknown[21] &= 0xF0
+    unknown[22:26] = bytes(4)
+    assert len(audio.read(bytes(unknown))) == 96_000

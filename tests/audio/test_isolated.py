@@ -234,3 +234,15 @@ def test_a_forked_process_has_its_own_children(webm):
             os._exit(0 if fine else 1)
     assert os.waitpid(code, 0)[1] == 0
     assert child_pid(webm) == pid
+
+
+def test_a_working_folder_that_is_gone_concerns_relative_paths_alone(webm, tmp_path, monkeypatch):
+    path = tmp_path / "a.webm"
+    path.write_bytes(webm)
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    expected = audio.read(webm)
+    assert np.array_equal(isolated.read(webm), expected) and np.array_equal(isolated.read(str(path)), expected)
+    with pytest.raises(AudioError, match="the working folder is gone .*; give the whole path"):
+        list(isolated.Child().decode("a.webm", 1.0, {}, 5.0))

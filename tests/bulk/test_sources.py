@@ -122,6 +122,17 @@ def test_channels_of_a_manifest(tmp_path):
     assert wrong.error.startswith("row 7 of") and "channel is 'middle'; expected mix, left, right" in wrong.error
 
 
+def test_channels_as_pandas_writes_them_and_columns_that_name_none(tmp_path):
+    (tmp_path / "list.csv").write_text("file,channel\na.wav,1.0\nb.wav,<NA>\nc.wav,02\n")
+    assert [(item.channel, item.error) for item in Sources([str(tmp_path / "list.csv")])] == [
+        ("1", ""),
+        (None, ""),
+        ("2", ""),
+    ]
+    (tmp_path / "list.csv").write_text("file,channel\na.wav,telephone\nb.wav,radio\n")
+    assert [(item.channel, item.error) for item in Sources([str(tmp_path / "list.csv")])] == 2 * [(None, "")]
+
+
 def test_the_first_row_after_a_line_with_the_separator_is_line_3(tmp_path):
     (tmp_path / "list.csv").write_text("sep=;\nfile;start\na.wav;soon\n;1\n")
     first, second = Sources([str(tmp_path / "list.csv")])

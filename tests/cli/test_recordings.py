@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from emotone.audio import encode_mp3, write_wav
 from emotone.audio.folders import SUFFIXES
 from emotone.cli.main import app
-from emotone.cli.recordings import recordings
+from emotone.cli.recordings import recordings, source_of
 from emotone.corpora.readers._scan import AUDIO_SUFFIXES
 from support import handmade
 from support.command_line import run
@@ -195,3 +195,11 @@ def test_folder_of_parquet_tables_says_which_command_reads_them(bundle, tmp_path
     assert folder.exit_code == file.exit_code == 1
     assert f"{tmp_path}: no recording in this folder, but Parquet tables; {remedy}" in folder.stderr
     assert f"train.parquet: this is a Parquet table, not a recording; {remedy}" in file.stderr
+
+
+def test_a_file_whose_name_is_a_dash_is_not_standard_input(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-").write_bytes(b"a file")
+    pipe = io.BytesIO(b"piped")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(pipe))
+    assert source_of("-", is_one_of_several=True) is pipe

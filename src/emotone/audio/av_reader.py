@@ -101,13 +101,14 @@ class AvReader:
     def _claimed(self) -> int | None:
         """Return the length in the header; None for containers where FFmpeg would estimate it from the bit rate."""
         stream, container = self._stream, self._container
-        if not self.container.startswith(("mov,", "matroska,", "wav")):
+        if not self.container.startswith(("mov,", "matroska,", "wav", "flac")):
             return None
         late_s = max(0.0, float((stream.start_time or 0) * stream.time_base) - self._origin_s)
         if stream.duration:
             late = late_s if late_s > _JITTER_S else 0.0
             return int(round((late + float(stream.duration * stream.time_base)) * self.sample_rate))
-        if container.duration and len(container.streams) == 1:  # with video it is the longest stream's
+        # with video it is the longest stream's, and of FLAC an estimate
+        if container.duration and len(container.streams) == 1 and not self.container.startswith("flac"):
             return int(round((container.duration / 1e6 - self._origin_s) * self.sample_rate))
         return None
 

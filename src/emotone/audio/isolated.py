@@ -197,8 +197,9 @@ class Child:
         self, source: str | bytes, block_s: float, options: dict[str, Any], timeout_s: float
     ) -> Generator[Waveform, None, End]:
         """Yield the blocks of a recording as 16 kHz mono."""
+        request = _request({"block_s": block_s, "options": options}, source)
         with self._timed(_name(source), timeout_s):
-            self._send({"block_s": block_s, "options": options}, source)
+            self._send(*request)
             while True:
                 kind, content = self._reply()
                 if kind == END:
@@ -207,8 +208,9 @@ class Child:
 
     def open_frames(self, source: str | bytes, *, track: int | None, timeout_s: float) -> dict[str, Any]:
         """Return the properties of a recording's `Reader`."""
+        request = _request({"track": track}, source)
         with self._timed(_name(source), timeout_s):
-            self._send({"track": track}, source)
+            self._send(*request)
             properties: dict[str, Any] = json.loads(self._reply()[1])
             return properties
 
@@ -248,7 +250,9 @@ class Child:
 
     def _cause(self, timeout_s: float | None) -> str:
         if timeout_s is not None:
-            return f"decoding took longer than {timeout_s:g} s; convert it to WAV or FLAC, or send it in parts"
+            return f"decoding took longer than {timeout_s:g} s; convert it to WAV or FLAC, or cut it into parts"
+        if self.process.poll() is None:  # it lives, and its pipe is broken
+            self.kill()
         code = self.process.wait()
         end = f"signal {-code}" if code < 0 else f"exit code {code}"
         return f"the decoder crashed on this recording ({end}); copy it again, or convert it to WAV or FLAC"
@@ -257,9 +261,7 @@ class Child:
         """End the process."""
         processes.end(self.process)
 
-    def _send(self, header: dict[str, Any], source: str | bytes) -> None:
-        path, data = (source, b"") if isinstance(source, str) else (None, source)
-        text = json.dumps({**header, "path": path, "folder": os.getcwd()}).encode()
+    def _send(self, text: bytes, data: bytes) -> None:
         pipe = self.process.stdin
         assert pipe is not None
         self.is_ready = False
@@ -277,6 +279,25 @@ class Child:
         if kind == ERROR:
             raise _error_of(content)
         return kind, content
+
+
+def _request(header: dict[str, Any], source: str | bytes) -> tuple[bytes, bytes]:
+    """Return header and content of a request.
+
+    A relative path is sent with the folder that it is relative to, so that errors name it as it was given.
+
+    Raises
+    ------
+    AudioError
+        The working folder no longer exists.
+    """
+    if isinstance(source, bytes):
+        return json.dumps({**header, "path": None, "folder": None}).encode(), source
+    try:
+        folder = None if os.path.isabs(source) else os.getcwd()
+    except OSError as error:
+        raise AudioError(f"{source}: the working folder is gone ({error.strerror}); give the whole path") from error
+    return json.dumps({**header, "path": source, "folder": folder}).encode(), b""
 
 
 def _file_or_bytes(source: AudioSource) -> Any:

@@ -68,7 +68,8 @@ def _serve_request(header: dict[str, Any], data: bytes, requests: BinaryIO, repl
 
     path = header.get("path")
     try:
-        os.chdir(header["folder"])
+        if header["folder"] is not None:
+            os.chdir(header["folder"])
         if "track" in header:
             _serve_frames(path or data, header["track"], requests, reply)
             return

@@ -27,7 +27,7 @@ from emotone.recognition.profile import SourceProfile
 from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.versioned_json import parse
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _INDEX, _SPEAKERS, _SOURCE = f"{WORK}/recordings.arrow", f"{WORK}/speakers.arrow", f"{WORK}/source.json"
 #: The state of a run is written at least as often, in seconds of work.
 _SAVED_EVERY_S = 10.0
@@ -236,7 +236,7 @@ class _Run:
         try:
             state: dict[str, Any] = files.parse_json(self._storage.read(RUN))
             before, model = dict(state["settings"]), state["model"]["sha256"]
-            version, source = state["versions"]["emotone"], state["source"]
+            version, source = (state["format_version"], state["versions"]["emotone"]), state["source"]
             has_begun = state["finished"] or self._storage.exists(_INDEX)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f"{where} is damaged ({error}); choose another folder with --out") from error
@@ -245,7 +245,7 @@ class _Run:
             for name, value in settings.items()
             if before.get(name) != value
         ]
-        here = (self._recognizer.card["sha256"], __version__, self._source_digest)
+        here = (self._recognizer.card["sha256"], (FORMAT_VERSION, __version__), self._source_digest)
         kinds = ("model", "version of Emotone", "source profile")
         for kind, value, there in zip(kinds, here, (model, version, source), strict=True):
             different += [f"the {kind} is another one"] if value != there else []

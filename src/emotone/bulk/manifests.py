@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
@@ -16,14 +17,15 @@ from emotone.audio.channels import channel_number
 from emotone.bulk.storage import as_storage_error, file_system, is_address
 from emotone.bulk.units import Item
 from emotone.corpora.readers._table_file import SEPARATOR_LINE, TableFile
-from emotone.corpora.readers._times import Times
+from emotone.corpora.readers._times import MISSING, Times
 from emotone.errors import AudioError, ConfigError, CorpusError, StorageError
 from emotone.recognition.speaker_rule import EXAMPLE, PARENT_FOLDER
 
 #: Names of a manifest's column of files; the first that exists is used.
 FILE_COLUMNS = ("file", "path", "filename", "audio", "url")
 #: Names of a manifest's columns of channels; what says nothing of them, as manifests of corpora have it, is ignored.
-_CHANNEL_COLUMNS, _NO_CHANNEL = ("audio_channel", "channel"), ("", "nan", "none", "speech", "song")
+_CHANNEL_COLUMNS, _NO_CHANNEL = ("audio_channel", "channel"), ("speech", "song")
+_NUMBER = re.compile(r"(\d+)(?:\.0*)?")
 #: Rows from which it is known which signs the numbers of a manifest use.
 _FIRST_ROWS = 1000
 
@@ -66,6 +68,7 @@ def listed(name: str, *, speaker: str | None) -> Iterator[Item]:
         rows = iter(enumerate(table.rows, start=2 + table.n_before))
         first = list(islice(rows, _FIRST_ROWS))
         segment = _segments(name, table, [cells for _, cells in first])
+        channels = _channel_columns([cells for _, cells in first])
         for number, cells in chain(first, rows):
             file = next(_text(cells[key]) for key in FILE_COLUMNS if key in cells)
             error = f"row {number} of {name} names no file" if not file else ""
@@ -73,22 +76,45 @@ def listed(name: str, *, speaker: str | None) -> Iterator[Item]:
                 times = segment(number, cells)
             except CorpusError as problem:
                 times, error = (0.0, None), error or str(problem)
-            channel, error = _channel(cells, error, where=f"row {number} of {name}")
+            channel, error = _channel(cells, channels, error, where=f"row {number} of {name}")
             who = _text(cells[speaker]).strip() or None if speaker else None
             yield Item(file, who, *times, error=error, channel=channel)
 
 
-def _channel(cells: dict[str, Any], error: str, *, where: str) -> tuple[str | None, str]:
+def _channel_columns(first: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """Return the columns of channels.  One in which no cell names a channel, as of telephone calls, says nothing."""
+    return tuple(
+        column
+        for column in _CHANNEL_COLUMNS
+        if any(_named(cells.get(column)) is not None and not _fault(_named(cells.get(column))) for cells in first)
+    )
+
+
+def _named(cell: Any) -> str | None:
+    """Return what a cell says of a channel, in lower case; None if it says nothing."""
+    text = _text(cell).strip().lower()
+    if text in _NO_CHANNEL or text in MISSING:
+        return None
+    number = _NUMBER.fullmatch(text)  # pandas writes 1.0 where other rows have gaps
+    return str(int(number[1])) if number else text
+
+
+def _fault(text: str | None) -> str:
+    try:
+        channel_number(text or "mix")
+    except AudioError as problem:
+        return str(problem)
+    return ""
+
+
+def _channel(cells: dict[str, Any], columns: Sequence[str], error: str, *, where: str) -> tuple[str | None, str]:
     """Return the channel that a row names, None without one, and the error if it is unknown."""
-    for column in _CHANNEL_COLUMNS:
-        text = _text(cells.get(column)).strip().lower()
-        if text in _NO_CHANNEL:
+    for column in columns:
+        text = _named(cells.get(column))
+        if text is None:
             continue
-        try:
-            channel_number(text)
-        except AudioError as problem:
-            return None, error or f"{where}: {problem}"
-        return text, error
+        fault = _fault(text)
+        return (None, error or f"{where}: {fault}") if fault else (text, error)
     return None, error
 
 

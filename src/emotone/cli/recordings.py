@@ -90,7 +90,8 @@ def source_of(path: str, *, raw: RawFormat | None = None, is_one_of_several: boo
                 "recording into it, for example: cat clip.wav | emotone predict -"
             )
         source = sys.stdin.buffer
-    if raw is None and is_one_of_several and os.path.isfile(path) and not path.startswith(_DESCRIPTORS):
+    is_file = path not in STDIN and os.path.isfile(path) and not path.startswith(_DESCRIPTORS)
+    if raw is None and is_one_of_several and is_file:
         from emotone.audio.isolated_source import IsolatedSource
 
         return IsolatedSource(path)

@@ -202,10 +202,17 @@ def _check_file(uri: str) -> None:
     if not (folder.is_dir() and os.access(folder, os.W_OK)):
         raise OSError(f"{str(folder)!r} is no folder that can be written to")
     # what a system allows shows only when it is tried: /proc seems to be writable
-    with closing(sqlite3.connect(named[1], timeout=_PATIENCE_S, isolation_level=None)) as database:
-        database.execute("BEGIN IMMEDIATE")
-        database.execute("PRAGMA schema_version")
-        database.execute("ROLLBACK")
+    is_new = not os.path.lexists(named[1])
+    try:
+        with closing(sqlite3.connect(named[1], timeout=_PATIENCE_S, isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            database.execute("PRAGMA schema_version")
+            database.execute("ROLLBACK")
+    finally:
+        if is_new:  # only tried: MLflow makes it
+            with suppress(OSError):
+                if os.path.getsize(named[1]) == 0:
+                    os.unlink(named[1])
 
 
 def final_metrics(measured: Mapping[str, Any]) -> dict[str, float]:

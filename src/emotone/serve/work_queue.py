@@ -92,7 +92,8 @@ class StreamedResponse(StreamingResponse):
     content
         The parts.  If the client is gone before the first, nothing of it runs, so it can't release anything.
     ended
-        Called at the end, before the client sees it, and once more; releases the slot of `WorkQueue.open_stream`.
+        Called when the last part is made, and again when the response has ended; the second call must do nothing.
+        It releases the slot of `WorkQueue.open_stream`.
     """
 
     def __init__(self, content: AsyncIterator[str], *, ended: Callable[[], None], media_type: str) -> None:

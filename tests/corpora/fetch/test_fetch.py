@@ -92,14 +92,17 @@ def test_zip_left_by_an_interrupted_unpacking_is_used(zenodo: Zenodo, tmp_path: 
     assert zenodo.zips == []
 
 
-def test_published_zip_left_beside_a_complete_copy_is_removed(zenodo: Zenodo, tmp_path: Path) -> None:
-    """A run can be killed between unpacking and removing it; another file of that name stays."""
+def test_zip_of_a_run_that_was_killed_after_unpacking_is_removed_and_that_of_a_user_is_not(
+    zenodo: Zenodo, tmp_path: Path
+) -> None:
     get(zenodo, tmp_path)
     left = tmp_path / "ravdess" / SPEECH
-    for content, stays in ((GOOD, False), (b"somebody else's", True)):
-        left.write_bytes(content)
-        get(zenodo, tmp_path)
-        assert left.exists() == stays
+    left.write_bytes(GOOD)
+    get(zenodo, tmp_path)
+    assert left.exists()
+    left.with_name(f".{SPEECH}.fetched").touch()
+    get(zenodo, tmp_path)
+    assert tree(tmp_path / "ravdess") == expected_tree()
 
 
 def test_what_a_killed_unpacking_left_is_removed(zenodo: Zenodo, tmp_path: Path) -> None:

@@ -292,3 +292,14 @@ def test_parts_of_a_header_may_have_names(voices: Path) -> None:
     header = (voices / "db.yaml").read_text()
     (voices / "db.yaml").write_text("meta: {first: &one [a, b], second: *one}\n" + header)
     assert len(load(voices).table) == 3
+
+
+def test_tables_without_anything_that_is_read_may_hold_lists(tmp_path: Path) -> None:
+    made = database(tmp_path)
+    made.schemes["emotion"] = audformat.Scheme(labels=["anger"])
+    made.schemes["embedding"] = audformat.Scheme("object")
+    files = audformat.filewise_index(list(FILES))
+    add(made, "emotion", files, emotion=["anger"] * 3)
+    add(made, "vectors", files, embedding=[[1.0, 2.0]] * 3)
+    made.save(str(tmp_path), storage_format="parquet")
+    assert len(read_database(tmp_path)) == 3

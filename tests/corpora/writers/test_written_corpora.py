@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from emotone.corpora import Corpus, load, write_audformat, write_audiofolder
+from emotone.corpora.writers import _places
 from emotone.errors import CorpusError
 from support.corpus_files import plant, table
 
@@ -85,15 +86,15 @@ def test_a_corpus_that_can_not_be_put_in_place_leaves_nothing(
 ) -> None:
     corpus = corpus_of(tmp_path / "mini", "a.wav", "b/c.wav")
     before = sorted(tmp_path.rglob("*"))
-    replace, moved = os.replace, []
+    move, moved = _places._move_new, []
 
     def fail(source: Path, target: Path) -> None:
         if len(moved) == n_moved:
             raise OSError(5, "Input/output error")
         moved.append(target)
-        replace(source, target)
+        move(source, target)
 
-    monkeypatch.setattr(os, "replace", fail)
+    monkeypatch.setattr(_places, "_move_new", fail)
     with pytest.raises(CorpusError, match="can't be written to .*: Input/output error"):
         write(corpus, tmp_path / "copy", copy=True)
     assert sorted(tmp_path.rglob("*")) == before
@@ -108,8 +109,8 @@ def test_the_list_comes_last_and_a_copy_that_was_killed_is_removed_by_the_next(
     plant(left, "audio/a.wav")
     left.chmod(0o700)
     order = []
-    replace = os.replace
-    monkeypatch.setattr(os, "replace", lambda source, target: (order.append(target.name), replace(source, target))[1])
+    move = _places._move_new
+    monkeypatch.setattr(_places, "_move_new", lambda source, to: (order.append(to.name), move(source, to))[1])
     path = write(corpus, tmp_path / "copy", copy=True)
     assert order[-1] == path.name and "audio" in order[:-1] and not left.exists()
     assert (tmp_path / "copy/audio").stat().st_mode & 0o055 or os.umask(os.umask(0)) & 0o055
@@ -121,3 +122,22 @@ def test_a_folder_that_is_below_a_file_is_an_error(write: Callable, tmp_path: Pa
     (tmp_path / "file").write_text("")
     with pytest.raises(CorpusError, match="can't be written to .*: Not a directory"):
         write(corpus, tmp_path / "file/below", copy=True)
+
+
+@FORMATS
+def test_what_somebody_else_has_written_meanwhile_stays(
+    write: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, folder = corpus_of(tmp_path / "mini", "a.wav"), tmp_path / "copy"
+    move = _places._move_new
+
+    def late(source: Path, to: Path) -> None:
+        if to.name != "audio":
+            to.write_text("of somebody else")
+        move(source, to)
+
+    monkeypatch.setattr(_places, "_move_new", late)
+    with pytest.raises(CorpusError, match="has been made meanwhile"):
+        write(corpus, folder, copy=True)
+    (left,) = folder.iterdir()
+    assert left.read_text() == "of somebody else"

@@ -91,16 +91,16 @@ def download(remote: Remote, *, to: Path, progress: Progress | None = None) -> P
         The server could not be reached in several attempts, refused the request, or sent a file with another
         checksum, which is then removed.
     """
-    if to.exists() and md5_of(to) == remote.md5:
+    if to.exists() and _md5(to) == remote.md5:
         return to
     part = to.with_name(to.name + ".part")
     resumed = _fill(part, remote, progress=progress)
-    md5 = md5_of(part)
+    md5 = _md5(part)
     if md5 != remote.md5 and resumed:
         # The file may have changed on the server between the requests: download it once more in a single request.
         _forget(part)
         _fill(part, remote, progress=progress)
-        md5 = md5_of(part)
+        md5 = _md5(part)
     if md5 != remote.md5:
         _forget(part)
         raise FetchError(
@@ -240,7 +240,6 @@ def _forget(part: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def md5_of(path: Path) -> str:
-    """Return the MD5 of a file, 32 hexadecimal digits."""
+def _md5(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

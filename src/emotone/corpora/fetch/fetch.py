@@ -1,10 +1,11 @@
 """Download a corpus from where its authors publish it."""
 
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from emotone.corpora import registry
-from emotone.corpora.fetch.download import Remote, download, md5_of, read_json
+from emotone.corpora.fetch.download import Remote, download, read_json
 from emotone.corpora.fetch.unpack import UNFINISHED, need_space, unpack
 from emotone.corpora.info import Archive, CorpusInfo, Source
 from emotone.errors import ByHandError, CorpusError, FetchError
@@ -113,16 +114,26 @@ def _download(
     need_space(folder, total * (1 + _UNPACKED_FACTOR), what=f"fetching {folder.name} (archives and their contents)")
     for archive, remote in zip(archives, remotes, strict=True):
         packed = download(remote, to=folder / archive.file, progress=progress)
-        unpack(packed, to=folder / archive.folder, max_bytes=archive.max_unpacked_bytes, progress=progress)
-        packed.unlink()
+        _mark(packed).touch()
+        try:
+            unpack(packed, to=folder / archive.folder, max_bytes=archive.max_unpacked_bytes, progress=progress)
+            packed.unlink()
+        finally:
+            _mark(packed).unlink()
+
+
+def _mark(packed: Path) -> Path:
+    """Return the file that says that an archive was downloaded here, and is to be removed after it is unpacked."""
+    return packed.with_name(f".{packed.name}.fetched")
 
 
 def _remove_archives(source: Source, folder: Path) -> None:
-    """Remove the published archives that a run left which was killed between unpacking and removing them."""
-    for archive in source.archives:
-        packed = folder / archive.file
-        if archive.md5 and packed.is_file() and md5_of(packed) == archive.md5:
-            packed.unlink()
+    """Remove the archives that a run left which was killed between unpacking and removing them."""
+    for packed in (folder / archive.file for archive in source.archives):
+        if _mark(packed).is_file():
+            with suppress(OSError):  # a folder that can only be read
+                packed.unlink(missing_ok=True)
+                _mark(packed).unlink()
 
 
 def _find(name: str) -> CorpusInfo:

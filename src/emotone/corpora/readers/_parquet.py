@@ -5,6 +5,7 @@ from typing import Any
 
 #: Most cells of a table, that is three million clips in ten columns; and most bytes of its texts.
 MOST_CELLS, MOST_BYTES = 30_000_000, 1 << 30
+_MOST_COLUMNS = 10_000
 _ROWS_AT_ONCE = 1 << 16
 
 
@@ -63,15 +64,17 @@ def _check(path: Path, columns: list[str]) -> None:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    _check_number("columns", len(columns), _MOST_COLUMNS)
+    names = set(columns)
     with pq.ParquetFile(path) as file:
         metadata = file.metadata
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
         chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
-        wanted = [chunk for chunk in chunks if chunk.path_in_schema in columns]
+        wanted = [chunk for chunk in chunks if chunk.path_in_schema in names]
         _check_number("cells", sum(chunk.num_values for chunk in wanted), MOST_CELLS)
         _check_number("bytes", sum(chunk.total_uncompressed_size for chunk in wanted), MOST_BYTES)
         # a text that is repeated is stored once
-        texts = [field.name for field in file.schema_arrow if field.name in columns and _holds_texts(field.type)]
+        texts = [field.name for field in file.schema_arrow if field.name in names and _holds_texts(field.type)]
     n_bytes = 0
     with pq.ParquetFile(path, read_dictionary=texts) as file:
         for batch in file.iter_batches(_ROWS_AT_ONCE, columns=texts):

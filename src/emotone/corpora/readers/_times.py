@@ -30,7 +30,8 @@ _SUSPICIOUS = {
 }
 _ONE_WORD = re.compile(rf"({'|'.join(_ROLES)}|offset)(time|timestamp)?({'|'.join(_UNITS)})?")
 _STARTS_LIKE_A_TIME = ("start", "begin", "onset", "offset", "duration")
-_MISSING = {"", "nan", "nat", "none", "null", "<na>", "n/a", "na"}
+#: Cells that say nothing, in lower case.
+MISSING = {"", "nan", "nat", "none", "null", "<na>", "n/a", "na"}
 _NUMBER = re.compile(r"([+-]?)(\d[\d.,]*|[.,]\d+)(e[+-]?\d+)?\s*([a-z]*)", re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(\d+) days? )?(?:(\d+):)?(\d+):(\d\d?(?:[.,]\d+)?)", re.IGNORECASE)
 _ISO = re.compile(r"P(?:(\d+)D)?T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")
@@ -147,7 +148,7 @@ class Times:
         for line, cells in table.rows:
             text = cells[place] if place < len(cells) else ""
             try:
-                is_time = text.lower() not in _MISSING and _parsed(text, 1.0, _Signs()) is not None
+                is_time = text.lower() not in MISSING and _parsed(text, 1.0, _Signs()) is not None
             except _UnclearError:
                 is_time = True
             if is_time:
@@ -160,7 +161,7 @@ class Times:
 
     def _seconds(self, line: int, column: _Column, cells: tuple[str, ...]) -> float:
         text = cells[column.place] if column.place < len(cells) else ""
-        if text.lower() in _MISSING:
+        if text.lower() in MISSING:
             return math.nan
         where = f"line {line} of {str(self._path)!r}, column {column.name!r}: "
         try:

@@ -132,6 +132,14 @@ def _load(root: Path) -> Any:
             "audformat.Database.save writes"
         )
     database = audformat.Database.load_header_from_yaml(header)
+    # others, such as tables of embeddings, may hold what is not read here
+    database.drop_tables(
+        [
+            table
+            for table, content in database.tables.items()
+            if not any(_columns(content, names) for names in _SCHEMES.values())
+        ]
+    )
     with temporary_folder("emotone-audformat-") as aside:
         for table in (*database.misc_tables, *database.tables):  # the first can hold labels of the others
             if not isinstance(table, str) or {"/", "\\", "\0"} & set(table):  # it would be a file elsewhere

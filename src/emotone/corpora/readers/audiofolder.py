@@ -5,6 +5,7 @@ Format: https://huggingface.co/docs/datasets/audio_dataset.  The library itself 
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from emotone.corpora.readers._listed import OPTIONAL, Listed, clips_of, corpus_of, find_file
@@ -82,15 +83,22 @@ def _clips(root: Path, path: PurePosixPath, table: TableFile, vocabulary: Vocabu
             yield clip
             continue
         try:
-            file = _path(clip)
-            below = os.path.relpath(file, root) if file else path.parent / clip.cells["file"].replace("\\", "/")
-            word = class_folder(PurePosixPath(below), vocabulary)
+            word = class_folder(_below(root, path, clip), vocabulary)
         except CorpusError as error:
             raise CorpusError(
                 f"{str(table.path)!r} has no column {' or '.join(_LABELS)}, only {', '.join(_header(table))}, and "
                 f"{clip.cells['file']!r} is in no folder named by an emotion; rename the column of the labels"
             ) from error
         yield clip._replace(cells={**clip.cells, "emotion": word})
+
+
+def _below(root: Path, path: PurePosixPath, clip: Listed) -> PurePosixPath:
+    """Return the place of a clip in the folder, where a list names it."""
+    file = _path(clip)
+    if file is not None:
+        with suppress(ValueError):  # on another drive
+            return PurePosixPath(Path(os.path.relpath(file, root)).as_posix())
+    return path.parent / clip.cells["file"].replace("\\", "/")
 
 
 def _path(clip: Listed) -> Path | None:

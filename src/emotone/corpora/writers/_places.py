@@ -44,7 +44,9 @@ def copy_places(corpus: Corpus) -> dict[str, str]:
 
 @contextmanager
 def written_whole(folder: Path, *, order: Sequence[str]) -> Iterator[Path]:
-    """Yield an empty folder, whose content comes into ``folder`` if the block raises no error; else nothing does.
+    """Yield an empty folder, whose content comes into ``folder`` if the block raises no error.
+
+    Otherwise ``folder`` stays as it was.  A file that somebody else has put there meanwhile is an error too, and stays.
 
     Parameters
     ----------
@@ -65,7 +67,7 @@ def written_whole(folder: Path, *, order: Sequence[str]) -> Iterator[Path]:
         with temporary_folder(".emotone-corpus-", parent=folder) as aside:
             yield aside
             for path in sorted(aside.iterdir(), key=lambda path: order.index(path.name) if path.name in order else -1):
-                os.replace(path, folder / path.name)
+                _move_new(path, folder / path.name)
                 moved.append(folder / path.name)
     except BaseException as error:
         for path in moved:
@@ -77,6 +79,25 @@ def written_whole(folder: Path, *, order: Sequence[str]) -> Iterator[Path]:
             reason = error.strerror or error
             raise CorpusError(f"the corpus can't be written to {str(folder)!r}: {reason}") from error
         raise
+
+
+def _move_new(path: Path, to: Path) -> None:
+    """Move a file or folder to where nothing is yet; raise FileExistsError if something is."""
+    if path.is_dir():
+        if os.path.lexists(to):
+            raise FileExistsError(f"{to.name} has been made meanwhile")
+        os.rename(path, to)  # onto a folder with content it would fail
+        return
+    try:
+        os.link(path, to)  # unlike a rename, it never replaces
+    except FileExistsError:
+        raise FileExistsError(f"{to.name} has been made meanwhile") from None
+    except OSError:  # a file system without links
+        if os.path.lexists(to):
+            raise FileExistsError(f"{to.name} has been made meanwhile") from None
+        os.rename(path, to)
+        return
+    path.unlink()
 
 
 def copy_all(places: Mapping[str, str], folder: Path) -> None:
