@@ -1,12 +1,11 @@
 """Memory of the page over many calls: `python benchmarks/page_memory.py [--calls 5000] [--model BUNDLE]`.
 
-Each call is what a new visitor of the page does: upload a recording, join the queue, and read the events up to the
-answer.  `emotone serve` runs in a separate process.  After a warm-up of 200 calls, memory is read ten times.  The exit
-status is 1 if the last reading is more than 10 MiB, or 3 %, above the median of the first three.
+Each call is what a new visitor of the page does: open it, send a recording, and read the answer.  `emotone serve` runs
+in a separate process.  After a warm-up of 200 calls, memory is read ten times.  The exit status is 1 if the last reading
+is more than 10 MiB, or 3 %, above the median of the first three.
 """
 
 import argparse
-import json
 import statistics
 
 import httpx
@@ -27,28 +26,23 @@ def measure(*, calls: int, model: str) -> list[float]:
         load_client.Service(load_client.command(workers=2, page=True, model=model), settle_s=600.0) as service,
         httpx.Client(base_url=f"http://127.0.0.1:{service.port}", trust_env=False, timeout=120) as client,
     ):
-        functions = client.get("/config").json()["dependencies"]
-        function = next(each["id"] for each in functions if each["api_name"] == "page_recognise")
-        for number in range(_WARM_UP):
-            call(client, function, f"warm {number}", data)
+        for _ in range(_WARM_UP):
+            call(client, data)
         for reading in range(_READINGS):
-            for number in range(calls // _READINGS):
-                call(client, function, f"{reading} {number}", data)
+            for _ in range(calls // _READINGS):
+                call(client, data)
             mib.append(service.rss_mib())
             print(f"{(reading + 1) * (calls // _READINGS)} calls: {mib[-1]:.1f} MiB", flush=True)
     return mib
 
 
-def call(client: httpx.Client, function: int, session: str, data: bytes) -> None:
-    """Predict a recording as the page does, in a new session."""
-    (path,) = client.post("/gradio_api/upload", files={"files": ("a.wav", data)}).json()
-    file = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "a.wav"}
-    body = {"data": [file], "fn_index": function, "session_hash": session}
-    client.post("/gradio_api/queue/join", json=body).raise_for_status()
-    with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as events:
-        for line in events.iter_lines():
-            if "process_completed" in line and not json.loads(line.removeprefix("data: "))["success"]:
-                raise SystemExit(f"a call failed: {line}")
+def call(client: httpx.Client, data: bytes) -> None:
+    """Open the page and predict a recording, as a new visitor does."""
+    client.cookies.clear()
+    client.get("/").raise_for_status()
+    answer = client.post("/page/answers/recognise", files={"file": ("a.wav", data)}).raise_for_status()
+    if "em-result" not in answer.text:
+        raise SystemExit(f"a call failed: {answer.text[:500]}")
 
 
 def main() -> None:

@@ -8,9 +8,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
+#: Seconds between two looks at whether a parent is alive.
+_LOOK_EVERY_S = 0.5
 #: For a child that has one core for itself.
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -44,6 +48,20 @@ def start(
         start_new_session=True,
         env={**os.environ, **(environment or {})},
     )
+
+
+def end_with(parent: int) -> None:
+    """End this process soon after its parent, of this number, has ended, also if the parent was killed.
+
+    Windows does not say that a parent has ended: there nothing happens.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOK_EVERY_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def end(child: "subprocess.Popen[bytes]") -> None:

@@ -7,8 +7,6 @@ the script that started them, so a script needs no ``if __name__ == "__main__"``
 import os
 import signal
 import tempfile
-import threading
-import time
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -18,12 +16,10 @@ from typing import Any
 from emotone.errors import WorkerError
 from emotone.parallel.pool import Item, Pool, Result, Share
 from emotone.parallel.worker_warnings import Warned, issued, recorded
-from emotone.processes import n_cores
+from emotone.processes import end_with, n_cores
 from emotone.temporary import remove_leftovers, temporary_folder
 
 _FOLDERS = "emotone-pool-"
-#: Seconds between two looks at whether the first process is alive.
-_LOOK_EVERY_S = 0.5
 _works_for_another = False
 
 
@@ -92,14 +88,7 @@ def _join(first: int) -> None:
     """Prepare a process of the pool whose first process has this number."""
     join_pool()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one ends the others
-    threading.Thread(target=_end_with, args=(first,), daemon=True).start()
-
-
-def _end_with(first: int) -> None:
-    """End this process when the one that started it has ended: loky's wait for minutes when it was killed."""
-    while os.getppid() == first:
-        time.sleep(_LOOK_EVERY_S)
-    os._exit(1)
+    end_with(first)  # loky's processes wait for minutes when the first one was killed
 
 
 _loaded: tuple[str, Any] = ("", None)  # the last function and its file: it may take long to prepare

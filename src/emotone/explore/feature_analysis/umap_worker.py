@@ -19,6 +19,7 @@ from emotone.errors import FeatureError
 from emotone.explore.feature_analysis import plane
 from emotone.features.clip_cache import default_folder
 from emotone.features.kept_files import keep, read_kept
+from emotone.processes import end_with
 
 Points = NDArray[np.float64]
 Values = NDArray[np.float32]
@@ -43,7 +44,7 @@ class UmapJob:
         if self._points is not None or (os.cpu_count() or 1) < 2:
             return
         # Spawned, not forked: a fork of a process that runs torch's threads may hang.
-        pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+        pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=end_with, initargs=(os.getpid(),))
         self._resources.callback(pool.shutdown, cancel_futures=True)
         # Linear algebra of two processes on the same cores takes several times as long, as they wait for each other.
         self._resources.enter_context(threadpool_limits(1))
