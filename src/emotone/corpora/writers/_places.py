@@ -46,7 +46,7 @@ def copy_places(corpus: Corpus) -> dict[str, str]:
 def written_whole(folder: Path, *, order: Sequence[str]) -> Iterator[Path]:
     """Yield an empty folder, whose content comes into ``folder`` if the block raises no error.
 
-    Otherwise ``folder`` stays as it was.  A file that another program has put there meanwhile is an error too, and stays.
+    Otherwise ``folder`` stays as it was.  A file that another program has put there meanwhile is an error too.
 
     Parameters
     ----------
