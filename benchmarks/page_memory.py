@@ -1,8 +1,8 @@
 """Memory of the page over many calls: `python benchmarks/page_memory.py [--calls 5000] [--model BUNDLE]`.
 
 Each call is what a new visitor of the page does: open it, send a recording, and read the answer.  `emotone serve` runs
-in a separate process.  After a warm-up of 200 calls, memory is read ten times.  The exit status is 1 if the last reading
-is more than 10 MiB, or 3 %, above the median of the first three.
+in a separate process.  After a warm-up of 200 calls, memory is read ten times.  The exit status is 1 if the last
+reading is more than 10 MiB, or 3 %, above the median of the first three.
 """
 
 import argparse
