@@ -28,7 +28,7 @@ def test_umap_is_made_aside_once_and_kept_for_its_table_and_seed(monkeypatch, tm
     monkeypatch.setattr(plane, "has_umap", lambda: True)
     monkeypatch.setattr(plane, "_umap", umap)
     monkeypatch.setattr(umap_worker, "version", lambda _: "1")
-    monkeypatch.setattr(umap_worker, "ProcessPoolExecutor", lambda n, mp_context: ThreadPoolExecutor(n))
+    monkeypatch.setattr(umap_worker, "ProcessPoolExecutor", lambda n, *_, **__: ThreadPoolExecutor(n))
 
     def finding(table, seed):
         with umap_job(tmp_path) as umap:
@@ -61,7 +61,7 @@ def test_umap_that_was_not_begun_or_died_or_is_not_installed(monkeypatch, tmp_pa
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.setattr(plane, "has_umap", lambda: True)
     monkeypatch.setattr(umap_worker, "version", lambda _: "1")
-    monkeypatch.setattr(umap_worker, "ProcessPoolExecutor", lambda n, mp_context: Dead())
+    monkeypatch.setattr(umap_worker, "ProcessPoolExecutor", lambda *_, **__: Dead())
     with umap_job(tmp_path) as umap:
         with pytest.raises(EmotoneError, match="begin"):
             umap.points()
