@@ -194,6 +194,7 @@ def test_other_missing_folders_are_no_models_of_the_hub(text, tmp_path, monkeypa
     assert "hub:" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_no_password_of_another_hub_is_shown(there, monkeypatch):
     endpoint = there.url.replace("//", "//anna:pa-ss@")
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)

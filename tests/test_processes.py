@@ -18,6 +18,7 @@ with subprocess.Popen([sys.executable, "-c", child, str(os.getpid())]) as proces
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are read from /proc")
+@pytest.mark.slow
 def test_a_child_ends_soon_after_its_parent_was_killed():
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE) as parent:
         child = int(parent.stdout.readline())

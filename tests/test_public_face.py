@@ -13,6 +13,8 @@ import emotone
 from support import shared_graphs
 from support import toy_experiment as toy
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -14,6 +14,8 @@ from emotone.audio.av_reader import Clock
 from emotone.errors import AudioError, EmotoneError
 from support.media import RATE, media, tone
 
+pytestmark = pytest.mark.slow
+
 
 def onsets_s(samples: np.ndarray) -> list[float]:
     """Times at which sound begins after at least 0.3 s of silence."""

@@ -78,6 +78,7 @@ def film_order(codec: str) -> bytes:
 
 
 @pytest.mark.parametrize("codec", ["pcm_s16le", "aac", "alac"])
+@pytest.mark.slow
 def test_an_order_of_the_files_own_is_read_in_a_process_that_lives_on(codec: str) -> None:
     data = film_order(codec)
     code = (

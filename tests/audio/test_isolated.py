@@ -17,6 +17,8 @@ from emotone.audio import isolated
 from emotone.errors import AudioError, SilenceError
 from support.media import media, tone
 
+pytestmark = pytest.mark.slow
+
 DIES = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of POSIX")
 
 

@@ -17,6 +17,8 @@ from emotone.recognition.recognizer import Recognizer
 from support import handmade
 from support.media import media, tone
 
+pytestmark = pytest.mark.slow
+
 
 def file_of(samples, kind="WAV", rate=48_000, **options):
     file = io.BytesIO()

@@ -120,6 +120,7 @@ def test_loud_floats_are_sound():
 
 @pytest.mark.parametrize("size", [1, 997, 1 << 20])
 @pytest.mark.parametrize("kind", ["webm", "ogg"])
+@pytest.mark.slow
 def test_chunk_borders_do_not_change_containers(kind, size, request):
     data = request.getfixturevalue(kind)[: 24_000 if size == 1 else None]
     whole = decoded(push_decoder(f"{kind}-opus"), data, 5000)
@@ -217,6 +218,7 @@ def test_another_codec():
         decoded(push_decoder("ogg-opus"), file.getvalue(), 1000)
 
 
+@pytest.mark.slow
 def test_damaged_containers_raise_nothing_else(webm, ogg):
     random = np.random.default_rng(5)
     for n in range(20):

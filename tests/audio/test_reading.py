@@ -288,6 +288,7 @@ def test_any_bytes_give_an_error_or_a_recording(start: bytes, rest: bytes) -> No
     at=st.integers(0, 1200), junk=st.binary(min_size=1, max_size=8), kind=st.sampled_from(["WAV", "FLAC", "OGG", "MP3"])
 )
 @settings(deadline=None, max_examples=150)
+@pytest.mark.slow
 def test_any_damage_gives_an_error_or_a_recording(at: int, junk: bytes, kind: str) -> None:
     buffer = io.BytesIO()
     soundfile.write(buffer, ONE_SECOND[:8000], 16_000, format=kind)

@@ -27,6 +27,7 @@ def test_what_16_khz_cannot_hold_is_removed_not_folded_back() -> None:
 
 
 @pytest.mark.parametrize("rate", [8_000, 44_100, 48_000])
+@pytest.mark.slow
 def test_the_stream_is_the_one_shot_resampling(make_voice: Voice, rate: int) -> None:
     voice = make_voice(seconds=65, sample_rate=rate)  # three chunks
     found = np.concatenate(list(audio.blocks((voice, rate), block_s=7)))

@@ -68,6 +68,7 @@ def test_speed_changes_the_length(only, clip):
     assert len(sizes) > 5 and 0.7 * clip.size < min(sizes) < clip.size < max(sizes) < 1.4 * clip.size
 
 
+@pytest.mark.slow
 def test_some_copies_differ_in_their_speed_alone(clip):
     quiet = []
     for seed in range(200):

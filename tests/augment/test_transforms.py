@@ -220,6 +220,7 @@ def test_what_a_frequency_mask_rings_after_the_end_does_not_wrap_round_to_the_st
     assert np.abs(masked[: RATE // 2]).max() < 1e-4 < np.abs(masked[-800:-400]).max()
 
 
+@pytest.mark.slow
 def test_frequency_mask_draws_bands_evenly_on_the_mel_scale():
     noise = rng(5).standard_normal(4 * RATE).astype(np.float32)
     power = np.abs(np.fft.rfft(noise)) ** 2

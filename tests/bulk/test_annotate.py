@@ -16,6 +16,8 @@ from emotone.errors import ConfigError, EmotoneError
 from support import handmade
 from support.annotated import check_each_once, failures, rows
 
+pytestmark = pytest.mark.slow
+
 N_FILES = 16
 
 

@@ -162,6 +162,7 @@ def test_merged_failures_are_kept_when_those_of_the_parts_are_gone(storage):
     assert [cells["row"] for cells in merged(storage)] == [0]
 
 
+@pytest.mark.slow
 def test_tries_of_a_part_that_end_at_once_lose_no_failure(storage, monkeypatch):
     """A try is interrupted by another one, before each of its writes and after the last."""
     tries = [([row(0)], [failure(1)]), ([row(1)], [failure(0)]), ([row(0), row(1)], []), ([], [failure(0), failure(1)])]
@@ -196,6 +197,7 @@ def test_number_of_failures_is_in_the_file_of_the_rows(storage):
     assert parts.totals(storage, [0, 1]) == (2, 2, 3.5)
 
 
+@pytest.mark.slow
 def test_failures_are_in_few_row_groups(storage, monkeypatch):
     monkeypatch.setattr(parts, "_GROUP", 10)
     for number in range(9):

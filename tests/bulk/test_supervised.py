@@ -15,6 +15,8 @@ from emotone.bulk.units import Failure
 from emotone.errors import EmotoneError
 from support.bulk_workers import Moody
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def moody(tmp_path):

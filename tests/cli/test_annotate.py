@@ -14,6 +14,7 @@ def out(tmp_path):
     return tmp_path / "out"
 
 
+@pytest.mark.slow
 def test_rows_failures_and_summary(bundle, clips, out):
     result = run("annotate", clips, "--out", out, "--model", bundle, "--workers", 1)
     assert result.exit_code == 0
@@ -24,6 +25,7 @@ def test_rows_failures_and_summary(bundle, clips, out):
     assert pq.read_table(out / "segments").sort_by("row")["label"].to_pylist() == ["sad", "unsure", "angry", "sad"]
 
 
+@pytest.mark.slow
 def test_same_command_again_repeats_nothing(bundle, clips, out):
     arguments = ("annotate", clips, "--out", out, "--model", bundle, "--workers", 1)
     run(*arguments)
@@ -31,6 +33,7 @@ def test_same_command_again_repeats_nothing(bundle, clips, out):
     assert again.exit_code == 0 and "is done already" in again.stderr
 
 
+@pytest.mark.slow
 def test_options_are_the_settings_of_the_run(bundle, clips, out):
     run(
         *("annotate", clips / "a_sad.wav", "--out", out, "--model", bundle, "--threshold", 0.9, "--channel", "left"),
@@ -50,6 +53,7 @@ def test_dry_run_writes_nothing(bundle, clips, out):
     assert "with 3 workers" in result.stdout and "From 5 recordings, 1 of which can't be predicted" in result.stdout
 
 
+@pytest.mark.slow
 def test_nothing_that_can_be_predicted_is_an_error(bundle, tmp_path, out):
     result = run("annotate", tmp_path / "gone.wav", "--out", out, "--model", bundle)
     assert result.exit_code == 1 and "gone.wav: there is no such file" in result.stderr

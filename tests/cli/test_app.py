@@ -93,6 +93,7 @@ def test_defect_keeps_its_traceback(monkeypatch, bundle, clips):
     assert isinstance(run("predict", clips, "--model", bundle).exception, ModuleNotFoundError)
 
 
+@pytest.mark.slow
 def test_reader_that_closes_the_pipe_sees_no_traceback(bundle, clips):
     command = f"{sys.executable} -c 'from emotone.cli.main import main; main()' predict {clips} --model {bundle}"
     done = subprocess.run(f"{command} 2>err | true; cat err", shell=True, capture_output=True, text=True, cwd=clips)

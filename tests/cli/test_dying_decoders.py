@@ -19,6 +19,8 @@ from support import handmade
 from support.command_line import run
 from support.dying_decoder import decoders_die
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def dying(monkeypatch):

@@ -103,6 +103,7 @@ def test_help_imports_nothing_heavy():
 
 
 @pytest.mark.parametrize("form", ["table", "json"])
+@pytest.mark.slow
 def test_predict_imports_nothing_heavy(bundle, clips, form):
     done = imported_by(["predict", clips / "a_sad.wav", "--model", bundle, "--format", form])
     assert done.stderr == "[]\n" and "sad" in done.stdout
@@ -123,6 +124,7 @@ def test_completion_is_shown_for_the_shell_that_asks():
         ("emotone predict --format ", ["table", "json", "csv"]),
     ],
 )
+@pytest.mark.slow
 def test_a_shell_completes_commands_options_and_choices(words, expected):
     environment = {
         "_EMOTONE_COMPLETE": "complete_bash",

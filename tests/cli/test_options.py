@@ -10,6 +10,8 @@ from emotone.audio import write_wav
 from support import handmade
 from support.command_line import run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def call(tmp_path):

@@ -17,6 +17,8 @@ from emotone.cli.main import app
 from emotone.recognition.profile import SourceProfile, SpeakerProfile
 from support import handmade
 
+pytestmark = pytest.mark.slow
+
 LOUD = (0.15, 0.2, 0.25)  # levels of clips of a speaker who is always loud
 
 

@@ -15,6 +15,7 @@ def there(tmp_path, monkeypatch):
         yield server
 
 
+@pytest.mark.slow
 def test_a_bundle_is_pushed_and_predicts_from_there(there, bundle, clips):
     result = run("push", bundle, "hub:anna/calls", "--private", "--licence", "cc-by-4.0")
     assert result.exit_code == 0, result.output
@@ -30,6 +31,7 @@ def test_a_bundle_is_pushed_and_predicts_from_there(there, bundle, clips):
     assert answer.exit_code == 0 and json.loads(answer.stdout)[0]["emotion"] == "sad"
 
 
+@pytest.mark.slow
 def test_errors_of_the_hub_are_one_line(there, bundle, clips):
     result = run("predict", clips / "a_sad.wav", "--model", "hub:anna/nothing")
     assert result.exit_code == 1 and result.stdout == ""
@@ -40,6 +42,7 @@ def test_errors_of_the_hub_are_one_line(there, bundle, clips):
     assert "'anna/calls' does not name a model on the hub; expected hub:USER/MODEL" in result.stderr
 
 
+@pytest.mark.slow
 def test_an_archive_is_annotated_by_a_model_on_the_hub(there, bundle, clips, tmp_path):
     there.add("anna/calls", {path.name: path.read_bytes() for path in bundle.iterdir()})
     out = tmp_path / "annotated"
@@ -50,6 +53,7 @@ def test_an_archive_is_annotated_by_a_model_on_the_hub(there, bundle, clips, tmp
     assert settings["model"] == "hub:anna/calls"
 
 
+@pytest.mark.slow
 def test_the_model_of_handmade_bundles_adapts_from_the_hub_too(there, tmp_path):
     folder = handmade.write(tmp_path / "b", content=handmade.graph(optional=handmade.ADAPTS))
     there.add("anna/adapts", {path.name: path.read_bytes() for path in folder.iterdir()})

@@ -22,6 +22,8 @@ from emotone.corpora.readers._scan import AUDIO_SUFFIXES
 from support import handmade
 from support.command_line import run
 
+pytestmark = pytest.mark.slow
+
 TONE = handmade.tone(0.02)
 
 

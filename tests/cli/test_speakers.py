@@ -26,6 +26,8 @@ from emotone.recognition.speaker_rule import speaker_rule
 from support import handmade
 from support.command_line import run
 
+pytestmark = pytest.mark.slow
+
 #: Levels of the clips of two people.
 LEVELS = {"anna": (0.15, 0.2, 0.25), "bert": (0.02, 0.04)}
 

@@ -33,6 +33,7 @@ def test_summary_counts_labels_failures_and_sound(monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["table", "csv", "json"])
+@pytest.mark.slow
 def test_many_files_end_with_a_summary_on_stderr(bundle, clips, form):
     files = [clips / "a_sad.wav"] * (MANY - 2) + [clips / "b_unsure.wav", clips / "e_text.wav"]
     result = run("predict", *files, "--model", bundle, "--format", form)

@@ -16,6 +16,8 @@ from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.timeline_formats import FORMATS
 from support import handmade
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 
 

@@ -42,11 +42,13 @@ def speakers(path, *words):
     return [speaker["speaker"] for speaker in answer["speakers"]]
 
 
+@pytest.mark.slow
 def test_a_number_of_speakers_is_found(conversation):
     assert speakers(conversation, "--speakers", "2") == ["speaker 1", "speaker 2"]
     assert speakers(conversation, "--speakers", "one") == ["speaker 1"]
 
 
+@pytest.mark.slow
 def test_people_of_a_folder_are_named(conversation, people):
     assert speakers(conversation, "--speakers", "2", "--voices", people) == ["Wanda", "Max"]
 
@@ -62,6 +64,7 @@ def test_turns_come_from_an_rttm_file(conversation, tmp_path):
     assert speakers(conversation, "--speakers", tmp_path / "t.rttm") == ["Anna"]
 
 
+@pytest.mark.slow
 def test_the_table_names_the_speakers_of_a_conversation_only(conversation):
     several = run("timeline", conversation, "--speakers", "2").output
     assert "speaker 2" in several and "talk time" in several

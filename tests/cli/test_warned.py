@@ -4,6 +4,8 @@ import subprocess
 import sys
 import warnings
 
+import pytest
+
 from emotone.cli import train, warned
 from emotone.errors import CorpusWarning, StoreWarning
 from support.command_line import run
@@ -34,6 +36,7 @@ def test_without_warnings_there_is_no_note(capsys):
     assert capsys.readouterr().err == "" and warnings.showwarning is shown
 
 
+@pytest.mark.slow
 def test_warnings_of_scikit_learn_in_a_process_are_one_note():
     script = """
 import warnings

@@ -13,6 +13,8 @@ from emotone.report.figures.timeline import timeline_picture
 from support import toy_experiment as toy
 from support.command_line import run as command
 
+pytestmark = pytest.mark.slow
+
 CLASSES = {"relaxed": 110.0, "sad": 190.0, "stressed": 300.0}
 LEFT_OUT = [
     {"reason": "labelled 'frustrated' (not in the vocabulary; see --labels)", "clips": 2},

@@ -18,6 +18,8 @@ from emotone.runs import layout
 from support import three_corpora
 from support.three_corpora import EMOTIONS, SETTINGS
 
+pytestmark = pytest.mark.slow
+
 
 def answers(config, training_set, **changes):
     arguments = {"settings": SETTINGS, "extractor_digest": "of frames", "pool": LocalPool(1)}

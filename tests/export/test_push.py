@@ -11,6 +11,8 @@ from emotone.recognition import model_card
 from emotone.recognition.session import DEFAULT_FOLDER
 from support import handmade, hub_server
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def there(tmp_path, monkeypatch):

@@ -237,6 +237,7 @@ def locked(store: Path, *, seconds: float) -> Iterator[None]:
             process.kill()
 
 
+@pytest.mark.slow
 def test_a_short_lock_is_waited_for(store, stored_clips, right):
     with locked(store, seconds=1.5):
         values, n_computed, notes = computed(store, stored_clips)
@@ -244,6 +245,7 @@ def test_a_short_lock_is_waited_for(store, stored_clips, right):
     assert n_computed == 0 and not notes
 
 
+@pytest.mark.slow
 def test_a_long_lock_is_waited_for_in_vain(store, stored_clips, right, monkeypatch):
     assert sys.modules["emotone.features.store_file"]._WAIT_S == 10
     monkeypatch.setattr("emotone.features.store_file._WAIT_S", 0.5)

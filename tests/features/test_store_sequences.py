@@ -80,6 +80,7 @@ class Table:
         self.table = pd.DataFrame({"path": [str(p) for p in paths], "start_s": 0.0, "end_s": np.nan})
 
 
+@pytest.mark.slow
 def test_each_clip_has_its_own_number_of_frames_with_the_right_values(tmp_path, table):
     result = FeatureStore(tmp_path / "store").compute(table, Frames(), pool=LocalPool(1))
     assert (result.values.shape, result.values.dtype) == ((5,), object)
@@ -133,6 +134,7 @@ def test_an_augmented_copy_may_be_longer_than_its_clip(tmp_path, table):
         assert len(copy) == 1 + (round(n_samples / 0.8) - LENGTH) // HOP
 
 
+@pytest.mark.slow
 def test_training_set_of_frames_is_taken_by_rows_as_a_matrix_is(tmp_path, make_voice):
     manifest = toy.write_corpus(tmp_path, make_voice)
     (tmp_path / "3-happy-1.wav").write_bytes(b"RIFF no sound")

@@ -14,6 +14,8 @@ from emotone.features.graph import extractor_graph
 from support import toy_encoders
 from support.toy_encoders import WIDTH
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _encoder(monkeypatch, request):

@@ -11,6 +11,8 @@ from emotone.recognition.recognizer import Recognizer
 from support import live_frames
 from support.live_frames import Sound, direct, spoken, utterances
 
+pytestmark = pytest.mark.slow
+
 FORMATS = [(16_000, 1), (24_000, 1), (8_000, 1), (48_000, 2)]
 ANNA, BEN = Voice("anna"), Voice("ben")
 

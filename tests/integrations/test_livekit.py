@@ -13,6 +13,8 @@ from emotone.recognition.recognizer import Recognizer
 from support import live_frames
 from support.live_frames import Sound, direct, example, spoken, utterances
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def recognizer() -> Recognizer:

@@ -44,6 +44,7 @@ def test_temperature_undoes_what_was_done(T):
     assert metrics.fit_temperature(distorted, truth) == pytest.approx(T, rel=0.03)
 
 
+@pytest.mark.slow
 def test_temperature_is_the_minimum_of_the_loss():
     truth, scores, _ = made(skill=2.0, seed=5)
 

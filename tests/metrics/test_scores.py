@@ -27,6 +27,7 @@ LABELS = st.integers(2, 9).flatmap(
 @settings(max_examples=80, deadline=None)
 @given(LABELS)
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
+@pytest.mark.slow
 def test_agrees_with_sklearn_and_audmetric(both):
     truth, predicted = both
     assert metrics.accuracy(truth, predicted) == pytest.approx(sklearn.metrics.accuracy_score(truth, predicted))

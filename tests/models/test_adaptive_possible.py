@@ -59,6 +59,7 @@ def test_a_class_that_no_clip_of_a_batch_can_be_of_gets_no_gradient(impossible):
         assert head.weight.grad[others].abs().amax(dim=1).min() > 1e-3
 
 
+@pytest.mark.slow
 def test_a_corpus_without_a_class_does_not_unlearn_it():
     """Half of the clips are of voices that have no class 3, and sound like it; told so, they do it no harm."""
     X, y, speakers = toy(160, speaker_spread=0.0)

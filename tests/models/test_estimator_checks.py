@@ -103,6 +103,7 @@ def holds(estimator, check, reason):
 
 @pytest.mark.filterwarnings("ignore")  # the checks give columns of a single value, and few iterations
 @pytest.mark.parametrize(("estimator", "check", "reason"), checks_of(NAMED, failures_of_own))
+@pytest.mark.slow
 def test_every_check_of_scikit_learn_holds_for_our_estimators(estimator, check, reason):
     holds(estimator, check, reason)
 

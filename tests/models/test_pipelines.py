@@ -50,6 +50,7 @@ def fitted(request):
     return request.param, registry.get(request.param).build(seed=0, n_jobs=1, class_weight=True).fit(X, y)
 
 
+@pytest.mark.slow
 def test_graph_gives_the_same_probabilities(fitted):
     _, pipeline = fitted
     for X in (blobs()[0], blobs(seed=1)[0], blobs(1, seed=2)[0]):

@@ -9,6 +9,8 @@ from emotone.models.deep.clips import Clips
 from emotone.models.deep.training import train
 from support.small_networks import Linear, Small, assert_same, clips, overfitted, recipe, trained, without_numbers
 
+pytestmark = pytest.mark.slow
+
 
 def interrupting(epoch: int):
     """A progress that is interrupted from the keyboard when it is told of this epoch."""

@@ -127,6 +127,7 @@ def test_health_checks_are_python_and_give_up_in_time(service):
 
 
 @pytest.mark.parametrize(("status", "expected"), [(200, 0), (503, 1)])
+@pytest.mark.slow
 def test_health_checks_follow_the_answer(service, status, expected, monkeypatch):
     import threading
     from http.server import BaseHTTPRequestHandler, HTTPServer

@@ -154,6 +154,7 @@ def test_the_event_of_the_guide_has_the_keys_of_an_event() -> None:
     assert all(type(written[key]) is type(event.to_dict()[key]) for key in ("time_s", "scores", "adapted", "notes"))
 
 
+@pytest.mark.slow
 def test_a_block_that_fails_is_an_error(tmp_path: Path) -> None:
     wrong = {
         "bash": "emotone predict gone.wav\n",

@@ -200,6 +200,7 @@ def test_a_corpus_that_is_left_out_is_tested_on_common_emotions():
         finetune_scores.left_out(packed, corpora=["ravdess"], names=["tess"])
 
 
+@pytest.mark.slow
 def test_folds_are_trained_scored_and_not_repeated(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(finetune, "load", lambda *_, n_trained, **__: finetuning.network(n_trained=n_trained))
     finetuning.packed().save(tmp_path / "clips.npz")

@@ -61,12 +61,14 @@ def test_only_one_module_does_it(pattern: str, allowed: set[str]) -> None:
     assert modules_with(pattern) <= allowed
 
 
+@pytest.mark.slow
 def test_names_and_suffixes_of_timeline_formats_are_in_their_table_alone() -> None:
     words = {".vtt", ".srt", ".TextGrid", ".eaf", "vtt", "srt", "audacity", "textgrid", "elan"}
     assert words <= {word for form in FORMATS.values() for word in (form.name, form.suffix)}
     assert {name for name in SOURCES if words & set(texts(name))} == {"recognition/timeline_formats.py"}
 
 
+@pytest.mark.slow
 def test_the_sentence_that_says_what_emotone_is_is_the_same_everywhere() -> None:
     assert {name for name in SOURCES if any(TAGLINE.rstrip(".") in text for text in texts(name))} == {"_version.py"}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -12,6 +12,8 @@ import yaml
 
 from emotone import __version__, files
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 import check_vulnerabilities  # noqa: E402

@@ -133,11 +133,13 @@ def test_pictures_are_made_small_and_keep_their_colours():
         rendering.small_png(content, most_bytes=500)
 
 
+@pytest.mark.slow
 def test_a_cell_that_fails_raises():
     with pytest.raises(CellExecutionError, match="no such thing"):
         rendering.execute(new_notebook(nbformat.v4.new_code_cell("raise ValueError('no such thing')", id="c")))
 
 
+@pytest.mark.slow
 def test_kernels_are_this_interpreter_and_leave_the_users_folders_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "XDG_DATA_HOME"):

@@ -66,6 +66,7 @@ def test_the_clips_of_the_readme_show_several_emotions_and_an_unsure_answer() ->
     assert len(labels - {"unsure"}) >= 3 and "unsure" in labels
 
 
+@pytest.mark.slow
 def test_the_conversation_shows_both_speakers_and_four_emotions_with_little_unsure() -> None:
     timeline = emotone.Recognizer().timeline(FOLDER / "conversation.ogg", speakers="auto", adapt=True)
     shares = timeline.shares()

@@ -56,6 +56,7 @@ def node():
 
 
 @pytest.mark.parametrize("language", ["py", "js"])
+@pytest.mark.slow
 def test_the_clients_of_the_page_run(folder, recording, tmp_path, language):
     program = tmp_path / ("client.py" if language == "py" else "client.mjs")
     program.write_text(client(language), encoding="utf-8")

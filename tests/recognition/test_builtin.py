@@ -51,6 +51,7 @@ def test_every_sample_gets_probabilities(recognizer: Recognizer, path: Path) -> 
 
 
 @pytest.mark.parametrize("gain", [0.02, 30.0])
+@pytest.mark.slow
 def test_gain_changes_no_answer(recognizer: Recognizer, gain: float) -> None:
     samples = PREPROCESSING.apply(audio.read(SAMPLES[0]))
     plain, scaled = (recognizer.predict((signal, 16_000)) for signal in (samples, np.float32(gain) * samples))
@@ -65,6 +66,7 @@ def test_silence_and_noise_are_no_speech(recognizer: Recognizer) -> None:
         assert recognizer.predict((sound, 16_000)).label == "no speech"
 
 
+@pytest.mark.slow
 def test_it_adapts_to_a_speaker(recognizer: Recognizer) -> None:
     profile = recognizer.adapt(SAMPLES)
     plain, adapted = (recognizer.predict(SAMPLES[0], profile=one).scores for one in (None, profile))

@@ -35,6 +35,7 @@ def events_of(stream, sound, *, size=320):
     return [event for chunk in chunks for event in stream.push(chunk)] + stream.finish()
 
 
+@pytest.mark.slow
 def test_each_utterance_has_the_speaker_of_its_channel(recognizer, call):
     sound, spoken = call
     stream = recognizer.channel_stream(rate=RATE, channels=2, adapt=True)
@@ -48,6 +49,7 @@ def test_each_utterance_has_the_speaker_of_its_channel(recognizer, call):
     assert stream.time_s == pytest.approx(20, abs=0.1)
 
 
+@pytest.mark.slow
 def test_sizes_of_chunks_and_their_type_make_no_difference(recognizer, call):
     sound = call[0][: 8 * RATE]
     whole = (sound * 32767).astype("<i2")

@@ -33,6 +33,7 @@ def conversation():
     return np.concatenate(parts), RATE
 
 
+@pytest.mark.slow
 def test_found_speakers_get_the_names_of_people(recognizer, voices, conversation):
     made = recognizer.timeline(conversation, speakers=2, voices=voices, adapt=True)
     assert [speaker.name for speaker in made.speakers] == ["Wanda", "Max"]

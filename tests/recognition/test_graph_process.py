@@ -19,6 +19,8 @@ from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.runtime import LocalGraph, open_session
 from support import handmade, hostile_graphs
 
+pytestmark = pytest.mark.slow
+
 LOUD = handmade.tone(0.4)
 NAMES = ["scores", "embedding"]
 

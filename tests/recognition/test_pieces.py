@@ -57,6 +57,7 @@ def share_right(found, speakers, spoken):
 
 
 @pytest.mark.parametrize("n_speakers", [None, 2])
+@pytest.mark.slow
 def test_the_voices_of_a_conversation_are_found(n_speakers):
     samples, spoken = conversation()
     found = FoundPieces(reader(samples), n_speakers=n_speakers)

@@ -14,6 +14,8 @@ from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.stream import Stream
 from support.media import media
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 SAMPLES = sorted(
     path for path in (Path(__file__).parents[2] / "samples").iterdir() if path.name.startswith(("man_", "woman_"))

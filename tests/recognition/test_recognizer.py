@@ -140,6 +140,7 @@ def test_samples_of_another_type_or_shape_are_an_error(recognizer, samples):
         recognizer.run(samples)
 
 
+@pytest.mark.slow
 def test_settings_of_another_type_are_an_error(bundle):
     for arguments, message in (
         ({"bundle": 5}, "bundle is 5, expected the path of a folder"),

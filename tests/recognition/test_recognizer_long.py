@@ -13,6 +13,8 @@ from emotone.recognition.recognizer import Recognizer
 from emotone.recognition.windows import HOP_S, WINDOW_S, WINDOWED_FROM_S, cut, mean_answer, parts, parts_of_stream
 from support import handmade
 
+pytestmark = pytest.mark.slow
+
 RATE = 16_000
 
 

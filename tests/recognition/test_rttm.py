@@ -74,6 +74,7 @@ def test_pyannote_reads_odd_names():
 @settings(max_examples=60, deadline=None)
 @given(timelines())
 @example(odd_conversation())
+@pytest.mark.slow
 def test_written_turns_are_read_again(made):
     text = to_rttm(made)
     turns = parse(text, recording=made.file)

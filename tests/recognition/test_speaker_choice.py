@@ -149,6 +149,7 @@ def test_a_profile_of_one_speaker_is_refused_for_several(tmp_path):
     assert adaptive.timeline((call(), RATE), profile=profile, speakers="one").adapted["speaker"] == 1
 
 
+@pytest.mark.slow
 def test_notes_say_what_could_not_be_used(recognizer):
     sound = (call()[:, 0], RATE)
     turns = [Turn("Anna", 0.5, 3.0), Turn("Ben", 1.0, 2.0), Turn("Eve", 50.0, 60.0)]
@@ -160,6 +161,7 @@ def test_notes_say_what_could_not_be_used(recognizer):
     assert "the channels hold much of the same sound" in note
 
 
+@pytest.mark.slow
 def test_progress_is_called_for_held_speech_too(recognizer):
     """It may end the work: speech is held until its speakers are found, and then predicted without more blocks."""
     sound = (np.tile(call()[:, 0], 6), RATE)

@@ -113,6 +113,7 @@ def test_where_nobody_speaks_there_are_no_segments():
     assert told((0.1, 5.0), answer=lambda sound: None).segments == ()  # too soft for any answer
 
 
+@pytest.mark.slow
 def test_hours_take_no_more_memory_than_minutes():
     """What is kept of the sound is bounded; speech without an end is cut."""
     import tracemalloc

@@ -161,6 +161,7 @@ def test_audformat_has_days():
 @few
 @given(timelines())
 @example(odd_conversation())
+@pytest.mark.slow
 def test_audformat_reads_odd_names(made):
     text = FORMATS["audformat"].write(made)
     table = audformat.utils.read_csv(

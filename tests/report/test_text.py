@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from emotone.report import text
 from support.results import DISJOINT, LEAKING, WARNING, comparison_of_protocols, entry, result, row_of_protocols
 
@@ -33,6 +35,7 @@ def test_report_says_which_emotion_is_not_counted():
     assert "UAR 85.0 %" in told
 
 
+@pytest.mark.slow
 def test_text_imports_no_plotting_and_plots_no_pyplot():
     code = (
         "import sys, emotone.report.text; assert 'matplotlib' not in sys.modules and 'pandas' not in sys.modules;"

@@ -20,7 +20,7 @@ from support import handmade
 from support.media import media
 from support.serving import RATE, WAV, client_of, file_of, problem, send, until
 
-pytestmark = pytest.mark.usefixtures("detector")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("detector")]
 
 
 @pytest.mark.parametrize("kind", ["FLAC", "OGG", "MP3", "AIFF"])

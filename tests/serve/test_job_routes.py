@@ -20,6 +20,8 @@ from support import handmade
 from support.media import media
 from support.serving import RATE, WAV, Running, client_of, file_of, problem, until
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 20.0
 STEREO = file_of(np.stack([handmade.tone(0.1), handmade.tone(0.02)], axis=1))
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"

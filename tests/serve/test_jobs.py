@@ -17,6 +17,8 @@ from emotone.serve.problems import ProblemError
 from emotone.serve.work_queue import Deadline, WorkQueue
 from support.serving import until
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 20.0
 
 

@@ -270,6 +270,7 @@ def test_text_in_place_of_sound(client):
     assert "not the end message" in detail and "binary messages of sound" in detail
 
 
+@pytest.mark.slow
 def test_garbage_in_a_container_harms_nobody_else(client, recognizer):
     data = media([upsampled()], "webm", "libopus")
     received, _ = conversation(client, [{"format": "webm-opus"}, b"\x1aE\xdf\xa3" + bytes(5000), {"end": True}])

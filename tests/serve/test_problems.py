@@ -95,6 +95,7 @@ def test_errors_of_the_bundle_are_told_apart_in_one_place(caplog):
     assert problems.problem_of(KeyError("/srv")).code == "internal" and len(caplog.records) == 2
 
 
+@pytest.mark.slow
 def test_the_end_of_the_service_ends_a_graph_that_does_not_end(tmp_path):
     """Without it, the thread of the request would hold up the service for an hour."""
     content = hostile_graphs.endless_when_loud().SerializeToString()

@@ -17,6 +17,7 @@ from support.serving import Running, problem, until
 pytestmark = pytest.mark.usefixtures("detector")
 
 
+@pytest.mark.slow
 def test_an_upload_that_does_not_go_on_is_given_up(folder):
     with Running(folder, idle_stream_s=0.1) as running:
         with socket.create_connection(("127.0.0.1", running.client.base_url.port)) as line:
@@ -44,6 +45,7 @@ def test_a_large_upload_is_refused_while_it_is_sent(folder):
         assert n_sent < 50_000_000
 
 
+@pytest.mark.slow
 def test_what_runs_is_finished_before_the_service_ends(folder):
     with Running(folder, workers=1, drain_s=0.3) as running:
         found, threads = running.background(1)

@@ -28,7 +28,10 @@ import load_client  # noqa: E402
 import load_faults  # noqa: E402
 import load_sounds  # noqa: E402
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory and open files are read from /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="memory and open files are read from /proc"),
+]
 PATIENCE_S = 1.0
 SETTINGS = {
     "max_upload_bytes": 4_000_000,

@@ -145,6 +145,7 @@ def test_each_channel_counts_as_a_stream(recognizer):
         assert "emotone_streams_open 2" in client.get("/metrics").text
 
 
+@pytest.mark.slow
 def test_a_stream_starts_within_the_source_that_the_service_knows(tmp_path):
     content = handmade.graph(optional=handmade.ADAPTS)
     recognizer = Recognizer(handmade.write(tmp_path / "relative", content=content, adapts=True))

@@ -60,6 +60,7 @@ async def status_of(app, request: httpx.Request, *, begin):
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["events of a job", "progress of the page"])
+@pytest.mark.slow
 def test_of_clients_that_come_at_once_only_as_many_as_there_are_places_get_one(client, which):
     request = requests(client)[which]
 

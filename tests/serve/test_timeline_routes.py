@@ -62,6 +62,7 @@ def test_json_is_the_default_and_says_what_predict_says(client, turns):
 
 
 @pytest.mark.parametrize("kind", ["WAV", "webm"])  # decoded in this process, and in a child
+@pytest.mark.slow
 def test_channels_and_tracks(client, recognizer, turns, kind):
     both = np.stack([turns, turns[::-1]], axis=1)
     data = file_of(both) if kind == "WAV" else media([np.repeat(both, 3, axis=0)], "webm", "libopus")

@@ -11,7 +11,7 @@ from emotone.serve.page.handlers import PageHandlers
 from emotone.serve.timeouts import MIN_BYTES_PER_S, ReadTimeout
 from support.serving import WAV, Running, until
 
-pytestmark = pytest.mark.usefixtures("detector")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("detector")]
 #: More than the buffers of both systems hold.
 LARGE = b"x" * 8_000_000
 IDLE_S = 0.5

@@ -19,6 +19,7 @@ from support.serving import WAV, Running, client_of, problem, send, until
 pytestmark = pytest.mark.usefixtures("detector")
 
 
+@pytest.mark.slow
 def test_answers_that_take_too_long(recognizer, monkeypatch):
     client, over = client_of(recognizer, max_seconds=0.1), threading.Event()
     with client:
@@ -45,6 +46,7 @@ def test_a_full_queue_refuses_at_once_and_what_waits_is_answered(folder):
         assert [one.status_code for one in found] == [200, 200] and running.queue._admitted == 0
 
 
+@pytest.mark.slow
 def test_a_job_that_is_dropped_gives_its_upload_back(recognizer):
     class Upload:
         pass

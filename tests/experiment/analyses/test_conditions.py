@@ -23,6 +23,8 @@ from emotone.features.store import FeatureStore
 from emotone.preprocessing import DEFAULT as PREPROCESSING
 from support import toy_experiment as toy
 
+pytestmark = pytest.mark.slow
+
 UNDER = ("noise-0", "gain-20")
 
 

@@ -60,6 +60,7 @@ def test_clips_of_another_corpus_are_refused(known):
         contrast.all_findings(known, "happy", "sad", clips=pd.DataFrame(index=range(3)), seed=0)
 
 
+@pytest.mark.slow
 def test_all_findings_of_a_pair(recorded):
     clips, table = recorded
     found = contrast.all_findings(table, "happy", "sad", clips=clips, seed=0)

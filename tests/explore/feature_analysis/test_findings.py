@@ -10,6 +10,8 @@ from emotone.explore import feature_analysis
 from emotone.explore.feature_analysis import plane, statistics
 from support.exploring import table_of
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_copy_correlates_at_1_and_is_listed_once(known):
     told = feature_analysis.correlations(known, top=45).table.set_index("feature")

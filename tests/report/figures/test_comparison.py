@@ -94,6 +94,7 @@ def test_the_picture_says_which_protocol_leaks(handmade):
     assert len(classic.legends[0].get_texts()) == 2
 
 
+@pytest.mark.slow
 def test_no_text_of_the_picture_is_cut_off(tmp_path, handmade):
     names = ["leave-one-speaker-out", "statement-disjoint", UNSEEN, "cross-corpus"]
     rows = [row_of_protocols(f"logistic-regression-{n}", dict.fromkeys(names, 0.95), best=not n) for n in range(14)]

@@ -33,6 +33,7 @@ def test_confusion_picture_shows_shares_and_clips():
 
 
 @pytest.mark.parametrize("protocol", [DISJOINT, LEAKING], ids=["disjoint", "leaking"])
+@pytest.mark.slow
 def test_no_text_of_a_confusion_picture_is_cut_off(tmp_path, protocol):
     counts = 120 * np.eye(8, dtype=int) + 10
     picture = confusion.confusion_picture(result(counts, speakers=10), protocol=protocol, subset="validation")

@@ -12,6 +12,8 @@ from emotone.report.figures.timeline import timeline_picture
 from support.figure_words import has_white_edges, words
 from support.timelines import EMOTIONS, ODD_NAMES, conversation, segment, timeline
 
+pytestmark = pytest.mark.slow
+
 
 def lanes(figure):
     """Name -> axes of each lane, from the top."""

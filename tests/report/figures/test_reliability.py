@@ -9,6 +9,8 @@ from emotone.report.figures import reliability
 from emotone.runs import folder as run_folder
 from support import finished_runs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, make_voice):

@@ -10,6 +10,8 @@ from emotone import audio
 from support import finished_runs
 from support.html_page import Page
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, make_voice):

@@ -13,7 +13,7 @@ from emotone.serve.page.handlers import PageHandlers
 from support import handmade
 from support.serving import WAV, Running, file_of, until
 
-pytestmark = pytest.mark.usefixtures("detector")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("detector")]
 RECOGNISE, TIMELINE, VOICE = "/page/answers/recognise", "/page/answers/timeline?speakers=one", "/page/answers/voice"
 FILE = {"file": ("a.wav", WAV)}
 

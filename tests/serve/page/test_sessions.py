@@ -64,6 +64,7 @@ def test_what_the_page_can_not_use_is_one_line_of_the_log(caplog):
     assert caplog.messages == []
 
 
+@pytest.mark.slow
 def test_gradio_has_what_is_bounded():
     try:
         import gradio

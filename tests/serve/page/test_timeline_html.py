@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from emotone.recognition.timeline import Timeline
 from emotone.recognition.timeline_formats import FORMATS
@@ -112,6 +113,7 @@ def test_names_are_text_and_never_markup():
     assert everyone.encode() and "script" not in Page(everyone).tags
 
 
+@pytest.mark.slow
 def test_two_hours_of_eight_speakers_stay_small():
     segments = [timelines.segment(f"speaker {n % 8}", 2.4 * n, 2.4 * n + 2.3) for n in range(3000)]
     shown = timeline_html(timelines.timeline(segments, duration_s=7200.0), name="a")
