@@ -37,6 +37,7 @@ PATHS = st.lists(st.text("ab ./_", min_size=1, max_size=8), unique=True, max_siz
 @given(files=PATHS)
 @example(files=["a/a_b.wav", "b.wav", "a/b.wav", "c/b.wav", "a/b.mp3"])
 @example(files=["a b.wav", "a_b.wav"])
+@example(files=["a.b.wav", "./a.b.wav"])
 def test_ids_of_several_recordings_are_never_the_same(files):
     """Two of the same id would be read as one recording with the turns of both."""
     ids = recording_ids(files)

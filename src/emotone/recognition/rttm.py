@@ -76,7 +76,9 @@ def recording_ids(files: Sequence[str]) -> dict[str, str]:
         counts = Counter([*result.values(), *candidates.values()])
         result |= {file: id for file, id in candidates.items() if counts[id] == 1}
         waiting = {file: ids for file, ids in waiting.items() if file not in result}
-    names = written_names(waiting, write=recording_id, reserved=result.values())
+    firsts = {file: recording_id(file) for file in waiting}
+    # a number is added to the id: added to the name, it would be cut off again as a part of the suffix
+    names = written_names(waiting, write=lambda name: _field(firsts.get(name, name)), reserved=result.values())
     return result | {file: names[file] for file in waiting}
 
 

@@ -70,7 +70,8 @@ def written_names(
     speakers
         The speakers of the segments, repeated as often as they speak; None is an unknown voice.
     write
-        Function from a name to what the format can hold of it.
+        Function from a name to what the format can hold of it.  It keeps the number at the end of a name: names that
+        are taken get one.
     unknown
         Name of unknown voices, the last entry if there are any; None: they have no entry.
     reserved
