@@ -34,11 +34,9 @@ def answers(recognizer: Recognizer, corpus: corpora.Corpus) -> left_out.LeftOut:
         raise SystemExit(f"{recognizer.folder} does not adapt, or is of an older version; train a model that adapts")
     embeddings, rows = [], []
     with ProgressBar(quiet=False) as progress:
-        places = zip(table["path"], table["start_s"], table["end_s"], strict=True)
-        for row, (path, start_s, end_s) in enumerate(places):
+        for row, clip in enumerate(corpora.segments_of(table)):
             try:
-                samples = audio.read(path, start_s=start_s, end_s=None if np.isnan(end_s) else end_s)
-                embeddings.append(recognizer.embedding((samples, audio.SAMPLE_RATE)))
+                embeddings.append(recognizer.embedding((clip.read(), audio.SAMPLE_RATE)))
                 rows.append(row)
             except EmotoneError as error:
                 print(error)

@@ -12,12 +12,19 @@ from support.corpus_files import table
 
 
 def test_columns_order_and_index_are_fixed() -> None:
-    shuffled = table().loc[[3, 1, 2], list(reversed(COLUMNS))]
+    shuffled = table(audio_channel="").loc[[3, 1, 2], list(reversed(COLUMNS))]
     corpus = Corpus(shuffled, "mini")
     assert tuple(corpus.table.columns) == COLUMNS
     assert list(corpus.table.index) == [0, 1, 2]
     assert list(corpus.table["path"]) == ["/data/3.wav", "/data/1.wav", "/data/2.wav"]
     assert corpus.table["end_s"].dtype == np.float64
+
+
+def test_without_a_column_for_them_all_channels_are_mixed() -> None:
+    corpus = Corpus(table(), "mini")
+    assert tuple(corpus.table.columns) == COLUMNS and set(corpus.table["audio_channel"]) == {""}
+    with pytest.raises(CorpusError, match="mini has audio_channel 'left'; expected '1', '2', ..., or '' for all"):
+        Corpus(table(audio_channel="left"), "mini")
 
 
 def test_summary_properties() -> None:

@@ -168,6 +168,20 @@ def test_segments_of_one_file_are_clips_of_their_own(bundle, tmp_path):
         np.testing.assert_allclose(scores_of(row), over_shared(expected), atol=2e-3)
 
 
+def test_channels_of_one_file_are_clips_with_their_own_speakers(bundle, tmp_path):
+    levels = (0.15, 0.2, 0.25)
+    channels = [np.concatenate([handmade.tone(level), handmade.tone(level)]) for level in levels]
+    write_wav(tmp_path / "call.wav", np.stack(channels, axis=1))
+    rows = ["file,emotion,speaker,audio_channel"]
+    rows += [f"call.wav,{EMOTIONS[at]},speaker {at},{number}" for at, number in enumerate(("left", 2, "3.0"))]
+    (tmp_path / "calls.csv").write_text("\n".join(rows), encoding="utf-8")
+    evaluate(bundle, (str(tmp_path / "calls.csv"),), tmp_path, adapt="speaker", out=tmp_path / "out")
+    table = pd.read_parquet(tmp_path / "out" / "predictions.parquet")
+    for level, (_, row) in zip(levels, table.iterrows(), strict=True):
+        expected = handmade.expected(np.tile(handmade.tone(level), 2), mean=level, heard=1)
+        np.testing.assert_allclose(scores_of(row), over_shared(expected), atol=2e-3)
+
+
 def test_of_a_long_recording_every_window_counts_as_a_clip(bundle, tmp_path):
     """As `Recognizer.adapt` counts: a minute and more is never run through the model at once."""
     corpus = write_corpus(tmp_path, {"anna": (0.1, 0.1, 0.1)})

@@ -42,8 +42,9 @@ class Loudest(Extractor):
 class Table:
     """As much of a corpus as the store needs."""
 
-    def __init__(self, paths: list[Path]) -> None:
+    def __init__(self, paths: list[Path], *, channel: str = "") -> None:
         self.table = pd.DataFrame({"path": [str(p) for p in paths], "start_s": 0.0, "end_s": np.nan})
+        self.table["audio_channel"] = channel
 
 
 @pytest.fixture
@@ -145,6 +146,28 @@ def test_changed_code_of_reading_means_the_clip_is_read_again(
     monkeypatch.setattr("emotone.features.store.source_digest", lambda *parts: "of another version")
     store.compute(Table(clips), Loudest(), pool=LocalPool(1))
     assert len(reads) == len(clips)
+
+
+def test_channels_of_a_recording_are_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store must not serve the features of one channel, or of the mix, for another."""
+    tone = np.sin(2 * np.pi * 200 * np.arange(audio.SAMPLE_RATE) / audio.SAMPLE_RATE)
+    path = tmp_path / "two.wav"
+    audio.write_wav(path, np.stack([0.5 * tone, 0.25 * tone], axis=1).astype(np.float32))
+    store = FeatureStore(tmp_path / "store")
+
+    def peaks() -> list[float]:
+        tables = (Table([path], channel=channel) for channel in ("", "1", "2"))
+        return [float(store.compute(table, Loudest(), pool=LocalPool(1)).values[0, 0]) for table in tables]
+
+    expected = [pytest.approx(value, abs=1e-3) for value in (0.375, 0.5, 0.25)]
+    assert peaks() == expected
+    monkeypatch.setattr(isolated, "read", lambda *args, **kwargs: pytest.fail("a recording is read again"))
+    assert peaks() == expected
+    monkeypatch.undo()
+    missing = store.compute(Table([path, path], channel="1"), Loudest(), pool=LocalPool(1))
+    assert len(set(missing.digests)) == 1
+    with pytest.raises(FeatureError, match="channel is '3', and the recording has 2"):
+        store.compute(Table([path], channel="3"), Loudest(), pool=LocalPool(1))
 
 
 def test_files_that_swap_their_names_swap_their_features(tmp_path: Path, make_voice) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from emotone.audio.segments import Segment
 from emotone.errors import CorpusError, MissingExtraError
 
 
@@ -22,10 +23,10 @@ class Times:
         return item * int(self.numbers[-1]), os.getpid()
 
 
-def size_of(clip: tuple[str, float, float]) -> tuple[int] | str:
+def size_of(clip: Segment) -> tuple[int] | str:
     """The size of a file; the reason why it has none."""
-    size = os.path.getsize(clip[0]) if os.path.exists(clip[0]) else 0
-    return (size,) if size else f"{clip[0]}: empty"
+    size = os.path.getsize(clip.path) if os.path.exists(clip.path) else 0
+    return (size,) if size else f"{clip.path}: empty"
 
 
 def threads_of(item: Any) -> dict[str, Any]:

@@ -42,7 +42,8 @@ class Table:
     """As much of a corpus as the store needs."""
 
     def __init__(self, paths: list[Path]) -> None:
-        self.table = pd.DataFrame({"path": [str(p) for p in paths], "start_s": 0.0, "end_s": np.nan})
+        files = [str(path) for path in paths]
+        self.table = pd.DataFrame({"path": files, "start_s": 0.0, "end_s": np.nan, "audio_channel": ""})
 
 
 def keep_graph(folder: Path) -> None:

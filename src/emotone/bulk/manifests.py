@@ -6,7 +6,6 @@ import csv
 import io
 import math
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
@@ -16,16 +15,14 @@ from typing import Any, NamedTuple
 from emotone.audio.channels import channel_number
 from emotone.bulk.storage import as_storage_error, file_system, is_address
 from emotone.bulk.units import Item
+from emotone.corpora.readers._channels import CHANNEL_COLUMNS, named_channel
 from emotone.corpora.readers._table_file import SEPARATOR_LINE, TableFile
-from emotone.corpora.readers._times import MISSING, Times
+from emotone.corpora.readers._times import Times
 from emotone.errors import AudioError, ConfigError, CorpusError, StorageError
 from emotone.recognition.speaker_rule import EXAMPLE, PARENT_FOLDER
 
 #: Names of a manifest's column of files; the first that exists is used.
 FILE_COLUMNS = ("file", "path", "filename", "audio", "url")
-#: Names of a manifest's columns of channels; what says nothing of them, as manifests of corpora have it, is ignored.
-_CHANNEL_COLUMNS, _NO_CHANNEL = ("audio_channel", "channel"), ("speech", "song")
-_NUMBER = re.compile(r"(\d+)(?:\.0*)?")
 #: Rows from which it is known which signs the numbers of a manifest use.
 _FIRST_ROWS = 1000
 
@@ -85,18 +82,14 @@ def _channel_columns(first: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     """Return the columns of channels.  One in which no cell names a channel, as of telephone calls, says nothing."""
     return tuple(
         column
-        for column in _CHANNEL_COLUMNS
+        for column in CHANNEL_COLUMNS
         if any(_named(cells.get(column)) is not None and not _fault(_named(cells.get(column))) for cells in first)
     )
 
 
 def _named(cell: Any) -> str | None:
     """Return what a cell says of a channel, in lower case; None if it says nothing."""
-    text = _text(cell).strip().lower()
-    if text in _NO_CHANNEL or text in MISSING:
-        return None
-    number = _NUMBER.fullmatch(text)  # pandas writes 1.0 where other rows have gaps
-    return str(int(number[1])) if number else text
+    return named_channel(_text(cell))
 
 
 def _fault(text: str | None) -> str:

@@ -9,7 +9,7 @@ from emotone.corpora.info import CorpusInfo
 from emotone.corpora.loading import load
 from emotone.corpora.registry import CORPORA
 from emotone.corpora.rejected import Rejected, count_groups, warn_of
-from emotone.corpora.table import CHANNELS, COLUMNS, Corpus
+from emotone.corpora.table import CHANNELS, COLUMNS, Corpus, segments_of
 from emotone.corpora.writers import write_audformat, write_audiofolder
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "count_groups",
     "find_duplicates",
     "load",
+    "segments_of",
     "warn_of",
     "write_audformat",
     "write_audiofolder",

@@ -1,10 +1,9 @@
 """Find recordings that occur more than once: with a copy in training and test, a score is too high."""
 
-import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from emotone.corpora.table import Corpus
+from emotone.corpora.table import Corpus, segments_of
 from emotone.errors import CorpusError
 from emotone.progress import Progress
 
@@ -32,25 +31,17 @@ def content_digests(corpus: Corpus, *, progress: Progress | None = None, workers
         A clip can't be decoded.
     """
     from emotone import audio  # imported here: most uses of corpora decode nothing
-    from emotone.audio import isolated
 
     if workers < 1:
         raise CorpusError(f"{workers} workers; expected at least 1")
-    table = corpus.table
-
-    def digest_of(row: tuple[str, float, float]) -> str:
-        path, start_s, end_s = row
-        end = None if math.isnan(end_s) else float(end_s)
-        return audio.content_digest(isolated.read(path, start_s=float(start_s), end_s=end))
-
-    rows = list(zip(table["path"], table["start_s"], table["end_s"], strict=True))
+    clips = segments_of(corpus.table)
     digests: list[str] = []
     with ThreadPoolExecutor(max_workers=workers) as pool:
         try:
-            for done, digest in enumerate(pool.map(digest_of, rows), start=1):
+            for done, digest in enumerate(pool.map(lambda clip: audio.content_digest(clip.read()), clips), start=1):
                 digests.append(digest)
                 if progress is not None:
-                    progress(done, len(rows), "comparing recordings")
+                    progress(done, len(clips), "comparing recordings")
         finally:
             # After an error or an interrupt, do not decode the rest first.
             pool.shutdown(cancel_futures=True)

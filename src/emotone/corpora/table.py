@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,9 +15,15 @@ from emotone.errors import CorpusError, MissingExtraError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from emotone.audio.segments import Segment
+
 
 class Row(NamedTuple):
-    """A clip.  ``start_s`` and ``end_s`` are seconds; NaN as ``end_s`` is the end of the file."""
+    """A clip.
+
+    ``start_s`` and ``end_s`` are seconds; NaN as ``end_s`` is the end of the file.  ``audio_channel`` is the number of
+    a channel of the recording, from 1, as a text; ``""`` is the mix of all.
+    """
 
     path: str
     start_s: float
@@ -28,6 +36,7 @@ class Row(NamedTuple):
     channel: str
     corpus: str
     language: str
+    audio_channel: str = ""
 
 
 #: The columns of every corpus, in order.
@@ -36,6 +45,7 @@ _NUMBERS = ("start_s", "end_s")
 #: Values of the column ``channel``.
 CHANNELS: tuple[str, ...] = ("speech", "song")
 _GENDERS = ("female", "male", "")
+_AUDIO_CHANNEL = "audio_channel"
 
 
 @dataclass(frozen=True, init=False, eq=False, repr=False)
@@ -45,7 +55,8 @@ class Corpus:
     Parameters
     ----------
     table
-        Exactly the columns `COLUMNS`, in any order.  It is copied and renumbered from 0; row order is kept.
+        Exactly the columns `COLUMNS`, in any order; without ``audio_channel``, all channels are mixed.  It is
+        copied and renumbered from 0; row order is kept.
     name
         ``"ravdess"``, or ``"ravdess+tess"`` for a union.
     rejected
@@ -55,7 +66,8 @@ class Corpus:
     ------
     CorpusError
         Columns are missing or unknown, or a value is outside its range: emotion an alias or no name of a class,
-        gender not female/male/empty, channel not speech/song, a segment that ends before it starts.
+        gender not female/male/empty, channel not speech/song, audio_channel no number, a segment that ends before it
+        starts.
 
     Notes
     -----
@@ -78,7 +90,7 @@ class Corpus:
 
     @property
     def table(self) -> pd.DataFrame:
-        """The clips, (n, 11) with the columns `COLUMNS` and a RangeIndex; a copy."""
+        """The clips, (n, 12) with the columns `COLUMNS` and a RangeIndex; a copy."""
         return self._table.copy()
 
     @property
@@ -165,6 +177,17 @@ class Corpus:
         )
 
 
+def segments_of(table: pd.DataFrame) -> list[Segment]:
+    """Return which parts of recordings the clips of a corpus' table are, in its order."""
+    from emotone.audio.segments import Segment  # imported here: most uses of corpora decode nothing
+
+    columns = [table[name] for name in ("path", "start_s", "end_s", _AUDIO_CHANNEL)]
+    return [
+        Segment(str(path), float(start_s), None if math.isnan(end_s) else float(end_s), number or "mix")
+        for path, start_s, end_s, number in zip(*columns, strict=True)
+    ]
+
+
 def _pandas() -> Any:
     """Import pandas where a table is made, so that names and addresses of corpora are known without it."""
     try:
@@ -195,6 +218,8 @@ def _having(table: pd.DataFrame, column: str, values: Sequence[str], name: str) 
 
 def _validated(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Copy ``table`` with columns in order and types fixed, after checking all values."""
+    if _AUDIO_CHANNEL not in table.columns:
+        table = table.assign(**{_AUDIO_CHANNEL: ""})
     actual, expected = set(table.columns), set(COLUMNS)
     if actual != expected:
         missing, unknown = sorted(expected - actual), sorted(map(str, actual - expected))
@@ -211,6 +236,9 @@ def _validated(table: pd.DataFrame, name: str) -> pd.DataFrame:
     for column in set(COLUMNS) - set(_NUMBERS):
         if not all(isinstance(value, str) for value in checked[column]):
             raise CorpusError(f"{name} has a {column} that is not a text; expected texts, '' where it is unknown")
+    for number in checked[_AUDIO_CHANNEL].unique():
+        if number and not re.fullmatch("[1-9][0-9]*", number):
+            raise CorpusError(f"{name} has {_AUDIO_CHANNEL} {number!r}; expected '1', '2', ..., or '' for all channels")
     for emotion in checked["emotion"].unique():
         if class_name(emotion) != emotion:
             raise CorpusError(f"{name} has emotion {emotion!r}; expected {class_name(emotion)!r}")

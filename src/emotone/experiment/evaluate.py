@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from emotone import audio, files, metrics
-from emotone.audio import isolated
-from emotone.corpora import Corpus, Rejected, count_groups, load, warn_of
+from emotone.audio.segments import Segment
+from emotone.corpora import Corpus, Rejected, count_groups, load, segments_of, warn_of
 from emotone.corpora.rejected import UNREADABLE
 from emotone.errors import AudioError, ConfigError, CorpusError, EmotoneError, MissingExtraError
 from emotone.progress import Progress, part
@@ -176,12 +176,12 @@ def _spread(n: int, n_chosen: int) -> np.ndarray:
 
 def _sources(clips: pd.DataFrame) -> Iterator[audio.AudioSource]:
     """Yield whole recordings as paths, and segments as samples; the prediction reports the error of a segment."""
-    for path, start_s, end_s in zip(clips["path"], clips["start_s"], clips["end_s"], strict=True):
-        if start_s == 0 and pd.isna(end_s):
-            yield path
+    for clip in segments_of(clips):
+        if clip.is_whole:
+            yield clip.path
             continue
         with contextlib.suppress(EmotoneError):
-            yield isolated.read(path, start_s=start_s, end_s=None if pd.isna(end_s) else end_s), audio.SAMPLE_RATE
+            yield clip.read(), audio.SAMPLE_RATE
 
 
 def _adapted(
@@ -223,18 +223,18 @@ def _predictions(
     """Return a table of the clips that could be read, and a list of the others."""
     clips = corpus.table
 
-    def predict(clip: tuple[str, float, float, str, str]) -> Prediction | EmotoneError:
-        path, start_s, end_s, *pair = clip
-        end = None if pd.isna(end_s) else end_s
+    def predict(clip: tuple[Segment, tuple[str, str]]) -> Prediction | EmotoneError:
+        (path, start_s, end_s, channel), voice = clip
+        profile = profiles.get(voice)
         try:
-            return recognizer.predict(path, start_s=start_s, end_s=end, profile=profiles.get((pair[0], pair[1])))
+            return recognizer.predict(path, start_s=start_s, end_s=end_s, channel=channel, profile=profile)
         except EmotoneError as error:
             return error
 
     rows: list[dict[str, Any]] = []
     rejected = []
-    columns = [clips[name] for name in ("path", "start_s", "end_s", "corpus", "speaker")]
-    segments = list(zip(*columns, strict=True))
+    voices = zip(clips["corpus"], clips["speaker"], strict=True)
+    segments = list(zip(segments_of(clips), voices, strict=True))
     for row, result in enumerate(_parallel(predict, segments)):
         if isinstance(result, EmotoneError):
             rejected.append(Rejected(str(clips["path"][row]), str(result), UNREADABLE))

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from emotone import audio, files, protocols
-from emotone.audio import isolated
 from emotone.augment.copies import Augmentation
-from emotone.corpora import Corpus, count_groups
+from emotone.corpora import Corpus, count_groups, segments_of
 from emotone.errors import AudioError, EmotoneError
 from emotone.experiment import calibration, card, elsewhere, folds, outputs
 from emotone.experiment.analyses import (
@@ -284,9 +283,9 @@ def waveforms(corpus: Corpus, *, n_clips: int) -> list[audio.Waveform]:
     rows = np.unique(np.linspace(0, len(corpus) - 1, num=min(n_clips, len(corpus))).round().astype(int))
     clips = corpus.table.iloc[rows]
     read = []
-    for path, start_s, end_s in zip(clips["path"], clips["start_s"], clips["end_s"], strict=True):
+    for clip in segments_of(clips):
         try:
-            read.append(isolated.read(path, start_s=start_s, end_s=end_s))
+            read.append(clip.read())
         except AudioError:
             continue
     return read

@@ -9,19 +9,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from emotone.audio.segments import Segment
 from emotone.errors import FeatureError, StoreWarning, WorkerError
 from emotone.features.store_file import DamagedRowError, StoreFile, TableRow
 from emotone.parallel import Pool
 from emotone.progress import Progress
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-#: A recording, or a segment of it: path, start_s, end_s (`WHOLE`: to the end).
-Clip = tuple[str, float, float]
-WHOLE = -1.0  # end_s of a whole file, since NaN is not equal to itself
+_TO_THE_END = -1.0  # end_s in the file, where NULL would equal nothing
 
 Result = TypeVar("Result")
 
@@ -33,12 +29,6 @@ def default_folder() -> Path:
     """Return ``$EMOTONE_CACHE``, or ``emotone`` in the user's cache directory."""
     named = os.environ.get("EMOTONE_CACHE")
     return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "emotone")
-
-
-def clips_of(table: "pd.DataFrame") -> list[Clip]:
-    """Return the clips of a corpus' table, in its order."""
-    ends = table["end_s"].fillna(WHOLE)
-    return [(str(p), float(s), float(e)) for p, s, e in zip(table["path"], table["start_s"], ends, strict=True)]
 
 
 class ClipCache(ABC, Generic[Result]):
@@ -72,8 +62,8 @@ class ClipCache(ABC, Generic[Result]):
 
     def compute(
         self,
-        clips: Sequence[Clip],
-        work: Callable[[Clip], Result | str],
+        clips: Sequence[Segment],
+        work: Callable[[Segment], Result | str],
         *,
         what: str,
         pool: Pool,
@@ -108,7 +98,7 @@ class ClipCache(ABC, Generic[Result]):
             raise FeatureError(f"none of {len(clips)} clips could be read; the first: {reasons[0]}")
         return known | computed, dict(sorted(reasons.items()))
 
-    def _all_known(self, clips: Sequence[Clip]) -> dict[int, Result]:
+    def _all_known(self, clips: Sequence[Segment]) -> dict[int, Result]:
         """Return number -> result of the clips whose result is kept; a note counts those that are damaged."""
         known: dict[int, Result] = {}
         n_damaged = 0
@@ -130,7 +120,7 @@ class ClipCache(ABC, Generic[Result]):
 
     def _keep_all(
         self,
-        clips: Mapping[int, Clip],
+        clips: Mapping[int, Segment],
         computed: Iterable[tuple[int, Result | str]],
         *,
         what: str,
@@ -155,13 +145,19 @@ class ClipCache(ABC, Generic[Result]):
                 progress(done, len(clips), what)
         return results, reasons
 
-    def _key(self, clip: Clip) -> dict[str, Any]:
+    def _key(self, clip: Segment) -> dict[str, Any]:
         """Return path, start, end and state; the state changes with the file and with the code that reads it.
 
         The path is absolute, as the file system has it: a name need not be text.  The inode is part of the state, so
-        that two files that swap names differ.
+        that two files that swap names differ.  A null byte, which no path has, and the number follow the path of a
+        channel, so that the tables are those of versions without channels.
         """
-        path, start_s, end_s = clip
-        status = os.stat(path)
+        status = os.stat(clip.path)
         state = f"{status.st_size}:{status.st_mtime_ns}:{status.st_ino}:{self._code}"
-        return {"path": os.fsencode(os.path.abspath(path)), "start_s": start_s, "end_s": end_s, "state": state}
+        channel = "" if clip.channel == "mix" else f"\0{clip.channel}"
+        return {
+            "path": os.fsencode(os.path.abspath(clip.path) + channel),
+            "start_s": clip.start_s,
+            "end_s": _TO_THE_END if clip.end_s is None else clip.end_s,
+            "state": state,
+        }

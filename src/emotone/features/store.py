@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from emotone.audio import reading
 from emotone.augment.copies import Augmentation
-from emotone.features.clip_cache import ClipCache, clips_of, default_folder
+from emotone.corpora.table import segments_of
+from emotone.features.clip_cache import ClipCache, default_folder
 from emotone.features.columns import FeatureColumn, names_of
 from emotone.features.kept_files import keep, read_kept
 from emotone.features.store_file import StoreFile, TableRow
@@ -151,7 +152,7 @@ class FeatureStore:
         FeatureError
             No clip could be read, or a worker process died.
         """
-        clips = clips_of(corpus.table if rows is None else corpus.table.iloc[list(rows)])
+        clips = segments_of(corpus.table if rows is None else corpus.table.iloc[list(rows)])
         job = Job(
             extractor=extractor.name,
             graph=self.graph(extractor) if extractor.is_graph else None,

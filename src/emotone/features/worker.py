@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from emotone import audio, augment
-from emotone.audio import isolated
+from emotone.audio.segments import Segment
 from emotone.augment.copies import Augmentation
 from emotone.errors import EmotoneError
-from emotone.features.clip_cache import WHOLE, Clip
 from emotone.features.runner import GraphRunner
 from emotone.preprocessing import Preprocessing
 
@@ -74,11 +73,10 @@ class Job:
             )
         return frames.copy() if self.is_sequence else frames[0]
 
-    def __call__(self, clip: Clip) -> Row | str:
+    def __call__(self, clip: Segment) -> Row | str:
         """Return digest and features of a clip, or the reason why it has none."""
-        path, start_s, end_s = clip
         try:
-            whole = isolated.read(path, start_s=start_s, end_s=None if end_s == WHOLE else end_s)
+            whole = clip.read()
             digest = audio.content_digest(whole)
             samples = self.preprocessing.apply(whole)
             if self.augmentation is not None:
@@ -88,7 +86,7 @@ class Job:
         except EmotoneError as error:
             return str(error)
         if not np.isfinite(row).all():
-            return f"{path}: a feature is not a finite number; leave this file out and report it"
+            return f"{clip.path}: a feature is not a finite number; leave this file out and report it"
         return digest, row.astype(self.dtype, copy=False)
 
     @cached_property

@@ -173,12 +173,21 @@ def test_times_of_every_kind_make_segments_or_stop_the_reading(folder: Path) -> 
         read_manifest(write(folder, "file,onset_frames,emotion\na.wav,1,sad\n"))
 
 
-def test_channels_of_a_recording_are_not_ignored(folder: Path) -> None:
-    assert len(read_manifest(write(folder, "file,emotion,audio_channel\na.wav,sad,\nb.wav,sad,Mix\n"))) == 2
-    with pytest.raises(
-        CorpusError, match=r"line 3 of .*column 'audio_channel': 'left', .*write each channel to a file"
-    ):
-        read_manifest(write(folder, "file,emotion,audio_channel\na.wav,sad,\nb.wav,sad,left\n"))
+@pytest.mark.parametrize("column", ["audio_channel", "channel"])
+def test_channels_of_a_recording_are_clips(folder: Path, column: str) -> None:
+    rows = ["a.wav,sad,Left", "a.wav,happy,2.0", "a.wav,calm,Mix", "b.wav,sad,", "b.wav,sad,mix", "b.wav,sad,0"]
+    corpus = read_manifest(write(folder, f"file,emotion,{column}\n" + "\n".join(rows)))
+    assert corpus.table["emotion"].tolist() == ["calm", "sad", "happy", "sad"]
+    assert corpus.table["audio_channel"].tolist() == ["", "1", "2", ""]
+    assert set(corpus.table["channel"]) == {"speech"}
+    twice, wrong = corpus.rejected
+    assert twice.reason.startswith("line 6: line 5 lists the same recording")
+    assert f"{column} is '0'" in wrong.reason or f"{column} '0'; expected speech, song, left, right" in wrong.reason
+
+
+def test_a_song_can_be_on_a_channel(folder: Path) -> None:
+    corpus = read_manifest(write(folder, "file,emotion,channel,audio_channel\na.wav,sad,song,right\n"))
+    assert corpus.table.loc[0, ["channel", "audio_channel"]].tolist() == ["song", "2"]
 
 
 def test_json_lines_and_utf_16(folder: Path) -> None:

@@ -54,6 +54,21 @@ def test_texts_that_libraries_take_for_missing_ones_come_back(write: Callable, t
 
 
 @FORMATS
+def test_channels_come_back(write: Callable, tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path / "mini", "a.wav", "b.wav", "c.wav", audio_channel=["1", "2", ""])
+    write(corpus, tmp_path / "mini")
+    assert load(tmp_path / "mini").table["audio_channel"].tolist() == ["1", "2", ""]
+
+
+def test_channels_of_the_same_sound_are_refused_where_they_can_not_be_written(tmp_path: Path) -> None:
+    corpus = corpus_of(tmp_path / "mini", "a.wav", "a.wav", audio_channel=["1", "2"])
+    with pytest.raises(CorpusError, match="1 clips are further channels of a recording, such as .*write_audiofolder"):
+        write_audformat(corpus, tmp_path / "mini")
+    write_audiofolder(corpus, tmp_path / "mini")
+    assert load(tmp_path / "mini").table["audio_channel"].tolist() == ["1", "2"]
+
+
+@FORMATS
 @pytest.mark.parametrize("is_new", [True, False])
 def test_a_copy_that_fails_leaves_nothing(
     write: Callable, is_new: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -43,7 +43,7 @@ def recorded(tmp_path_factory, make_voice):
         samples = make_voice(seconds=0.8, pitch_hz=120 if speaker == "x-1" else 220, seed=0 if words == "a" else 1)
         path = folder / f"{number}.wav"
         audio.write_wav(path, samples / np.abs(samples).max() * gain)
-        rows.append([str(path), 0.0, np.nan, emotion, speaker, "", "normal", words, "speech", "x", "en"])
+        rows.append([str(path), 0.0, np.nan, emotion, speaker, "", "normal", words, "speech", "x", "en", ""])
     clips = pd.DataFrame(rows, columns=list(COLUMNS))
     values = np.random.default_rng(0).standard_normal((8, 6)) + (clips["emotion"] == "happy").to_numpy()[:, None]
     emotions, speakers = clips["emotion"].to_numpy(str), clips["speaker"].to_numpy(str)

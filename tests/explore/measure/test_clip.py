@@ -51,6 +51,15 @@ def test_offset_and_channels_are_those_of_the_file(tmp_path):
     assert found.peak_db == pytest.approx(20 * np.log10(0.25), abs=0.01)
 
 
+def test_a_channel_is_measured_without_the_others(tmp_path):
+    loud, soft = sine(300, amplitude=0.8, rate=16_000), sine(300, amplitude=0.1, rate=16_000)
+    audio.write_wav(tmp_path / "a.wav", np.stack([loud, soft], axis=1))
+    found, _ = measure_clip(str(tmp_path / "a.wav"), channel="right")
+    assert found.channels == 2 and found.peak_db == pytest.approx(-20, abs=0.01)
+    assert found.rms_db == pytest.approx(found.active_db, abs=0.05)
+    assert found.digest == audio.content_digest(audio.read(tmp_path / "a.wav", channel=2))
+
+
 @pytest.mark.parametrize("rate", [16_000, 44_100])
 def test_segment_is_measured_without_its_surroundings(tmp_path, rate):
     loud, soft = sine(300, amplitude=0.8, rate=rate), sine(300, amplitude=0.1, rate=rate)

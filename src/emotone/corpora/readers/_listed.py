@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from emotone.corpora.readers._channels import channel_text
 from emotone.corpora.readers._scan import unusable
 from emotone.corpora.readers._table_file import TableFile
 from emotone.corpora.readers._times import Times
@@ -17,7 +18,7 @@ from emotone.errors import CorpusError
 from emotone.formatting import left_out_text, plain_cell
 
 REQUIRED = ("file", "emotion")
-OPTIONAL = ("speaker", "gender", "intensity", "statement", "channel", "corpus", "language")
+OPTIONAL = ("speaker", "gender", "intensity", "statement", "channel", "corpus", "language", "audio_channel")
 #: What a table can state of a clip, beside its times.
 COLUMNS: tuple[str, ...] = (*REQUIRED, *OPTIONAL)
 _GENDERS = {
@@ -25,7 +26,7 @@ _GENDERS = {
     **dict.fromkeys(("male", "m", "man"), "male"),
     **dict.fromkeys(("", "child", "other", "unknown", "nan", "none"), ""),
 }
-_AUDIO_CHANNEL = "audio_channel"
+_Segment = tuple[str, float, float, str]
 _MOST_SHOWN = 300  # letters of a name in a reason
 _LONGEST_PATH = 4096  # no system has longer ones
 
@@ -70,7 +71,7 @@ def clips_of(
     Raises
     ------
     CorpusError
-        A column is there twice, a time is not understood, or a channel of a recording is chosen.
+        A column is there twice, or a time is not understood.
     """
     header = [name.lower() for name in table.header]
     if twice := [name for name in names.values() if header.count(name) > 1]:
@@ -78,12 +79,6 @@ def clips_of(
     times = Times(table)
     for line, cells in table.rows:
         texts = dict(zip(header, cells, strict=False))
-        if texts.get(_AUDIO_CHANNEL, "").lower() not in ("", "mix"):
-            raise CorpusError(
-                f"line {line} of {str(table.path)!r}, column {_AUDIO_CHANNEL!r}: {texts[_AUDIO_CHANNEL]!r}, but a "
-                "manifest can't choose a channel of a recording; expected 'mix' or nothing: write each channel to a "
-                "file"
-            )
         values = dict.fromkeys(COLUMNS, "") | {column: texts.get(name, "") for column, name in names.items()}
         yield Listed(f"line {line}{place}: ", values, times.segment(line, cells), folders)
 
@@ -109,7 +104,7 @@ def corpus_of(clips: Iterable[Listed], vocabulary: Vocabulary, *, name: str, sou
     """
     rows: list[tuple[str, Row]] = []
     rejected: list[Rejected] = []
-    seen: dict[tuple[str, float, float], tuple[str, str]] = {}
+    seen: dict[_Segment, tuple[str, str]] = {}
     for clip in clips:
         try:
             file, written = find_file(clip.cells["file"], clip.folders)
@@ -178,9 +173,7 @@ def _row(cells: Mapping[str, str], file: Path, times: tuple[float, float], vocab
         raise UnusableError(reason, group="whose file can't be read")
     if cells["gender"].lower() not in _GENDERS:
         raise CorpusError(f"gender {cells['gender']!r}; expected female, male, or nothing")
-    channel = cells["channel"].lower() or "speech"
-    if channel not in CHANNELS:
-        raise CorpusError(f"channel {cells['channel']!r}; expected {' or '.join(CHANNELS)}")
+    kind, audio_channel = _channels(cells)
     start_s, end_s = times
     if not start_s >= 0 or end_s <= start_s:  # also a start that is missing, NaN
         problem = f"segment from {start_s:g} s to {end_s:g} s; expected 0 <= start < end"
@@ -197,12 +190,26 @@ def _row(cells: Mapping[str, str], file: Path, times: tuple[float, float], vocab
         gender=_GENDERS[cells["gender"].lower()],
         intensity=cells["intensity"].lower(),
         statement=cells["statement"],
-        channel=channel,
+        channel=kind,
         corpus=corpus,
         language=cells["language"].lower(),
+        audio_channel=audio_channel,
     )
 
 
-def _segment(row: Row) -> tuple[str, float, float]:
-    """Identify a recording; infinity is the end of the file here, since NaN does not equal itself."""
-    return row.path, row.start_s, math.inf if math.isnan(row.end_s) else row.end_s
+def _channels(cells: Mapping[str, str]) -> tuple[str, str]:
+    """Return whether a clip is speech or song, and the number of its channel or "".  ``channel`` may say either."""
+    kind = cells["channel"].strip().lower()
+    number = channel_text(cells["audio_channel"])
+    if not kind or kind in CHANNELS:
+        return kind or CHANNELS[0], number
+    try:
+        return CHANNELS[0], number or channel_text(kind)
+    except CorpusError as error:
+        expected = f"{', '.join(CHANNELS)}, left, right, mix, or a number from 1"
+        raise CorpusError(f"channel {cells['channel']!r}; expected {expected}") from error
+
+
+def _segment(row: Row) -> _Segment:
+    """Identify a clip; infinity is the end of the file here, since NaN does not equal itself."""
+    return row.path, row.start_s, math.inf if math.isnan(row.end_s) else row.end_s, row.audio_channel

@@ -37,6 +37,7 @@ _SCHEMES = {
     "channel": ("channel",),
     "corpus": ("corpus",),
     "language": ("language",),
+    "audio_channel": ("audio_channel",),
 }
 _ANY = Vocabulary()
 #: A file, and its start and end in seconds; None as end is the end of the file.

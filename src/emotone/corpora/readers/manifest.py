@@ -18,7 +18,9 @@ def read_manifest(path: Path, vocabulary: Vocabulary = _ANY, *, data: Path | Non
     """Read a table that lists recordings and their emotions: a manifest, or an audformat table.
 
     ``file`` and ``emotion`` are required; ``start``, ``end``, ``duration``, ``speaker``, ``gender``, ``intensity``,
-    ``statement``, ``channel``, ``corpus`` and ``language`` are optional, and other columns are ignored.  Times are
+    ``statement``, ``channel``, ``corpus``, ``language`` and ``audio_channel`` are optional, and other columns are
+    ignored.  ``audio_channel`` (``left``, ``right``, ``mix``, or a number from 1) is the channel of the recording that
+    has the voice; ``channel`` is speech or song, or may name that channel too.  Times are
     seconds (also with a decimal comma), ``h:mm:ss,mmm`` or ``"0 days 00:00:01.5"``, and milliseconds in a column such
     as ``start_ms``; see `emotone.corpora.readers._times`.  A missing end is the end of the file.
 

@@ -10,13 +10,13 @@ from emotone.corpora import registry
 from emotone.corpora.readers.audformat_database import HEADER
 from emotone.corpora.table import Corpus
 from emotone.corpora.writers._places import COPIES, check_folder, copy_all, copy_places, places_in, written_whole
-from emotone.errors import MissingExtraError
+from emotone.errors import CorpusError, MissingExtraError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _TABLE = "emotion"
-_COLUMNS = ("emotion", "speaker", "gender", "intensity", "statement", "channel", "corpus", "language")
+_COLUMNS = ("emotion", "speaker", "gender", "intensity", "statement", "channel", "corpus", "language", "audio_channel")
 #: Columns whose scheme lists all values.
 _LISTED = ("emotion", "speaker", "gender", "channel", "corpus")
 
@@ -37,7 +37,8 @@ def write_audformat(corpus: Corpus, folder: str | Path, *, copy: bool = False) -
     Raises
     ------
     CorpusError
-        The folder has a database already or can't be written to, or a recording can't be copied.  Then nothing is
+        The folder has a database already or can't be written to, a recording can't be copied, or two clips are
+        channels of the same sound.  Then nothing is
         written.
     MissingExtraError
         audformat is not installed.
@@ -51,6 +52,7 @@ def write_audformat(corpus: Corpus, folder: str | Path, *, copy: bool = False) -
     check_folder(folder, names=(HEADER, *tables, *((COPIES,) if copy else ())))
     places = copy_places(corpus) if copy else places_in(corpus, folder)
     table = corpus.table
+    _check_channels(table)
     database = audformat.Database(corpus.name, languages=_languages(table), **_terms(table))
     written = database[_TABLE] = audformat.Table(_index(table, places))
     for column in _COLUMNS:
@@ -66,6 +68,16 @@ def write_audformat(corpus: Corpus, folder: str | Path, *, copy: bool = False) -
         if copy:
             copy_all(places, aside)
     return folder / HEADER
+
+
+def _check_channels(table: "pd.DataFrame") -> None:
+    """Refuse two channels of the same sound, which an index of audformat can't distinguish."""
+    twice = table["path"][table.duplicated(["path", "start_s", "end_s"])]
+    if len(twice):
+        raise CorpusError(
+            f"{len(twice)} clips are further channels of a recording, such as {twice.iloc[0]!r}, and an audformat "
+            "database has no channels; write each channel to a file, or use write_audiofolder"
+        )
 
 
 def _index(table: "pd.DataFrame", places: dict[str, str]) -> Any:

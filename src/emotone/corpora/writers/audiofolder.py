@@ -25,6 +25,7 @@ _COLUMNS = {
     "channel": "channel",
     "corpus": "corpus",
     "language": "language",
+    "audio_channel": "audio_channel",
 }
 #: Without it, `datasets` makes splits of files and folders whose names hold words such as "test", and drops the others.
 _ONE_SPLIT = """---

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emotone import audio, files
-from emotone.audio import isolated
-from emotone.corpora import Corpus
+from emotone.corpora import Corpus, segments_of
 from emotone.errors import AudioError, FeatureError
 from emotone.preprocessing import DEFAULT, Preprocessing
 from emotone.progress import Progress
@@ -134,9 +133,9 @@ def _right(
     for row in np.random.default_rng([seed, model.emotions.index(emotion)]).permutation(rows)[: 3 * n_most]:
         if len(kept) == n_most:
             break
-        path, start_s, end_s = table["path"][row], table["start_s"][row], table["end_s"][row]
+        (clip,) = segments_of(table.iloc[[row]])
         try:
-            samples = preprocessing.apply(isolated.read(path, start_s=start_s, end_s=end_s))
+            samples = preprocessing.apply(clip.read())
             if samples.size > MOST_S * audio.SAMPLE_RATE:
                 continue
             scores, _ = model.run(samples)

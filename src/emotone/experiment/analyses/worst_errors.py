@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from emotone import audio, files
-from emotone.audio import isolated
+from emotone.corpora import segments_of
 from emotone.errors import AudioError
 from emotone.experiment.training_set import TrainingSet
 
@@ -62,7 +62,7 @@ def write(folder: Path, table: pd.DataFrame, training_set: TrainingSet) -> pd.Da
 def _keep(path: Path, clip: "pd.Series[Any]") -> float | None:
     """Write a clip as MP3, and return its seconds, or None if it can't be read."""
     try:
-        samples = isolated.read(clip["path"], start_s=clip["start_s"], end_s=clip["end_s"])
+        samples = segments_of(clip.to_frame().T)[0].read()
         content = audio.encode_mp3(
             samples[: int(MOST_S * audio.SAMPLE_RATE)] / max(1.0, np.abs(samples).max()), kbit_s=KBIT_S
         )

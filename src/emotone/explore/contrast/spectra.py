@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
-from emotone.audio import isolated
+from emotone.corpora import segments_of
 from emotone.errors import FeatureError
 from emotone.explore.feature_analysis.statistics import codes
 from emotone.explore.sound import Image, log_mel
@@ -108,9 +108,8 @@ def read(clips: pd.DataFrame, is_first: Bools, *, seed: int, progress: Progress 
 
 def image_of(clips: pd.DataFrame, row: int) -> Image:
     """Return the log-mel spectrogram of a clip, without the silence at both ends."""
-    path, start_s, end_s = clips.loc[clips.index[row], ["path", "start_s", "end_s"]]
-    end = None if pd.isna(end_s) else float(end_s)
-    return log_mel(PREPROCESSING.apply(isolated.read(str(path), start_s=float(start_s), end_s=end)))
+    (clip,) = segments_of(clips.iloc[[row]])
+    return log_mel(PREPROCESSING.apply(clip.read()))
 
 
 def over_relative_time(values: NDArray[np.float32], *, steps: int = STEPS) -> NDArray[np.float32]:

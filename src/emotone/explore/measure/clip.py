@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from emotone import audio
 from emotone.audio import SAMPLE_RATE, resampling
+from emotone.audio.channels import Channel, channel_number
 from emotone.audio.isolated_source import IsolatedSource
 from emotone.audio.reader import Reader, Waveform
 from emotone.explore import sound
@@ -32,7 +33,7 @@ class Measures:
     sample_rate, channels, container, codec
         As in `emotone.audio.AudioInfo`.
     peak_db
-        Largest absolute sample of any channel.
+        Largest absolute sample of any channel; this and all below are of the chosen channel alone, if one is.
     rms_db
         Root mean square over all samples and channels.
     active_db
@@ -69,9 +70,9 @@ _FORMAT = ("sample_rate", "channels", "container", "codec")
 
 
 def measure_clip(
-    path: str, *, start_s: float = 0.0, end_s: float | None = None
+    path: str, *, start_s: float = 0.0, end_s: float | None = None, channel: Channel = "mix"
 ) -> tuple[Measures, NDArray[np.float32]]:
-    """Measure a clip, from ``start_s`` to ``end_s`` seconds (None: to the end) of a recording.
+    """Measure a clip, from ``start_s`` to ``end_s`` seconds (None: to the end) of a channel of a recording.
 
     Returns
     -------
@@ -85,8 +86,8 @@ def measure_clip(
     """
     begin, end = round(start_s * SAMPLE_RATE), None if end_s is None else round(end_s * SAMPLE_RATE)
     with IsolatedSource(path).reader() as reader:
-        tap = _Tap(reader, start_s=start_s, end_s=end_s)
-        pieces = list(resampling.to_16k_mono(tap, begin, end))
+        tap = _Tap(reader, start_s=start_s, end_s=end_s, channel=channel)
+        pieces = list(resampling.to_16k_mono(tap, begin, end, channel=channel))
         values: dict[str, Any] = {name: getattr(reader, name) for name in _FORMAT} | tap.summary()
     resampled = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
     samples = audio.read((resampled, SAMPLE_RATE))  # refuses what is too short or silent
@@ -107,12 +108,12 @@ def level_db(amplitude: float) -> float:
 
 
 class _Tap:
-    """A reader that sums up the samples that it passes on, before resampling and with all channels.
+    """A reader that sums up the samples that it passes on, before resampling: of all channels, or of the chosen one.
 
     Resampling also reads a little before and after a segment; the sums are over the segment alone.
     """
 
-    def __init__(self, reader: Reader, *, start_s: float, end_s: float | None) -> None:
+    def __init__(self, reader: Reader, *, start_s: float, end_s: float | None, channel: Channel) -> None:
         self._reader = reader
         self.name, self.sample_rate, self.channels = reader.name, reader.sample_rate, reader.channels
         self.container, self.codec, self.n_frames, self.lfe = (
@@ -125,7 +126,10 @@ class _Tap:
         self._end = math.inf if end_s is None else round(end_s * self.sample_rate)
         self._n = self._n_clipped = 0
         self._peak = 0.0
-        self._sum = np.zeros(self.channels)
+        number = channel_number(channel)
+        self._summed = slice(None) if number is None else slice(number - 1, number)
+        self._n_summed = self.channels if number is None else 1
+        self._sum = np.zeros(self._n_summed)
         self._squares = 0.0
 
     def count(self) -> int:
@@ -134,7 +138,8 @@ class _Tap:
     def chunks(self, start: int, size: int) -> Iterator[Waveform]:
         at = start
         for chunk in self._reader.chunks(start, size):
-            self._add(chunk[max(0, self._begin - at) : int(max(0, min(self._end - at, len(chunk))))])
+            inside = slice(max(0, self._begin - at), int(max(0, min(self._end - at, len(chunk)))))
+            self._add(chunk[inside, self._summed])
             at += len(chunk)
             yield chunk
 
@@ -151,7 +156,7 @@ class _Tap:
     def summary(self) -> dict[str, Any]:
         """Return the measures of the recording as decoded."""
         means = self._sum / max(self._n, 1)
-        n_values = max(self._n * self.channels, 1)
+        n_values = max(self._n * self._n_summed, 1)
         return {
             "duration_s": self._n / self.sample_rate,
             "peak_db": level_db(self._peak),

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from emotone import preprocessing
 from emotone.audio import reading, trimming
-from emotone.corpora import Corpus, Rejected
+from emotone.audio.segments import Segment
+from emotone.corpora import Corpus, Rejected, segments_of
 from emotone.corpora.rejected import UNREADABLE
 from emotone.errors import EmotoneError
 from emotone.explore import sound
 from emotone.explore.measure import clip as clip_module
 from emotone.explore.measure.clip import Measures
 from emotone.features import descriptors, spectral
-from emotone.features.clip_cache import WHOLE, Clip, ClipCache, clips_of, default_folder
+from emotone.features.clip_cache import ClipCache, default_folder
 from emotone.features.store_file import StoreFile, TableRow
 from emotone.files import source_digest
 from emotone.parallel import LocalPool
@@ -88,13 +89,13 @@ def measure_corpus(
     FeatureError
         No clip could be read, or a worker process died.
     """
-    clips = clips_of(corpus.table)
+    clips = segments_of(corpus.table)
     file = StoreFile((default_folder() if cache is None else Path(cache)) / FILE, _SCHEMA)
     measures, reasons = _MeasureCache(file, code=source_digest(*_CODE)).compute(
         clips, _measure, what="measuring", pool=LocalPool(workers), progress=progress
     )
     rejected = tuple(
-        Rejected(clips[row][0], reason.removeprefix(f"{clips[row][0]}: "), UNREADABLE)
+        Rejected(clips[row].path, reason.removeprefix(f"{clips[row].path}: "), UNREADABLE)
         for row, reason in sorted(reasons.items())
     )
     rows = sorted(measures)
@@ -117,9 +118,8 @@ class _MeasureCache(ClipCache[_Row]):
         return [("measures", (*key.values(), json.dumps(asdict(measures)), log_mel.tobytes()))]
 
 
-def _measure(clip: Clip) -> _Row | str:
-    path, start_s, end_s = clip
+def _measure(clip: Segment) -> _Row | str:
     try:
-        return clip_module.measure_clip(path, start_s=start_s, end_s=None if end_s == WHOLE else end_s)
+        return clip_module.measure_clip(**clip._asdict())
     except EmotoneError as error:
-        return f"{path}: {str(error).removeprefix(f'{path}: ').removeprefix('the array: ')}"
+        return f"{clip.path}: {str(error).removeprefix(f'{clip.path}: ').removeprefix('the array: ')}"

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from emotone.audio import SAMPLE_RATE, isolated
+from emotone.audio import SAMPLE_RATE
+from emotone.corpora import segments_of
 from emotone.explore.measure import Measured
 from emotone.explore.sound import Image
 from emotone.preprocessing import DEFAULT as PREPROCESSING
@@ -69,9 +70,8 @@ def choose_example(measured: Measured) -> Example:
     rows = {emotion: int(order.index[order["emotion"] == emotion][0]) for emotion in measured.corpus.emotions}
     samples = {}
     for emotion, row in rows.items():
-        path, start_s, end_s = (table[column].iloc[row] for column in ("path", "start_s", "end_s"))
-        whole = PREPROCESSING.apply(isolated.read(path, start_s=start_s, end_s=end_s))
-        samples[emotion] = whole[: round(MOST_S * SAMPLE_RATE)]
+        (clip,) = segments_of(table.iloc[[row]])
+        samples[emotion] = PREPROCESSING.apply(clip.read())[: round(MOST_S * SAMPLE_RATE)]
     chosen = table.loc[list(rows.values()), list(keys)].itertuples(index=False, name=None)
     others = [emotion for emotion, values in zip(rows, chosen, strict=True) if values != same]
     return Example(rows, samples, _words(*same, others=others))
