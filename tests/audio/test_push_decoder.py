@@ -187,6 +187,17 @@ def test_stereo_and_video():
     assert len(decoded(push_decoder("webm-opus"), film, 1000)) == pytest.approx(16_000, abs=640)
 
 
+@pytest.mark.parametrize("channel", ["right", 2])
+def test_a_channel_is_chosen(channel):
+    both = np.stack([tone(1.0), 0.1 * tone(1.0)], axis=1)
+    raw = push_decoder("f32le", rate=16_000, channels=2, channel=channel)
+    assert raw.channels == 1
+    heard = decoded(raw, both.astype("<f4").tobytes(), 37)
+    np.testing.assert_array_equal(heard, both[:, 1:].astype(np.float32))
+    coded = decoded(push_decoder("ogg-opus", channel=channel), media([both], "ogg", "libopus"), 1000)
+    assert np.abs(coded).max() == pytest.approx(0.05, abs=0.01)
+
+
 def test_a_stream_that_ends_early(webm, ogg):
     for form, data in (("webm-opus", webm), ("ogg-opus", ogg)):
         assert 0.2 * 16_000 < len(decoded(push_decoder(form), data[: len(data) // 2], 999)) < 2 * 16_000

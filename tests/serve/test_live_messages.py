@@ -109,6 +109,47 @@ def test_containers_give_the_events_of_raw_sound(client, recognizer, kind, size)
                 assert one_event["scores"][emotion] == pytest.approx(score, abs=0.05)
 
 
+@pytest.mark.parametrize("channel", ["right", 2, "2"])
+def test_a_channel_is_heard_without_the_others(client, recognizer, channel):
+    """The left channel is as loud as the voice, so that a mix has other answers."""
+    noise = np.random.default_rng(0).normal(0, 0.3, len(SOUND))
+    both = np.stack([noise, SOUND], axis=1)
+    hello = {"rate": 16_000, "channels": 2, "channel": channel}
+    alone = events_of(client, {"rate": 16_000}, pcm())
+    assert events_of(client, hello, pcm(both), size=999) == alone
+    assert events_of(client, {**hello, "channel": "mix"}, pcm(both)) != alone
+
+
+def test_a_channel_of_a_container_is_chosen(client):
+    both = np.stack([np.zeros(len(upsampled()), np.float32), upsampled()], axis=1)
+    for kind in ("webm", "ogg"):
+        data = media([both], kind, "libopus")
+        heard = {
+            side: events_of(client, {"format": f"{kind}-opus", "channel": side}, data) for side in ("left", "right")
+        }
+        assert [event["kind"] for event in heard["right"]].count("speech_end") == 2
+        assert "speech_start" not in {event["kind"] for event in heard["left"]}
+
+
+@pytest.mark.parametrize(
+    ("hello", "finding"),
+    [
+        ({"rate": 16_000, "channels": 2, "channel": 3}, "channel is 3, and the sound has 2; expected 1 to 2"),
+        ({"rate": 16_000, "channel": "middle"}, "channel is 'middle'; expected mix, left, right, or a number from 1"),
+        ({"rate": 16_000, "channel": 0}, "channel is 0; expected mix"),
+        ({"rate": 16_000, "channel": True}, "channel is a bool, expected str or int"),
+        ({"rate": 16_000, "channels": 2, "channel": 1, "speakers": "channels"}, "speakers is channels; leave out one"),
+    ],
+)
+def test_channels_that_are_refused(client, hello, finding):
+    assert finding in refused(client, [hello], code="bad_request", close_code=1008)
+
+
+def test_a_container_without_the_channel(client):
+    data = media([upsampled()], "webm", "libopus")
+    assert "has 1; give 1 to 1" in refused(client, [{"format": "webm-opus", "channel": 2}, data])
+
+
 def test_a_gap_in_a_container_is_silence(client):
     data = media([np.repeat(np.tile(handmade.tone(0.3), 6), 3).astype("f")], "webm", "libopus", gap=(1.5, 4.5))
     events = events_of(client, {"format": "webm-opus", "rate": 48_000}, data)

@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 
 from emotone.audio.av_reader import LONGEST_LIVE_GAP_S, AvReader
+from emotone.audio.channels import Channel, channel_number
 from emotone.audio.raw import ENCODINGS, RawFormat
 from emotone.audio.reader import Waveform
 from emotone.audio.resampling import SAMPLE_RATE, LiveResampler, peak_of
@@ -64,7 +65,9 @@ class PushDecoder(Protocol):
         """Release the decoder, also before the end."""
 
 
-def push_decoder(name: str, *, rate: int | None = None, channels: int = 1) -> PushDecoder:
+def push_decoder(
+    name: str, *, rate: int | None = None, channels: int = 1, channel: Channel = "mix"
+) -> PushDecoder:
     """Return the decoder of a format.
 
     Parameters
@@ -73,26 +76,36 @@ def push_decoder(name: str, *, rate: int | None = None, channels: int = 1) -> Pu
         A name in `LIVE_FORMATS`.
     rate, channels
         Of raw samples; a container has its own.
+    channel
+        "mix" keeps the channels of raw samples; "left", "right" or a number from 1 chooses one.
 
     Raises
     ------
     AudioError
-        The format is unknown, or its rate is missing, or a value is out of range.
+        The format is unknown, or its rate is missing, or a value is out of range, or raw samples lack the channel.
     """
+    number = channel_number(channel)
     if name in _CONTAINERS:
-        return ContainerDecoder(name)
+        return ContainerDecoder(name, channel=channel)
     if name not in ENCODINGS:
         raise AudioError(f"the format is {name!r}; expected {', '.join(LIVE_FORMATS)}")
     if rate is None:
         raise AudioError(f"the format {name} has no rate; expected the sample rate in Hz, such as 16000")
-    return RawDecoder(RawFormat(name, rate, channels))
+    if number is not None and number > channels:
+        raise AudioError(f"channel is {channel!r}, and the sound has {channels}; expected 1 to {channels}")
+    return RawDecoder(RawFormat(name, rate, channels), only=number)
 
 
 class RawDecoder:
-    """Decode raw samples, which keep their rate and channels; see `PushDecoder`."""
+    """Decode raw samples, which keep their rate, and their channels or the one with the number ``only``.
 
-    def __init__(self, raw: RawFormat) -> None:
-        self.format, self.rate, self.channels = raw, raw.rate, raw.channels
+    See `PushDecoder`.
+    """
+
+    def __init__(self, raw: RawFormat, *, only: int | None = None) -> None:
+        self.format, self.rate = raw, raw.rate
+        self.channels = raw.channels if only is None else 1
+        self._chosen = slice(None) if only is None else slice(only - 1, only)
         self._rest, self._begun = b"", False
 
     def push(self, data: bytes) -> Iterator[Waveform]:
@@ -126,7 +139,7 @@ class RawDecoder:
             samples = self.format.decode(held[at : min(whole, at + size * self.rate)])
             if self.format.encoding in ("f32le", "f64le"):
                 self._check_floats(samples)
-            yield samples
+            yield samples[:, self._chosen]
 
     def _check_floats(self, samples: Waveform) -> None:
         peak = peak_of(samples)
@@ -147,10 +160,12 @@ class ContainerDecoder:
     ----------
     name
         "webm-opus" or "ogg-opus".
+    channel
+        "mix", "left", "right", or the number of a channel, from 1.
     """
 
-    def __init__(self, name: str) -> None:
-        self.rate, self.channels = SAMPLE_RATE, 1
+    def __init__(self, name: str, *, channel: Channel = "mix") -> None:
+        self.rate, self.channels, self._channel = SAMPLE_RATE, 1, channel
         self._name, (self._demuxer, self._start) = name, _CONTAINERS[name]
         self._bytes: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()  # None ends the stream
         self._blocks: queue.Queue[Waveform | None | _End] = queue.Queue(maxsize=1)  # None asks for bytes
@@ -233,7 +248,7 @@ class ContainerDecoder:
                     raise AudioError(
                         f"the sound of the stream is coded as {reader.codec}, and the format is {self._name}; send Opus"
                     )
-                live = LiveResampler(reader.sample_rate, reader.channels)
+                live = LiveResampler(reader.sample_rate, reader.channels, channel=self._channel)
                 for block in reader.chunks(0, reader.sample_rate // 50):
                     self._keep(live.push(block))
                 self._keep(live.finish())

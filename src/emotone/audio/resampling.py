@@ -157,14 +157,16 @@ class LiveResampler:
         Sample rate of the source, Hz.
     channels
         Number of channels: interleaved, or the second axis of an array.
+    channel
+        "mix", "left", "right", or the number of a channel, from 1.
 
     Raises
     ------
     AudioError
-        The rate is not from 1,000 to 384,000, or the channels are not from 1 to 32.
+        The rate is not from 1,000 to 384,000, or the channels are not from 1 to 32, or lack the one that is chosen.
     """
 
-    def __init__(self, rate: int, channels: int) -> None:
+    def __init__(self, rate: int, channels: int, *, channel: Channel = "mix") -> None:
         if not isinstance(rate, int) or not RATES_HZ[0] <= rate <= RATES_HZ[1]:
             raise AudioError(f"the rate is {rate!r}; expected samples a second, a whole number from 1000 to 384000")
         if not isinstance(channels, int) or not 1 <= channels <= 32:
@@ -173,7 +175,7 @@ class LiveResampler:
         self._block = max(1, rate // 50)
         self._chunks = ChunkReader(channels)
         self._rest = np.zeros((0, channels), np.float32)
-        self._downmix = Downmix(n_channels=channels)
+        self._downmix = Downmix(channel, n_channels=channels, name="the stream")
         self._resampler = (
             None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32", quality="HQ")
         )

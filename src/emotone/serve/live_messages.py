@@ -19,7 +19,10 @@ from emotone.serve.problems import ProblemError
 #: Largest message.
 MAX_CHUNK_BYTES = 1 << 20
 _MAX_TEXT = 4096
-_HELLO = {"rate": int, "channels": int, "adapt": bool, "key": str, "format": str, "speakers": str}
+_HELLO: dict[str, tuple[type, ...]] = {
+    **{"rate": (int,), "channels": (int,), "channel": (str, int), "adapt": (bool,)},
+    **{"key": (str,), "format": (str,), "speakers": (str,)},
+}
 _SHAPE = (
     'send {"rate": 16000, "channels": 1, "format": "s16le", "adapt": false}, then binary messages of sound in this '
     'format, and {"end": true} last'
@@ -100,12 +103,13 @@ class HelloMessages:
         if not isinstance(hello, dict) or not {"rate", "format"} & set(hello):
             raise ProblemError("bad_request", f"the first message is not a hello with a rate or a format; {_SHAPE}")
         for name, value in hello.items():
-            kind = _HELLO.get(name)
-            if kind is None:
+            kinds = _HELLO.get(name)
+            if kinds is None:
                 expectation = f"expected {', '.join(_HELLO)}"
                 raise ProblemError("bad_request", f"the hello has an unknown key {name[:40]!r}; {expectation}")
-            if type(value) is not kind:  # isinstance takes true for an int
-                detail = f"{name} is a {type(value).__name__}, expected {kind.__name__}; {_SHAPE}"
+            if type(value) not in kinds:  # isinstance takes true for an int
+                expected = " or ".join(kind.__name__ for kind in kinds)
+                detail = f"{name} is a {type(value).__name__}, expected {expected}; {_SHAPE}"
                 raise ProblemError("bad_request", detail)
         form = hello.get("format", "s16le")
         if form not in LIVE_FORMATS:
@@ -119,8 +123,12 @@ class HelloMessages:
                 f"speakers is channels, and sound in {form} is mixed to one channel; send raw samples, such as s16le "
                 "with channels 2, or leave out speakers",
             )
+        channel = hello.get("channel", "mix")
+        if speakers == "channels" and channel != "mix":
+            detail = f"channel is {str(channel)[:40]!r} and speakers is channels; leave out one of them"
+            raise ProblemError("bad_request", detail)
         self.key, self.adapt, self.has_channels = hello.get("key"), hello.get("adapt", False), speakers == "channels"
-        self.decoder = push_decoder(form, rate=hello.get("rate"), channels=hello.get("channels", 1))
+        self.decoder = push_decoder(form, rate=hello.get("rate"), channels=hello.get("channels", 1), channel=channel)
 
     def sound_of(self, message: str | bytes) -> bytes | None:
         """Return the sound in a message; see `LiveMessages.sound_of`."""
