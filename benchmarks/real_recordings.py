@@ -71,7 +71,7 @@ def joined(voices: Voices, *, n_sets: int) -> list[Row]:
     rows = []
     for length_s in LENGTHS_S:
         right = {"joined": 0, "single clips": 0}
-        calm = {"joined": 0.0, "single clips": 0.0}
+        calm = {"joined": 0.0, "mean": 0.0, "single clips": 0.0}
         for number in range(n_sets):
             group = groups[(number * 7) % len(groups)]
             chosen, samples = [], []
@@ -88,9 +88,13 @@ def joined(voices: Voices, *, n_sets: int) -> list[Row]:
             right["single clips"] += names[alone.mean(axis=0).argmax()] == truth
             if truth != "calm":
                 calm["joined"] += names[answer.argmax()] == "calm"
+                calm["mean"] += names[alone.mean(axis=0).argmax()] == "calm"
                 calm["single clips"] += float(np.mean(names[alone.argmax(axis=1)] == "calm"))
         shown = [f"{100 * right[kind] / n_sets:.0f} %" for kind in ("joined", "single clips")]
-        false = f"calm where it is false {calm['joined']:.0f}, single clips {calm['single clips']:.0f}"
+        false = (
+            f"calm where it is false {calm['joined']:.0f}, mean of single clips {calm['mean']:.0f}, single clips "
+            f"{calm['single clips']:.0f}"
+        )
         rows.append(
             (
                 f"clips of one emotion joined to {length_s} s, {n_sets} sets",
@@ -328,7 +332,7 @@ def main() -> None:
     voices = Voices(recognizer, chosen.data, speakers)
     share = 10 if chosen.quick else 1
     parts: dict[str, Callable[[], list[Row]]] = {
-        "joined": lambda: joined(voices, n_sets=84 // share),
+        "joined": lambda: joined(voices, n_sets=252 // share),
         "repeated": lambda: repeated(voices, n_clips=60 // share),
         "levels": lambda: levels(voices, n_clips=20 // share),
         "artefacts": lambda: artefacts(voices, n_clips=60 // share),
