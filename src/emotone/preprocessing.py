@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from emotone.audio import filters, level, speech_bounds, speech_detector, trimming
+from emotone.audio import filters, level, speech_bounds, speech_detector, tones, trimming
 from emotone.audio.resampling import SAMPLE_RATE
 from emotone.audio.trimming import MIN_DURATION_S
 from emotone.errors import AudioError, ConfigError
@@ -21,7 +21,7 @@ from emotone.validation import check_range
 
 #: Values of `Preprocessing.trim`.
 TRIMS = ("sound", "speech")
-_CODE = (filters, level, speech_bounds, speech_detector, trimming)
+_CODE = (filters, level, speech_bounds, speech_detector, tones, trimming)
 
 
 @dataclass(frozen=True)

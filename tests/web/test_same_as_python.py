@@ -78,6 +78,17 @@ def test_filters_and_trimming(steps, speech):
     assert [tuple(island) for island in found[4]] == speech_bounds.islands(speech, gap_s=0.3)
 
 
+def test_tones_at_the_ends(steps, speech):
+    t = np.arange(9000) / 16_000
+    beeps = [np.sin(2 * np.pi * 1000 * t), np.sin(2 * np.pi * 697 * t) + np.sin(2 * np.pi * 1209 * t)]
+    for beep in beeps:
+        for parts in ((0.2 * beep, speech), (speech, 0.2 * beep), (0.2 * beep, np.zeros(3000), 0.2 * beep, speech)):
+            filtered = high_pass(np.concatenate(parts).astype(np.float32), 70.0)
+            (found,) = steps({"do": "bounds", "samples": filtered, "isSpeech": True})
+            assert tuple(found) == speech_bounds.speech_bounds(filtered, is_speech=lambda sound: True)
+            assert found[1] - found[0] <= len(speech) + 320
+
+
 @pytest.mark.parametrize(
     "preprocessing", [DEFAULT, ROBUST, replace(DEFAULT, trim_db=None)], ids=["default", "robust", "none"]
 )

@@ -65,9 +65,7 @@ class PushDecoder(Protocol):
         """Release the decoder, also before the end."""
 
 
-def push_decoder(
-    name: str, *, rate: int | None = None, channels: int = 1, channel: Channel = "mix"
-) -> PushDecoder:
+def push_decoder(name: str, *, rate: int | None = None, channels: int = 1, channel: Channel = "mix") -> PushDecoder:
     """Return the decoder of a format.
 
     Parameters

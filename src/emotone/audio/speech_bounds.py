@@ -2,7 +2,8 @@
 
 `emotone.audio.trimming` measures from the loudest frame: a click makes everything else silence, steady noise makes
 nothing silence, and a beep counts as speech.  Here the reference is the level that speech reaches for a while, the
-threshold is above the noise, and isolated sounds are checked for speech.
+threshold is above the noise, isolated sounds are checked for speech, and steady tones at the ends are left out, also
+where they touch the speech.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from emotone.audio import trimming
 from emotone.audio.filters import high_pass
 from emotone.audio.reader import Waveform
 from emotone.audio.resampling import SAMPLE_RATE
+from emotone.audio.tones import steady_tones
 from emotone.audio.trimming import MIN_SAMPLES, frame_energy
 
 FRAMES_PER_S = 100
@@ -25,6 +27,8 @@ _LEAST_RANGE_DB = 24.0
 _LEVEL_FRAMES, _CLICK_FRAMES = 12, 5
 #: Frames of silence that make sound an island, and most frames of an island that may be no speech.
 _GAP_FRAMES, _LONGEST_ISLAND = 20, 120
+#: Frames before and after those of a tone that also hold a part of it.
+_OVERLAP = 3
 _MARGIN_S = 0.1
 _HIGH_PASS_HZ = 70.0
 
@@ -51,13 +55,17 @@ def speech_bounds(
         0 <= begin < end <= n, with a margin of 0.1 s; (0, n) if nothing is louder than the noise.
     """
     energy = frame_energy(samples)
-    sounds = _islands(energy)
+    tones, is_tone = _tones(samples, energy)
+    sounds = _islands(energy, ignored=is_tone)
     if is_speech is not None and len(sounds) > 1:
         sounds = _spoken(samples, sounds, is_speech)
     if not sounds:
         return 0, len(samples)
     hop, margin = SAMPLE_RATE // FRAMES_PER_S, round(_MARGIN_S * SAMPLE_RATE)
     begin, end = sounds[0][0] * hop - margin, (sounds[-1][1] + 1) * hop + margin
+    # the margin holds no tone; a frame overlaps the next two
+    begin = max([begin, *((last + 3) * hop for _, last in tones if last < sounds[0][0])])
+    end = min([end, *(first * hop for first, _ in tones if first >= sounds[-1][1])])
     return trimming.at_least(max(0, begin), min(len(samples), end), min_samples, len(samples))
 
 
@@ -81,16 +89,36 @@ def islands(samples: Waveform, *, gap_s: float) -> list[tuple[int, int]]:
     ]
 
 
-def _islands(energy: npt.NDArray[np.float64], *, gap: int = _GAP_FRAMES) -> list[tuple[int, int]]:
-    """Return first frame and frame after the last of each sound between ``gap`` frames of silence, without clicks."""
-    ordered = np.sort(energy)
+def _tones(
+    samples: Waveform, energy: npt.NDArray[np.float64]
+) -> tuple[list[tuple[int, int]], npt.NDArray[np.bool_] | None]:
+    """Return the steady tones of a clip, and which frames hold a part of one; none if little else is in the clip."""
+    tones = steady_tones(samples, energy)
+    is_tone = np.zeros(len(energy), bool)
+    for first, last in tones:
+        is_tone[max(0, first - _OVERLAP) : last + _OVERLAP + 1] = True
+    rest = np.sort(energy[~is_tone])[-_LEVEL_FRAMES:]
+    if not tones or len(rest) < _LEVEL_FRAMES or rest[0] < energy.max() * 10 ** (-_BELOW_LEVEL_DB / 10):
+        return [], None
+    return tones, is_tone
+
+
+def _islands(
+    energy: npt.NDArray[np.float64], *, gap: int = _GAP_FRAMES, ignored: npt.NDArray[np.bool_] | None = None
+) -> list[tuple[int, int]]:
+    """Return first frame and frame after the last of each sound between ``gap`` frames of silence, without clicks.
+
+    Frames that are ``ignored`` count as silence.
+    """
+    ordered = np.sort(energy if ignored is None else energy[~ignored])
     level = ordered[-min(len(ordered), _LEVEL_FRAMES)]
     noise = np.median(ordered[: max(1, len(ordered) // 10)])
     threshold = max(
         level * 10 ** (-_BELOW_LEVEL_DB / 10),
         min(noise * 10 ** (_ABOVE_NOISE_DB / 10), level * 10 ** (-_LEAST_RANGE_DB / 10)),
     )
-    changes = np.flatnonzero(np.diff(np.concatenate([[False], energy >= threshold, [False]]).astype(np.int8)))
+    is_sound = energy >= threshold if ignored is None else (energy >= threshold) & ~ignored
+    changes = np.flatnonzero(np.diff(np.concatenate([[False], is_sound, [False]]).astype(np.int8)))
     runs = [(int(first), int(last)) for first, last in changes.reshape(-1, 2)]
     sounds: list[tuple[int, int]] = []
     for first, last in runs:

@@ -1,7 +1,9 @@
-// Find where speech begins and ends in a clip, in spite of clicks, beeps and noise.
+// Find where speech begins and ends in a clip, in spite of clicks, beeps and noise.  Steady tones at the ends are left
+// out, also where they touch the speech.
 
 import { MIN_SAMPLES, SAMPLE_RATE } from "../constants.js";
 import { highPass } from "./filters.js";
+import { steadyTones } from "./tones.js";
 import { atLeast, frameEnergy } from "./trimming.js";
 
 const FRAMES_PER_S = 100;
@@ -14,6 +16,8 @@ const CLICK_FRAMES = 5;
 const GAP_FRAMES = 20;
 const LONGEST_ISLAND = 120;
 const HIGH_PASS_HZ = 70;
+// Frames before and after those of a tone that also hold a part of it.
+const OVERLAP = 3;
 
 /**
  * Return the first sample of the speech in a clip, and the sample after its last.
@@ -24,11 +28,17 @@ const HIGH_PASS_HZ = 70;
  * @returns {Promise<[number, number]>}
  */
 export async function speechBounds(samples, isSpeech, minSamples = MIN_SAMPLES) {
-  let sounds = islandsOf(frameEnergy(samples), GAP_FRAMES);
+  const energy = frameEnergy(samples);
+  const { tones, isTone } = tonesOf(samples, energy);
+  let sounds = islandsOf(energy, GAP_FRAMES, isTone);
   if (sounds.length > 1) sounds = await spoken(samples, sounds, isSpeech);
   if (!sounds.length) return [0, samples.length];
   const margin = 0.1 * SAMPLE_RATE;
-  const [begin, end] = [sounds[0][0] * HOP - margin, (sounds.at(-1)[1] + 1) * HOP + margin];
+  let [begin, end] = [sounds[0][0] * HOP - margin, (sounds.at(-1)[1] + 1) * HOP + margin];
+  for (const [first, last] of tones) {
+    if (last < sounds[0][0]) begin = Math.max(begin, (last + 3) * HOP); // the margin holds no tone
+    if (first >= sounds.at(-1)[1]) end = Math.min(end, first * HOP);
+  }
   return atLeast(Math.max(0, begin), Math.min(samples.length, end), minSamples, samples.length);
 }
 
@@ -41,9 +51,23 @@ export function islands(samples, gapS) {
   ]);
 }
 
-/** Return first frame and frame after the last of each sound between `gap` frames of silence, without clicks. */
-function islandsOf(energy, gap) {
-  const ordered = energy.slice().sort();
+/** Return the steady tones of a clip, and which frames hold a part of one; none if little else is in the clip. */
+function tonesOf(samples, energy) {
+  const tones = steadyTones(samples, energy);
+  const isTone = new Uint8Array(energy.length);
+  for (const [first, last] of tones) isTone.fill(1, Math.max(0, first - OVERLAP), last + OVERLAP + 1);
+  const rest = energy.filter((_, frame) => !isTone[frame]).sort();
+  const loudest = energy.reduce((a, b) => Math.max(a, b), 0);
+  const isLittle = rest.length < LEVEL_FRAMES || rest.at(-LEVEL_FRAMES) < loudest * 10 ** (-BELOW_LEVEL_DB / 10);
+  return tones.length && !isLittle ? { tones, isTone } : { tones: [], isTone: null };
+}
+
+/**
+ * Return first frame and frame after the last of each sound between `gap` frames of silence, without clicks.
+ * Frames that are `ignored` count as silence.
+ */
+function islandsOf(energy, gap, ignored = null) {
+  const ordered = (ignored ? energy.filter((_, frame) => !ignored[frame]) : energy.slice()).sort();
   const level = ordered.at(-Math.min(ordered.length, LEVEL_FRAMES));
   const noise = median(ordered.subarray(0, Math.max(1, Math.floor(ordered.length / 10))));
   const threshold = Math.max(
@@ -53,7 +77,7 @@ function islandsOf(energy, gap) {
   const sounds = [];
   let begin = null;
   for (let frame = 0; frame <= energy.length; frame += 1) {
-    const sounding = frame < energy.length && energy[frame] >= threshold;
+    const sounding = frame < energy.length && energy[frame] >= threshold && !ignored?.[frame];
     if (sounding && begin === null) begin = frame;
     if (sounding || begin === null) continue;
     if (sounds.length && begin - sounds.at(-1)[1] < gap) sounds.at(-1)[1] = frame;
