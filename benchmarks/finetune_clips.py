@@ -17,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from emotone import audio, corpora, files, protocols
+from emotone import corpora, files, protocols
 from emotone.audio import SAMPLE_RATE
+from emotone.audio.segments import Segment
 from emotone.errors import ConfigError, EmotoneError
 from emotone.preprocessing import DEFAULT
 from emotone.progress import Progress
@@ -145,13 +146,13 @@ def pack(names: Iterable[str], data: Path, *, at_most: int | None = None, progre
         No clip can be read.
     """
     rows = [row for name in names for row in _rows(name, data, at_most)]
-    folds = _folds(data) if any(row.corpus == FOLDED for row in rows) else {}
+    folds = _folds(data) if any(row.corpus == FOLDED for row, _ in rows) else {}
     clips, kept = [], []
-    for number, row in enumerate(rows):
+    for number, (row, segment) in enumerate(rows):
         if progress is not None:
             progress(number, len(rows), f"reading {row.corpus}")
         try:
-            clips.append(_samples(row.path, row.start_s, row.end_s))
+            clips.append(_as_int16(DEFAULT.apply(segment.read())))
         except EmotoneError as error:
             print(f"left out: {row.path}: {error}", flush=True)
             continue
@@ -169,10 +170,11 @@ def pack(names: Iterable[str], data: Path, *, at_most: int | None = None, progre
     )
 
 
-def _rows(name: str, data: Path, at_most: int | None) -> list[Any]:
+def _rows(name: str, data: Path, at_most: int | None) -> list[tuple[Any, Segment]]:
     table = corpora.load(name, data, channel="all").table
     table = table[table["emotion"].isin(EMOTIONS)]
-    return list(table.iloc[:: 1 if at_most is None else max(1, len(table) // at_most)].itertuples())
+    table = table.iloc[:: 1 if at_most is None else max(1, len(table) // at_most)]
+    return list(zip(table.itertuples(), corpora.segments_of(table), strict=True))
 
 
 def _folds(data: Path) -> dict[str, int]:
@@ -195,12 +197,6 @@ def _encoded(samples: NDArray[np.int16]) -> NDArray[np.uint8]:
 def _decoded(stream: NDArray[np.uint8]) -> NDArray[np.int16]:
     samples, _ = soundfile.read(io.BytesIO(stream.tobytes()), dtype="int16")
     return np.asarray(samples)
-
-
-def _samples(path: str, start_s: float, end_s: float) -> NDArray[np.int16]:
-    whole = audio.read(path)
-    end = len(whole) if np.isnan(end_s) else round(end_s * SAMPLE_RATE)
-    return _as_int16(DEFAULT.apply(whole[round(start_s * SAMPLE_RATE) : end]))
 
 
 def _as_int16(waveform: NDArray[np.float32]) -> NDArray[np.int16]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -83,6 +84,7 @@ def test_the_run_directory_holds_what_it_should(finished, manifest):
     config, _, told = finished
     assert {path.name for path in config.out.iterdir()} == {
         "config.toml",
+        "clips.json",
         "folds.json",
         "predictions.parquet",
         "metrics.json",
@@ -133,7 +135,7 @@ def test_the_bundle_is_the_final_model_and_its_card_says_how_it_was_scored(finis
 
 def test_a_finished_run_returns_at_once(finished, monkeypatch):
     config, summary, _ = finished
-    monkeypatch.setattr(corpora, "load", None)  # not called
+    monkeypatch.setattr(sys.modules["emotone.experiment.run"], "_run_group", None)  # not called
     assert run(replace(config, cache=None)) == summary
 
 

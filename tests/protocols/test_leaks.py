@@ -28,6 +28,18 @@ def test_leaks_are_found_in_the_corpus_not_in_what_the_folds_say():
         protocols.check_leaks(honest, made(name="other", speakers=["a"]))
 
 
+def test_channels_are_recordings_of_their_own_and_a_mix_holds_each():
+    for sides, leaks in ((("1", "2"), False), (("1", "1"), True), (("", "2"), True), (("1", ""), True)):
+        table = made(speakers=["a", "b"], emotions=("sad",), clips=1, statements=("kids",)).table
+        corpus = Corpus(table.assign(path="call.wav", audio_channel=list(sides)), "calls")
+        split = disjoint(protocols.Fold.of(corpus, train=[0], test=[1]))
+        if leaks:
+            with pytest.raises(LeakError, match="hold the same recording"):
+                protocols.check_leaks(split, corpus)
+        else:
+            protocols.check_leaks(split, corpus)
+
+
 def test_a_file_listed_twice_is_a_leak_and_two_parts_of_one_file_are_not():
     table = made(name="other", speakers=["a"]).table
     for start, leaks in ((0.0, True), (2.5, False)):

@@ -1,5 +1,6 @@
 """Choose or mix the channels of a recording."""
 
+import re
 from typing import TypeAlias
 
 import numpy as np
@@ -31,8 +32,8 @@ def channel_number(channel: Channel) -> int | None:
     if channel == "mix":
         return None
     number = _SIDES.get(str(channel), channel)
-    if isinstance(number, bool) or not str(number).isascii() or not str(number).isdigit() or int(number) < 1:
-        raise AudioError(f"channel is {channel!r}; expected mix, left, right, or a number from 1")
+    if isinstance(number, bool) or not re.fullmatch("[0-9]{1,9}", str(number)) or int(number) < 1:
+        raise AudioError(f"channel is {repr(channel)[:40]}; expected mix, left, right, or a number from 1")
     return int(number)
 
 

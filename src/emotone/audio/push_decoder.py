@@ -89,9 +89,10 @@ def push_decoder(name: str, *, rate: int | None = None, channels: int = 1, chann
         raise AudioError(f"the format is {name!r}; expected {', '.join(LIVE_FORMATS)}")
     if rate is None:
         raise AudioError(f"the format {name} has no rate; expected the sample rate in Hz, such as 16000")
+    raw = RawFormat(name, rate, channels)
     if number is not None and number > channels:
         raise AudioError(f"channel is {channel!r}, and the sound has {channels}; expected 1 to {channels}")
-    return RawDecoder(RawFormat(name, rate, channels), only=number)
+    return RawDecoder(raw, only=number)
 
 
 class RawDecoder:
@@ -120,7 +121,8 @@ class RawDecoder:
         if self._rest:
             raise AudioError(
                 f"the stream ends with {len(self._rest)} of the {self.format.frame_bytes} bytes of a sample "
-                f"({self.format.encoding}, channels: {self.channels}); name the encoding and channels that are sent"
+                f"({self.format.encoding}, channels: {self.format.channels}); name the encoding and channels that are "
+                "sent"
             )
 
     def close(self) -> None:
@@ -134,10 +136,10 @@ class RawDecoder:
         whole = len(held) - len(held) % size
         self._rest = held[whole:]
         for at in range(0, whole, size * self.rate):
-            samples = self.format.decode(held[at : min(whole, at + size * self.rate)])
+            samples = self.format.decode(held[at : min(whole, at + size * self.rate)])[:, self._chosen]
             if self.format.encoding in ("f32le", "f64le"):
                 self._check_floats(samples)
-            yield samples[:, self._chosen]
+            yield samples
 
     def _check_floats(self, samples: Waveform) -> None:
         peak = peak_of(samples)

@@ -218,8 +218,8 @@ def _having(table: pd.DataFrame, column: str, values: Sequence[str], name: str) 
 
 def _validated(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """Copy ``table`` with columns in order and types fixed, after checking all values."""
-    if _AUDIO_CHANNEL not in table.columns:
-        table = table.assign(**{_AUDIO_CHANNEL: ""})
+    channels = table[_AUDIO_CHANNEL].fillna("") if _AUDIO_CHANNEL in table.columns else ""
+    table = table.assign(**{_AUDIO_CHANNEL: channels})
     actual, expected = set(table.columns), set(COLUMNS)
     if actual != expected:
         missing, unknown = sorted(expected - actual), sorted(map(str, actual - expected))

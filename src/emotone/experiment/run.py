@@ -10,13 +10,13 @@ import numpy as np
 from emotone import files, protocols
 from emotone.augment import Scene
 from emotone.errors import LeakError
-from emotone.experiment import elsewhere, folds, outputs, resume, tasks
+from emotone.experiment import clips, elsewhere, folds, outputs, resume, tasks
 from emotone.experiment.analyses.conditions import gather_conditions
 from emotone.experiment.config import Config
 from emotone.experiment.finish import ensure_page, finish
 from emotone.experiment.folds import FoldPlan
 from emotone.experiment.tasks import Group
-from emotone.experiment.training_set import Rows, TrainingSet, gather, gather_balance, load
+from emotone.experiment.training_set import Rows, TrainingSet, gather, gather_balance, load, read
 from emotone.features.store import FeatureStore
 from emotone.models import registry
 from emotone.parallel import LocalPool, Pool
@@ -24,6 +24,7 @@ from emotone.progress import Progress, part
 from emotone.runs import layout
 
 if TYPE_CHECKING:
+    from emotone.corpora import Corpus
     from emotone.features.base import Extractor
 
 
@@ -81,6 +82,7 @@ def run_all(
     groups: dict[tuple[str, str], dict[str, Config]] = {}
     for name, config in experiments.items():
         if resume.is_finished(config.out, config.to_dict()):
+            _check_clips(config, pool or LocalPool())
             ensure_page(config.out)
         else:
             key = (config.extractor_name, registry.get(config.model).family)
@@ -96,6 +98,20 @@ def run_all(
     }
 
 
+def _check_clips(config: Config, pool: Pool) -> None:
+    """Check that a finished run is of the clips that its command names now."""
+
+    def digests() -> list[str]:
+        from emotone.features import registry as extractors
+
+        extractor, store = extractors.get(config.extractor_name), FeatureStore(config.cache)
+        parts = [part for part in read(config) if part is not None]
+        options: dict[str, Any] = {"preprocessing": config.preprocessing, "pool": pool}
+        return [digest for part in parts for digest in store.compute(part, extractor, **options).digests]
+
+    clips.check(config.out, lambda: read(config), digests)
+
+
 def _run_group(experiments: Mapping[str, Config], pool: Pool, *, progress: Progress, several: bool) -> None:
     """Run experiments with the same features and the same family of models."""
     from emotone.features import registry as extractors  # loads torch, which a finished run does not need
@@ -103,9 +119,12 @@ def _run_group(experiments: Mapping[str, Config], pool: Pool, *, progress: Progr
     first = next(iter(experiments.values()))
     extractor, store = extractors.get(first.extractor_name), FeatureStore(first.cache)
     stage = part(progress, 0.0, 0.5 / len(experiments))
-    protocol, plans, training_set = _prepare(first, extractor, store, pool=pool, progress=stage)
+    corpora = load(first)
+    described = clips.Clips.of(*corpora)  # before the recordings are read
+    protocol, plans, training_set = _prepare(first, corpora, extractor, store, pool=pool, progress=stage)
     for config in experiments.values():
         files.write_text(config.out / layout.CONFIG, config.to_toml())
+        clips.write(config.out, described, training_set.digests)
         files.write_json(config.out / layout.FOLDS, protocol.to_dict())
         outputs.write_left_out(config.out, training_set)
     group = Group(experiments, plans, training_set, is_named=several)
@@ -117,12 +136,18 @@ def _run_group(experiments: Mapping[str, Config], pool: Pool, *, progress: Progr
 
 
 def _prepare(
-    config: Config, extractor: "Extractor", store: FeatureStore, *, pool: Pool, progress: Progress
+    config: Config,
+    corpora: "tuple[Corpus, Corpus | None]",
+    extractor: "Extractor",
+    store: FeatureStore,
+    *,
+    pool: Pool,
+    progress: Progress,
 ) -> tuple[protocols.Protocol, list[FoldPlan], TrainingSet]:
-    """Read the corpora, build and check the folds, and compute all features."""
+    """Build and check the folds of the own and the extra clips, and compute all features."""
     if config.sounds is not None:
         _ = Scene(folder=config.sounds).spec  # a folder without recordings is an error now, not after the training
-    corpus, extra = load(config)
+    corpus, extra = corpora
     stage = part(progress, 0.0, 0.8)
     training_set = gather(corpus, extractor, config, store=store, extra=extra, pool=pool, progress=stage)
     if config.elsewhere:

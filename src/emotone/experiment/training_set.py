@@ -211,10 +211,16 @@ def load(config: Config) -> tuple[Corpus, Corpus | None]:
     CorpusError
         A corpus can't be read (see `emotone.corpora.load`), or no clip is of a channel in ``train_also``.
     """
+    own, extra = read(config)
+    corpora.warn_of(own.rejected, n_used=len(own))
+    return own, extra
+
+
+def read(config: Config) -> tuple[Corpus, Corpus | None]:
+    """Read the clips as `load` does, without a warning."""
     own = corpora.load(
         config.corpora, config.data, channel=config.channel, emotions=config.emotions, labels=config.labels
     )
-    corpora.warn_of(own.rejected, n_used=len(own))
     if not config.train_also:
         return own, None
     classes = config.emotions or ()

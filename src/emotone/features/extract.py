@@ -43,7 +43,7 @@ def extract_features(
     -------
     One row per clip, in the order of the corpus, and one named column per feature, float32.  The index is the clip's
     path.  Clips that could not be read are left out; ``frame.attrs["rejected"]`` holds path -> reason.  Labels are in
-    the table of the corpus: ``frame.join(corpus.table.set_index("path")[["emotion", "speaker"]])``.
+    the table of the corpus, in the rows ``frame.attrs["rows"]``: ``corpus.table.loc[frame.attrs["rows"], "emotion"]``.
 
     Raises
     ------
@@ -64,6 +64,8 @@ def extract_features(
     computed = FeatureStore(cache).compute(corpus, registry.get(extractor), pool=LocalPool(workers), progress=progress)
     paths = pd.Index([str(path) for path in corpus.table["path"]], name="path")
     frame = pd.DataFrame(computed.values, index=paths, columns=list(computed.names))
-    frame = frame.iloc[np.setdiff1d(np.arange(len(paths)), list(computed.rejected))]
+    rows = np.setdiff1d(np.arange(len(paths)), list(computed.rejected))
+    frame = frame.iloc[rows]
+    frame.attrs["rows"] = rows.tolist()
     frame.attrs["rejected"] = {paths[row]: reason for row, reason in sorted(computed.rejected.items())}
     return frame

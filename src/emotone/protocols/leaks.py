@@ -30,7 +30,10 @@ def check_leaks(protocol: Protocol, corpus: "Corpus", *, digests: Sequence[str] 
         The folds are not of this corpus.
     """
     speakers, paths = column(corpus, "speaker"), column(corpus, "path")
-    clips: list[Hashable] = list(zip(paths, corpus.table["start_s"], strict=True))
+    places = list(zip(paths, corpus.table["start_s"], strict=True))
+    channels = column(corpus, "audio_channel")
+    clips: list[Hashable] = list(zip(places, channels, strict=True))
+    mixed = [place if channel == "" else None for place, channel in zip(places, channels, strict=True)]
     if digests is not None and len(digests) != len(corpus):
         raise ProtocolError(f"{len(digests)} digests for {len(corpus)} clips; expected one per clip")
     for number, fold in enumerate(protocol.folds, start=1):
@@ -42,17 +45,27 @@ def check_leaks(protocol: Protocol, corpus: "Corpus", *, digests: Sequence[str] 
         shared = set(speakers[train]) & set(speakers[fold.test])
         if protocol.speaker_disjoint and shared:
             raise LeakError(f"fold {number}: {listed(sorted(shared))} in training and in the test")
-        for keys in (clips, digests or ()):
-            if twin := _twin(keys, train=train, test=fold.test):
+        # a mix holds each of its channels
+        contents: Sequence[Hashable] = digests or ()
+        pairs: list[tuple[Sequence[Hashable], Sequence[Hashable]]] = [
+            (clips, clips),
+            (mixed, places),
+            (places, mixed),
+            (contents, contents),
+        ]
+        for known, tested in pairs:
+            if twin := _twin(known, tested, train=train, test=fold.test):
                 raise LeakError(
                     f"fold {number}: {paths[twin[0]]} (training) and {paths[twin[1]]} (test) hold the same recording; "
                     "remove either, or give both the same speaker and use a speaker-disjoint protocol"
                 )
 
 
-def _twin(keys: Sequence[Hashable], *, train: Rows, test: Rows) -> tuple[int, int] | None:
-    """Find a row of each side with the same key."""
-    if not keys:
+def _twin(known: Sequence[Hashable], tested: Sequence[Hashable], *, train: Rows, test: Rows) -> tuple[int, int] | None:
+    """Find a row of each side with the same key; None is no key."""
+    if not known:
         return None
-    first = {keys[row]: int(row) for row in train}
-    return next(((first[keys[row]], int(row)) for row in test if keys[row] in first), None)
+    first = {known[row]: int(row) for row in train}
+    return next(
+        ((first[tested[row]], int(row)) for row in test if tested[row] is not None and tested[row] in first), None
+    )

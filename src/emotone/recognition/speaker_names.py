@@ -1,6 +1,7 @@
 """Names of speakers as files hold them: in one line, encodable, and no two the same."""
 
 import unicodedata
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from emotone.errors import ConfigError
@@ -86,13 +87,13 @@ def written_names(
     has_unknown = unknown is not None and None in every
     taken = {*reserved, *([unknown] if has_unknown else [])}
     names: dict[str | None, str] = {}
+    numbers: defaultdict[str, int] = defaultdict(lambda: 1)
     for speaker in every:
         if speaker is not None:
-            first = write(speaker) or UNNAMED
-            name, number = first, 1
+            first = name = write(speaker) or UNNAMED
             while name in taken:
-                number += 1
-                name = write(f"{first} {number}")
+                numbers[first] += 1  # from the last one on, since there may be thousands of one name
+                name = write(f"{first} {numbers[first]}")
             taken.add(name)
             names[speaker] = name
     if has_unknown:

@@ -201,12 +201,24 @@ def test_a_missing_recording_costs_its_row_alone(voices: Path) -> None:
     assert count_groups(corpus.rejected) == [{"reason": "whose file is missing", "clips": 1}]
 
 
-def test_a_channel_of_the_recording_is_no_channel_of_a_corpus(tmp_path: Path) -> None:
+def test_a_channel_may_be_of_the_recording_or_a_song(tmp_path: Path) -> None:
     made = database(tmp_path)
-    index = audformat.filewise_index(["wav/a.wav", "wav/b.wav"])
-    add(made, "emotion", index, emotion=["sad", "joy"], channel=["left", "song"])
+    index = audformat.filewise_index(["wav/a.wav", "wav/b.wav", "wav/c.wav"])
+    add(made, "emotion", index, emotion=["sad", "joy", "fear"], channel=["left", "song", "telephone"])
     made.save(str(tmp_path))
-    assert rows(load(tmp_path, channel="all"), "emotion", "channel") == [("sad", "speech"), ("happy", "song")]
+    read = rows(load(tmp_path, channel="all"), "emotion", "channel", "audio_channel")
+    assert read == [("sad", "speech", "1"), ("happy", "song", ""), ("fearful", "speech", "")]
+
+
+def test_two_channels_of_a_clip_are_an_error(tmp_path: Path) -> None:
+    """Without one, the sound would be another."""
+    made = database(tmp_path)
+    index = audformat.filewise_index(["wav/a.wav"])
+    add(made, "emotion", index, emotion=["sad"], audio_channel=["left"])
+    add(made, "files", index, audio_channel=["right"])
+    made.save(str(tmp_path))
+    with pytest.raises(CorpusError, match="channels of the recordings of the audformat database .* can't be read"):
+        load(tmp_path)
 
 
 class Runs:

@@ -185,6 +185,24 @@ def test_channels_of_a_recording_are_clips(folder: Path, column: str) -> None:
     assert f"{column} is '0'" in wrong.reason or f"{column} '0'; expected speech, song, left, right" in wrong.reason
 
 
+def test_a_mix_that_is_asked_for_and_channels_that_are_none(folder: Path) -> None:
+    rows = [
+        "a.wav,sad,left,mix",
+        "b.wav,sad,nonsense,1",
+        "a.wav,happy,,1e3",
+        f"a.wav,happy,,{'9' * 5000}",
+        "a.wav,happy,,२",
+    ]
+    corpus = read_manifest(write(folder, "file,emotion,channel,audio_channel\n" + "\n".join(rows)))
+    assert corpus.table["audio_channel"].tolist() == [""]
+    assert [clip.reason.partition(";")[0][:60] for clip in corpus.rejected] == [
+        "line 3: channel 'nonsense'",
+        "line 4: audio_channel is '1e3'",
+        f"line 5: audio_channel is '{'9' * 34}",
+        "line 6: audio_channel is '२'",
+    ]
+
+
 def test_a_song_can_be_on_a_channel(folder: Path) -> None:
     corpus = read_manifest(write(folder, "file,emotion,channel,audio_channel\na.wav,sad,song,right\n"))
     assert corpus.table.loc[0, ["channel", "audio_channel"]].tolist() == ["song", "2"]

@@ -9,7 +9,7 @@ from emotone.errors import AudioError, CorpusError
 
 #: Names of columns for channels, the first that names one counts; ``channel`` also says whether someone sings.
 CHANNEL_COLUMNS = ("audio_channel", "channel")
-_NUMBER = re.compile(r"(\d+)(?:\.0*)?")
+_NUMBER = re.compile(r"([0-9]{1,9})(?:\.0*)?")
 
 
 def named_channel(text: str) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from emotone.corpora.readers._channels import channel_text
+from emotone.corpora.readers._channels import channel_text, named_channel
 from emotone.corpora.readers._scan import unusable
 from emotone.corpora.readers._table_file import TableFile
 from emotone.corpora.readers._times import Times
@@ -198,13 +198,17 @@ def _row(cells: Mapping[str, str], file: Path, times: tuple[float, float], vocab
 
 
 def _channels(cells: Mapping[str, str]) -> tuple[str, str]:
-    """Return whether a clip is speech or song, and the number of its channel or "".  ``channel`` may say either."""
+    """Return whether a clip is speech or song, and the number of its channel or "".
+
+    ``channel`` may say either; as a channel it counts if ``audio_channel`` says nothing.
+    """
     kind = cells["channel"].strip().lower()
     number = channel_text(cells["audio_channel"])
     if not kind or kind in CHANNELS:
         return kind or CHANNELS[0], number
     try:
-        return CHANNELS[0], number or channel_text(kind)
+        other = channel_text(kind)
+        return CHANNELS[0], other if named_channel(cells["audio_channel"]) is None else number
     except CorpusError as error:
         expected = f"{', '.join(CHANNELS)}, left, right, mix, or a number from 1"
         raise CorpusError(f"channel {cells['channel']!r}; expected {expected}") from error

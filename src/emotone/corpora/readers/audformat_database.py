@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from emotone import files
+from emotone.corpora.readers._channels import channel_text
 from emotone.corpora.readers._listed import OPTIONAL, Listed, corpus_of
 from emotone.corpora.readers._parquet import check_flat
 from emotone.corpora.table import CHANNELS, Corpus
@@ -39,6 +40,8 @@ _SCHEMES = {
     "language": ("language",),
     "audio_channel": ("audio_channel",),
 }
+#: What is an error where it differs for the same clip: with another one, scores are of other voices or other sound.
+_NEEDED = {"speaker": "speakers", "audio_channel": "channels of the recordings"}
 _ANY = Vocabulary()
 #: A file, and its start and end in seconds; None as end is the end of the file.
 _Segment = tuple[str, float, float | None]
@@ -268,9 +271,9 @@ def _values(database: Any, column: str, root: Path) -> Callable[[_Segment], str]
         try:
             table = database.get(name, map=column != "statement")  # the code of a text is as good as the text
         except (ValueError, TypeError) as error:  # different values for the same sound, or of different types
-            if column == "speaker":
+            if what := _NEEDED.get(column):
                 raise CorpusError(
-                    f"the speakers of the audformat database {str(root)!r} can't be read: {_one_line(error)}; "
+                    f"the {what} of the audformat database {str(root)!r} can't be read: {_one_line(error)}; "
                     "expected one for each clip"
                 ) from error
             continue  # unknown rather than wrong
@@ -286,10 +289,18 @@ def _clips(
     for segment, emotion in emotions.items():
         file, start_s, end_s = segment
         cells = {"file": file, "emotion": emotion} | {column: value(segment) for column, value in values.items()}
-        if cells["channel"] not in CHANNELS:  # a channel of a recording, perhaps
-            cells["channel"] = ""
+        if cells["channel"].lower() not in CHANNELS and not _is_channel(cells["channel"]):
+            cells["channel"] = ""  # something else
         cells["language"] = _two_letters(cells["language"]) or language
         yield Listed("", cells, (start_s, math.nan if end_s is None else end_s), [folder])
+
+
+def _is_channel(text: str) -> bool:
+    try:
+        channel_text(text)
+    except CorpusError:
+        return False
+    return True
 
 
 def _language(database: Any) -> str:
