@@ -5,13 +5,14 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import metadata
 
 import pytest
 
 import emotone
 from emotone.augment import NAMES
 from emotone.augment.conditions import CONDITIONS
-from emotone.cli.main import COMMANDS
+from emotone.cli.main import COMMANDS, EXTRAS
 from emotone.corpora.registry import CORPORA
 from emotone.emotions import EMOTIONS
 from emotone.experiment.config import SETTINGS
@@ -57,9 +58,13 @@ def test_every_setting_is_an_option_with_its_default_of_train_and_of_compare():
 
 def test_help_lists_every_command_in_one_whole_line(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    lines = run("--help").stdout.partition("Commands:\n")[2].splitlines()
+    lines = run("--help").stdout.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
     assert [line.split()[0] for line in lines] == list(COMMANDS)
-    assert all(line.endswith(".") and "..." not in line and len(line) <= 80 for line in lines)
+    assert all("..." not in line and len(line) <= 80 for line in lines)
+    for line in lines:
+        text, _, extra = line.removesuffix("]").partition(" [")
+        assert text.endswith(".") and extra == EXTRAS.get(line.split()[0], "")
+    assert set(EXTRAS.values()) <= set(metadata("emotone").get_all("Provides-Extra"))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -30,6 +30,13 @@ COMMANDS = {
 }
 
 
+#: Command -> the extra that it needs.
+EXTRAS = {
+    **{"annotate": "annotate", "listen": "live", "serve": "serve"},
+    **dict.fromkeys(("train", "compare", "evaluate", "report", "explore"), "train"),
+}
+
+
 class _Commands(Group):
     """The commands, each imported when it is first used."""
 
@@ -41,7 +48,10 @@ class _Commands(Group):
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            rows = [(name, f"{text} [{EXTRAS[name]}]" if name in EXTRAS else text) for name, text in COMMANDS.items()]
+            formatter.write_dl(rows)
+        with formatter.section("Extras"):
+            formatter.write_text("A command needs the extra in brackets; without it, its error says how to install it.")
 
 
 app = typer.Typer(
