@@ -90,6 +90,12 @@ def test_files_that_were_copied_are_the_same_clips(again, monkeypatch):
     assert run(again).folder == again.out
 
 
+def test_the_folder_of_the_corpora_may_be_another(again, monkeypatch, tmp_path):
+    """`EMOTONE_DATA` names one for every command, and a table has its recordings beside it."""
+    monkeypatch.setattr(sys.modules["emotone.experiment.run"], "_run_group", None)
+    assert run(replace(again, data=tmp_path)).folder == again.out
+
+
 def test_a_run_without_its_clips_and_one_of_an_older_version_are_returned(again, monkeypatch):
     monkeypatch.setattr(sys.modules["emotone.experiment.run"], "_run_group", None)
     (again.data / "toy.csv").rename(again.data / "other.csv")

@@ -6,7 +6,7 @@ from typing import Any
 
 from emotone import files
 from emotone.experiment.config import PLACES, differing
-from emotone.runs.layout import CONFIG, METRICS
+from emotone.runs.layout import CLIPS, CONFIG, METRICS
 
 
 def is_finished(
@@ -23,7 +23,7 @@ def is_finished(
     marker
         The file in the folder that holds its settings.
     ignored
-        Settings that may differ, as `PLACES` may.
+        Settings that may differ, as `PLACES` may, and ``data`` in a run that says which clips it was made of.
 
     Raises
     ------
@@ -36,7 +36,9 @@ def is_finished(
             stored = files.parse_toml(files.read_regular(path).decode())
         except (OSError, ValueError) as error:
             return f"contains a {marker} that can't be read ({error})"
-        keys = differing(stored, settings, ignored=PLACES | set(ignored))
+        # the folder of the corpora may have moved: the clips themselves are compared, see `emotone.experiment.clips`
+        moved = {"data"} if (folder / CLIPS).exists() else set()
+        keys = differing(stored, settings, ignored=PLACES | moved | set(ignored))
         pairs = "; ".join(f"{key} is {stored.get(key)!r} there and {settings.get(key)!r} here" for key in keys)
         return f"contains a run with other settings ({pairs})" if keys else ""
 
