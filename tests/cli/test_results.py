@@ -2,8 +2,11 @@
 
 import io
 
+import numpy as np
+import pytest
 from rich.console import Console
 
+from emotone import metrics
 from emotone.cli import console as output
 from emotone.cli import results
 
@@ -26,6 +29,15 @@ def test_table_of_an_adaptive_model_shows_which_clips_were_used():
         [*words.split(), f"{50 + n}.0", "62.0"] for n, words in enumerate(levels.values())
     ]
     assert results.adapted({}) == results.under_conditions({}) == []
+
+
+@pytest.mark.parametrize(("n_clips", "is_few"), [(3, True), (49, True), (50, False)])
+def test_scores_of_few_clips_are_said_to_be(n_clips, is_few):
+    truth = np.arange(n_clips) % 2
+    result = metrics.summary(truth, np.eye(2)[truth], emotions=("happy", "sad"), speakers=None, n_resamples=20)
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(*results.scores(result))
+    assert (f"Test clips: {n_clips}. These are few, so" in console.export_text()) == is_few
 
 
 ROW = {"uar": 0.611, "low": 0.5, "high": 0.7, "accuracy": 0.622, "macro_f1": 0.593, "bundle_mb": 2.5}

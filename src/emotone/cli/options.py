@@ -150,8 +150,7 @@ SaveProfile = Annotated[
     typer.Option(
         metavar="FILE",
         rich_help_panel="Adaptation",
-        help="Save the profile as JSON: that of --adapt-to (or --same-speaker of predict), or without it that of the "
-        "source (not of a timeline).",
+        help="Save the profile as JSON: that of the speaker if one is adapted to, otherwise that of the source.",
         show_default="not saved",
     ),
 ]

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from emotone.experiment.tracking import Logged
     from emotone.recognition.trust import Trust
 
+#: With fewer test clips, a score is said to be of few; an interval over two or three speakers can even have no width.
+_LEAST_CLIPS = 50
+_FEW = "Test clips: {}. These are few, so the scores and their intervals say little about other recordings."
 _LEVELS = {"0": "none", "neutral": "all neutral ones of the speaker", "all": "all of the speaker, and the clip itself"}
 
 
@@ -45,7 +48,8 @@ def scores(result: Mapping[str, Any]) -> list["RenderableType"]:
             coloured(emotion, bar(recall, width=20)) if has_clips else "",
             str(support[emotion]),
         )
-    return [table, "", recalls]
+    n_clips = sum(support.values())
+    return [table, "", recalls, *(["", _FEW.format(n_clips)] if n_clips < _LEAST_CLIPS else [])]
 
 
 def _short_table(first: str, rows: Mapping[str, Mapping[str, float]]) -> list["RenderableType"]:
