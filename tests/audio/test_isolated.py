@@ -186,13 +186,25 @@ def test_a_child_that_hangs_is_stopped(webm, tmp_path):
     assert len(isolated.read(webm))
 
 
-def test_a_caller_that_wants_no_more(webm, long):
+def test_a_caller_that_wants_no_more(webm, long, monkeypatch):
+    monkeypatch.setattr(isolated, "_REST_BYTES", 0)  # as of a recording that is longer than this one
     pid = child_pid(webm)
     blocks = isolated.blocks(long, block_s=1.0)
     next(blocks)
     blocks.close()
     assert pid not in isolated._shared.pids
     assert len(isolated.read(webm))
+
+
+def test_the_rest_of_a_short_recording_does_not_cost_the_child(webm):
+    pid, whole = child_pid(webm), isolated.read(webm)
+    blocks = isolated.blocks(webm, block_s=0.1)
+    np.testing.assert_array_equal(next(blocks), whole[:1600])
+    blocks.close()
+    with isolated.lent_child() as child:  # opened, and no frames are wanted
+        assert child.open_frames(webm, track=None, timeout_s=10.0)["codec"] == "opus"
+    assert isolated._shared.pids == [pid]
+    np.testing.assert_array_equal(isolated.read(webm), whole)
 
 
 def test_several_at_the_same_time(webm, long):

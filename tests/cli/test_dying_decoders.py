@@ -11,6 +11,7 @@ import pytest
 from emotone import audio
 from emotone.audio import encode_mp3, write_wav
 from emotone.audio.isolated_source import IsolatedSource
+from emotone.audio.segments import Segment
 from emotone.errors import AudioError
 from emotone.explore.measure.clip import measure_clip
 from emotone.features.worker import Job
@@ -68,8 +69,8 @@ def test_a_channel_of_each_recording_is_read_in_a_child(bundle, folder):
 def test_a_clip_of_a_corpus_is_left_out(folder):
     job = Job("loudness", None, "digest", 1, False, "float32", Preprocessing(), None)
     vars(job)["_compute"] = lambda samples: np.array([samples.size])
-    assert not isinstance(job((str(folder / "a.mp3"), 0.0, -1.0)), str)
-    assert "the decoder crashed on this recording" in job((str(folder / "b_deadly.mp3"), 0.0, -1.0))
+    assert not isinstance(job(Segment(str(folder / "a.mp3"))), str)
+    assert "the decoder crashed on this recording" in job(Segment(str(folder / "b_deadly.mp3")))
 
 
 def test_a_clip_that_is_explored_is_left_out(folder):

@@ -11,7 +11,7 @@ import os
 import stat
 import threading
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -23,11 +23,13 @@ from emotone.audio.layout import layout_of
 from emotone.audio.reader import Waveform
 from emotone.audio.reading import check_sound, open_recording
 from emotone.audio.sources import AudioSource, open_file
-from emotone.errors import AudioError
+from emotone.errors import AudioError, EmotoneError
 from emotone.processes import read_exactly
 
 #: Seconds after which a decoder is stopped.
 TIMEOUT_S = 600.0
+#: Most seconds and bytes to take what a caller left of a recording.
+_REST_S, _REST_BYTES = 0.3, 8 << 20
 _PLAIN_CONTAINERS, _PLAIN_CODECS = ("wav", "wavex", "rf64", "flac"), ("pcm_", "float", "double")
 
 
@@ -147,15 +149,16 @@ class DecoderPool:
 
     @contextmanager
     def child(self) -> Iterator["Child"]:
-        """Lend a child; it ends if it is not ready for another request afterwards."""
+        """Lend a child; it ends if it is not ready for another request afterwards, nor soon."""
         child = self._take()
         try:
             yield child
         finally:
+            child.take_rest()
             if child.is_ready:
                 with self._lock:
                     self._idle.append(child)
-            else:  # it died, or the caller wants no more blocks
+            else:  # it died, or the caller wants no more blocks of a long recording
                 child.kill()
 
     def close(self) -> None:
@@ -192,6 +195,7 @@ class Child:
     def __init__(self) -> None:
         self.process = processes.start("emotone.audio.isolated_child")
         self.is_ready = True
+        self._waits_for_span = False
 
     def decode(
         self, source: str | bytes, block_s: float, options: dict[str, Any], timeout_s: float
@@ -212,6 +216,7 @@ class Child:
         with self._timed(_name(source), timeout_s):
             self._send(*request)
             properties: dict[str, Any] = json.loads(self._reply()[1])
+            self._waits_for_span = True
             return properties
 
     def ask_for_frames(self, start: int, size: int, *, name: str) -> None:
@@ -219,6 +224,7 @@ class Child:
         pipe = self.process.stdin
         assert pipe is not None
         with self._timed(name, TIMEOUT_S):
+            self._waits_for_span = False
             pipe.write(SPAN.pack(start, size))
             pipe.flush()
 
@@ -227,6 +233,17 @@ class Child:
         with self._timed(name, timeout_s):
             kind, content = self._reply()
             return None if kind == END else np.frombuffer(content, np.float32)
+
+    def take_rest(self) -> None:
+        """Take the blocks that the caller does not want, if they are few: another process starts in 0.4 s."""
+        if self.is_ready or self.process.poll() is not None:
+            return
+        with suppress(EmotoneError, MemoryError), self._timed("the rest of a recording", _REST_S):
+            if self._waits_for_span:
+                self.ask_for_frames(0, 0, name="the rest of a recording")
+            n_bytes = 0
+            while not self.is_ready and n_bytes < _REST_BYTES:
+                n_bytes += len(self._reply()[1])
 
     @contextmanager
     def _timed(self, name: str, timeout_s: float) -> Iterator[None]:

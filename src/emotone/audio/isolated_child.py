@@ -21,7 +21,7 @@ from emotone.processes import own_pipes
 
 #: Sizes of a request's header and bytes; kind and size of a reply.
 REQUEST, REPLY = struct.Struct("<IQ"), struct.Struct("<cQ")
-#: First frame and size of the blocks, which a request for frames says second.
+#: First frame and size of the blocks, which a request for frames says second; a size of 0: no frames.
 SPAN = struct.Struct("<QQ")
 FORMAT, SAMPLES, END, ERROR = b"f", b"s", b"e", b"x"
 #: Properties of a `Reader` that a child says of a recording.
@@ -94,6 +94,6 @@ def _serve_frames(
         if len(span) < SPAN.size:  # the parent has ended
             raise SystemExit
         start, size = SPAN.unpack(span)
-        for block in filter(len, reader.chunks(start, size)):
+        for block in filter(len, reader.chunks(start, size) if size else ()):
             reply(SAMPLES, np.ascontiguousarray(block, np.float32))
     reply(END, b"")

@@ -217,9 +217,9 @@ class MarginProbability(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # 
         self.classes_, encoded, counts = _classes_of(y)
         if counts.min() < 2:
             raise CorpusError(
-                f"in a part of the clips that it is fitted on, clips per emotion are {counts.tolist()}; a support vector "
-                "machine needs two emotions and two clips of each: add clips, leave the emotion out with --emotions, "
-                "or train another model, such as logistic-regression"
+                f"in a part of the clips that it is fitted on, clips per emotion are {counts.tolist()}; a support "
+                "vector machine needs two emotions and two clips of each: add clips, leave the emotion out with "
+                "--emotions, or train another model, such as logistic-regression"
             )
         self.estimator_ = clone(self.estimator).fit(X, encoded)
         folds = StratifiedKFold(min(self.n_folds, int(counts.min())), shuffle=True, random_state=self.seed)
