@@ -10,6 +10,7 @@ import json
 import os
 import stat
 import threading
+import time
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any, BinaryIO
@@ -238,12 +239,14 @@ class Child:
         """Take the blocks that the caller does not want, if they are few: another process starts in 0.4 s."""
         if self.is_ready or self.process.poll() is not None:
             return
-        with suppress(EmotoneError, MemoryError), self._timed("the rest of a recording", _REST_S):
+        ends, n_bytes = time.monotonic() + _REST_S, 0
+        with suppress(EmotoneError, MemoryError), self._timed("the rest of a recording", 2 * _REST_S):
             if self._waits_for_span:
                 self.ask_for_frames(0, 0, name="the rest of a recording")
-            n_bytes = 0
-            while not self.is_ready and n_bytes < _REST_BYTES:
+            while not self.is_ready and n_bytes < _REST_BYTES and time.monotonic() < ends:
                 n_bytes += len(self._reply()[1])
+        if time.monotonic() >= ends:  # it may have been killed just now, and must not get another recording
+            self.is_ready = False
 
     @contextmanager
     def _timed(self, name: str, timeout_s: float) -> Iterator[None]:
