@@ -54,6 +54,13 @@ def test_voices_noise_and_silence_are_no_tones(seed, make_voice):
     assert not found(gliding.astype(np.float32))
 
 
+@pytest.mark.parametrize("n_samples", [2960, 2990, 3000, 3120])
+def test_steady_pulses_at_the_end_are_no_tone(n_samples):
+    """The last frame of a clip has fewer samples than others."""
+    pulses = np.where(np.arange(n_samples) % 400 == 0, 0.5, 0.0)
+    assert not found(np.concatenate([np.zeros(6400), pulses]).astype(np.float32))
+
+
 def test_a_tone_alone_is_kept():
     """There is no speech in it, which the model says."""
     alone = np.concatenate([np.zeros(8000, np.float32), tone(1000), np.zeros(8000, np.float32)])

@@ -83,6 +83,21 @@ def test_another_recording_is_refused(again):
         run(again)
 
 
+def test_recordings_that_swapped_their_names_are_refused(again):
+    first, second = again.data / "0-happy-0.wav", again.data / "0-angry-0.wav"
+    content = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(content)
+    with pytest.raises(ConfigError, match="on these 54 clips with other labels, speakers, times or recordings"):
+        run(again)
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", "no JSON"])
+def test_a_damaged_description_of_the_clips_is_not_compared(again, content):
+    (again.out / "clips.json").write_text(content)
+    assert run(again).folder == again.out
+
+
 def test_files_that_were_copied_are_the_same_clips(again, monkeypatch):
     for path in again.data.glob("*.wav"):
         os.utime(path, (1_000_000, 1_000_000))

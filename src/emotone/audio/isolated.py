@@ -197,6 +197,7 @@ class Child:
         self.process = processes.start("emotone.audio.isolated_child")
         self.is_ready = True
         self._waits_for_span = False
+        self._is_between = True  # messages: an interrupt within one leaves the rest of it in the pipe
 
     def decode(
         self, source: str | bytes, block_s: float, options: dict[str, Any], timeout_s: float
@@ -237,7 +238,7 @@ class Child:
 
     def take_rest(self) -> None:
         """Take the blocks that the caller does not want, if they are few: another process starts in 0.4 s."""
-        if self.is_ready or self.process.poll() is not None:
+        if self.is_ready or not self._is_between or self.process.poll() is not None:
             return
         ends, n_bytes = time.monotonic() + _REST_S, 0
         with suppress(EmotoneError, MemoryError), self._timed("the rest of a recording", 2 * _REST_S):
@@ -284,17 +285,20 @@ class Child:
     def _send(self, text: bytes, data: bytes) -> None:
         pipe = self.process.stdin
         assert pipe is not None
-        self.is_ready = False
+        self.is_ready = self._is_between = False
         pipe.write(REQUEST.pack(len(text), len(data)) + text)
         pipe.write(data)
         pipe.flush()
+        self._is_between = True
 
     def _reply(self) -> tuple[bytes, bytes]:
         """Return kind and content of a reply; raise the error that it is."""
         pipe = self.process.stdout
         assert pipe is not None
+        self._is_between = False
         kind, n_bytes = REPLY.unpack(read_exactly(pipe, REPLY.size))
         content = read_exactly(pipe, n_bytes)
+        self._is_between = True
         self.is_ready = kind in (END, ERROR)
         if kind == ERROR:
             raise _error_of(content)

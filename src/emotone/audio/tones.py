@@ -16,7 +16,7 @@ _LEAST_FRAMES = 18
 _RANGE_DB, _STEP_DB, _DRIFT_DB = 40.0, 0.25, 1.0
 #: One or two lines of the spectrum, each this many bins wide on both sides, hold all but this share of the energy.
 _N_LINES, _LINE_BINS, _REST = 2, 3, 0.02
-#: Samples that the spectrum is computed from; the shortest tone has a few more.
+#: Samples that the spectrum is computed from.
 _N_SAMPLES = 3000
 #: Lines of voices can be as steady below this: a hummed m.
 _LEAST_HZ = 300.0
@@ -61,6 +61,8 @@ def steady_tones(samples: Waveform, energy: npt.NDArray[np.float64]) -> list[tup
 
 def _is_tone(samples: Waveform) -> bool:
     """Return whether one or two lines of the spectrum hold the energy, the strongest above 300 Hz."""
+    if len(samples) < _N_SAMPLES:  # at the end of a clip, where the last frame has fewer samples
+        return False
     begin = (len(samples) - _N_SAMPLES) // 2
     part = samples[begin : begin + _N_SAMPLES].astype(np.float64)
     power = np.abs(np.fft.rfft(part * np.hanning(_N_SAMPLES))) ** 2

@@ -14,6 +14,8 @@ from emotone.corpora import Corpus
 from emotone.errors import ConfigError, CorpusError, CorpusWarning
 from emotone.runs.layout import CLIPS
 
+_PLACE = ("start_s", "end_s", "audio_channel", "emotion", "speaker")
+
 
 @dataclass(frozen=True)
 class Clips:
@@ -45,13 +47,15 @@ class Clips:
         return cls(sum(map(len, tables)), _digest(listed), _digest(states))
 
 
-def write(folder: Path, clips: Clips, digests: Iterable[str]) -> None:
-    """Write which clips a run is made of; ``digests`` are those of the recordings' content."""
+def write(folder: Path, clips: Clips, own: Corpus, digests: Iterable[str]) -> None:
+    """Write which clips a run is made of; ``digests`` are those of the content of the ``own`` clips."""
     content = {"clips": clips.n_clips, "listed": clips.listed, "files": clips.files}
-    files.write_json(folder / CLIPS, {**content, "recordings": _of_recordings(digests)})
+    files.write_json(folder / CLIPS, {**content, "recordings": _of_recordings(own, digests)})
 
 
-def check(folder: Path, load: Callable[[], tuple[Corpus | None, ...]], digests: Callable[[], Iterable[str]]) -> None:
+def check(
+    folder: Path, load: Callable[[], tuple[Corpus, Corpus | None]], digests: Callable[[Corpus], Iterable[str]]
+) -> None:
     """Check that a finished run is of the clips that its command names now.
 
     Parameters
@@ -59,28 +63,32 @@ def check(folder: Path, load: Callable[[], tuple[Corpus | None, ...]], digests: 
     folder
         The run.  One of an older version says nothing, and is not checked.
     load
-        Reads the corpora; if it fails, a `CorpusWarning` says that nothing was compared.
+        Reads the own and the extra clips; if it fails, a `CorpusWarning` says that nothing was compared.
     digests
-        Returns the digests of the recordings' content; called only if files were written or copied since.
+        Returns the digests of the content of the own clips, "" for one that can't be read; called only if files were
+        written or copied since.
 
     Raises
     ------
     ConfigError
-        Clips were added, removed, labelled or recorded anew.
+        Clips were added, removed or labelled anew, or own clips recorded anew.
     """
     try:
         then = files.read_json(folder / CLIPS)
     except (OSError, ValueError):
         return
+    if not isinstance(then, dict) or not {"clips", "listed", "files", "recordings"} <= set(then):
+        return
     try:
-        now = Clips.of(*load())
+        own, extra = load()
+        now = Clips.of(own, extra)
     except CorpusError as error:
         text = f"{str(folder)!r} is a finished run, and its clips can't be read any more: {error}"
         warnings.warn(text, CorpusWarning, stacklevel=2)
         return
     if then["listed"] != now.listed:
         raise _changed(folder, then, now)
-    if then["files"] != now.files and then["recordings"] != _of_recordings(digests()):
+    if then["files"] != now.files and then["recordings"] != _of_recordings(own, digests(own)):
         raise _changed(folder, then, now)
 
 
@@ -102,8 +110,10 @@ def _state(path: str) -> tuple[int, int] | None:
     return status.st_size, status.st_mtime_ns
 
 
-def _of_recordings(digests: Iterable[str]) -> str:
-    return _digest(sorted(set(digests) - {""}))
+def _of_recordings(own: Corpus, digests: Iterable[str]) -> str:
+    table = own.table
+    columns = [table["path"].map(os.path.basename), *(table[name].astype(str) for name in _PLACE), digests]
+    return _digest(sorted(row for row in zip(*columns, strict=True) if row[-1]))
 
 
 def _digest(value: Any) -> str:

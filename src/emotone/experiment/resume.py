@@ -37,7 +37,8 @@ def is_finished(
         except (OSError, ValueError) as error:
             return f"contains a {marker} that can't be read ({error})"
         # the folder of the corpora may have moved: the clips themselves are compared, see `emotone.experiment.clips`
-        moved = {"data"} if (folder / CLIPS).exists() else set()
+        has_clips = any(next(folder.glob(f"{below}{CLIPS}"), None) for below in ("", "*/", "*/*/"))
+        moved = {"data"} if has_clips else set()
         keys = differing(stored, settings, ignored=PLACES | moved | set(ignored))
         pairs = "; ".join(f"{key} is {stored.get(key)!r} there and {settings.get(key)!r} here" for key in keys)
         return f"contains a run with other settings ({pairs})" if keys else ""

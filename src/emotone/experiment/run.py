@@ -101,13 +101,11 @@ def run_all(
 def _check_clips(config: Config, pool: Pool) -> None:
     """Check that a finished run is of the clips that its command names now."""
 
-    def digests() -> list[str]:
+    def digests(own: "Corpus") -> Sequence[str]:
         from emotone.features import registry as extractors
 
         extractor, store = extractors.get(config.extractor_name), FeatureStore(config.cache)
-        parts = [part for part in read(config) if part is not None]
-        options: dict[str, Any] = {"preprocessing": config.preprocessing, "pool": pool}
-        return [digest for part in parts for digest in store.compute(part, extractor, **options).digests]
+        return store.compute(own, extractor, preprocessing=config.preprocessing, pool=pool).digests
 
     clips.check(config.out, lambda: read(config), digests)
 
@@ -124,7 +122,7 @@ def _run_group(experiments: Mapping[str, Config], pool: Pool, *, progress: Progr
     protocol, plans, training_set = _prepare(first, corpora, extractor, store, pool=pool, progress=stage)
     for config in experiments.values():
         files.write_text(config.out / layout.CONFIG, config.to_toml())
-        clips.write(config.out, described, training_set.digests)
+        clips.write(config.out, described, training_set.own, training_set.own_digests)
         files.write_json(config.out / layout.FOLDS, protocol.to_dict())
         outputs.write_left_out(config.out, training_set)
     group = Group(experiments, plans, training_set, is_named=several)

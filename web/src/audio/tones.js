@@ -44,6 +44,7 @@ export function steadyTones(samples, energy) {
 
 /** Return whether one or two lines of the spectrum hold the energy, the strongest above 300 Hz. */
 function isTone(samples) {
+  if (samples.length < N_SAMPLES) return false; // at the end of a clip, where the last frame has fewer samples
   const begin = Math.floor((samples.length - N_SAMPLES) / 2);
   const power = powerOf(samples.subarray(begin, begin + N_SAMPLES));
   const total = sum(power);
