@@ -38,8 +38,7 @@ def write_audformat(corpus: Corpus, folder: str | Path, *, copy: bool = False) -
     ------
     CorpusError
         The folder has a database already or can't be written to, a recording can't be copied, or two clips are
-        channels of the same sound.  Then nothing is
-        written.
+        channels of the same sound.  Then nothing is written.
     MissingExtraError
         audformat is not installed.
     """
